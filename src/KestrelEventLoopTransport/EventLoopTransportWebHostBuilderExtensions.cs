@@ -1,4 +1,8 @@
 using KestrelEventLoopTransport;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
 
 namespace Microsoft.AspNetCore.Hosting;
 
@@ -13,7 +17,11 @@ public static class EventLoopTransportWebHostBuilderExtensions
     /// <param name="hostBuilder">The web host builder.</param>
     /// <returns>The same builder.</returns>
     public static IWebHostBuilder UseEventLoopTransport(this IWebHostBuilder hostBuilder)
-        => hostBuilder;
+    {
+        ArgumentNullException.ThrowIfNull(hostBuilder);
+
+        return hostBuilder.ConfigureServices(static services => AddTransport(services));
+    }
 
     /// <summary>
     /// Replaces Kestrel's socket transport by event loops.
@@ -24,7 +32,12 @@ public static class EventLoopTransportWebHostBuilderExtensions
     public static IWebHostBuilder UseEventLoopTransport(
         this IWebHostBuilder hostBuilder,
         Action<EventLoopTransportOptions> configureOptions)
-        => hostBuilder;
+    {
+        ArgumentNullException.ThrowIfNull(hostBuilder);
+        ArgumentNullException.ThrowIfNull(configureOptions);
+
+        return hostBuilder.ConfigureServices(services => AddTransport(services).Configure(configureOptions));
+    }
 
     /// <summary>
     /// Replaces Kestrel's socket transport by event loops.
@@ -35,5 +48,19 @@ public static class EventLoopTransportWebHostBuilderExtensions
     public static IWebHostBuilder UseEventLoopTransport(
         this IWebHostBuilder hostBuilder,
         Action<WebHostBuilderContext, EventLoopTransportOptions> configureOptions)
-        => hostBuilder;
+    {
+        ArgumentNullException.ThrowIfNull(hostBuilder);
+        ArgumentNullException.ThrowIfNull(configureOptions);
+
+        return hostBuilder.ConfigureServices((context, services)
+            => AddTransport(services).Configure(options => configureOptions(context, options)));
+    }
+
+    private static OptionsBuilder<EventLoopTransportOptions> AddTransport(IServiceCollection services)
+    {
+        // Kestrel asks the factory that was registered last first; its own socket transport stays for the rest.
+        services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IConnectionListenerFactory, EventLoopTransportFactory>());
+        return services.AddOptionsWithValidateOnStart<EventLoopTransportOptions, EventLoopTransportOptionsValidator>();
+    }
 }

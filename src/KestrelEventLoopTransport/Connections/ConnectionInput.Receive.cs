@@ -1,0 +1,274 @@
+using System.Buffers;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Native;
+
+namespace KestrelEventLoopTransport.Connections;
+
+// The receiving system calls. Whoever comes here holds Readiness.Busy.
+internal sealed unsafe partial class ConnectionInput
+{
+    // A block with less room than this is not worth a system call of its own.
+    private const int MinReceive = 1024;
+
+    // 128 KiB in blocks of 4 KiB: larger receives did not get cheaper per byte.
+    private const int MaxBlocks = 32;
+
+    // Receives of 64 KiB that one turn of a lingering connection may throw away.
+    private const int MaxDiscards = 16;
+
+    private SegmentCache _segments;
+    private StreamEnd _end;
+    private SocketException? _receiveError;
+
+    // Number of blocks to offer the next receive: follows what the last ones brought.
+    private int _blocks = 1;
+
+    /// <summary>Whether the peer's end of stream, or an error, has been received.</summary>
+    internal bool HasEnded => _end != StreamEnd.None;
+
+    /// <summary>
+    /// Throws away what the application did not read. True when there was anything: then more may be on its way.
+    /// </summary>
+    internal bool DiscardUnread()
+    {
+        _readiness.Signal(Readiness.Ready);
+        return Discard() switch
+        {
+            DiscardResult.None => _leftUnread,
+            DiscardResult.End => false,
+            _ => true,
+        };
+    }
+
+    /// <summary>Answers edges by throwing away what arrived, for a connection whose reader is completed.</summary>
+    internal DiscardResult Discard()
+    {
+        var result = DiscardResult.None;
+        while (result is DiscardResult.None or DiscardResult.Bytes && _readiness.TryBegin())
+        {
+            var part = DiscardOnce();
+            result = part == DiscardResult.None ? result : part;
+            if (_readiness.End(more: part == DiscardResult.More))
+            {
+                _connection.ReleaseHalf();
+            }
+        }
+        return result;
+    }
+
+    /// <summary>The same at the very end, by the thread that closes the descriptor.</summary>
+    internal void DiscardBeforeClose() => DiscardOnce();
+
+    private DiscardResult DiscardOnce()
+    {
+        var scratch = ArrayPool<byte>.Shared.Rent(64 * 1024);
+        try
+        {
+            var result = DiscardResult.None;
+            fixed (byte* address = scratch)
+            {
+                var vector = new IOVector { Base = address, Length = (nuint)scratch.Length };
+                for (var i = 0; i < MaxDiscards; i++)
+                {
+                    var received = ReceiveVectors(&vector, 1);
+                    if (received <= 0)
+                    {
+                        return received == -Errno.EAGAIN ? result : DiscardResult.End;
+                    }
+                    result = DiscardResult.Bytes;
+                }
+            }
+            return DiscardResult.More;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(scratch);
+        }
+    }
+
+    private void ReceiveOnce()
+    {
+        var more = false;
+        try
+        {
+            more = Receive();
+        }
+        finally
+        {
+            if (_readiness.End(more))
+            {
+                _connection.ReleaseHalf();
+            }
+            if (_readiness.Has(Readiness.Completed))
+            {
+                FreeBuffers();
+            }
+        }
+    }
+
+    /// <summary>One receive into the buffer. Returns whether the socket may hold more.</summary>
+    [SkipLocalsInit]
+    private bool Receive()
+    {
+        var vectors = stackalloc IOVector[MaxBlocks];
+        var count = 0;
+        var capacity = 0;
+        BufferSegment? first = null;
+        if (_tail is { } tail && tail.Free >= MinReceive)
+        {
+            vectors[count++] = new IOVector { Base = tail.Address + tail.End, Length = (nuint)tail.Free };
+            capacity = tail.Free;
+        }
+        try
+        {
+            BufferSegment? last = null;
+            while (count < _blocks)
+            {
+                var segment = _segments.Take();
+                segment.Rent(_connection.Pool, StreamConnection.BlockSize);
+                if (last is null)
+                {
+                    first = segment;
+                }
+                else
+                {
+                    last.Following = segment;
+                }
+                last = segment;
+                vectors[count++] = new IOVector { Base = segment.Address, Length = (nuint)segment.Free };
+                capacity += segment.Free;
+            }
+            var received = ReceiveVectors(vectors, count);
+            return received > 0 ? Append(received, capacity, ref first) : OnNothingReceived(received);
+        }
+        finally
+        {
+            GiveChain(first);
+        }
+    }
+
+    /// <summary>Adds what arrived to the buffer. What is left of the chain stays with the caller.</summary>
+    private bool Append(int received, int capacity, ref BufferSegment? fresh)
+    {
+        _connection.Output.OnInput();
+        var left = received;
+        if (_tail is { } tail && tail.Free >= MinReceive)
+        {
+            var part = Math.Min(left, tail.Free);
+            tail.SetReadable(tail.End + part, tail.RunningIndex);
+            left -= part;
+        }
+        while (left > 0)
+        {
+            var segment = fresh!;
+            fresh = segment.Following;
+            segment.Following = null;
+            var part = Math.Min(left, segment.Free);
+            segment.SetReadable(part, _tail is null ? 0 : _tail.RunningIndex + _tail.End);
+            if (_tail is null)
+            {
+                _head = segment;
+            }
+            else
+            {
+                _tail.Following = segment;
+            }
+            _tail = segment;
+            left -= part;
+        }
+        _received += received;
+
+        if (received == capacity)
+        {
+            _blocks = Math.Min(_blocks * 2, Math.Min(_connection.MaxReceiveBlocks, MaxBlocks));
+            return true;
+        }
+        if (received <= capacity / 2)
+        {
+            _blocks = Math.Max(_blocks / 2, 1);
+        }
+        // A short receive has emptied a TCP socket (epoll(7), question 9), and what comes later is an edge of its own.
+        // Not so when the end of the stream is due, which has had its edge, or on a Unix socket, where a receive stops at ancillary data.
+        return !_connection.ShortReceiveEmpties || _readiness.Has(Readiness.PeerClosed);
+    }
+
+    private bool OnNothingReceived(int result)
+    {
+        if (result == 0)
+        {
+            // The send side may have used up the error of a reset: then this is no clean end.
+            SetEnd(_connection.Output.WasReset ? StreamEnd.Reset : StreamEnd.Finished, 0);
+            return false;
+        }
+        var error = -result;
+        switch (error)
+        {
+            case Errno.EAGAIN:
+                return false;
+            case Errno.ECONNRESET or Errno.EPIPE:
+                SetEnd(StreamEnd.Reset, error);
+                return false;
+            case Errno.ENOMEM or Errno.ENOBUFS:
+                // No edge will come for this: try again from the loop in a moment.
+                _connection.Loop.Schedule(new ReceiveRetry(this), StreamConnection.ShortageDelay);
+                return false;
+            default:
+                SetEnd(StreamEnd.Failed, error);
+                return false;
+        }
+    }
+
+    private void SetEnd(StreamEnd end, int error)
+    {
+        if (end != StreamEnd.Finished)
+        {
+            _receiveError = error == 0 ? new SocketException((int)SocketError.ConnectionReset) : Errno.ToException(error);
+        }
+        _end = end;
+        _connection.OnInputEnded(end, _receiveError);
+    }
+
+    /// <summary>Number of bytes, 0 for the end of the stream, or a negated errno.</summary>
+    private int ReceiveVectors(IOVector* vectors, int count)
+    {
+        while (true)
+        {
+            nint received;
+            if (count == 1)
+            {
+                received = Libc.recv(_connection.Fd, vectors->Base, vectors->Length, 0);
+            }
+            else
+            {
+                var message = new MessageHeader { Vectors = vectors, VectorCount = (nuint)count };
+                received = Libc.recvmsg(_connection.Fd, &message, 0);
+            }
+            if (received >= 0)
+            {
+                return (int)received;
+            }
+            var error = Errno.Last;
+            if (error != Errno.EINTR)
+            {
+                return -error;
+            }
+        }
+    }
+
+    private void GiveChain(BufferSegment? segment)
+    {
+        while (segment is not null)
+        {
+            var next = segment.Following;
+            _segments.Give(segment);
+            segment = next;
+        }
+    }
+
+    private sealed class ReceiveRetry(ConnectionInput input) : IThreadPoolWorkItem
+    {
+        public void Execute() => input.OnReadable(peerClosed: false);
+    }
+}

@@ -1,0 +1,495 @@
+using System.Runtime.CompilerServices;
+using KestrelEventLoopTransport.Native;
+
+namespace KestrelEventLoopTransport.Connections;
+
+// From a flush to the socket: who sends, when, and the system calls.
+internal sealed unsafe partial class ConnectionOutput
+{
+    // A megabyte in blocks of 4 KiB. Small caps cost more than anything else on large responses.
+    private const int MaxVectors = 256;
+
+    // The sender's: position of the first unsent byte, and the number of bytes sent.
+    private BufferSegment? _head;
+    private int _headOffset;
+    private long _sent;
+
+    // Whether a flush has been sent since the last input: the next one is then deferred (see ChooseDeferral). A hint;
+    // reader and writer may race on it.
+    private bool _sentSinceInput;
+
+    private enum Deferral
+    {
+        None,
+
+        /// <summary>Until the dispatch ends or the reader is drained.</summary>
+        Cork,
+
+        /// <summary>As <see cref="Cork"/>, or until a work item queued now runs.</summary>
+        Queue,
+    }
+
+    /// <summary>Whether a send found that the peer is gone.</summary>
+    internal bool WasReset => (Volatile.Read(ref _state) & Failed) != 0;
+
+    /// <summary>Bytes arrived: the next flush is an answer to them and goes out at once.</summary>
+    internal void OnInput() => _sentSinceInput = false;
+
+    /// <summary>The loop saw that the socket is writable.</summary>
+    internal void OnWritable()
+    {
+        while (true)
+        {
+            var state = Volatile.Read(ref _state);
+            var next = (state & Blocked) != 0 ? (state & ~Blocked) | Sending
+                : (state & Sending) != 0 ? state | Edge
+                : state;
+            if (next == state)
+            {
+                return;
+            }
+            if (Interlocked.CompareExchange(ref _state, next, state) == state)
+            {
+                if ((state & Blocked) != 0)
+                {
+                    Send();
+                }
+                return;
+            }
+        }
+    }
+
+    /// <summary>Sends what was deferred, if anything.</summary>
+    internal void Uncork()
+    {
+        while (true)
+        {
+            var state = Volatile.Read(ref _state);
+            if ((state & Deferred) == 0)
+            {
+                return;
+            }
+            var sends = (state & (Sending | Blocked | Stopped)) == 0;
+            var next = (state & ~Deferred) | (sends ? Sending : 0);
+            if (Interlocked.CompareExchange(ref _state, next, state) == state)
+            {
+                if (sends)
+                {
+                    Send();
+                }
+                return;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Asks for <see cref="StreamConnection.OnOutputDrained"/> once everything is sent. False: nothing is left to wait for.
+    /// </summary>
+    internal bool BeginDrain()
+    {
+        while (true)
+        {
+            var state = Volatile.Read(ref _state);
+            if ((state & (Stopped | Failed)) != 0 || (state & (Sending | Blocked | Deferred)) == 0)
+            {
+                return false;
+            }
+            if (Interlocked.CompareExchange(ref _state, state | Draining, state) == state)
+            {
+                return true;
+            }
+        }
+    }
+
+    /// <summary>Sends a FIN: the peer sees the end of the stream, and we may still receive.</summary>
+    internal void Shutdown()
+    {
+        while (true)
+        {
+            var state = Volatile.Read(ref _state);
+            if ((state & (Sending | Stopped)) != 0)
+            {
+                return;
+            }
+            if (Interlocked.CompareExchange(ref _state, state | Sending, state) == state)
+            {
+                _ = Libc.shutdown(_connection.Fd, Linux.SHUT_WR);
+                EndSend(0);
+                return;
+            }
+        }
+    }
+
+    /// <summary>
+    /// No further send; unsent bytes are dropped and a parked flush ends. True when the caller has to give the
+    /// descriptor up.
+    /// </summary>
+    internal bool Stop()
+    {
+        while (true)
+        {
+            var state = Volatile.Read(ref _state);
+            if ((state & Stopped) != 0)
+            {
+                return false;
+            }
+            var sending = (state & Sending) != 0;
+            var next = (state | Stopped) & ~(Deferred | Blocked | Draining);
+            var frees = false;
+            if (!sending)
+            {
+                next |= Released;
+                frees = (state & (HasChain | Open)) == HasChain;
+                next = frees ? next & ~HasChain : next;
+            }
+            next = ClaimFlush(next);
+            if (Interlocked.CompareExchange(ref _state, next, state) == state)
+            {
+                if (frees)
+                {
+                    DropChain();
+                }
+                QueueFlushCompletion(state, next);
+                return !sending;
+            }
+        }
+    }
+
+    /// <summary>Runs what was queued: deferred flushes, the completion of a parked flush.</summary>
+    void IThreadPoolWorkItem.Execute()
+    {
+        var state = Interlocked.And(ref _state, ~(Queued | FlushReady));
+        if ((state & Deferred) != 0)
+        {
+            Uncork();
+        }
+        if ((state & FlushReady) != 0)
+        {
+            CompleteFlush();
+        }
+    }
+
+    /// <summary>Publishes what was written and sees to it that somebody sends it.</summary>
+    private void Commit(bool mayDefer)
+    {
+        Volatile.Write(ref _committed, _written);
+        var deferral = mayDefer ? ChooseDeferral() : Deferral.None;
+        while (true)
+        {
+            var state = Volatile.Read(ref _state);
+            var next = state & ~Open;
+            var frees = false;
+            if ((state & Sending) != 0)
+            {
+                next |= Again;
+            }
+            else if ((state & (Stopped | Failed)) != 0)
+            {
+                frees = (state & HasChain) != 0;
+                next &= ~(HasChain | Deferred);
+            }
+            else if ((state & (Blocked | HasChain)) == HasChain)
+            {
+                next = deferral switch
+                {
+                    Deferral.None => (next | Sending) & ~Deferred,
+                    Deferral.Cork => next | Deferred,
+                    _ => next | Deferred | Queued,
+                };
+            }
+            if (Interlocked.CompareExchange(ref _state, next, state) != state)
+            {
+                continue;
+            }
+            _isOpen = false;
+            var started = next & ~state;
+            if (frees)
+            {
+                DropChain();
+            }
+            else if ((started & Sending) != 0)
+            {
+                _sentSinceInput = true;
+                Send();
+            }
+            else if ((started & Queued) != 0)
+            {
+                // Behind the work that this thread has queued already: streams of HTTP/2 that are about to flush too.
+                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
+            }
+            return;
+        }
+    }
+
+    /// <summary>
+    /// When not to send at once. Inside a dispatch with input left to parse, more output is about to come: pipelined
+    /// requests become one send. Outside of one, a second flush without new input in between comes from a protocol
+    /// that writes piecemeal, as HTTP/2 does, stream by stream.
+    /// </summary>
+    private Deferral ChooseDeferral()
+    {
+        if (Unsent >= Math.Min(MaxDeferredBytes, _connection.MaxWriteBufferSize))
+        {
+            return Deferral.None;
+        }
+        if (_connection.IsDispatching)
+        {
+            return !_connection.Input.HasBuffered ? Deferral.None
+                : _connection.RunsInline ? Deferral.Cork
+                : Deferral.Queue;
+        }
+        return _sentSinceInput ? Deferral.Queue : Deferral.None;
+    }
+
+    private void Send()
+    {
+        while (EndSend(SendCommitted()))
+        {
+        }
+    }
+
+    /// <summary>
+    /// Gives the sending right up, or keeps it because there is more to do (true).
+    /// </summary>
+    /// <param name="error">0 when all that was committed is sent, else the errno that stopped it.</param>
+    private bool EndSend(int error)
+    {
+        while (true)
+        {
+            var state = Volatile.Read(ref _state);
+            var next = NextAfterSend(state, error);
+            if (Interlocked.CompareExchange(ref _state, next, state) != state)
+            {
+                continue;
+            }
+            if ((next & Sending) != 0)
+            {
+                return true;
+            }
+            AfterSend(state, next, error);
+            return false;
+        }
+    }
+
+    private int NextAfterSend(int state, int error)
+    {
+        var next = state & ~(Sending | Again | Edge);
+        if ((state & Stopped) != 0)
+        {
+            next |= Released;
+        }
+        else if (error == 0)
+        {
+            if ((state & Again) != 0)
+            {
+                return state & ~Again;
+            }
+        }
+        else if (error == Errno.EAGAIN)
+        {
+            if ((state & Edge) != 0)
+            {
+                return state & ~(Edge | Again);
+            }
+            return ClaimFlushIfRoom(next | Blocked);
+        }
+        else if (Errno.IsShortage(error))
+        {
+            return next | Deferred | Queued;
+        }
+        else
+        {
+            next |= Failed;
+        }
+
+        // All is sent or dropped.
+        next &= ~Draining;
+        if ((state & Open) == 0)
+        {
+            next &= ~HasChain;
+        }
+        return ClaimFlushIfRoom(next);
+    }
+
+    private void AfterSend(int state, int next, int error)
+    {
+        if ((state & ~next & HasChain) != 0)
+        {
+            DropChain();
+        }
+        if ((next & ~state & Failed) != 0)
+        {
+            _connection.OnSendFailed(error);
+        }
+        QueueFlushCompletion(state, next);
+        if ((state & ~next & Draining) != 0)
+        {
+            _connection.OnOutputDrained();
+        }
+        if ((next & ~state & Released) != 0)
+        {
+            _connection.ReleaseHalf();
+        }
+        if ((next & ~state & Queued) != 0)
+        {
+            // No edge will come for a shortage of memory.
+            _connection.Loop.Schedule(this, StreamConnection.ShortageDelay);
+        }
+    }
+
+    private static int ClaimFlush(int state)
+        => (state & FlushParked) == 0 ? state : (state & ~FlushParked) | FlushReady;
+
+    private int ClaimFlushIfRoom(int state)
+        => (state & (Failed | Stopped)) != 0 || Unsent <= _connection.MaxWriteBufferSize / 2
+            ? ClaimFlush(state)
+            : state;
+
+    private void ReleaseFlush(int cancellation)
+    {
+        while (true)
+        {
+            var state = Volatile.Read(ref _state);
+            var next = ClaimFlush(state | cancellation);
+            if (Interlocked.CompareExchange(ref _state, next, state) == state)
+            {
+                QueueFlushCompletion(state, next, mayRunInline: false);
+                return;
+            }
+        }
+    }
+
+    private void QueueFlushCompletion(int state, int next, bool mayRunInline = true)
+    {
+        if ((next & ~state & FlushReady) == 0)
+        {
+            return;
+        }
+        if (mayRunInline && _connection.RunsInline && (next & Stopped) == 0 && _connection.Loop.IsCurrent)
+        {
+            // A work item that is running already may have taken it.
+            if ((Interlocked.And(ref _state, ~FlushReady) & FlushReady) != 0)
+            {
+                CompleteFlush();
+            }
+        }
+        else
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+    }
+
+    private void CompleteFlush()
+    {
+        _connection.BeginDispatch();
+        try
+        {
+            _flush.SetResult(true);
+        }
+        finally
+        {
+            _connection.EndDispatch();
+        }
+    }
+
+    /// <summary>Sends until nothing that was committed is left (0) or an error says no (its errno).</summary>
+    [SkipLocalsInit]
+    private int SendCommitted()
+    {
+        var vectors = stackalloc IOVector[MaxVectors];
+        while (true)
+        {
+            var left = Volatile.Read(ref _committed) - _sent;
+            if (left == 0 || (Volatile.Read(ref _state) & Stopped) != 0)
+            {
+                return 0;
+            }
+            var count = Gather(vectors, left);
+            var sent = SendVectors(vectors, count);
+            if (sent < 0)
+            {
+                return -(int)sent;
+            }
+            Consume(sent);
+        }
+    }
+
+    private int Gather(IOVector* vectors, long left)
+    {
+        var count = 0;
+        var segment = _head;
+        var offset = _headOffset;
+        while (segment is not null && left > 0 && count < MaxVectors)
+        {
+            // The link is read first: a segment that has a following one has its final end, and the last one holds
+            // all of the rest.
+            var following = segment.Following;
+            var length = following is null ? left : Math.Min(segment.End - offset, left);
+            if (length > 0)
+            {
+                vectors[count++] = new IOVector { Base = segment.Address + offset, Length = (nuint)length };
+                left -= length;
+            }
+            segment = following;
+            offset = 0;
+        }
+        return count;
+    }
+
+    private nint SendVectors(IOVector* vectors, int count)
+    {
+        while (true)
+        {
+            nint sent;
+            if (count == 1)
+            {
+                sent = Libc.send(_connection.Fd, vectors->Base, vectors->Length, Linux.MSG_NOSIGNAL);
+            }
+            else
+            {
+                var message = new MessageHeader { Vectors = vectors, VectorCount = (nuint)count };
+                sent = Libc.sendmsg(_connection.Fd, &message, Linux.MSG_NOSIGNAL);
+            }
+            if (sent >= 0)
+            {
+                return sent;
+            }
+            var error = Errno.Last;
+            if (error != Errno.EINTR)
+            {
+                return -error;
+            }
+        }
+    }
+
+    private void Consume(nint sent)
+    {
+        var left = (long)sent;
+        while (_head!.Following is { } following)
+        {
+            var length = _head.End - _headOffset;
+            if (left < length)
+            {
+                break;
+            }
+            left -= length;
+            _segments.Give(_head);
+            _head = following;
+            _headOffset = 0;
+        }
+        _headOffset += (int)left;
+        Volatile.Write(ref _sent, _sent + sent);
+    }
+
+    private void DropChain()
+    {
+        var segment = _head;
+        _head = null;
+        while (segment is not null)
+        {
+            var next = segment.Following;
+            _segments.Give(segment);
+            segment = next;
+        }
+    }
+}

@@ -1,0 +1,253 @@
+using System.Diagnostics.CodeAnalysis;
+using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Native;
+using Microsoft.AspNetCore.Connections;
+
+namespace KestrelEventLoopTransport.Connections;
+
+// The end of a connection.
+//
+// The descriptor belongs to two halves, Input and Output. Each is released once: by the thread that stops it, or, when
+// a system call is running just then, by the thread that makes the call. The second release closes the descriptor, so
+// no system call ever meets a descriptor that is closed or, worse, somebody else's.
+//
+//   Abort        stops both halves at once.
+//   DisposeAsync completes both pipes -> drains the output -> [lingers] -> stops both halves.
+//
+// Three things have to happen before the connection is finished, in any order, counted down in _pending: dispose was
+// called, the descriptor is closed, ConnectionClosed has been announced.
+internal sealed partial class StreamConnection
+{
+    // After our FIN a client may still be sending. Closing then answers with a RST, which can destroy the response
+    // before the client has read it, so we receive and discard for a while (nginx: lingering_close, RFC 9112, 9.6).
+    private const int LingerMilliseconds = 5000;
+
+    private static readonly ConnectionAbortedException _finReason = new("The connection was closed.");
+    private static readonly CancellationTokenSource _alreadyClosed = CreateCanceled();
+
+    private readonly EventLoopGroup _group;
+    private ConnectionAbortedException? _abortReason;
+    private CancellationTokenSource? _closedSource;
+    private CancellationTokenSource? _closedSourceToCancel;
+    private TaskCompletionSource? _finished;
+    private int _openHalves = 2;
+    private int _pending = 3;
+    private int _closedAnnounced;
+    private int _disposed;
+    private volatile bool _lingering;
+    private bool _resets;
+
+    /// <summary>What <see cref="Abort(ConnectionAbortedException)"/> was given first, or null.</summary>
+    internal ConnectionAbortedException? AbortReason => Volatile.Read(ref _abortReason);
+
+    private bool IsLingering => _lingering;
+
+    private CancellationToken ClosedToken
+    {
+        get
+        {
+            var source = Volatile.Read(ref _closedSource);
+            if (source is null)
+            {
+                var created = new CancellationTokenSource();
+                source = Interlocked.CompareExchange(ref _closedSource, created, null) ?? created;
+            }
+            return source.Token;
+        }
+    }
+
+    public override void Abort(ConnectionAbortedException abortReason)
+    {
+        if (Interlocked.CompareExchange(ref _abortReason, abortReason ?? _finReason, null) is not null)
+        {
+            return;
+        }
+        _resets = abortReason is not null && !_settings.FinOnError && !_isUnix;
+        if (_resets)
+        {
+            ConnectionLog.WriteRst(_settings.Logger, this, abortReason!.Message);
+        }
+        else
+        {
+            ConnectionLog.WriteFin(_settings.Logger, this, (abortReason ?? _finReason).Message);
+        }
+        StopHalves();
+        AnnounceClosed();
+    }
+
+    internal void AbortOnWriterError(Exception exception)
+        => Abort(new ConnectionAbortedException("The application completed its output with an error.", exception));
+
+    [SuppressMessage("Usage", "CA2215", Justification = "The base class has nothing to dispose.")]
+    public override ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            Input.Complete();
+            Output.Complete();
+            if (!Output.BeginDrain())
+            {
+                OnOutputDrained();
+            }
+            CountDown();
+        }
+        if (Volatile.Read(ref _pending) == 0)
+        {
+            return default;
+        }
+        var finished = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        finished = Interlocked.CompareExchange(ref _finished, finished, null) ?? finished;
+        if (Volatile.Read(ref _pending) == 0)
+        {
+            finished.TrySetResult();
+        }
+        return new ValueTask(finished.Task);
+    }
+
+    /// <summary>Everything flushed has been sent, or cannot be: dispose goes on.</summary>
+    internal void OnOutputDrained()
+    {
+        if (AbortReason is null)
+        {
+            ConnectionLog.WriteFin(_settings.Logger, this, "The application closed the connection.");
+            if (!Input.HasEnded && !Output.WasReset && Input.DiscardUnread())
+            {
+                BeginLinger();
+                return;
+            }
+        }
+        StopHalves();
+        AnnounceClosed();
+    }
+
+    /// <summary>One half makes no system call any more. After the second, the descriptor is closed.</summary>
+    internal void ReleaseHalf()
+    {
+        if (Interlocked.Decrement(ref _openHalves) != 0)
+        {
+            return;
+        }
+        CloseDescriptor();
+        CountDown();
+    }
+
+    /// <summary>Cancels <see cref="ConnectionClosed"/>, on the thread pool.</summary>
+    void IThreadPoolWorkItem.Execute()
+    {
+        try
+        {
+            _closedSourceToCancel!.Cancel();
+        }
+        catch (Exception exception)
+        {
+            ConnectionLog.ClosedCallbackFailed(_settings.Logger, ConnectionId, exception);
+        }
+        CountDown();
+    }
+
+    private void BeginLinger()
+    {
+        Output.Shutdown();
+        _lingering = true;
+        Loop.Schedule(new LingerEnd(this), LingerMilliseconds);
+
+        // An edge that came before the line above went to the input's word, not to OnLingerReady.
+        OnLingerReady(peerClosed: false);
+    }
+
+    private void OnLingerReady(bool peerClosed)
+    {
+        Input.OnReadable(peerClosed);
+        switch (Input.Discard())
+        {
+            case DiscardResult.End:
+                StopHalves();
+                AnnounceClosed();
+                break;
+            case DiscardResult.More:
+                Loop.Post(new LingerMore(this));
+                break;
+        }
+    }
+
+    private void StopHalves()
+    {
+        if (Input.Stop())
+        {
+            ReleaseHalf();
+        }
+        if (Output.Stop())
+        {
+            ReleaseHalf();
+        }
+    }
+
+    private unsafe void CloseDescriptor()
+    {
+        if (_resets)
+        {
+            // struct linger { on, 0 seconds }: close sends a RST (socket(7), tcp(7)).
+            var linger = stackalloc int[2] { 1, 0 };
+            _ = Libc.setsockopt(Fd, Linux.SOL_SOCKET, Linux.SO_LINGER, linger, 2 * sizeof(int));
+        }
+        else if (AbortReason is not null)
+        {
+            // Unread bytes would turn the FIN into a RST.
+            Input.DiscardBeforeClose();
+        }
+        var wasShared = DisposeSocket();
+        Loop.Unregister(_token, wasShared ? Fd : -1);
+        _ = Libc.close(Fd);
+    }
+
+    /// <summary>
+    /// The receive side has ended: <see cref="ConnectionClosed"/> fires, once. Its callbacks run on the thread pool:
+    /// they are the application's and may block.
+    /// </summary>
+    private void AnnounceClosed()
+    {
+        if (_closedAnnounced != 0 || Interlocked.Exchange(ref _closedAnnounced, 1) != 0)
+        {
+            return;
+        }
+        _closedSourceToCancel = Interlocked.Exchange(ref _closedSource, _alreadyClosed);
+        if (_closedSourceToCancel is null)
+        {
+            CountDown();
+        }
+        else
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+    }
+
+    private void CountDown()
+    {
+        if (Interlocked.Decrement(ref _pending) == 0)
+        {
+            _group.Release();
+            Volatile.Read(ref _finished)?.TrySetResult();
+        }
+    }
+
+    private static CancellationTokenSource CreateCanceled()
+    {
+        var source = new CancellationTokenSource();
+        source.Cancel();
+        return source;
+    }
+
+    private sealed class LingerEnd(StreamConnection connection) : IThreadPoolWorkItem
+    {
+        public void Execute()
+        {
+            connection.StopHalves();
+            connection.AnnounceClosed();
+        }
+    }
+
+    private sealed class LingerMore(StreamConnection connection) : IThreadPoolWorkItem
+    {
+        public void Execute() => connection.OnLingerReady(peerClosed: false);
+    }
+}

@@ -1,0 +1,167 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Sockets;
+using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Native;
+using KestrelEventLoopTransport.Polling;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Connections;
+
+/// <summary>
+/// A connected stream socket: TCP or Unix. It is its own transport: the pipe reader receives, the pipe writer sends.
+/// This file has identity and dispatch, <c>StreamConnection.Close.cs</c> the end of life,
+/// <c>StreamConnection.Features.cs</c> the feature collection.
+/// </summary>
+internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe, IPollable, IThreadPoolWorkItem
+{
+    /// <summary>Size of the blocks that buffers are made of: what Kestrel's memory pool hands out.</summary>
+    internal const int BlockSize = 4096;
+
+    /// <summary>Milliseconds after which a call that failed for want of kernel memory is tried again.</summary>
+    internal const int ShortageDelay = 10;
+
+    private readonly ConnectionSettings _settings;
+    private ulong _token;
+    private int _dispatchThread;
+
+    /// <param name="fd">The connected, non-blocking socket. The connection owns it from here on.</param>
+    /// <param name="loop">The loop that will poll it.</param>
+    /// <param name="group">The loop's group. The connection owns one reference, taken by the caller.</param>
+    /// <param name="settings">The listener's settings.</param>
+    /// <param name="remoteAddress">The peer's address, as <c>accept(2)</c> gave it.</param>
+    /// <param name="localEndPoint">The local endpoint, where it is the same for all of the listener's connections.</param>
+    internal StreamConnection(
+        int fd,
+        EventLoop loop,
+        EventLoopGroup group,
+        ConnectionSettings settings,
+        ReadOnlySpan<byte> remoteAddress,
+        EndPoint? localEndPoint)
+    {
+        Fd = fd;
+        Loop = loop;
+        _group = group;
+        _settings = settings;
+        _isUnix = SocketAddressBytes.IsUnix(remoteAddress);
+        if (_isUnix)
+        {
+            _remoteEndPoint = SocketAddressBytes.ToEndPoint(remoteAddress);
+        }
+        else
+        {
+            _remoteAddress = SocketAddressBytes.From(remoteAddress);
+        }
+        _localEndPoint = localEndPoint;
+        if (localEndPoint is null)
+        {
+            _localAddress = SocketAddressBytes.OfSocket(fd);
+        }
+        Input = new ConnectionInput(this);
+        Output = new ConnectionOutput(this);
+        _transport = this;
+    }
+
+    internal int Fd { get; }
+
+    internal EventLoop Loop { get; }
+
+    internal ConnectionInput Input { get; }
+
+    internal ConnectionOutput Output { get; }
+
+    internal MemoryPool<byte> Pool => Loop.Pool;
+
+    internal long MaxWriteBufferSize => _settings.MaxWriteBufferSize;
+
+    internal int MaxReceiveBlocks => _settings.MaxReceiveBlocks;
+
+    internal bool RunsInline => _settings.Scheduling == ApplicationScheduling.Inline;
+
+    /// <summary>Whether a receive that brings less than asked for has emptied the socket: true for TCP only.</summary>
+    internal bool ShortReceiveEmpties => !_isUnix;
+
+    /// <summary>Whether the calling thread is running this connection's application from its input.</summary>
+    internal bool IsDispatching => _dispatchThread == Environment.CurrentManagedThreadId;
+
+    PipeReader IDuplexPipe.Input => Input;
+
+    PipeWriter IDuplexPipe.Output => Output;
+
+    /// <summary>Starts polling. From here on the loop calls.</summary>
+    internal void Start() => _token = Loop.Register(Fd, this);
+
+    public void OnReady(PollEvents events)
+    {
+        var peerClosed = (events & (PollEvents.PeerClosed | PollEvents.Error)) != 0;
+        if (IsLingering)
+        {
+            OnLingerReady(peerClosed);
+            return;
+        }
+        if (peerClosed || (events & PollEvents.Readable) != 0)
+        {
+            // Before the end is announced: a request that came with its FIN is answered first.
+            Input.OnReadable(peerClosed);
+        }
+        if ((events & (PollEvents.Writable | PollEvents.Error)) != 0)
+        {
+            Output.OnWritable();
+        }
+        if (peerClosed)
+        {
+            AnnounceClosed();
+        }
+    }
+
+    /// <summary>Marks that this thread now runs the application on behalf of the connection's input.</summary>
+    internal void BeginDispatch() => _dispatchThread = Environment.CurrentManagedThreadId;
+
+    /// <summary>Ends a dispatch: what it corked goes out.</summary>
+    internal void EndDispatch()
+    {
+        // In thread-pool mode the next dispatch may have begun on another thread before this one has unwound.
+        if (IsDispatching)
+        {
+            _dispatchThread = 0;
+        }
+        Output.Uncork();
+    }
+
+    /// <summary>A flush waits because the peer reads too slowly.</summary>
+    internal void LogPause() => ConnectionLog.Pause(_settings.Logger, this);
+
+    internal void LogResume() => ConnectionLog.Resume(_settings.Logger, this);
+
+    internal void OnInputEnded(StreamEnd end, SocketException? error)
+    {
+        switch (end)
+        {
+            case StreamEnd.Finished:
+                ConnectionLog.ReadFin(_settings.Logger, this);
+                break;
+            case StreamEnd.Reset:
+                ConnectionLog.Reset(_settings.Logger, this);
+                break;
+            default:
+                ConnectionLog.Error(_settings.Logger, this, error!);
+                break;
+        }
+        AnnounceClosed();
+    }
+
+    internal void OnSendFailed(int errno)
+    {
+        if (errno is Errno.EPIPE or Errno.ECONNRESET)
+        {
+            ConnectionLog.Reset(_settings.Logger, this);
+        }
+        else
+        {
+            ConnectionLog.Error(_settings.Logger, this, Errno.ToException(errno));
+        }
+        AnnounceClosed();
+    }
+}

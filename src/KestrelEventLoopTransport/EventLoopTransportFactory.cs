@@ -1,0 +1,123 @@
+using System.Net;
+using System.Net.Sockets;
+using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Listening;
+using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Polling;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace KestrelEventLoopTransport;
+
+/// <summary>
+/// Creates listeners on event loops. Kestrel finds it among the registered <see cref="IConnectionListenerFactory"/>
+/// services; <c>UseEventLoopTransport()</c> registers it.
+/// </summary>
+/// <remarks>
+/// The loops start with the first listener and end when the last listener and the last connection are disposed.
+/// </remarks>
+public sealed class EventLoopTransportFactory : IConnectionListenerFactory, IConnectionListenerFactorySelector
+{
+    private readonly Lock _lock = new();
+    private readonly EventLoopTransportOptions _options;
+    private readonly IMemoryPoolFactory<byte> _memoryPools;
+    private readonly ILoggerFactory _loggerFactory;
+    private readonly ILogger _logger;
+    private readonly ConnectionSettings _settings;
+    private EventLoopGroup? _group;
+    private int _warned;
+
+    /// <summary>
+    /// Creates the factory.
+    /// </summary>
+    /// <param name="options">The transport's options.</param>
+    /// <param name="memoryPoolFactory">Makes the memory pools of the loops, one for each.</param>
+    /// <param name="loggerFactory">Makes the loggers.</param>
+    /// <exception cref="OptionsValidationException">An option is out of range.</exception>
+    public EventLoopTransportFactory(
+        IOptions<EventLoopTransportOptions> options,
+        IMemoryPoolFactory<byte> memoryPoolFactory,
+        ILoggerFactory loggerFactory)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(memoryPoolFactory);
+        ArgumentNullException.ThrowIfNull(loggerFactory);
+
+        _options = options.Value;
+        _memoryPools = memoryPoolFactory;
+        _loggerFactory = loggerFactory;
+        _logger = loggerFactory.CreateLogger("KestrelEventLoopTransport.Listening");
+        _settings = new ConnectionSettings
+        {
+            Scheduling = _options.Scheduling,
+            MaxWriteBufferSize = _options.MaxWriteBufferSize is > 0 and var write ? write : long.MaxValue,
+            MaxReceiveBlocks = _options.MaxReadBufferSize is > 0 and var read
+                ? (int)Math.Clamp(read / StreamConnection.BlockSize, 1, int.MaxValue)
+                : int.MaxValue,
+            FinOnError = AppContext.TryGetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", out var fin) && fin,
+            Logger = loggerFactory.CreateLogger("KestrelEventLoopTransport.Connections"),
+        };
+    }
+
+    /// <summary>
+    /// Whether this transport serves an endpoint: an <see cref="IPEndPoint"/>, a
+    /// <see cref="UnixDomainSocketEndPoint"/> or a <see cref="FileHandleEndPoint"/>, on an operating system with a
+    /// poller (Linux on x64 or arm64). Elsewhere Kestrel takes its socket transport.
+    /// </summary>
+    /// <param name="endpoint">The endpoint to bind to.</param>
+    /// <returns>Whether <see cref="BindAsync"/> can bind to it.</returns>
+    public bool CanBind(EndPoint endpoint)
+    {
+        if (endpoint is not (IPEndPoint or UnixDomainSocketEndPoint or FileHandleEndPoint))
+        {
+            return false;
+        }
+        if (!Poller.IsSupported && Interlocked.Exchange(ref _warned, 1) == 0)
+        {
+            ListenerLog.NotSupported(_logger);
+        }
+        return Poller.IsSupported;
+    }
+
+    /// <summary>
+    /// Binds to an endpoint and listens.
+    /// </summary>
+    /// <param name="endpoint">The endpoint to bind to.</param>
+    /// <param name="cancellationToken">Not used: binding does not wait.</param>
+    /// <returns>The listener.</returns>
+    /// <exception cref="AddressInUseException">Somebody else listens on the endpoint.</exception>
+    /// <exception cref="SocketException">The endpoint cannot be bound to for another reason.</exception>
+    /// <exception cref="NotSupportedException">The endpoint is of a kind that <see cref="CanBind"/> denies.</exception>
+    public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(endpoint);
+
+        var socket = ListenSocket.Create(endpoint, _options.Backlog, _options.NoDelay);
+        EventLoopGroup? group = null;
+        try
+        {
+            group = AcquireGroup();
+            var acceptor = new Acceptor(socket, group, _settings, _logger);
+            return new(new EventLoopListener(socket, group, acceptor));
+        }
+        catch
+        {
+            group?.Release();
+            socket.Close();
+            throw;
+        }
+    }
+
+    private EventLoopGroup AcquireGroup()
+    {
+        lock (_lock)
+        {
+            if (_group is null || !_group.TryAddReference())
+            {
+                _group = new EventLoopGroup(_options.EventLoopCount, _memoryPools, _loggerFactory);
+            }
+            return _group;
+        }
+    }
+}

@@ -1,0 +1,176 @@
+using System.Net;
+using System.Net.Sockets;
+using KestrelEventLoopTransport.Native;
+using Microsoft.AspNetCore.Connections;
+
+namespace KestrelEventLoopTransport.Listening;
+
+/// <summary>A listening socket: created, bound and listening after construction, closed once.</summary>
+internal sealed unsafe class ListenSocket
+{
+    private readonly string? _unixPath;
+    private readonly ulong? _unixInode;
+
+    private ListenSocket(int fd, bool ownsDescriptor, string? unixPath = null, ulong? unixInode = null)
+    {
+        Fd = fd;
+        OwnsDescriptor = ownsDescriptor;
+        _unixPath = unixPath;
+        _unixInode = unixInode;
+        EndPoint = GetLocalEndPoint(fd);
+    }
+
+    internal int Fd { get; }
+
+    /// <summary>False for a descriptor that came from outside: it is never closed.</summary>
+    internal bool OwnsDescriptor { get; }
+
+    /// <summary>The address that the kernel reports: with the real port where 0 was asked for.</summary>
+    internal EndPoint EndPoint { get; }
+
+    internal static ListenSocket Create(EndPoint endPoint, int backlog, bool noDelay)
+    {
+        try
+        {
+            return endPoint switch
+            {
+                FileHandleEndPoint handle => Adopt(handle, backlog, noDelay),
+                UnixDomainSocketEndPoint unix => BindUnix(unix, backlog),
+                IPEndPoint ip => BindIP(ip, backlog, noDelay),
+                _ => throw new NotSupportedException($"The event-loop transport cannot bind to '{endPoint}'."),
+            };
+        }
+        catch (SocketException exception) when (exception.SocketErrorCode == SocketError.AddressAlreadyInUse)
+        {
+            throw new AddressInUseException(exception.Message, exception);
+        }
+    }
+
+    internal void Close()
+    {
+        if (OwnsDescriptor)
+        {
+            _ = Libc.close(Fd);
+        }
+        if (_unixPath is not null && _unixInode is { } inode)
+        {
+            UnixSocketFile.Delete(_unixPath, inode);
+        }
+    }
+
+    private static ListenSocket BindIP(IPEndPoint endPoint, int backlog, bool noDelay)
+    {
+        var isV6 = endPoint.AddressFamily == AddressFamily.InterNetworkV6;
+        var fd = CreateSocket(isV6 ? Linux.AF_INET6 : Linux.AF_INET);
+        try
+        {
+            SetOption(fd, Linux.SOL_SOCKET, Linux.SO_REUSEADDR, 1);
+            if (isV6)
+            {
+                var dual = endPoint.Address.Equals(IPAddress.IPv6Any);
+                SetOption(fd, Linux.IPPROTO_IPV6, Linux.IPV6_V6ONLY, dual ? 0 : 1);
+            }
+            SetNoDelay(fd, noDelay);
+            Bind(fd, endPoint);
+            Listen(fd, backlog);
+            return new ListenSocket(fd, ownsDescriptor: true);
+        }
+        catch
+        {
+            _ = Libc.close(fd);
+            throw;
+        }
+    }
+
+    private static ListenSocket BindUnix(UnixDomainSocketEndPoint endPoint, int backlog)
+    {
+        var fd = CreateSocket(Linux.AF_UNIX);
+        string? path = null;
+        ulong? inode = null;
+        try
+        {
+            try
+            {
+                Bind(fd, endPoint);
+            }
+            catch (SocketException exception) when (exception.SocketErrorCode == SocketError.AddressAlreadyInUse
+                && UnixSocketFile.DeleteIfStale(endPoint))
+            {
+                Bind(fd, endPoint);
+            }
+            path = UnixSocketFile.PathOf(endPoint);
+            inode = path is null ? null : UnixSocketFile.GetInode(path);
+            Listen(fd, backlog);
+            return new ListenSocket(fd, ownsDescriptor: true, path, inode);
+        }
+        catch
+        {
+            _ = Libc.close(fd);
+            if (inode is not null)
+            {
+                UnixSocketFile.Delete(path!, inode.Value);
+            }
+            throw;
+        }
+    }
+
+    /// <summary>A socket that somebody else made and keeps: systemd, a parent process.</summary>
+    private static ListenSocket Adopt(FileHandleEndPoint handle, int backlog, bool noDelay)
+    {
+        var fd = checked((int)handle.FileHandle);
+        var domain = 0;
+        uint length = sizeof(int);
+        Check(Libc.getsockopt(fd, Linux.SOL_SOCKET, Linux.SO_DOMAIN, &domain, &length), "getsockopt SO_DOMAIN");
+
+        var flags = Libc.fcntl(fd, Linux.F_GETFL, 0);
+        Check(flags, "fcntl F_GETFL");
+        Check(Libc.fcntl(fd, Linux.F_SETFL, flags | Linux.O_NONBLOCK), "fcntl F_SETFL");
+        if (domain != Linux.AF_UNIX)
+        {
+            SetNoDelay(fd, noDelay);
+        }
+        Listen(fd, backlog);
+        return new ListenSocket(fd, ownsDescriptor: false);
+    }
+
+    private static int CreateSocket(int family)
+    {
+        var fd = Libc.socket(family, Linux.SOCK_STREAM | Linux.SOCK_CLOEXEC | Linux.SOCK_NONBLOCK, 0);
+        Check(fd, "socket");
+        return fd;
+    }
+
+    /// <summary>Set on the listener: accepted sockets inherit it, which saves a system call for each.</summary>
+    private static void SetNoDelay(int fd, bool noDelay)
+        => SetOption(fd, Linux.IPPROTO_TCP, Linux.TCP_NODELAY, noDelay ? 1 : 0);
+
+    private static void SetOption(int fd, int level, int name, int value)
+        => Check(Libc.setsockopt(fd, level, name, &value, sizeof(int)), "setsockopt");
+
+    private static void Bind(int fd, EndPoint endPoint)
+    {
+        var address = endPoint.Serialize();
+        fixed (byte* bytes = address.Buffer.Span)
+        {
+            Check(Libc.bind(fd, bytes, (uint)address.Size), $"bind to {endPoint}");
+        }
+    }
+
+    private static void Listen(int fd, int backlog) => Check(Libc.listen(fd, backlog), "listen");
+
+    private static EndPoint GetLocalEndPoint(int fd)
+    {
+        var address = stackalloc byte[Linux.SockAddrStorageSize];
+        uint length = Linux.SockAddrStorageSize;
+        Check(Libc.getsockname(fd, address, &length), "getsockname");
+        return SocketAddressBytes.ToEndPoint(new ReadOnlySpan<byte>(address, (int)length));
+    }
+
+    private static void Check(int result, string action)
+    {
+        if (result < 0)
+        {
+            throw Errno.ToException(Errno.Last, action);
+        }
+    }
+}

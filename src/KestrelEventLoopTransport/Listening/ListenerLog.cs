@@ -1,0 +1,20 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Listening;
+
+/// <summary>What is logged of a listener.</summary>
+internal static partial class ListenerLog
+{
+    [LoggerMessage(1, LogLevel.Warning, "Accepting on {EndPoint} pauses, since the process is short of a resource. Open connections are served; accepting is tried again until it succeeds.", EventName = "AcceptPaused")]
+    internal static partial void AcceptPaused(ILogger logger, EndPoint endPoint, Exception exception);
+
+    [LoggerMessage(2, LogLevel.Debug, "Accepting on {EndPoint} goes on.", EventName = "AcceptResumed")]
+    internal static partial void AcceptResumed(ILogger logger, EndPoint endPoint);
+
+    [LoggerMessage(3, LogLevel.Debug, "A connection to {EndPoint} was lost before it was accepted (errno {Errno}).", EventName = "AcceptFailed")]
+    internal static partial void AcceptFailed(ILogger logger, EndPoint endPoint, int errno);
+
+    [LoggerMessage(4, LogLevel.Warning, "The event-loop transport needs Linux on x64 or arm64. Kestrel uses its socket transport.", EventName = "NotSupported")]
+    internal static partial void NotSupported(ILogger logger);
+}

@@ -1,0 +1,13 @@
+using KestrelEventLoopTransport.Polling;
+
+namespace KestrelEventLoopTransport.Loops;
+
+/// <summary>Something with a descriptor that a loop polls.</summary>
+internal interface IPollable
+{
+    /// <summary>
+    /// Called by the loop's thread when the descriptor became ready. May still be called once while another thread
+    /// closes the descriptor.
+    /// </summary>
+    void OnReady(PollEvents events);
+}

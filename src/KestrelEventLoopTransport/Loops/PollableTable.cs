@@ -1,0 +1,75 @@
+namespace KestrelEventLoopTransport.Loops;
+
+/// <summary>
+/// The pollables of one loop, by token: a slot number in the low half, the slot's generation in the high half. A
+/// descriptor number is reused by the kernel at once; a token is not, so an event left over from a closed connection
+/// never reaches the next one with the same descriptor.
+/// </summary>
+/// <remarks>
+/// Any thread adds and removes, under the lock; the loop's thread looks up without it. That is safe because a token
+/// is known to the poller only after <see cref="Add"/> returned, and a look-up checks the generation.
+/// The table is also the strong reference that keeps live connections from the garbage collector.
+/// </remarks>
+internal sealed class PollableTable
+{
+    private readonly Lock _lock = new();
+    private readonly Stack<int> _free = new();
+    private Slot[] _slots = new Slot[64];
+
+    // Slot 0 stays empty: its token is the poller's wake-up.
+    private int _used = 1;
+
+    internal ulong Add(IPollable pollable)
+    {
+        lock (_lock)
+        {
+            if (!_free.TryPop(out var index))
+            {
+                if (_used == _slots.Length)
+                {
+                    var larger = new Slot[_slots.Length * 2];
+                    _slots.CopyTo(larger, 0);
+                    Volatile.Write(ref _slots, larger);
+                }
+                index = _used++;
+            }
+            ref var slot = ref _slots[index];
+            slot.Pollable = pollable;
+            return ((ulong)slot.Generation << 32) | (uint)index;
+        }
+    }
+
+    internal void Remove(ulong token)
+    {
+        lock (_lock)
+        {
+            var index = (int)(uint)token;
+            ref var slot = ref _slots[index];
+            if (slot.Generation == (uint)(token >> 32) && slot.Pollable is not null)
+            {
+                slot.Pollable = null;
+                slot.Generation++;
+                _free.Push(index);
+            }
+        }
+    }
+
+    internal IPollable? Find(ulong token)
+    {
+        var slots = Volatile.Read(ref _slots);
+        var index = (uint)token;
+        if (index >= (uint)slots.Length)
+        {
+            return null;
+        }
+        ref var slot = ref slots[index];
+        var pollable = Volatile.Read(ref slot.Pollable);
+        return slot.Generation == (uint)(token >> 32) ? pollable : null;
+    }
+
+    private struct Slot
+    {
+        public IPollable? Pollable;
+        public uint Generation;
+    }
+}

@@ -1,0 +1,156 @@
+namespace KestrelEventLoopTransport.Loops;
+
+/// <summary>
+/// The state of one direction of a descriptor that is read on demand: a connection's input, a listener's accept
+/// queue. One atomic word, because the reader, the loop, a canceller and a closer all move it.
+/// </summary>
+/// <remarks>
+/// <para>
+/// Three owners follow from the word. <see cref="Busy"/>: one thread is inside a system call on the descriptor and
+/// nobody closes it. <see cref="Parked"/>: an operation waits, and whoever clears the bit goes on with it, exactly one
+/// thread. <see cref="Released"/>: no system call will be made any more; who sets it gives the descriptor up.
+/// </para>
+/// <para>
+/// No edge is lost. <see cref="TryBegin"/> takes <see cref="Ready"/> away <em>before</em> the system call, so an edge
+/// during the call sets it again and <see cref="TryPark"/> then refuses. An operation is claimed by setting any bit
+/// that ends a wait.
+/// </para>
+/// </remarks>
+internal struct Readiness
+{
+    /// <summary>The poller reported an edge that no system call has answered yet. Set by the loop.</summary>
+    internal const int Ready = 1;
+
+    /// <summary>An operation waits. Set by its owner, cleared by whoever resumes it.</summary>
+    internal const int Parked = 2;
+
+    /// <summary>A thread is inside a system call. Set and cleared by that thread.</summary>
+    internal const int Busy = 4;
+
+    /// <summary>The pending or next operation is to end as cancelled. Set by anyone, cleared by the operation.</summary>
+    internal const int Canceled = 8;
+
+    /// <summary>The cancellation token of the pending operation fired. Cleared by the operation.</summary>
+    internal const int TokenCanceled = 16;
+
+    /// <summary>The end of the stream or an error is coming: read on until it shows. Set by the loop, for good.</summary>
+    internal const int PeerClosed = 32;
+
+    /// <summary>The consumer is finished: buffers are given back. Set by the consumer or by dispose, for good.</summary>
+    internal const int Completed = 64;
+
+    /// <summary>No new system call: the descriptor is about to be closed. Set by a closer, for good.</summary>
+    internal const int Stopped = 128;
+
+    /// <summary>No system call runs or will run. Set once, by the closer or by the thread that was busy.</summary>
+    internal const int Released = 256;
+
+    private const int Wakes = Ready | Canceled | TokenCanceled | Completed | Stopped;
+
+    private int _word;
+
+    internal readonly bool Has(int bits) => (Volatile.Read(in _word) & bits) != 0;
+
+    /// <summary>Sets bits that end a wait. True when the caller now owns the operation that was parked.</summary>
+    internal bool Signal(int bits)
+    {
+        while (true)
+        {
+            var word = Volatile.Read(ref _word);
+            if (Interlocked.CompareExchange(ref _word, (word | bits) & ~Parked, word) == word)
+            {
+                return (word & Parked) != 0;
+            }
+        }
+    }
+
+    /// <summary>Clears a bit. True when it was set.</summary>
+    internal bool Take(int bit)
+        => (Volatile.Read(ref _word) & bit) != 0 && (Interlocked.And(ref _word, ~bit) & bit) != 0;
+
+    /// <summary>Waits for the next signal, unless one has come already.</summary>
+    internal bool TryPark()
+    {
+        while (true)
+        {
+            var word = Volatile.Read(ref _word);
+            if ((word & Wakes) != 0)
+            {
+                return false;
+            }
+            if (Interlocked.CompareExchange(ref _word, word | Parked, word) == word)
+            {
+                return true;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Answers an edge: true when there was one and the caller may now make a system call. Ends with
+    /// <see cref="End"/>.
+    /// </summary>
+    internal bool TryBegin(int unless = Stopped)
+    {
+        while (true)
+        {
+            var word = Volatile.Read(ref _word);
+            if ((word & (Ready | unless | Stopped | Busy)) != Ready)
+            {
+                return false;
+            }
+            if (Interlocked.CompareExchange(ref _word, (word & ~Ready) | Busy, word) == word)
+            {
+                return true;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Ends a system call. With <paramref name="more"/>, the descriptor is ready still. True when the caller has
+    /// to give the descriptor up, since it was stopped meanwhile.
+    /// </summary>
+    internal bool End(bool more)
+    {
+        while (true)
+        {
+            var word = Volatile.Read(ref _word);
+            var next = word & ~Busy;
+            if (more)
+            {
+                next |= Ready;
+            }
+            if ((word & Stopped) != 0)
+            {
+                next |= Released;
+            }
+            if (Interlocked.CompareExchange(ref _word, next, word) == word)
+            {
+                return (word & Stopped) != 0;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Allows no further system call. <paramref name="released"/>: the caller has to give the descriptor up (else the
+    /// busy thread will). <paramref name="claimed"/>: the caller owns the operation that was parked.
+    /// </summary>
+    internal void Stop(out bool released, out bool claimed)
+    {
+        while (true)
+        {
+            var word = Volatile.Read(ref _word);
+            if ((word & Stopped) != 0)
+            {
+                released = claimed = false;
+                return;
+            }
+            released = (word & Busy) == 0;
+            claimed = (word & Parked) != 0;
+            var next = (word | Stopped | (released ? Released : 0)) & ~Parked;
+            if (Interlocked.CompareExchange(ref _word, next, word) == word)
+            {
+                return;
+            }
+        }
+    }
+}

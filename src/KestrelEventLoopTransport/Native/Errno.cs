@@ -1,0 +1,91 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+
+namespace KestrelEventLoopTransport.Native;
+
+/// <summary>
+/// The error numbers that the transport tells apart (Linux, <c>errno(3)</c>), and their translation to .NET's.
+/// </summary>
+internal static class Errno
+{
+    internal const int EPERM = 1;
+    internal const int ENOENT = 2;
+    internal const int EINTR = 4;
+    internal const int EBADF = 9;
+    internal const int EAGAIN = 11;
+    internal const int ENOMEM = 12;
+    internal const int EACCES = 13;
+    internal const int EINVAL = 22;
+    internal const int ENFILE = 23;
+    internal const int EMFILE = 24;
+    internal const int EPIPE = 32;
+    internal const int EPROTO = 71;
+    internal const int ENOTSOCK = 88;
+    internal const int EDESTADDRREQ = 89;
+    internal const int ENOPROTOOPT = 92;
+    internal const int EPROTONOSUPPORT = 93;
+    internal const int EOPNOTSUPP = 95;
+    internal const int EAFNOSUPPORT = 97;
+    internal const int EADDRINUSE = 98;
+    internal const int EADDRNOTAVAIL = 99;
+    internal const int ENETDOWN = 100;
+    internal const int ENETUNREACH = 101;
+    internal const int ENETRESET = 102;
+    internal const int ECONNABORTED = 103;
+    internal const int ECONNRESET = 104;
+    internal const int ENOBUFS = 105;
+    internal const int ENOTCONN = 107;
+    internal const int ETIMEDOUT = 110;
+    internal const int ECONNREFUSED = 111;
+    internal const int EHOSTDOWN = 112;
+    internal const int EHOSTUNREACH = 113;
+
+    /// <summary>
+    /// The error of the call that just failed on this thread. The runtime keeps errno intact from the return of an
+    /// import to the next one.
+    /// </summary>
+    internal static int Last => Marshal.GetLastSystemError();
+
+    /// <summary>The kernel is short of descriptors or memory: wait a little and try again.</summary>
+    internal static bool IsShortage(int errno) => errno is EMFILE or ENFILE or ENOBUFS or ENOMEM;
+
+    internal static SocketException ToException(int errno)
+        => new((int)ToSocketError(errno));
+
+    internal static SocketException ToException(int errno, string action)
+    {
+        var error = ToSocketError(errno);
+        return new((int)error, $"{action}: {Marshal.GetPInvokeErrorMessage(errno)}");
+    }
+
+    internal static SocketError ToSocketError(int errno) => errno switch
+    {
+        EPERM or EACCES => SocketError.AccessDenied,
+        EINTR => SocketError.Interrupted,
+        EBADF => SocketError.OperationAborted,
+        EAGAIN => SocketError.WouldBlock,
+        ENOMEM or ENOBUFS => SocketError.NoBufferSpaceAvailable,
+        EINVAL => SocketError.InvalidArgument,
+        EMFILE or ENFILE => SocketError.TooManyOpenSockets,
+        EPIPE => SocketError.Shutdown,
+        ENOTSOCK => SocketError.NotSocket,
+        EDESTADDRREQ => SocketError.DestinationAddressRequired,
+        ENOPROTOOPT => SocketError.ProtocolOption,
+        EPROTONOSUPPORT => SocketError.ProtocolNotSupported,
+        EOPNOTSUPP => SocketError.OperationNotSupported,
+        EAFNOSUPPORT => SocketError.AddressFamilyNotSupported,
+        EADDRINUSE => SocketError.AddressAlreadyInUse,
+        ENOENT or EADDRNOTAVAIL => SocketError.AddressNotAvailable,
+        ENETDOWN => SocketError.NetworkDown,
+        ENETUNREACH => SocketError.NetworkUnreachable,
+        ENETRESET => SocketError.NetworkReset,
+        ECONNABORTED => SocketError.ConnectionAborted,
+        ECONNRESET => SocketError.ConnectionReset,
+        ENOTCONN => SocketError.NotConnected,
+        ETIMEDOUT => SocketError.TimedOut,
+        ECONNREFUSED => SocketError.ConnectionRefused,
+        EHOSTDOWN => SocketError.HostDown,
+        EHOSTUNREACH => SocketError.HostUnreachable,
+        _ => SocketError.SocketError,
+    };
+}

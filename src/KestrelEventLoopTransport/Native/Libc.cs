@@ -1,0 +1,75 @@
+using System.Runtime.InteropServices;
+
+namespace KestrelEventLoopTransport.Native;
+
+/// <summary>
+/// Every system call of the transport. All signatures are blittable: no marshalling code runs. A call that fails
+/// returns -1; <see cref="Errno.Last"/>, read at once, says why.
+/// </summary>
+internal static unsafe partial class Libc
+{
+    private const string Library = "libc";
+
+    [LibraryImport(Library)]
+    internal static partial int socket(int domain, int type, int protocol);
+
+    [LibraryImport(Library)]
+    internal static partial int bind(int fd, byte* address, uint length);
+
+    [LibraryImport(Library)]
+    internal static partial int listen(int fd, int backlog);
+
+    [LibraryImport(Library)]
+    internal static partial int connect(int fd, byte* address, uint length);
+
+    [LibraryImport(Library)]
+    internal static partial int accept4(int fd, byte* address, uint* length, int flags);
+
+    [LibraryImport(Library)]
+    internal static partial int getsockname(int fd, byte* address, uint* length);
+
+    [LibraryImport(Library)]
+    internal static partial int getsockopt(int fd, int level, int name, void* value, uint* length);
+
+    [LibraryImport(Library)]
+    internal static partial int setsockopt(int fd, int level, int name, void* value, uint length);
+
+    [LibraryImport(Library)]
+    internal static partial nint recv(int fd, byte* buffer, nuint length, int flags);
+
+    [LibraryImport(Library)]
+    internal static partial nint recvmsg(int fd, MessageHeader* message, int flags);
+
+    [LibraryImport(Library)]
+    internal static partial nint send(int fd, byte* buffer, nuint length, int flags);
+
+    [LibraryImport(Library)]
+    internal static partial nint sendmsg(int fd, MessageHeader* message, int flags);
+
+    [LibraryImport(Library)]
+    internal static partial int shutdown(int fd, int how);
+
+    [LibraryImport(Library)]
+    internal static partial int close(int fd);
+
+    [LibraryImport(Library)]
+    internal static partial int fcntl(int fd, int command, nint argument);
+
+    [LibraryImport(Library)]
+    internal static partial nint write(int fd, void* buffer, nuint length);
+
+    [LibraryImport(Library)]
+    internal static partial int eventfd(uint initial, int flags);
+
+    [LibraryImport(Library)]
+    internal static partial int epoll_create1(int flags);
+
+    [LibraryImport(Library)]
+    internal static partial int epoll_ctl(int epoll, int operation, int fd, byte* epollEvent);
+
+    [LibraryImport(Library)]
+    internal static partial int epoll_wait(int epoll, byte* events, int capacity, int timeoutMilliseconds);
+
+    [LibraryImport(Library)]
+    internal static partial int statx(int directory, byte* path, int flags, uint mask, FileStatus* status);
+}

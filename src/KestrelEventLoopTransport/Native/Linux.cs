@@ -1,0 +1,59 @@
+namespace KestrelEventLoopTransport.Native;
+
+/// <summary>
+/// Constants of the Linux user API that are the same on x64 and arm64 (<c>asm-generic</c>).
+/// </summary>
+internal static class Linux
+{
+    internal const int AF_UNIX = 1;
+    internal const int AF_INET = 2;
+    internal const int AF_INET6 = 10;
+
+    internal const int SOCK_STREAM = 1;
+    internal const int SOCK_NONBLOCK = 0x800;
+    internal const int SOCK_CLOEXEC = 0x80000;
+
+    internal const int SOL_SOCKET = 1;
+    internal const int SO_REUSEADDR = 2;
+    internal const int SO_LINGER = 13;
+    internal const int SO_DOMAIN = 39;
+    internal const int IPPROTO_TCP = 6;
+    internal const int TCP_NODELAY = 1;
+    internal const int IPPROTO_IPV6 = 41;
+    internal const int IPV6_V6ONLY = 26;
+
+    internal const int MSG_DONTWAIT = 0x40;
+    internal const int MSG_NOSIGNAL = 0x4000;
+
+    internal const int SHUT_WR = 1;
+
+    internal const int F_GETFL = 3;
+    internal const int F_SETFL = 4;
+    internal const int O_NONBLOCK = 0x800;
+
+    internal const int AT_FDCWD = -100;
+    internal const int AT_SYMLINK_NOFOLLOW = 0x100;
+    internal const uint STATX_TYPE = 0x1;
+    internal const uint STATX_INO = 0x100;
+    internal const int S_IFMT = 0xF000;
+    internal const int S_IFSOCK = 0xC000;
+
+    internal const int EFD_NONBLOCK = 0x800;
+    internal const int EFD_CLOEXEC = 0x80000;
+
+    internal const int EPOLL_CLOEXEC = 0x80000;
+    internal const int EPOLL_CTL_ADD = 1;
+    internal const int EPOLL_CTL_DEL = 2;
+    internal const uint EPOLLIN = 0x001;
+    internal const uint EPOLLOUT = 0x004;
+    internal const uint EPOLLERR = 0x008;
+    internal const uint EPOLLHUP = 0x010;
+    internal const uint EPOLLRDHUP = 0x2000;
+    internal const uint EPOLLET = 1u << 31;
+
+    /// <summary>Most buffers that one <c>recvmsg</c> or <c>sendmsg</c> takes (<c>UIO_MAXIOV</c>).</summary>
+    internal const int IOV_MAX = 1024;
+
+    /// <summary>Size of <c>struct sockaddr_storage</c>: room for every address family.</summary>
+    internal const int SockAddrStorageSize = 128;
+}

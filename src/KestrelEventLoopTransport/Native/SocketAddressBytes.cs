@@ -1,0 +1,74 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace KestrelEventLoopTransport.Native;
+
+/// <summary>
+/// A <c>sockaddr_in</c> or <c>sockaddr_in6</c> as the kernel wrote it: kept with each connection and turned into an
+/// endpoint when somebody asks.
+/// </summary>
+internal struct SocketAddressBytes
+{
+    private const int Size = 28;
+
+    private Bytes _bytes;
+
+    internal static SocketAddressBytes From(ReadOnlySpan<byte> address)
+    {
+        var result = default(SocketAddressBytes);
+        address[..Math.Min(address.Length, Size)].CopyTo(result._bytes);
+        return result;
+    }
+
+    /// <summary>The local address of a bound or connected IP socket.</summary>
+    internal static unsafe SocketAddressBytes OfSocket(int fd)
+    {
+        var result = default(SocketAddressBytes);
+        uint length = Size;
+        fixed (byte* address = (Span<byte>)result._bytes)
+        {
+            // Can fail for a socket that its peer has reset already: then the address stays empty.
+            _ = Libc.getsockname(fd, address, &length);
+        }
+        return result;
+    }
+
+    internal static bool IsUnix(ReadOnlySpan<byte> address) => MemoryMarshal.Read<ushort>(address) == Linux.AF_UNIX;
+
+    /// <summary>The address as an <see cref="IPEndPoint"/>, or null when it is of another family.</summary>
+    internal readonly IPEndPoint? ToEndPoint()
+    {
+        ReadOnlySpan<byte> bytes = _bytes;
+        var port = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);
+        return MemoryMarshal.Read<ushort>(bytes) switch
+        {
+            Linux.AF_INET => new IPEndPoint(new IPAddress(bytes.Slice(4, 4)), port),
+            Linux.AF_INET6 => new IPEndPoint(
+                new IPAddress(bytes.Slice(8, 16), MemoryMarshal.Read<uint>(bytes[24..])), port),
+            _ => null,
+        };
+    }
+
+    /// <summary>Any address as an endpoint. An unnamed Unix socket has an empty path.</summary>
+    internal static EndPoint ToEndPoint(ReadOnlySpan<byte> address)
+    {
+        var family = MemoryMarshal.Read<ushort>(address);
+        if (family != Linux.AF_UNIX)
+        {
+            return From(address).ToEndPoint()
+                ?? throw new SocketException((int)SocketError.AddressFamilyNotSupported);
+        }
+        var native = new SocketAddress(AddressFamily.Unix, Math.Max(address.Length, 2));
+        address.CopyTo(native.Buffer.Span);
+        return new UnixDomainSocketEndPoint("/").Create(native);
+    }
+
+    [InlineArray(Size)]
+    private struct Bytes
+    {
+        private byte _first;
+    }
+}

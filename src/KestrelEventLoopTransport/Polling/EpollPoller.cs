@@ -1,0 +1,127 @@
+using System.Runtime.InteropServices;
+using KestrelEventLoopTransport.Native;
+
+namespace KestrelEventLoopTransport.Polling;
+
+/// <summary>The poller of Linux: <c>epoll(7)</c> with an <c>eventfd(2)</c> for wake-ups.</summary>
+internal sealed unsafe class EpollPoller : Poller
+{
+    private const int Capacity = 512;
+
+    private readonly int _epoll;
+    private readonly int _wake;
+    private readonly Lock _wakeLock = new();
+    private byte* _events;
+
+    internal EpollPoller()
+    {
+        _epoll = Libc.epoll_create1(Linux.EPOLL_CLOEXEC);
+        if (_epoll < 0)
+        {
+            throw Errno.ToException(Errno.Last, "epoll_create1");
+        }
+        _wake = Libc.eventfd(0, Linux.EFD_CLOEXEC | Linux.EFD_NONBLOCK);
+        if (_wake < 0)
+        {
+            var error = Errno.Last;
+            _ = Libc.close(_epoll);
+            throw Errno.ToException(error, "eventfd");
+        }
+        _events = (byte*)NativeMemory.AlignedAlloc((nuint)(Capacity * EpollEventLayout.Size), 64);
+        try
+        {
+            Control(Linux.EPOLL_CTL_ADD, _wake, Linux.EPOLLIN | Linux.EPOLLET, WakeToken);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    internal override void Add(int fd, ulong token)
+        => Control(
+            Linux.EPOLL_CTL_ADD,
+            fd,
+            Linux.EPOLLIN | Linux.EPOLLOUT | Linux.EPOLLRDHUP | Linux.EPOLLET,
+            token);
+
+    internal override void Remove(int fd) => Control(Linux.EPOLL_CTL_DEL, fd, 0, 0);
+
+    internal override int Wait(int timeoutMilliseconds)
+    {
+        var count = Libc.epoll_wait(_epoll, _events, Capacity, timeoutMilliseconds);
+        if (count >= 0)
+        {
+            return count;
+        }
+        var error = Errno.Last;
+        return error == Errno.EINTR ? 0 : throw Errno.ToException(error, "epoll_wait");
+    }
+
+    internal override PollEvents GetEvent(int index, out ulong token)
+    {
+        var epollEvent = _events + (index * EpollEventLayout.Size);
+        token = EpollEventLayout.ReadData(epollEvent);
+        var bits = EpollEventLayout.ReadEvents(epollEvent);
+
+        var events = PollEvents.None;
+        if ((bits & Linux.EPOLLIN) != 0)
+        {
+            events |= PollEvents.Readable;
+        }
+        if ((bits & Linux.EPOLLOUT) != 0)
+        {
+            events |= PollEvents.Writable;
+        }
+        if ((bits & Linux.EPOLLRDHUP) != 0)
+        {
+            events |= PollEvents.PeerClosed;
+        }
+        if ((bits & (Linux.EPOLLERR | Linux.EPOLLHUP)) != 0)
+        {
+            events |= PollEvents.Error;
+        }
+        return events;
+    }
+
+    internal override void Wake()
+    {
+        // A wake-up may come from any thread while the loop ends: the lock keeps it from writing to a descriptor that
+        // is closed, and by then perhaps somebody else's. It is taken only when a loop sleeps.
+        lock (_wakeLock)
+        {
+            if (_events is not null)
+            {
+                // Edge-triggered: every write is an event of its own, so the counter is never read.
+                ulong one = 1;
+                _ = Libc.write(_wake, &one, sizeof(ulong));
+            }
+        }
+    }
+
+    public override void Dispose()
+    {
+        lock (_wakeLock)
+        {
+            if (_events is null)
+            {
+                return;
+            }
+            NativeMemory.AlignedFree(_events);
+            _events = null;
+            _ = Libc.close(_wake);
+            _ = Libc.close(_epoll);
+        }
+    }
+
+    private void Control(int operation, int fd, uint events, ulong token)
+    {
+        var epollEvent = stackalloc byte[EpollEventLayout.Size];
+        EpollEventLayout.Write(epollEvent, events, token);
+        if (Libc.epoll_ctl(_epoll, operation, fd, epollEvent) < 0)
+        {
+            throw Errno.ToException(Errno.Last, "epoll_ctl");
+        }
+    }
+}
