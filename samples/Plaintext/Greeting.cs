@@ -1,0 +1,3 @@
+namespace Plaintext;
+
+internal sealed record Greeting(string Message);
