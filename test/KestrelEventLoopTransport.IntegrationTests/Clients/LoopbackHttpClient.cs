@@ -1,0 +1,55 @@
+using System.Net;
+using System.Net.Sockets;
+using KestrelEventLoopTransport.IntegrationTests.Server;
+
+namespace KestrelEventLoopTransport.IntegrationTests.Clients;
+
+/// <summary>
+/// Makes an <see cref="HttpClient"/> that speaks exactly one protocol, without a proxy, and trusts only the test's certificate.
+/// </summary>
+internal static class LoopbackHttpClient
+{
+    public static HttpClient Create(Uri address, ClientProtocol protocol)
+        => Create(CreateHandler(), address, protocol is ClientProtocol.Http1 or ClientProtocol.Http1OverTls
+            ? HttpVersion.Version11
+            : HttpVersion.Version20);
+
+    /// <summary>An HTTP/1.1 client whose connections go to a Unix socket.</summary>
+    public static HttpClient CreateForUnixSocket(string path)
+    {
+        var handler = CreateHandler();
+        handler.ConnectCallback = async (_, cancellationToken) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
+                return new NetworkStream(socket, ownsSocket: true);
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        };
+        return Create(handler, new Uri("http://localhost"), HttpVersion.Version11);
+    }
+
+    public static SocketsHttpHandler CreateHandler() => new()
+    {
+        UseProxy = false,
+        SslOptions =
+        {
+            RemoteCertificateValidationCallback = (_, certificate, _, _)
+                => certificate?.GetCertHashString() == ServerCertificate.Instance.GetCertHashString(),
+        },
+    };
+
+    private static HttpClient Create(SocketsHttpHandler handler, Uri address, Version version) => new(handler)
+    {
+        BaseAddress = address,
+        DefaultRequestVersion = version,
+        DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        Timeout = Timeout.InfiniteTimeSpan,
+    };
+}

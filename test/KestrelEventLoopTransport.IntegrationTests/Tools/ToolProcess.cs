@@ -1,0 +1,94 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Text;
+
+namespace KestrelEventLoopTransport.IntegrationTests.Tools;
+
+/// <summary>
+/// A program of the machine, with its output captured. It does not outlive its test.
+/// </summary>
+internal sealed class ToolProcess : IAsyncDisposable
+{
+    private static readonly string[] s_directories =
+        [.. (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator), "/usr/sbin", "/sbin"];
+
+    private readonly Process _process;
+    private readonly StringBuilder _output = new();
+    private readonly StringBuilder _error = new();
+
+    private ToolProcess(Process process)
+    {
+        _process = process;
+        process.OutputDataReceived += (_, line) => Append(_output, line.Data);
+        process.ErrorDataReceived += (_, line) => Append(_error, line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        process.StandardInput.Close();
+    }
+
+    public bool HasExited => _process.HasExited;
+
+    public string Output => Text(_output);
+
+    public string Error => Text(_error);
+
+    /// <summary>Runs a tool to its end. Skips the test when the tool is not installed.</summary>
+    public static async Task<ToolResult> RunAsync(string tool, params IEnumerable<string> arguments)
+    {
+        await using var process = Start(tool, arguments);
+        try
+        {
+            await process._process.WaitForExitAsync(HangGuard.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            Assert.Fail($"{tool} did not end in time. Output: {process.Output} Error: {process.Error}");
+        }
+
+        return new ToolResult(process._process.ExitCode, process.Output, process.Error);
+    }
+
+    /// <summary>Starts a tool that runs until disposed. Skips the test when the tool is not installed.</summary>
+    public static ToolProcess Start(string tool, params IEnumerable<string> arguments)
+    {
+        var path = s_directories.Select(directory => Path.Combine(directory, tool)).FirstOrDefault(File.Exists);
+        Assert.SkipWhen(path is null, $"{tool} is not installed");
+        var start = new ProcessStartInfo(path!, arguments)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        return new ToolProcess(Process.Start(start) ?? throw new Win32Exception($"{tool} did not start"));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync(CancellationToken.None);
+        }
+
+        _process.Dispose();
+    }
+
+    private static void Append(StringBuilder text, string? line)
+    {
+        if (line is not null)
+        {
+            lock (text)
+            {
+                text.AppendLine(line);
+            }
+        }
+    }
+
+    private static string Text(StringBuilder text)
+    {
+        lock (text)
+        {
+            return text.ToString();
+        }
+    }
+}
