@@ -10,11 +10,11 @@ namespace KestrelEventLoopTransport.IntegrationTests.Server;
 /// </summary>
 internal static class ContentHash
 {
-    private static readonly ConcurrentDictionary<long, Lazy<Task<string>>> s_patterns = new();
+    private static readonly ConcurrentDictionary<long, Lazy<Task<string>>> _patterns = new();
 
     /// <summary>The hash of a <see cref="PatternStream"/>.</summary>
     public static Task<string> OfPatternAsync(long length)
-        => s_patterns.GetOrAdd(
+        => _patterns.GetOrAdd(
             length,
             static key => new Lazy<Task<string>>(() => OfStreamAsync(new PatternStream(key), CancellationToken.None))).Value;
 

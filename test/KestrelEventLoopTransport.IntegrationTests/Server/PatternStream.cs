@@ -7,7 +7,7 @@ namespace KestrelEventLoopTransport.IntegrationTests.Server;
 internal sealed class PatternStream(long length) : Stream
 {
     private const int RotationPerBlock = 8191;
-    private static readonly byte[] s_block = CreateBlock();
+    private static readonly byte[] _block = CreateBlock();
     private long _position;
 
     public override bool CanRead => true;
@@ -29,11 +29,11 @@ internal sealed class PatternStream(long length) : Stream
         var total = (int)Math.Min(buffer.Length, length - _position);
         for (var filled = 0; filled < total;)
         {
-            var (block, offset) = Math.DivRem(_position, s_block.Length);
-            var start = (int)((offset + block * RotationPerBlock) % s_block.Length);
-            var untilBlockEnd = s_block.Length - Math.Max(start, (int)offset);
+            var (block, offset) = Math.DivRem(_position, _block.Length);
+            var start = (int)((offset + block * RotationPerBlock) % _block.Length);
+            var untilBlockEnd = _block.Length - Math.Max(start, (int)offset);
             var count = Math.Min(total - filled, untilBlockEnd);
-            s_block.AsSpan(start, count).CopyTo(buffer[filled..]);
+            _block.AsSpan(start, count).CopyTo(buffer[filled..]);
             filled += count;
             _position += count;
         }

@@ -9,7 +9,7 @@ namespace KestrelEventLoopTransport.IntegrationTests.Tools;
 /// </summary>
 internal sealed class ToolProcess : IAsyncDisposable
 {
-    private static readonly string[] s_directories =
+    private static readonly string[] _directories =
         [.. (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator), "/usr/sbin", "/sbin"];
 
     private readonly Process _process;
@@ -51,7 +51,7 @@ internal sealed class ToolProcess : IAsyncDisposable
     /// <summary>Starts a tool that runs until disposed. Skips the test when the tool is not installed.</summary>
     public static ToolProcess Start(string tool, params IEnumerable<string> arguments)
     {
-        var path = s_directories.Select(directory => Path.Combine(directory, tool)).FirstOrDefault(File.Exists);
+        var path = _directories.Select(directory => Path.Combine(directory, tool)).FirstOrDefault(File.Exists);
         Assert.SkipWhen(path is null, $"{tool} is not installed");
         var start = new ProcessStartInfo(path!, arguments)
         {

@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Builds the solution, runs every test project under test/ and checks the format.
+#
+# usage: build/test.sh [options of the xunit runner]     e.g. build/test.sh -class '*CurlTests'
+#
+# The last line is "N passed, N failed, N skipped". A build, a format check or a test project that did not
+# end as it should counts as one failed. TEST_TIMEOUT bounds each test project, in seconds (default 480).
+set -uo pipefail
+exec 2>&1
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# No build server may outlive this script and keep its output open.
+export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 UseSharedCompilation=false
+export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
+
+solution=KestrelEventLoopTransport.sln
+reports=$(mktemp -d)
+trap 'rm -rf "$reports"' EXIT
+passed=0 failed=0 skipped=0
+
+fail() {
+  echo "FAILED: $*"
+  failed=$((failed + 1))
+}
+
+finish() {
+  if ((passed + failed == 0)); then
+    fail "no test ran"
+  fi
+  echo
+  echo "$passed passed, $failed failed, $skipped skipped"
+  ((failed == 0))
+  exit
+}
+
+# Tests whose tool cannot be installed are skipped and say so.
+install_tools() {
+  local missing=() sudo=() command package
+  while read -r command package; do
+    PATH="$PATH:/usr/sbin:/sbin" command -v "$command" > /dev/null || missing+=("$package")
+  done << 'TOOLS'
+curl curl
+wrk wrk
+h2load nghttp2-client
+nginx nginx-light
+haproxy haproxy
+gcc gcc
+ss iproute2
+strace strace
+TOOLS
+  if ((${#missing[@]} == 0)); then
+    return
+  fi
+  echo "== missing: ${missing[*]}"
+  if ((EUID != 0)); then
+    sudo=(sudo -n)
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  if ! timeout 120 "${sudo[@]}" apt-get update -qq < /dev/null; then
+    echo "cannot install: their tests are skipped"
+    return
+  fi
+  for package in "${missing[@]}"; do
+    timeout 300 "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$package" < /dev/null > /dev/null \
+      || echo "cannot install $package: its tests are skipped"
+  done
+}
+
+# The value of an attribute of the report's <assembly> element.
+count() {
+  grep -o '<assembly [^>]*>' "$2" | grep -o " $1=\"[0-9]*\"" | tr -dc '0-9'
+}
+
+# Prints what matters while the tests run: failures, skips with their reasons, the summary.
+show() {
+  awk '/\[(STARTING|FINISHED|PASS)\]/ { next } { print; fflush() }'
+}
+
+# The tests that a log says have started but not finished.
+running_tests() {
+  awk '/ \[STARTING\]$/ { sub(/ \[STARTING\]$/, ""); started[$0] = 1 }
+       / \[FINISHED\]/  { sub(/ \[FINISHED\].*/, ""); delete started[$0] }
+       END { for (name in started) print name }' "$1"
+}
+
+run_project() {
+  local name=$1 assembly log=$reports/$1.log report=$reports/$1.xml status
+  shift
+  echo "== $name"
+  assembly=$(find "test/$name/bin/Release" -maxdepth 2 -name "$name.dll" | head -n 1)
+  timeout -k 20 "${TEST_TIMEOUT:-480}" dotnet "$assembly" -noLogo -noColor -noAutoReporters -reporter verbose \
+    -xml "$report" "$@" < /dev/null 2>&1 | tee "$log" | show
+  status=${PIPESTATUS[0]}
+  if [[ ! -s $report ]]; then
+    fail "$name ended with exit code $status and without a report (124, 137: timeout). Running then:"
+    running_tests "$log"
+    return
+  fi
+  local project_failed=$(($(count failed "$report") + $(count errors "$report")))
+  passed=$((passed + $(count passed "$report")))
+  failed=$((failed + project_failed))
+  skipped=$((skipped + $(count skipped "$report")))
+  if ((status != 0 && project_failed == 0)); then
+    fail "$name ended with exit code $status"
+  elif (($# == 0 && $(count total "$report") == 0)); then
+    fail "$name has no tests"
+  fi
+}
+
+install_tools
+ulimit -n "$(ulimit -Hn)" || true
+
+echo "== build"
+if ! dotnet build "$solution" -c Release -warnaserror -v quiet < /dev/null; then
+  fail "build"
+  finish
+fi
+
+for project in test/*Tests/*Tests.csproj; do
+  run_project "$(basename "$project" .csproj)" "$@"
+done
+
+echo "== format"
+dotnet format "$solution" --no-restore --verify-no-changes < /dev/null || fail "dotnet format --verify-no-changes"
+
+finish
