@@ -183,7 +183,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         }
         else
         {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            _connection.Loop.PostToPool(this);
         }
     }
 

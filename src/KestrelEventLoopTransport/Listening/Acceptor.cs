@@ -120,7 +120,7 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTa
         }
         else
         {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            _loop.PostToPool(this);
         }
     }
 

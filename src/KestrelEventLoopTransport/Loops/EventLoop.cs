@@ -18,6 +18,7 @@ internal sealed partial class EventLoop
     private readonly PollableTable _pollables = new();
     private readonly LoopTimers _timers = new();
     private readonly ConcurrentQueue<IThreadPoolWorkItem> _work = new();
+    private readonly PoolDispatch _poolDispatch = new();
     private readonly Action<EventLoop> _onExit;
     private readonly ILogger _logger;
     private readonly Thread _thread;
@@ -83,6 +84,12 @@ internal sealed partial class EventLoop
         }
     }
 
+    /// <summary>
+    /// Runs an application callback on the thread pool. Called by the loop's thread: the callbacks of one poll go
+    /// to the pool together.
+    /// </summary>
+    internal void PostToPool(IThreadPoolWorkItem callback) => _poolDispatch.Enqueue(callback);
+
     /// <summary>Runs work on the loop's thread, after the events of the current turn.</summary>
     internal void Post(IThreadPoolWorkItem item)
     {
@@ -124,6 +131,7 @@ internal sealed partial class EventLoop
                     Dispatch(_pollables.Find(token), events);
                 }
                 RunWork();
+                _poolDispatch.Schedule();
             }
         }
         catch (Exception exception)
