@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Measures Kestrel's transports against each other on this machine, loopback only.
+#
+#   build/bench.sh                                everything, about a quarter of an hour
+#   build/bench.sh --quick                        everything, about two minutes
+#   build/bench.sh --only plaintext,json --candidates sockets,Inline --rounds 7 --seconds 5
+#
+# Results: the terminal, artifacts/bench/results.md and artifacts/bench/*.svg. All options: build/bench.sh --help
+set -euo pipefail
+command="build/bench.sh${*:+ $*}"
+cd "$(dirname "$0")/.."
+
+# Debian packages of the tools that are missing.
+packages=()
+tool() { command -v "$1" >/dev/null || packages+=("$2"); }
+tool wrk wrk
+tool h2load nghttp2-client
+tool gnuplot gnuplot-nox
+tool gcc gcc
+[[ -e /usr/include/stdio.h ]] || packages+=(libc6-dev)
+if (( ${#packages[@]} > 0 )); then
+  echo "Installing ${packages[*]}"
+  sudo=$([[ $EUID == 0 ]] || echo sudo)
+  $sudo apt-get update -qq
+  $sudo apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+mkdir -p artifacts/native
+for program in floor load; do
+  gcc -O2 -Wall -Wextra -Werror -o "artifacts/native/$program" "test/native/$program.c"
+done
+dotnet build --nologo --verbosity quiet --configuration Release test/KestrelEventLoopTransport.Benchmarks
+
+# Both ends of the 10,000 idle connections are on this machine, each in a process of its own.
+ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
+
+exec test/KestrelEventLoopTransport.Benchmarks/bin/Release/net10.0/KestrelEventLoopTransport.Benchmarks \
+  run --command "$command" "$@"

@@ -1,0 +1,4 @@
+namespace KestrelEventLoopTransport.Benchmarks.Driver;
+
+/// <summary>Something measured was not correct, so its figures would mean nothing.</summary>
+internal sealed class BenchmarkFailedException(string message) : Exception(message);

@@ -1,0 +1,23 @@
+namespace KestrelEventLoopTransport.Benchmarks.Driver;
+
+internal sealed class CandidateResult(Candidate candidate)
+{
+    public Candidate Candidate { get; } = candidate;
+
+    public List<Window> Windows { get; } = [];
+
+    /// <summary>Resident bytes after the load.</summary>
+    public long ResidentBytes { get; set; }
+
+    public string? Failure { get; set; }
+
+    /// <summary>Half the distance between the dearest and the cheapest round, as a share of the median.</summary>
+    public double Spread => (Windows.Max(window => window.Cpu) - Windows.Min(window => window.Cpu)) / 2 / Median(w => w.Cpu);
+
+    public double Median(Func<Window, double> value)
+    {
+        var sorted = Windows.Select(value).Order().ToArray();
+        var middle = sorted.Length / 2;
+        return sorted.Length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    }
+}

@@ -1,0 +1,70 @@
+using System.CommandLine;
+
+namespace KestrelEventLoopTransport.Benchmarks.Driver;
+
+internal static class RunCommand
+{
+    public static Command Create()
+    {
+        var quick = new Option<bool>("--quick") { Description = "Few and short rounds; about two minutes for everything." };
+        var only = new Option<string?>("--only") { Description = $"Workloads, separated by commas: {Names(WorkloadNames)}." };
+        var candidates = new Option<string?>("--candidates") { Description = "Candidates, separated by commas." };
+        var rounds = new Option<int?>("--rounds") { Description = "Rounds per workload (5; quick: 3)." };
+        var seconds = new Option<double?>("--seconds") { Description = "Length of a measured window (3; quick: 0.4)." };
+        var warmUp = new Option<double?>("--warm-up") { Description = "Load before the first window (4; quick: 1)." };
+        var idle = new Option<int>("--idle-connections")
+        {
+            Description = "Number of idle connections.",
+            DefaultValueFactory = _ => 10_000,
+        };
+        var serverCpu = new Option<int>("--server-cpu") { Description = "Processor of the servers." };
+        var loadCpu = new Option<int>("--load-cpu")
+        {
+            Description = "Processor of the load generators.",
+            DefaultValueFactory = _ => 1,
+        };
+        var native = new Option<string>("--native")
+        {
+            Description = "Directory of the compiled C programs.",
+            DefaultValueFactory = _ => Path.Combine("artifacts", "native"),
+        };
+        var output = new Option<string>("--output")
+        {
+            Description = "Directory of the results.",
+            DefaultValueFactory = _ => Path.Combine("artifacts", "bench"),
+        };
+        var title = new Option<string?>("--command") { Description = "The command that the report names as its origin." };
+
+        var command = new Command("run", "Measures all candidates under all workloads.")
+        {
+            quick, only, candidates, rounds, seconds, warmUp, idle, serverCpu, loadCpu, native, output, title,
+        };
+        command.SetAction((arguments, cancellationToken) =>
+        {
+            var isQuick = arguments.GetValue(quick);
+            var settings = new RunSettings
+            {
+                Only = Split(arguments.GetValue(only)),
+                Candidates = Split(arguments.GetValue(candidates)),
+                Rounds = arguments.GetValue(rounds) ?? (isQuick ? 3 : 5),
+                Seconds = arguments.GetValue(seconds) ?? (isQuick ? 0.4 : 3),
+                WarmUpSeconds = arguments.GetValue(warmUp) ?? (isQuick ? 1 : 4),
+                IdleConnections = arguments.GetValue(idle),
+                ServerCpu = arguments.GetValue(serverCpu),
+                LoadCpu = arguments.GetValue(loadCpu),
+                NativeDirectory = Path.GetFullPath(arguments.GetValue(native)!),
+                OutputDirectory = Path.GetFullPath(arguments.GetValue(output)!),
+                Command = arguments.GetValue(title) ?? string.Join(' ', Environment.GetCommandLineArgs().Skip(1)),
+            };
+            return BenchmarkRun.RunAsync(settings, cancellationToken);
+        });
+        return command;
+    }
+
+    private static IEnumerable<string> WorkloadNames => [.. Workloads.All.Select(workload => workload.Name), Workloads.Idle];
+
+    private static string Names(IEnumerable<string> names) => string.Join(", ", names);
+
+    private static string[] Split(string? list)
+        => list?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+}

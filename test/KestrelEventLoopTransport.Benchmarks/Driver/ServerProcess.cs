@@ -1,0 +1,119 @@
+using System.Diagnostics;
+using System.Globalization;
+using KestrelEventLoopTransport.Benchmarks.Server;
+
+namespace KestrelEventLoopTransport.Benchmarks.Driver;
+
+/// <summary>A candidate, running on its processor. Its standard input is its life line: see --exit-with-stdin.</summary>
+internal sealed class ServerProcess : IAsyncDisposable
+{
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(20);
+
+    private readonly Process _process;
+
+    private ServerProcess(Process process, ServerPorts ports)
+    {
+        _process = process;
+        Ports = ports;
+    }
+
+    public ServerPorts Ports { get; }
+
+    public static async Task<ServerProcess> StartAsync(
+        Candidate candidate,
+        RunSettings settings,
+        CancellationToken cancellationToken)
+    {
+        // taskset replaces itself by the server, so the process id is the server's.
+        var start = new ProcessStartInfo(
+            "taskset",
+            ["-c", settings.ServerCpu.ToString(CultureInfo.InvariantCulture), .. candidate.CommandLine])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
+        const string inlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
+        start.Environment.Remove(inlineCompletions);
+        if (candidate.InlineCompletions)
+        {
+            start.Environment[inlineCompletions] = "1";
+        }
+
+        var process = Process.Start(start)!;
+        try
+        {
+            using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            timeout.CancelAfter(_patience);
+            var line = await process.StandardOutput.ReadLineAsync(timeout.Token);
+            var ports = line is null ? null : ServerPorts.Parse(line);
+            return new ServerProcess(
+                process,
+                ports ?? throw new BenchmarkFailedException($"{candidate.Name} did not start: {line}"));
+        }
+        catch
+        {
+            process.Kill(entireProcessTree: true);
+            process.Dispose();
+            throw;
+        }
+    }
+
+    public TimeSpan CpuTime
+    {
+        get
+        {
+            ThrowIfExited();
+            return CpuClock.Read(_process.Id);
+        }
+    }
+
+    public long ResidentBytes
+    {
+        get
+        {
+            ThrowIfExited();
+            _process.Refresh();
+            return _process.WorkingSet64;
+        }
+    }
+
+    /// <summary>Asks the server to end. Not ending in time, or not cleanly, is a failure of what is measured.</summary>
+    public async Task StopAsync()
+    {
+        ThrowIfExited();
+        _process.StandardInput.Close();
+        using var timeout = new CancellationTokenSource(_patience);
+        try
+        {
+            await _process.WaitForExitAsync(timeout.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new BenchmarkFailedException($"the server did not stop within {_patience.TotalSeconds} seconds");
+        }
+
+        if (_process.ExitCode != 0)
+        {
+            throw new BenchmarkFailedException($"the server ended with exit code {_process.ExitCode}");
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync();
+        }
+
+        _process.Dispose();
+    }
+
+    private void ThrowIfExited()
+    {
+        if (_process.HasExited)
+        {
+            throw new BenchmarkFailedException($"the server ended by itself with exit code {_process.ExitCode}");
+        }
+    }
+}

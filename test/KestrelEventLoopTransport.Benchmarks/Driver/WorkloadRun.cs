@@ -1,0 +1,109 @@
+using System.Globalization;
+
+namespace KestrelEventLoopTransport.Benchmarks.Driver;
+
+/// <summary>
+/// All candidates under one workload. Every candidate's server lives for all rounds, so that its code is compiled once;
+/// a round measures each in turn, so that a change of the machine's speed meets all of them.
+/// </summary>
+internal sealed class WorkloadRun(Workload workload, RunSettings settings)
+{
+    private readonly Dictionary<CandidateResult, ServerProcess> _servers = [];
+
+    public async Task<WorkloadResult> RunAsync(IEnumerable<Candidate> candidates, CancellationToken cancellationToken)
+    {
+        Console.WriteLine($"\n{workload.Title}");
+        var results = candidates
+            .Where(candidate => workload.HasFloor || !candidate.IsFloor)
+            .Select(candidate => new CandidateResult(candidate))
+            .ToList();
+        try
+        {
+            foreach (var result in results)
+            {
+                await GuardAsync(result, () => StartAsync(result, cancellationToken));
+            }
+
+            for (var round = 0; round < settings.Rounds; round++)
+            {
+                // Each round begins with another candidate: nobody always runs after the same neighbour.
+                for (var i = 0; i < results.Count; i++)
+                {
+                    var result = results[(i + round) % results.Count];
+                    await GuardAsync(result, () => MeasureAsync(result, round, cancellationToken));
+                }
+            }
+
+            foreach (var result in results)
+            {
+                await GuardAsync(result, async () =>
+                {
+                    result.ResidentBytes = _servers[result].ResidentBytes;
+                    await _servers[result].StopAsync();
+                });
+            }
+        }
+        finally
+        {
+            foreach (var server in _servers.Values)
+            {
+                await server.DisposeAsync();
+            }
+        }
+
+        return new WorkloadResult(workload, results);
+    }
+
+    private async Task StartAsync(CandidateResult result, CancellationToken cancellationToken)
+    {
+        Console.WriteLine($"  {"warm-up",-9} {result.Candidate.Name}");
+        var server = await ServerProcess.StartAsync(result.Candidate, settings, cancellationToken);
+        _servers.Add(result, server);
+        if (workload.Check is { } check)
+        {
+            await check.RunAsync(server.Ports, cancellationToken);
+        }
+
+        await LoadProcess.RunAsync(workload.Load, server.Ports, settings.WarmUpSeconds, settings, cancellationToken);
+    }
+
+    private async Task MeasureAsync(CandidateResult result, int round, CancellationToken cancellationToken)
+    {
+        var server = _servers[result];
+        var before = server.CpuTime;
+        var load = await LoadProcess.RunAsync(workload.Load, server.Ports, settings.Seconds, settings, cancellationToken);
+        var cpu = server.CpuTime - before;
+
+        var operations = workload.Operations(load);
+        var window = new Window(
+            cpu.TotalMicroseconds / operations,
+            operations / load.Seconds,
+            load.P50,
+            load.P99,
+            load.P999,
+            cpu.TotalSeconds / load.Seconds);
+        result.Windows.Add(window);
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"  {$"{round + 1}/{settings.Rounds}",-9} {result.Candidate.Name,-16} {window.Cpu,9:F2} µs/{workload.Unit} {window.Throughput,12:N0} {workload.Unit}s/s"));
+    }
+
+    /// <summary>A failure takes its candidate out of this workload and makes the run fail at its end.</summary>
+    private static async Task GuardAsync(CandidateResult result, Func<Task> step)
+    {
+        if (result.Failure is not null)
+        {
+            return;
+        }
+
+        try
+        {
+            await step();
+        }
+        catch (Exception e) when (e is BenchmarkFailedException or HttpRequestException or TaskCanceledException { InnerException: TimeoutException })
+        {
+            result.Failure = e.Message;
+            Console.WriteLine($"  FAILED    {result.Candidate.Name}: {e.Message}");
+        }
+    }
+}

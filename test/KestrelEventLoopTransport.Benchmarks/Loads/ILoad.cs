@@ -1,0 +1,12 @@
+using KestrelEventLoopTransport.Benchmarks.Driver;
+using KestrelEventLoopTransport.Benchmarks.Server;
+
+namespace KestrelEventLoopTransport.Benchmarks.Loads;
+
+internal interface ILoad
+{
+    /// <summary>The command line of the generator, program first.</summary>
+    IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings);
+
+    LoadResult Read(string output, RunSettings settings);
+}

@@ -1,0 +1,25 @@
+using System.Text.Json;
+using KestrelEventLoopTransport.Benchmarks.Driver;
+
+namespace KestrelEventLoopTransport.Benchmarks.Loads;
+
+/// <summary>What a load generator counted in one window; latencies in microseconds.</summary>
+internal sealed record LoadResult(
+    long Operations,
+    long Bytes,
+    double Seconds,
+    long Errors,
+    double P50,
+    double P99,
+    double P999)
+{
+    private static readonly JsonSerializerOptions _camelCase = new(JsonSerializerDefaults.Web);
+
+    /// <summary>Reads the JSON line that the C generator and wrk's script print last.</summary>
+    public static LoadResult FromJsonLine(string output)
+    {
+        var line = output.Split('\n').LastOrDefault(line => line.StartsWith('{'))
+            ?? throw new BenchmarkFailedException($"the load generator printed no result:\n{output}");
+        return JsonSerializer.Deserialize<LoadResult>(line, _camelCase)!;
+    }
+}

@@ -1,0 +1,29 @@
+using System.Globalization;
+using KestrelEventLoopTransport.Benchmarks.Driver;
+using KestrelEventLoopTransport.Benchmarks.Server;
+
+namespace KestrelEventLoopTransport.Benchmarks.Loads;
+
+internal sealed record WrkLoad(string Path, bool Https = false, int Pipeline = 1, bool CloseConnections = false) : ILoad
+{
+    public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings)
+    {
+        // wrk takes whole seconds only, but ends early and in good order on SIGINT.
+        List<string> line =
+        [
+            "timeout", "--preserve-status", "--signal=INT", seconds.ToString(CultureInfo.InvariantCulture),
+            "wrk", "--threads=1", "--connections=64", "--duration=1h", "--timeout=10s",
+            "--script", System.IO.Path.Combine(AppContext.BaseDirectory, "Loads", "wrk.lua"),
+        ];
+        if (CloseConnections)
+        {
+            line.AddRange(["--header", "Connection: close"]);
+        }
+
+        var origin = Https ? $"https://127.0.0.1:{ports.Https}" : $"http://127.0.0.1:{ports.Http}";
+        line.AddRange([origin + Path, "--", Pipeline.ToString(CultureInfo.InvariantCulture)]);
+        return line;
+    }
+
+    public LoadResult Read(string output, RunSettings settings) => LoadResult.FromJsonLine(output);
+}

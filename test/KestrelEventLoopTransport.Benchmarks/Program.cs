@@ -1,0 +1,11 @@
+using System.CommandLine;
+using KestrelEventLoopTransport.Benchmarks.Driver;
+using KestrelEventLoopTransport.Benchmarks.Server;
+
+var root = new RootCommand("Measures Kestrel's transports against each other.")
+{
+    ServerCommand.Create(),
+    RunCommand.Create(),
+};
+
+return await root.Parse(args).InvokeAsync();

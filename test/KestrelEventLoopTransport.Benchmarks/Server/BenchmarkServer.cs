@@ -1,0 +1,92 @@
+using System.Net;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace KestrelEventLoopTransport.Benchmarks.Server;
+
+internal static class BenchmarkServer
+{
+    public static async Task RunAsync(ServerSettings settings, CancellationToken cancellationToken)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+
+        // Standard output carries the ready line and nothing else: the driver does not read on after it.
+        builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        UseTransport(builder.WebHost, settings);
+        builder.WebHost.UseKestrelHttpsConfiguration();
+
+        using var certificate = ServerCertificate.Create();
+        var listeners = new List<ListenOptions>();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.Limits.MaxRequestBodySize = null;
+            Listen(HttpProtocols.Http1, _ => { });
+            Listen(HttpProtocols.Http1AndHttp2, listen => listen.UseHttps(certificate));
+            Listen(HttpProtocols.Http2, _ => { });
+            Listen(HttpProtocols.None, listen => listen.UseConnectionHandler<EchoConnectionHandler>());
+
+            void Listen(HttpProtocols protocols, Action<ListenOptions> configure)
+            {
+                var port = settings.FirstPort == 0 ? 0 : settings.FirstPort + listeners.Count;
+                kestrel.Listen(IPAddress.Loopback, port, listen =>
+                {
+                    if (protocols != HttpProtocols.None)
+                    {
+                        listen.Protocols = protocols;
+                    }
+
+                    configure(listen);
+                    listeners.Add(listen);
+                });
+            }
+        });
+
+        var app = builder.Build();
+        app.UseWebSockets();
+        app.Run(BenchmarkEndpoints.HandleAsync);
+
+        await app.StartAsync(cancellationToken);
+        var ports = listeners.ConvertAll(listen => listen.IPEndPoint!.Port);
+        Console.WriteLine(new ServerPorts(ports[0], ports[1], ports[2], ports[3]));
+
+        if (settings.ExitWithStdin)
+        {
+            // A thread of its own: reading a pipe blocks, and the pool of a pinned server starts with one thread.
+            new Thread(() => StopWithStdin(app.Lifetime)) { IsBackground = true }.Start();
+        }
+
+        await app.WaitForShutdownAsync(cancellationToken);
+    }
+
+    private static void UseTransport(IWebHostBuilder webHost, ServerSettings settings)
+    {
+        switch (settings.Transport)
+        {
+            case TransportNames.EventLoop:
+                webHost.UseEventLoopTransport(options =>
+                {
+                    options.Scheduling = settings.Scheduling ?? options.Scheduling;
+                    options.EventLoopCount = settings.Loops ?? options.EventLoopCount;
+                });
+                break;
+            case TransportNames.SocketsInline:
+                webHost.UseSockets(options => options.UnsafePreferInlineScheduling = true);
+                break;
+            default:
+                webHost.UseSockets();
+                break;
+        }
+    }
+
+    /// <summary>The driver holds our standard input: when it dies, for whatever reason, no server stays behind.</summary>
+    private static void StopWithStdin(IHostApplicationLifetime lifetime)
+    {
+        using var input = Console.OpenStandardInput();
+        while (input.ReadByte() >= 0)
+        {
+        }
+
+        lifetime.StopApplication();
+    }
+}

@@ -1,0 +1,3 @@
+namespace KestrelEventLoopTransport.Benchmarks.Server;
+
+internal sealed record Greeting(string Message);

@@ -1,0 +1,297 @@
+/*
+ * Load generator for what wrk and h2load cannot do: ping-pong over raw TCP and WebSocket, uploads and downloads.
+ * One thread, epoll. At the end of the window no operation is begun, and those under way are finished and counted.
+ * Everything received is checked; the first difference ends the run with exit code 1.
+ *
+ *   load echo|ws|upload|download PORT CONNECTIONS BYTES SECONDS
+ *
+ * Prints one JSON object: operations, bytes, seconds, errors and latency percentiles in microseconds.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS = 256, CHUNK = 65536, HEAD_MAX = 4096, SLOTS = 1 << 22 };
+enum mode { ECHO, WS, UPLOAD, DOWNLOAD };
+
+struct connection {
+    int fd;
+    int busy;
+    uint64_t began;
+    char *out;             /* ping-pong: the message; HTTP: the request head */
+    size_t out_length;
+    size_t sent;           /* of out, then of the body */
+    char *in;              /* ping-pong: the answer; HTTP: the response head and the start of its body */
+    size_t in_length;      /* ping-pong: length of the answer; HTTP: of head and body, 0 while the head is incomplete */
+    size_t received;
+};
+
+static enum mode mode;
+static size_t size;
+static uint32_t *slots; /* latencies, one slot per microsecond */
+static uint64_t operations, sequence;
+static int busy;
+static char chunk[CHUNK];
+
+static void fail(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("load: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, " (errno: %s)\n", strerror(errno));
+    exit(1);
+}
+
+static uint64_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Header bytes before the payload: a client's WebSocket frame carries four bytes of mask (zeros here), a server's none. */
+static size_t frame_head(int client)
+{
+    return mode == ECHO ? 0 : (size < 126 ? 2 : 4) + (client ? 4u : 0u);
+}
+
+static void write_frame_head(char *at, int client)
+{
+    at[0] = (char)0x82; /* final, binary */
+    if (size < 126) {
+        at[1] = (char)(size | (client ? 0x80u : 0u));
+    } else {
+        at[1] = (char)(126 | (client ? 0x80 : 0));
+        at[2] = (char)(size >> 8);
+        at[3] = (char)size;
+    }
+}
+
+static void prepare(struct connection *c, int index)
+{
+    if (mode == ECHO || mode == WS) {
+        c->out_length = frame_head(1) + size;
+        c->out = calloc(1, c->out_length);
+        c->in_length = frame_head(0) + size;
+        c->in = calloc(1, c->in_length);
+        for (size_t i = 0; i < size; i++)
+            c->out[frame_head(1) + i] = (char)(i * 31 + (size_t)index);
+        if (mode == WS)
+            write_frame_head(c->out, 1);
+    } else {
+        c->out = malloc(HEAD_MAX);
+        c->in = malloc(HEAD_MAX + CHUNK + 1);
+        c->out_length = (size_t)snprintf(c->out, HEAD_MAX,
+            mode == UPLOAD ? "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n"
+                           : "GET /download?bytes=%zu HTTP/1.1\r\nHost: localhost\r\n\r\n", size);
+    }
+}
+
+static void open_connection(struct connection *c, int port, int index)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((unsigned short)port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int on = 1;
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof address) != 0)
+        fail("connect to port %d", port);
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (mode == WS) {
+        static const char hello[] = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                                    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+        char answer[HEAD_MAX] = "";
+        size_t have = 0;
+        if (send(c->fd, hello, sizeof hello - 1, MSG_NOSIGNAL) != sizeof hello - 1)
+            fail("send of the WebSocket handshake");
+        while (strstr(answer, "\r\n\r\n") == NULL) {
+            ssize_t n = recv(c->fd, answer + have, sizeof answer - 1 - have, 0);
+            if (n <= 0)
+                fail("no answer to the WebSocket handshake");
+            have += (size_t)n;
+        }
+        if (strncmp(answer, "HTTP/1.1 101 ", 13) != 0)
+            fail("WebSocket handshake refused: %.40s", answer);
+    }
+    prepare(c, index);
+}
+
+static void push(struct connection *c)
+{
+    size_t total = c->out_length + (mode == UPLOAD ? size : 0);
+    while (c->sent < total) {
+        const char *from = c->sent < c->out_length ? c->out + c->sent : chunk;
+        size_t left = (c->sent < c->out_length ? c->out_length : total) - c->sent;
+        ssize_t n = send(c->fd, from, from == chunk && left > CHUNK ? CHUNK : left, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0) {
+            if (errno == EAGAIN)
+                return;
+            fail("send");
+        }
+        c->sent += (size_t)n;
+    }
+}
+
+static void begin(struct connection *c)
+{
+    if (mode == ECHO || mode == WS) {
+        /* Every message differs, so that a stale or misplaced answer cannot pass. */
+        sequence++;
+        memcpy(c->out + frame_head(1), &sequence, size < sizeof sequence ? size : sizeof sequence);
+    } else {
+        c->in_length = 0;
+    }
+    c->busy = 1;
+    busy++;
+    c->sent = c->received = 0;
+    c->began = now();
+    push(c);
+}
+
+static void finish(struct connection *c)
+{
+    uint64_t microseconds = (now() - c->began) / 1000;
+    slots[microseconds < SLOTS ? microseconds : SLOTS - 1]++;
+    operations++;
+    c->busy = 0;
+    busy--;
+}
+
+static void check_message(struct connection *c)
+{
+    char head[4];
+    if (mode == WS) {
+        write_frame_head(head, 0);
+        if (memcmp(c->in, head, frame_head(0)) != 0)
+            fail("not the expected WebSocket frame");
+    }
+    if (memcmp(c->in + frame_head(0), c->out + frame_head(1), size) != 0)
+        fail("the answer differs from the message");
+}
+
+/* Reads status and length once the head is complete; the bytes after it in the buffer belong to the body. */
+static void parse_head(struct connection *c)
+{
+    c->in[c->received] = 0;
+    char *end = strstr(c->in, "\r\n\r\n"), *length = strcasestr(c->in, "\r\nContent-Length:");
+    if (end == NULL) {
+        if (c->received >= HEAD_MAX)
+            fail("response head too long");
+        return;
+    }
+    if (strncmp(c->in, "HTTP/1.1 200 ", 13) != 0 || length == NULL || length > end)
+        fail("unexpected response: %.60s", c->in);
+    size_t body = strtoull(length + 17, NULL, 10);
+    if (mode == DOWNLOAD && body != size)
+        fail("Content-Length is %zu instead of %zu", body, size);
+    c->in_length = (size_t)(end + 4 - c->in) + body;
+}
+
+static void check_http(struct connection *c)
+{
+    if (c->received != c->in_length)
+        fail("%zu bytes instead of %zu", c->received, c->in_length);
+    if (mode == UPLOAD) {
+        c->in[c->received] = 0;
+        if (c->sent != c->out_length + size || strtoull(strstr(c->in, "\r\n\r\n") + 4, NULL, 10) != size)
+            fail("the server counted other than %zu bytes", size);
+    }
+}
+
+static void pull(struct connection *c)
+{
+    int http = mode == UPLOAD || mode == DOWNLOAD;
+    while (c->busy) {
+        char *at = c->in + c->received;
+        size_t room = c->in_length - c->received;
+        if (http && c->in_length == 0) {
+            room = HEAD_MAX + CHUNK - c->received;
+        } else if (http && mode == DOWNLOAD) {
+            at = c->in; /* the head is done with, the body is only counted */
+            room = room > CHUNK ? CHUNK : room;
+        }
+        ssize_t n = recv(c->fd, at, room, MSG_DONTWAIT);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0)
+            fail("connection ended after %zu bytes of the answer", c->received);
+        c->received += (size_t)n;
+        if (http && c->in_length == 0)
+            parse_head(c);
+        if (c->in_length == 0 || c->received < c->in_length)
+            continue;
+        if (http)
+            check_http(c);
+        else
+            check_message(c);
+        finish(c);
+    }
+}
+
+static uint64_t percentile(double share)
+{
+    uint64_t wanted = (uint64_t)((double)operations * share), seen = 0;
+    for (size_t i = 0; i < SLOTS; i++)
+        if ((seen += slots[i]) > wanted)
+            return i;
+    return SLOTS - 1;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const names[] = { "echo", "ws", "upload", "download" };
+    if (argc != 6)
+        fail("usage: load echo|ws|upload|download PORT CONNECTIONS BYTES SECONDS");
+    while (strcmp(argv[1], names[mode]) != 0)
+        if (++mode > DOWNLOAD)
+            fail("unknown mode %s", argv[1]);
+    int count = atoi(argv[3]);
+    size = strtoull(argv[4], NULL, 10);
+    if (mode == WS && size > 65535)
+        fail("WebSocket messages above 65535 bytes are not supported");
+
+    slots = calloc(SLOTS, sizeof *slots);
+    struct connection *connections = calloc((size_t)count, sizeof *connections);
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    for (int i = 0; i < count; i++) {
+        struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = &connections[i] };
+        open_connection(&connections[i], atoi(argv[2]), i);
+        epoll_ctl(epoll, EPOLL_CTL_ADD, connections[i].fd, &event);
+    }
+
+    uint64_t start = now(), deadline = start + (uint64_t)(atof(argv[5]) * 1e9);
+    for (int i = 0; i < count; i++)
+        begin(&connections[i]);
+    while (busy > 0) {
+        struct epoll_event events[EVENTS];
+        int ready = epoll_wait(epoll, events, EVENTS, 10000);
+        if (ready == 0)
+            fail("%d operations are stuck for 10 seconds", busy);
+        for (int i = 0; i < ready; i++) {
+            struct connection *c = events[i].data.ptr;
+            if (events[i].events & EPOLLOUT)
+                push(c);
+            pull(c);
+            if (!c->busy && now() < deadline)
+                begin(c);
+        }
+    }
+
+    double seconds = (double)(now() - start) / 1e9;
+    printf("{\"operations\":%llu,\"bytes\":%llu,\"seconds\":%.6f,\"errors\":0,\"p50\":%llu,\"p99\":%llu,\"p999\":%llu}\n",
+           (unsigned long long)operations, (unsigned long long)(operations * size), seconds,
+           (unsigned long long)percentile(0.5), (unsigned long long)percentile(0.99),
+           (unsigned long long)percentile(0.999));
+    return 0;
+}
