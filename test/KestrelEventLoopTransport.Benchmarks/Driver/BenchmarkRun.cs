@@ -23,13 +23,31 @@ internal static class BenchmarkRun
             results.Add(await new WorkloadRun(workload, settings).RunAsync(candidates, cancellationToken));
         }
 
-        Console.WriteLine();
-        foreach (var result in results)
+        var tables = results.ConvertAll(WorkloadTable.Of);
+        if (IsChosen(settings.Only, Workloads.Idle))
         {
-            Console.WriteLine(ResultTable.Of(result).ToText());
+            var idle = await new IdleRun(settings).RunAsync(candidates, cancellationToken);
+            tables.Add(IdleTable.Of(idle, settings.IdleConnections));
         }
 
-        return results.Any(result => result.Candidates.Any(candidate => candidate.Failure is not null)) ? 1 : 0;
+        Console.WriteLine();
+        foreach (var table in tables)
+        {
+            Console.WriteLine(table.ToText());
+        }
+
+        var pictures = await SvgBars.DrawAsync(results, settings.OutputDirectory, cancellationToken);
+        var report = Path.Combine(settings.OutputDirectory, "results.md");
+        await File.WriteAllTextAsync(report, MarkdownReport.Of(settings, tables, pictures), cancellationToken);
+        Console.WriteLine($"Written to {Path.GetRelativePath(Environment.CurrentDirectory, report)}");
+
+        if (tables.Any(table => table.Failures.Count > 0))
+        {
+            Console.Error.WriteLine("FAILED: see the tables above.");
+            return 1;
+        }
+
+        return 0;
     }
 
     private static bool IsChosen(IReadOnlyList<string> filter, string name)

@@ -8,6 +8,8 @@ internal sealed record Candidate(string Name, IReadOnlyList<string> CommandLine,
     public const string Baseline = TransportNames.Sockets;
     public const string Floor = "floor";
 
+    public bool IsStock => Name is TransportNames.Sockets or TransportNames.SocketsInline;
+
     public bool IsFloor => Name == Floor;
 
     public static IReadOnlyList<Candidate> All(RunSettings settings)

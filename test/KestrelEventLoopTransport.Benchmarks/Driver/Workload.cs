@@ -18,5 +18,7 @@ internal sealed record Workload(
 {
     public const string Megabyte = "MB";
 
+    public string Rate => Unit == Megabyte ? "MB/s" : $"{Unit}s/s";
+
     public double Operations(LoadResult result) => Unit == Megabyte ? result.Bytes / 1e6 : result.Operations;
 }

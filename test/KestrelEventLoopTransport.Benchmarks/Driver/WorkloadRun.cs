@@ -85,7 +85,7 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
         result.Windows.Add(window);
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"  {$"{round + 1}/{settings.Rounds}",-9} {result.Candidate.Name,-16} {window.Cpu,9:F2} µs/{workload.Unit} {window.Throughput,12:N0} {workload.Unit}s/s"));
+            $"  {$"{round + 1}/{settings.Rounds}",-9} {result.Candidate.Name,-16} {window.Cpu,9:F2} µs/{workload.Unit} {window.Throughput,12:N0} {workload.Rate}"));
     }
 
     /// <summary>A failure takes its candidate out of this workload and makes the run fail at its end.</summary>

@@ -25,5 +25,12 @@ internal sealed record WrkLoad(string Path, bool Https = false, int Pipeline = 1
         return line;
     }
 
-    public LoadResult Read(string output, RunSettings settings) => LoadResult.FromJsonLine(output);
+    public LoadResult Read(string output, RunSettings settings)
+    {
+        var result = LoadResult.FromJsonLine(output);
+
+        // wrk corrects latencies by the time between requests of a connection; pipelined ones come in batches, and
+        // the corrected figures are nonsense.
+        return Pipeline == 1 ? result : result with { P50 = double.NaN, P99 = double.NaN, P999 = double.NaN };
+    }
 }
