@@ -1,0 +1,79 @@
+using System.Runtime.InteropServices;
+
+namespace KestrelEventLoopTransport.Tests;
+
+/// <summary>System calls that .NET does not offer and that a test needs to look behind the transport.</summary>
+internal static partial class Libc
+{
+    public const int AF_UNIX = 1;
+    public const int SOCK_STREAM = 1;
+    public const int F_GETFD = 1;
+    public const int SOL_SOCKET = 1;
+    public const int SO_REUSEADDR = 2;
+    public const int SO_REUSEPORT = 15;
+    public const int IPPROTO_TCP = 6;
+    public const int TCP_INFO = 11;
+    public const int IPPROTO_IPV6 = 41;
+    public const int IPV6_V6ONLY = 26;
+    public const int RLIMIT_NOFILE = 7;
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int socket(int domain, int type, int protocol);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int bind(int fd, byte* address, uint length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int listen(int fd, int backlog);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int close(int fd);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int dup(int fd);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int fcntl(int fd, int command);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int getsockopt(int fd, int level, int name, byte* value, uint* length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int getrlimit(int resource, ref ResourceLimit limit);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int setrlimit(int resource, ref ResourceLimit limit);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int capget(uint* header, uint* data);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int capset(uint* header, uint* data);
+
+    /// <summary>Binds a Unix socket with nothing that would remove its file afterwards; returns the descriptor.</summary>
+    public static unsafe int BindUnix(string path)
+    {
+        var fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        var address = stackalloc byte[110];
+        new Span<byte>(address, 110).Clear();
+        address[0] = AF_UNIX;
+        var length = System.Text.Encoding.UTF8.GetBytes(path, new Span<byte>(address + 2, 107));
+        Assert.Equal(0, bind(fd, address, (uint)(2 + length + 1)));
+        return fd;
+    }
+
+    public static unsafe int GetSocketOption(int fd, int level, int name)
+    {
+        int value;
+        uint length = sizeof(int);
+        Assert.Equal(0, getsockopt(fd, level, name, (byte*)&value, &length));
+        return value;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    public struct ResourceLimit
+    {
+        public ulong Current;
+        public ulong Maximum;
+    }
+}

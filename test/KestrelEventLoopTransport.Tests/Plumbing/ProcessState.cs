@@ -1,0 +1,81 @@
+using System.Globalization;
+
+namespace KestrelEventLoopTransport.Tests;
+
+/// <summary>Descriptors and threads of this process. Process-wide: only for tests of <see cref="ProcessWide"/>.</summary>
+internal sealed record ProcessState(int Sockets, int Pollers, int Events, int Threads, int NamedThreads)
+{
+    public static ProcessState Capture()
+    {
+        int sockets = 0, pollers = 0, events = 0;
+        foreach (var (_, target) in Descriptors())
+        {
+            sockets += target.StartsWith("socket:", StringComparison.Ordinal) ? 1 : 0;
+            pollers += target.Contains("[eventpoll]", StringComparison.Ordinal) ? 1 : 0;
+            events += target.Contains("[eventfd]", StringComparison.Ordinal)
+                || target.Contains("[timerfd]", StringComparison.Ordinal) ? 1 : 0;
+        }
+
+        var names = ThreadNames();
+        return new ProcessState(
+            sockets,
+            pollers,
+            events,
+            names.Count,
+            names.Count(static name => !name.StartsWith(".NET", StringComparison.Ordinal)));
+    }
+
+    public static IEnumerable<(int Descriptor, string Target)> Descriptors()
+    {
+        foreach (var path in Directory.EnumerateFileSystemEntries("/proc/self/fd"))
+        {
+            string? target;
+            try
+            {
+                target = new FileInfo(path).LinkTarget;
+            }
+            catch (IOException)
+            {
+                continue;
+            }
+
+            if (target is not null)
+            {
+                yield return (int.Parse(Path.GetFileName(path), CultureInfo.InvariantCulture), target);
+            }
+        }
+    }
+
+    /// <summary>Flags of a descriptor as given to open(2), from /proc/self/fdinfo.</summary>
+    public static int DescriptorFlags(int descriptor)
+    {
+        var line = File.ReadLines($"/proc/self/fdinfo/{descriptor}").First(static l => l.StartsWith("flags:", StringComparison.Ordinal));
+        return Convert.ToInt32(line["flags:".Length..].Trim(), 8);
+    }
+
+    /// <summary>Whether what the transport could leave behind is no more than it was at <paramref name="start"/>.</summary>
+    public bool IsBackTo(ProcessState start, int threadPoolGrowth)
+        => Sockets <= start.Sockets
+            && Pollers <= start.Pollers
+            && Events <= start.Events
+            && NamedThreads <= start.NamedThreads
+            && Threads <= start.Threads + threadPoolGrowth;
+
+    private static List<string> ThreadNames()
+    {
+        var names = new List<string>();
+        foreach (var task in Directory.EnumerateDirectories("/proc/self/task"))
+        {
+            try
+            {
+                names.Add(File.ReadAllText(Path.Combine(task, "comm")).Trim());
+            }
+            catch (IOException)
+            {
+                // The thread ended meanwhile.
+            }
+        }
+
+        return names;
+    }
+}
