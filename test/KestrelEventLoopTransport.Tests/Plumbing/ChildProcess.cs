@@ -1,0 +1,33 @@
+using System.Diagnostics;
+
+namespace KestrelEventLoopTransport.Tests;
+
+/// <summary>Runs an explicit test in a process of its own: for what is set once per process, or would harm this one.</summary>
+internal static class ChildProcess
+{
+    public static async Task RunAsync(Type type, string method)
+    {
+        var start = new ProcessStartInfo("dotnet")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            ArgumentList = { type.Assembly.Location, "-noColor", "-explicit", "only", "-method", $"{type.FullName}.{method}" },
+        };
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        try
+        {
+            await process.WaitForExitAsync().DefaultTimeout();
+        }
+        catch (TimeoutException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw;
+        }
+
+        var text = await output + await error;
+        Assert.True(process.ExitCode == 0, text);
+        Assert.DoesNotContain("Total: 0,", text);
+    }
+}
