@@ -10,7 +10,7 @@ namespace KestrelEventLoopTransport.Tests;
 
 public sealed partial class ConnectionTests
 {
-    private static readonly Type[] PresentFromTheStart =
+    private static readonly Type[] _presentFromTheStart =
     [
         typeof(IConnectionIdFeature),
         typeof(IConnectionTransportFeature),
@@ -29,8 +29,8 @@ public sealed partial class ConnectionTests
         await using var pair = await transport.ConnectAsync();
         var features = pair.Connection.Features;
 
-        Assert.All(PresentFromTheStart, type => Assert.NotNull(features[type]));
-        Assert.Superset(PresentFromTheStart.ToHashSet(), features.Select(static f => f.Key).ToHashSet());
+        Assert.All(_presentFromTheStart, type => Assert.NotNull(features[type]));
+        Assert.Superset(_presentFromTheStart.ToHashSet(), features.Select(static f => f.Key).ToHashSet());
         Assert.All(features, static feature => Assert.IsType(feature.Key, feature.Value, exactMatch: false));
     }
 
