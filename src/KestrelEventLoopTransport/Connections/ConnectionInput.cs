@@ -27,6 +27,9 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     // Receives that one dispatch may make on the loop's thread before other connections get their turn.
     private const int MaxReceivesPerDispatch = 32;
 
+    // Each of these ends reading, from our side.
+    private const int Ended = Readiness.Stopped | Readiness.Closing | Readiness.Completed;
+
     private readonly StreamConnection _connection;
     private Readiness _readiness;
     private ManualResetValueTaskSourceCore<bool> _source;
@@ -187,6 +190,15 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         }
     }
 
+    /// <summary>The connection is being closed from our side: a pending read, and any later one, ends.</summary>
+    internal void Close()
+    {
+        if (_readiness.Signal(Readiness.Closing))
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+    }
+
     /// <summary>No further receive; a parked read ends. True when the caller has to give the descriptor up.</summary>
     internal bool Stop()
     {
@@ -239,7 +251,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             {
                 return _finishedAsCanceled = true;
             }
-            if (_readiness.Has(Readiness.TokenCanceled | Readiness.Stopped | Readiness.Completed)
+            if (_readiness.Has(Readiness.TokenCanceled | Ended)
                 || _received > _examined
                 || _end != StreamEnd.None)
             {
@@ -249,10 +261,9 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             // The reader has nothing left to work on: what it wrote so far goes out now.
             _connection.Output.Uncork();
 
-            if (!_readiness.TryBegin(unless: Readiness.Stopped | Readiness.Completed))
+            if (!_readiness.TryBegin(unless: Ended))
             {
-                if (_readiness.Has(Readiness.Ready | Readiness.Canceled | Readiness.TokenCanceled
-                    | Readiness.Stopped | Readiness.Completed))
+                if (_readiness.Has(Readiness.Ready | Readiness.Canceled | Readiness.TokenCanceled | Ended))
                 {
                     continue;
                 }
@@ -286,7 +297,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         // An end that the peer made is told after the bytes before it; one that we made, at once.
         if (_end == StreamEnd.None)
         {
-            if (_readiness.Has(Readiness.Stopped | Readiness.Completed))
+            if (_readiness.Has(Ended))
             {
                 throw _connection.AbortReason
                     ?? new ConnectionAbortedException("The connection was closed by the server.");

@@ -85,7 +85,7 @@ internal sealed unsafe partial class ConnectionOutput
     /// <summary>
     /// Asks for <see cref="StreamConnection.OnOutputDrained"/> once everything is sent. False: nothing is left to wait for.
     /// </summary>
-    internal bool BeginDrain()
+    private bool BeginDrain()
     {
         while (true)
         {

@@ -118,7 +118,10 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
 
     public override void CancelPendingFlush() => ReleaseFlush(FlushCanceled);
 
-    /// <summary>Sends what was written, flushed or not, unless there is an error: that resets the connection.</summary>
+    /// <summary>
+    /// Sends what was written, flushed or not, and then closes the connection, as the stock transport does. An error
+    /// resets it.
+    /// </summary>
     public override void Complete(Exception? exception = null)
     {
         if (_completed)
@@ -131,6 +134,10 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
             _connection.AbortOnWriterError(exception);
         }
         Commit(mayDefer: false);
+        if (!BeginDrain())
+        {
+            _connection.OnOutputDrained();
+        }
     }
 
     FlushResult IValueTaskSource<FlushResult>.GetResult(short token)

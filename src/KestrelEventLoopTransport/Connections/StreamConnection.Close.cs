@@ -12,7 +12,7 @@ namespace KestrelEventLoopTransport.Connections;
 // no system call ever meets a descriptor that is closed or, worse, somebody else's.
 //
 //   Abort        stops both halves at once.
-//   DisposeAsync completes both pipes -> drains the output -> [lingers] -> stops both halves.
+//   Completing the output, which dispose does, drains it -> ends reading -> [lingers] -> stops both halves.
 //
 // Three things have to happen before the connection is finished, in any order, counted down in _pending: dispose was
 // called, the descriptor is closed, ConnectionClosed has been announced.
@@ -85,10 +85,6 @@ internal sealed partial class StreamConnection
         {
             Input.Complete();
             Output.Complete();
-            if (!Output.BeginDrain())
-            {
-                OnOutputDrained();
-            }
             CountDown();
         }
         if (Volatile.Read(ref _pending) == 0)
@@ -104,9 +100,10 @@ internal sealed partial class StreamConnection
         return new ValueTask(finished.Task);
     }
 
-    /// <summary>Everything flushed has been sent, or cannot be: dispose goes on.</summary>
+    /// <summary>The output is completed, and all of it has been sent or cannot be: the connection closes.</summary>
     internal void OnOutputDrained()
     {
+        Input.Close();
         if (AbortReason is null)
         {
             ConnectionLog.WriteFin(_settings.Logger, this, "The application closed the connection.");

@@ -34,8 +34,8 @@ internal sealed partial class StreamConnection : IFeatureCollection,
 
     private static readonly Socket _closedSocket = CreateClosedSocket();
 
-    private readonly SocketAddressBytes _remoteAddress;
-    private readonly SocketAddressBytes _localAddress;
+    private SocketAddressBytes _remoteAddress;
+    private SocketAddressBytes _localAddress;
     private readonly bool _isUnix;
 
     // Set features: replacements of our own (null: removed) and additions.
@@ -84,13 +84,21 @@ internal sealed partial class StreamConnection : IFeatureCollection,
     public override EndPoint? LocalEndPoint
     {
         get => _localEndPoint ??= _localAddress.ToEndPoint();
-        set => _localEndPoint = value;
+        set
+        {
+            _localEndPoint = value;
+            _localAddress = default;
+        }
     }
 
     public override EndPoint? RemoteEndPoint
     {
         get => _remoteEndPoint ??= _remoteAddress.ToEndPoint();
-        set => _remoteEndPoint = value;
+        set
+        {
+            _remoteEndPoint = value;
+            _remoteAddress = default;
+        }
     }
 
     MemoryPool<byte> IMemoryPoolFeature.MemoryPool => Pool;

@@ -45,7 +45,10 @@ internal struct Readiness
     /// <summary>No system call runs or will run. Set once, by the closer or by the thread that was busy.</summary>
     internal const int Released = 256;
 
-    private const int Wakes = Ready | Canceled | TokenCanceled | Completed | Stopped;
+    /// <summary>We are closing: nothing is read for the consumer any more. Set by the closing side, for good.</summary>
+    internal const int Closing = 512;
+
+    private const int Wakes = Ready | Canceled | TokenCanceled | Completed | Closing | Stopped;
 
     private int _word;
 
