@@ -22,7 +22,7 @@ if (( ${#packages[@]} > 0 )); then
   echo "Installing ${packages[*]}"
   sudo=$([[ $EUID == 0 ]] || echo sudo)
   $sudo apt-get update -qq
-  $sudo apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 fi
 
 mkdir -p artifacts/native

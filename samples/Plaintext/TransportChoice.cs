@@ -4,7 +4,7 @@ using KestrelEventLoopTransport;
 
 namespace Plaintext;
 
-/// <summary>What <c>--transport</c>, <c>--scheduling</c> and <c>--loops</c> say; null means the transport's default.</summary>
+// What --transport, --scheduling and --loops say; null means the transport's default.
 internal sealed record TransportChoice(string Transport, ApplicationScheduling? Scheduling, int? Loops)
 {
     public const string EventLoop = "eventloop";

@@ -1,4 +1,4 @@
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-/// <summary>Something measured was not correct, so its figures would mean nothing.</summary>
+// Something measured was not correct, so its figures would mean nothing.
 internal sealed class BenchmarkFailedException(string message) : Exception(message);

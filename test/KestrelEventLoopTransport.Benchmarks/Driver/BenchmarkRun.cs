@@ -14,6 +14,13 @@ internal static class BenchmarkRun
             return 1;
         }
 
+        var processors = Math.Max(settings.ServerCpu, settings.LoadCpu) + 1;
+        if (Environment.ProcessorCount < processors || settings.ServerCpu == settings.LoadCpu)
+        {
+            Console.Error.WriteLine("Servers and load generators need a processor each: see --server-cpu and --load-cpu.");
+            return 1;
+        }
+
         candidates = [.. candidates.Where(candidate => IsChosen(settings.Candidates, candidate.Name))];
         Directory.CreateDirectory(settings.OutputDirectory);
 

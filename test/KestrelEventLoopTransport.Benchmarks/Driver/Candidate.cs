@@ -2,7 +2,7 @@ using KestrelEventLoopTransport.Benchmarks.Server;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-/// <summary>A server to measure: how it is started and what it is called in the tables.</summary>
+// A server to measure: how it is started and what it is called in the tables.
 internal sealed record Candidate(string Name, IReadOnlyList<string> CommandLine, bool InlineCompletions = false)
 {
     public const string Baseline = TransportNames.Sockets;

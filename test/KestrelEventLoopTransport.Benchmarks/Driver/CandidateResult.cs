@@ -6,12 +6,12 @@ internal sealed class CandidateResult(Candidate candidate)
 
     public List<Window> Windows { get; } = [];
 
-    /// <summary>Resident bytes after the load.</summary>
+    // Resident bytes after the load.
     public long ResidentBytes { get; set; }
 
     public string? Failure { get; set; }
 
-    /// <summary>Half the distance between the dearest and the cheapest round, as a share of the median.</summary>
+    // Half the distance between the dearest and the cheapest round, as a share of the median.
     public double Spread => (Windows.Max(window => window.Cpu) - Windows.Min(window => window.Cpu)) / 2 / Median(w => w.Cpu);
 
     public double Median(Func<Window, double> value)

@@ -3,10 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-/// <summary>
-/// CPU time of another process in nanoseconds, all its threads, ended ones included. /proc/PID/stat has the same sum in
-/// ticks of 10 ms, too coarse for short windows.
-/// </summary>
+// CPU time of another process in nanoseconds, all its threads, ended ones included. /proc/PID/stat has the same sum in
+// ticks of 10 ms, too coarse for short windows.
 internal static partial class CpuClock
 {
     public static TimeSpan Read(int processId)

@@ -32,7 +32,7 @@ internal sealed class IdleConnections : IDisposable
         }
     }
 
-    /// <summary>One request over each connection, each answer awaited and checked.</summary>
+    // One request over each connection, each answer awaited and checked.
     public void Request()
     {
         var buffer = new byte[1024];

@@ -1,7 +1,7 @@
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-/// <param name="Managed">Live managed bytes after full collections.</param>
-/// <param name="Resident">Resident bytes of the process.</param>
+// Managed: Live managed bytes after full collections.
+// Resident: Resident bytes of the process.
 internal readonly record struct IdleMemory(double Managed, double Resident)
 {
     public IdleMemory PerConnection(IdleMemory baseline, int connections)

@@ -1,8 +1,11 @@
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-/// <summary>What 10,000 idle connections cost their server; bytes per connection above the server without them.</summary>
+// What 10,000 idle connections cost their server; bytes per connection above the server without them.
 internal sealed record IdleResult(Candidate Candidate)
 {
+    // Connections of the raw echo port: the transport alone, without HTTP above it.
+    public IdleMemory Raw { get; init; }
+
     public IdleMemory Fresh { get; init; }
 
     public IdleMemory AfterRequest { get; init; }

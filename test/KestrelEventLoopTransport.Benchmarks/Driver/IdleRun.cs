@@ -3,8 +3,8 @@ using System.Net.Sockets;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-/// <summary>Opens thousands of connections to each candidate and lets the server say what they cost, then sends one
-/// request over each of them and asks again.</summary>
+// Opens thousands of connections to each candidate and lets the server say what they cost, then sends one
+// request over each of them and asks again.
 internal sealed class IdleRun(RunSettings settings)
 {
     private const int WarmUpConnections = 500;
@@ -37,12 +37,9 @@ internal sealed class IdleRun(RunSettings settings)
 
     private async Task<IdleResult> MeasureAsync(Candidate candidate, CancellationToken cancellationToken)
     {
+        var raw = await MeasureRawAsync(candidate, cancellationToken);
         await using var server = await ServerProcess.StartAsync(candidate, settings, cancellationToken);
-        using var client = new HttpClient
-        {
-            BaseAddress = new Uri($"http://127.0.0.1:{server.Ports.Http}"),
-            Timeout = TimeSpan.FromSeconds(30),
-        };
+        using var client = ClientOf(server);
 
         // Whatever is made once for all connections must exist before the first look.
         using (var warmUp = new IdleConnections(server.Ports.Http, WarmUpConnections))
@@ -54,12 +51,12 @@ internal sealed class IdleRun(RunSettings settings)
 
         using var connections = new IdleConnections(server.Ports.Http, settings.IdleConnections);
         var fresh = await SettleAsync(server, client, cancellationToken);
-        Report("fresh", fresh);
+        Report(candidate, "HTTP, fresh", fresh.PerConnection(baseline, settings.IdleConnections));
 
         // The answers prove as well that every connection had been accepted when the memory was read.
         connections.Request();
         var afterRequest = await SettleAsync(server, client, cancellationToken);
-        Report("after one request", afterRequest);
+        Report(candidate, "HTTP, after a request", afterRequest.PerConnection(baseline, settings.IdleConnections));
 
         connections.ThrowIfAnyIsClosed();
         connections.Dispose();
@@ -67,20 +64,46 @@ internal sealed class IdleRun(RunSettings settings)
 
         return new IdleResult(candidate)
         {
+            Raw = raw,
             Fresh = fresh.PerConnection(baseline, settings.IdleConnections),
             AfterRequest = afterRequest.PerConnection(baseline, settings.IdleConnections),
         };
-
-        void Report(string state, IdleMemory memory)
-        {
-            var per = memory.PerConnection(baseline, settings.IdleConnections);
-            Console.WriteLine(string.Create(
-                CultureInfo.InvariantCulture,
-                $"  {candidate.Name,-16} {state,-18} {per.Managed,8:N0} managed, {per.Resident,8:N0} resident bytes/connection"));
-        }
     }
 
-    /// <summary>Looks until two collections in a row leave nearly the same: accepting and closing go on behind us.</summary>
+    // In a process of its own: what one kind of connection leaves behind must not serve the other.
+    private async Task<IdleMemory> MeasureRawAsync(Candidate candidate, CancellationToken cancellationToken)
+    {
+        await using var server = await ServerProcess.StartAsync(candidate, settings, cancellationToken);
+        using var client = ClientOf(server);
+        using (var warmUp = new IdleConnections(server.Ports.Http, WarmUpConnections))
+        {
+            warmUp.Request();
+        }
+
+        var baseline = await SettleAsync(server, client, cancellationToken);
+        using var connections = new IdleConnections(server.Ports.Echo, settings.IdleConnections);
+        var memory = (await SettleAsync(server, client, cancellationToken))
+            .PerConnection(baseline, settings.IdleConnections);
+        Report(candidate, "raw, fresh", memory);
+
+        connections.ThrowIfAnyIsClosed();
+        connections.Dispose();
+        await server.StopAsync();
+        return memory;
+    }
+
+    private static HttpClient ClientOf(ServerProcess server) => new()
+    {
+        BaseAddress = new Uri($"http://127.0.0.1:{server.Ports.Http}"),
+        Timeout = TimeSpan.FromSeconds(30),
+    };
+
+    private static void Report(Candidate candidate, string state, IdleMemory memory)
+        => Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"  {candidate.Name,-16} {state,-22} {memory.Managed,8:N0} managed, {memory.Resident,8:N0} resident bytes/connection"));
+
+    // Looks until two collections in a row leave nearly the same: accepting and closing go on behind us.
     private static async Task<IdleMemory> SettleAsync(
         ServerProcess server,
         HttpClient client,

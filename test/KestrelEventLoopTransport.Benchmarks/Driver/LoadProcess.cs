@@ -5,7 +5,7 @@ using KestrelEventLoopTransport.Benchmarks.Server;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-/// <summary>Runs a load generator on its processor for one window.</summary>
+// Runs a load generator on its processor for one window.
 internal static class LoadProcess
 {
     private const int Attempts = 3;

@@ -3,7 +3,7 @@ using KestrelEventLoopTransport.Benchmarks.Server;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-/// <summary>One request before the load, its body compared: generators look at status codes only.</summary>
+// One request before the load, its body compared: generators look at status codes only.
 internal sealed record ResponseCheck(string Path, byte[] Body, bool Https = false, bool Http2 = false)
 {
     public async Task RunAsync(ServerPorts ports, CancellationToken cancellationToken)

@@ -39,7 +39,7 @@ internal static class RunCommand
         {
             quick, only, candidates, rounds, seconds, warmUp, idle, serverCpu, loadCpu, native, output, title,
         };
-        command.SetAction((arguments, cancellationToken) =>
+        command.SetAction(async (arguments, cancellationToken) =>
         {
             var isQuick = arguments.GetValue(quick);
             var settings = new RunSettings
@@ -56,7 +56,15 @@ internal static class RunCommand
                 OutputDirectory = Path.GetFullPath(arguments.GetValue(output)!),
                 Command = arguments.GetValue(title) ?? string.Join(' ', Environment.GetCommandLineArgs().Skip(1)),
             };
-            return BenchmarkRun.RunAsync(settings, cancellationToken);
+            try
+            {
+                return await BenchmarkRun.RunAsync(settings, cancellationToken);
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                Console.Error.WriteLine("Interrupted.");
+                return 130;
+            }
         });
         return command;
     }

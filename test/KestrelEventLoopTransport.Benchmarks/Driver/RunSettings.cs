@@ -2,10 +2,10 @@ namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
 internal sealed record RunSettings
 {
-    /// <summary>Names of workloads; empty: all.</summary>
+    // Names of workloads; empty: all.
     public required IReadOnlyList<string> Only { get; init; }
 
-    /// <summary>Names of candidates; empty: all.</summary>
+    // Names of candidates; empty: all.
     public required IReadOnlyList<string> Candidates { get; init; }
 
     public required int Rounds { get; init; }
@@ -24,6 +24,6 @@ internal sealed record RunSettings
 
     public required string OutputDirectory { get; init; }
 
-    /// <summary>The command that the report names as its origin.</summary>
+    // The command that the report names as its origin.
     public required string Command { get; init; }
 }

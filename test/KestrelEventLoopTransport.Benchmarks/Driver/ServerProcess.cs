@@ -4,7 +4,7 @@ using KestrelEventLoopTransport.Benchmarks.Server;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-/// <summary>A candidate, running on its processor. Its standard input is its life line: see --exit-with-stdin.</summary>
+// A candidate, running on its processor. Its standard input is its life line: see --exit-with-stdin.
 internal sealed class ServerProcess : IAsyncDisposable
 {
     private static readonly TimeSpan _patience = TimeSpan.FromSeconds(20);
@@ -77,7 +77,7 @@ internal sealed class ServerProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Asks the server to end. Not ending in time, or not cleanly, is a failure of what is measured.</summary>
+    // Asks the server to end. Not ending in time, or not cleanly, is a failure of what is measured.
     public async Task StopAsync()
     {
         ThrowIfExited();

@@ -2,12 +2,12 @@ using KestrelEventLoopTransport.Benchmarks.Loads;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-/// <param name="Name">What <c>--only</c> takes, and the name of the SVG file.</param>
-/// <param name="Title">What the tables say.</param>
-/// <param name="Unit">What one operation is.</param>
-/// <param name="Load">Makes the load.</param>
-/// <param name="Check">The response that every server must give before it is measured; null when the load checks all.</param>
-/// <param name="HasFloor">Whether the C server takes part.</param>
+// Name: What --only takes, and the name of the SVG file.
+// Title: What the tables say.
+// Unit: What one operation is.
+// Load: Makes the load.
+// Check: The response that every server must give before it is measured; null when the load checks all.
+// HasFloor: Whether the C server takes part.
 internal sealed record Workload(
     string Name,
     string Title,

@@ -2,7 +2,7 @@ namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
 internal sealed record WorkloadResult(Workload Workload, IReadOnlyList<CandidateResult> Candidates)
 {
-    /// <summary>CPU per operation as a share of the stock default's in the same run; null without the stock default.</summary>
+    // CPU per operation as a share of the stock default's in the same run; null without the stock default.
     public double? RatioToBaseline(CandidateResult result)
     {
         var baseline = Candidates.FirstOrDefault(other => other.Candidate.Name == Candidate.Baseline);

@@ -2,10 +2,8 @@ using System.Globalization;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-/// <summary>
-/// All candidates under one workload. Every candidate's server lives for all rounds, so that its code is compiled once;
-/// a round measures each in turn, so that a change of the machine's speed meets all of them.
-/// </summary>
+// All candidates under one workload. Every candidate's server lives for all rounds, so that its code is compiled once;
+// a round measures each in turn, so that a change of the machine's speed meets all of them.
 internal sealed class WorkloadRun(Workload workload, RunSettings settings)
 {
     private readonly Dictionary<CandidateResult, ServerProcess> _servers = [];
@@ -88,7 +86,7 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
             $"  {$"{round + 1}/{settings.Rounds}",-9} {result.Candidate.Name,-16} {window.Cpu,9:F2} µs/{workload.Unit} {window.Throughput,12:N0} {workload.Rate}"));
     }
 
-    /// <summary>A failure takes its candidate out of this workload and makes the run fail at its end.</summary>
+    // A failure takes its candidate out of this workload and makes the run fail at its end.
     private static async Task GuardAsync(CandidateResult result, Func<Task> step)
     {
         if (result.Failure is not null)

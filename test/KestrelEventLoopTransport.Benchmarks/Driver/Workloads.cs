@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
 internal static class Workloads
 {
-    /// <summary>Idle connections are counted in bytes, not in operations, and have a measurement of their own.</summary>
+    // Idle connections are counted in bytes, not in operations, and have a measurement of their own.
     public const string Idle = "idle";
 
     private const string Request = "request";

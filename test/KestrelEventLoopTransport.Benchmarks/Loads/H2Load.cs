@@ -5,7 +5,7 @@ using KestrelEventLoopTransport.Benchmarks.Server;
 
 namespace KestrelEventLoopTransport.Benchmarks.Loads;
 
-/// <summary>HTTP/2 without TLS, by prior knowledge: 8 clients with 32 streams each.</summary>
+// HTTP/2 without TLS, by prior knowledge: 8 clients with 32 streams each.
 internal sealed partial record H2Load(string Path) : ILoad
 {
     public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings) =>
@@ -41,7 +41,7 @@ internal sealed partial record H2Load(string Path) : ILoad
             latencies[(int)(latencies.Length * 0.999)]);
     }
 
-    /// <summary>h2load sums up latency as mean and deviation only; its log has every request.</summary>
+    // h2load sums up latency as mean and deviation only; its log has every request.
     private static int[] ReadLatencies(string path)
     {
         var latencies = File.ReadLines(path)

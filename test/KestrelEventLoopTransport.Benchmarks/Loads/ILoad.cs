@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Benchmarks.Loads;
 
 internal interface ILoad
 {
-    /// <summary>The command line of the generator, program first.</summary>
+    // The command line of the generator, program first.
     IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings);
 
     LoadResult Read(string output, RunSettings settings);

@@ -3,7 +3,7 @@ using KestrelEventLoopTransport.Benchmarks.Driver;
 
 namespace KestrelEventLoopTransport.Benchmarks.Loads;
 
-/// <summary>What a load generator counted in one window; latencies in microseconds.</summary>
+// What a load generator counted in one window; latencies in microseconds.
 internal sealed record LoadResult(
     long Operations,
     long Bytes,
@@ -15,7 +15,7 @@ internal sealed record LoadResult(
 {
     private static readonly JsonSerializerOptions _camelCase = new(JsonSerializerDefaults.Web);
 
-    /// <summary>Reads the JSON line that the C generator and wrk's script print last.</summary>
+    // Reads the JSON line that the C generator and wrk's script print last.
     public static LoadResult FromJsonLine(string output)
     {
         var line = output.Split('\n').LastOrDefault(line => line.StartsWith('{'))

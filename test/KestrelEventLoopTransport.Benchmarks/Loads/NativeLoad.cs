@@ -4,7 +4,7 @@ using KestrelEventLoopTransport.Benchmarks.Server;
 
 namespace KestrelEventLoopTransport.Benchmarks.Loads;
 
-/// <summary>The project's own generator, test/native/load.c.</summary>
+// The project's own generator, test/native/load.c.
 internal sealed record NativeLoad(string Mode, int Connections, long Bytes) : ILoad
 {
     public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings) =>

@@ -7,7 +7,8 @@ internal static class IdleTable
 {
     private static readonly string[] _columns =
     [
-        "candidate", "managed B fresh", "to stock", "managed B after a request", "to stock", "RSS B fresh", "RSS B after a request",
+        "candidate", "raw", "to stock", "HTTP", "to stock", "HTTP, after a request", "to stock",
+        "RSS raw", "RSS HTTP", "RSS after a request",
     ];
 
     public static ResultTable Of(IReadOnlyList<IdleResult> results, int connections)
@@ -15,7 +16,7 @@ internal static class IdleTable
         var baseline = results.FirstOrDefault(result =>
             result.Candidate.Name == Candidate.Baseline && result.Failure is null);
         return new ResultTable(
-            string.Create(CultureInfo.InvariantCulture, $"{connections:N0} idle connections, bytes per connection"),
+            string.Create(CultureInfo.InvariantCulture, $"{connections:N0} idle connections: live managed bytes per connection, and RSS"),
             _columns,
             [.. results.Select(result => Row(result, baseline))],
             [.. results.Where(result => result.Failure is not null).Select(result => $"{result.Candidate.Name}: {result.Failure}")]);
@@ -31,10 +32,13 @@ internal static class IdleTable
         return
         [
             result.Candidate.Name,
+            Format(result.Raw.Managed),
+            Ratio(result.Raw.Managed, baseline?.Raw.Managed),
             Format(result.Fresh.Managed),
             Ratio(result.Fresh.Managed, baseline?.Fresh.Managed),
             Format(result.AfterRequest.Managed),
             Ratio(result.AfterRequest.Managed, baseline?.AfterRequest.Managed),
+            Format(result.Raw.Resident),
             Format(result.Fresh.Resident),
             Format(result.AfterRequest.Resident),
         ];

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace KestrelEventLoopTransport.Benchmarks.Reports;
 
-/// <summary>Rows of text under a title, as they stand on the terminal and in the Markdown file.</summary>
+// Rows of text under a title, as they stand on the terminal and in the Markdown file.
 internal sealed record ResultTable(
     string Title,
     IReadOnlyList<string> Columns,

@@ -6,7 +6,7 @@ using KestrelEventLoopTransport.Benchmarks.Driver;
 
 namespace KestrelEventLoopTransport.Benchmarks.Reports;
 
-/// <summary>Bars of CPU per operation, one picture per workload, by gnuplot.</summary>
+// Bars of CPU per operation, one picture per workload, by gnuplot.
 internal static class SvgBars
 {
     public static async Task<IReadOnlyList<string>> DrawAsync(
@@ -66,7 +66,7 @@ internal static class SvgBars
         return script.ToString();
     }
 
-    /// <summary>Stock grey, ours green, the floor pale.</summary>
+    // Stock grey, ours green, the floor pale.
     private static int Colour(Candidate candidate) => candidate switch
     {
         { IsFloor: true } => 0xC8C8B4,

@@ -43,7 +43,7 @@ internal static class WorkloadTable
         ];
     }
 
-    /// <summary>Not a number is what the load generator cannot tell.</summary>
+    // Not a number is what the load generator cannot tell.
     private static string Format(double value, string format)
         => double.IsNaN(value) ? "–" : value.ToString(format, CultureInfo.InvariantCulture);
 }

@@ -4,10 +4,8 @@ using System.Net.WebSockets;
 
 namespace KestrelEventLoopTransport.Benchmarks.Server;
 
-/// <summary>
-/// The application under load: one terminal middleware without routing, so that as little as possible of what is
-/// measured is the framework above the transport.
-/// </summary>
+// The application under load: one terminal middleware without routing, so that as little as possible of what is
+// measured is the framework above the transport.
 internal static class BenchmarkEndpoints
 {
     public const int LargeBodySize = 64 * 1024;

@@ -79,7 +79,7 @@ internal static class BenchmarkServer
         }
     }
 
-    /// <summary>The driver holds our standard input: when it dies, for whatever reason, no server stays behind.</summary>
+    // The driver holds our standard input: when it dies, for whatever reason, no server stays behind.
     private static void StopWithStdin(IHostApplicationLifetime lifetime)
     {
         using var input = Console.OpenStandardInput();

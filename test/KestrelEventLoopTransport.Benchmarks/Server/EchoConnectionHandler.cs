@@ -28,7 +28,7 @@ internal sealed class EchoConnectionHandler : ConnectionHandler
         }
         catch (ConnectionResetException)
         {
-            // The load generator closes its connections with answers still under way.
+            // A load generator that is interrupted resets its connections.
         }
     }
 }

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace KestrelEventLoopTransport.Benchmarks.Server;
 
-/// <summary>The ports of a started server, as the line on its standard output that says it is ready.</summary>
+// The ports of a started server, as the line on its standard output that says it is ready.
 internal sealed record ServerPorts(int Http, int Https, int H2c, int Echo)
 {
     private const string Ready = "READY";
@@ -10,7 +10,7 @@ internal sealed record ServerPorts(int Http, int Https, int H2c, int Echo)
     public override string ToString()
         => string.Create(CultureInfo.InvariantCulture, $"{Ready} http={Http} https={Https} h2c={H2c} echo={Echo}");
 
-    /// <summary>Null when the line is not the ready line. The floor server has no HTTPS and no h2c: those are 0.</summary>
+    // Null when the line is not the ready line. The floor server has no HTTPS and no h2c: those are 0.
     public static ServerPorts? Parse(string line)
     {
         var words = line.Split(' ');
