@@ -10,8 +10,8 @@ internal static class RunCommand
         var only = new Option<string?>("--only") { Description = $"Workloads, separated by commas: {Names(WorkloadNames)}." };
         var candidates = new Option<string?>("--candidates") { Description = "Candidates, separated by commas." };
         var rounds = new Option<int?>("--rounds") { Description = "Rounds per workload (5; quick: 3)." };
-        var seconds = new Option<double?>("--seconds") { Description = "Length of a measured window (3; quick: 0.4)." };
-        var warmUp = new Option<double?>("--warm-up") { Description = "Load before the first window (4; quick: 1)." };
+        var seconds = new Option<double?>("--seconds") { Description = "Length of a measured window (3; quick: 0.3)." };
+        var warmUp = new Option<double?>("--warm-up") { Description = "Load before the first window (4; quick: 0.8)." };
         var idle = new Option<int>("--idle-connections")
         {
             Description = "Number of idle connections.",
@@ -47,8 +47,8 @@ internal static class RunCommand
                 Only = Split(arguments.GetValue(only)),
                 Candidates = Split(arguments.GetValue(candidates)),
                 Rounds = arguments.GetValue(rounds) ?? (isQuick ? 3 : 5),
-                Seconds = arguments.GetValue(seconds) ?? (isQuick ? 0.4 : 3),
-                WarmUpSeconds = arguments.GetValue(warmUp) ?? (isQuick ? 1 : 4),
+                Seconds = arguments.GetValue(seconds) ?? (isQuick ? 0.3 : 3),
+                WarmUpSeconds = arguments.GetValue(warmUp) ?? (isQuick ? 0.8 : 4),
                 IdleConnections = arguments.GetValue(idle),
                 ServerCpu = arguments.GetValue(serverCpu),
                 LoadCpu = arguments.GetValue(loadCpu),

@@ -32,14 +32,11 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
                 }
             }
 
-            foreach (var result in results)
+            await Task.WhenAll(results.Select(result => GuardAsync(result, () =>
             {
-                await GuardAsync(result, async () =>
-                {
-                    result.ResidentBytes = _servers[result].ResidentBytes;
-                    await _servers[result].StopAsync();
-                });
-            }
+                result.ResidentBytes = _servers[result].ResidentBytes;
+                return _servers[result].StopAsync();
+            })));
         }
         finally
         {

@@ -35,13 +35,13 @@ internal static class SvgBars
         var script = new StringBuilder();
         script.AppendLine(
             $"""
-            set terminal svg size 640,360 font 'sans-serif,13' background 'white'
+            set terminal svg size 760,360 font 'sans-serif,13' background 'white'
             set output '{path}'
             set title '{result.Workload.Title}: µs of server CPU per {result.Workload.Unit} (median, range)' noenhanced
             set style fill solid 0.85 noborder
             set boxwidth 0.6
             set yrange [0:*]
-            set offsets 0.6, 0.6, graph 0.1, 0
+            set offsets 0.2, 0.2, graph 0.1, 0
             set grid ytics lc rgb '#dddddd'
             set border 3
             set tics nomirror
@@ -60,7 +60,7 @@ internal static class SvgBars
             """
             END
             plot $bars using 0:2:5:xtic(1) with boxes lc rgb variable, \
-                 '' using 0:2:3:4 with yerrorbars pt 0 lw 1.5 lc rgb '#333333', \
+                 '' using 0:3:(0):($4-$3) with vectors nohead lw 1.5 lc rgb '#333333', \
                  '' using ($0+0.04):4:(sprintf('%.2f', $2)) with labels left offset 0,0.5
             """);
         return script.ToString();
