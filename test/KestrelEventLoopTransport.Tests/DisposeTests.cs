@@ -126,8 +126,10 @@ public sealed class DisposeTests
         await pair.Connection.DisposeAsync().DefaultTimeout();
 
         await flush.DefaultTimeout();
-        await Assert.ThrowsAnyAsync<Exception>(() => read.DefaultTimeout());
-        Assert.True(read.IsCompleted);
+
+        // Which of the two pending operations meets the reset is the kernel's choice.
+        var exception = await Record.ExceptionAsync(() => read.DefaultTimeout());
+        Assert.True(exception is null or ConnectionResetException or ConnectionAbortedException, $"{exception}");
     }
 
     [Theory]
