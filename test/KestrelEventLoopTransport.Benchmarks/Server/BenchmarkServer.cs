@@ -9,10 +9,10 @@ internal static class BenchmarkServer
     public static async Task RunAsync(ServerSettings settings, CancellationToken cancellationToken)
     {
         var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
 
+        // Any enabled logger makes the host create an activity and a log scope for each request: not the transport's.
         // Standard output carries the ready line and nothing else: the driver does not read on after it.
-        builder.Logging.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        builder.Logging.ClearProviders();
         UseTransport(builder.WebHost, settings);
         builder.WebHost.UseKestrelHttpsConfiguration();
 
