@@ -58,6 +58,22 @@ internal sealed class ServerProcess : IAsyncDisposable
         }
     }
 
+    // The processors that all threads may run on, the ones that exist and the ones to come.
+    public async Task PinAsync(params int[] processors)
+    {
+        using var taskset = Process.Start(new ProcessStartInfo(
+            "taskset",
+            ["-a", "-c", "-p", string.Join(',', processors), _process.Id.ToString(CultureInfo.InvariantCulture)])
+        {
+            RedirectStandardOutput = true,
+        })!;
+        await taskset.WaitForExitAsync();
+        if (taskset.ExitCode != 0)
+        {
+            throw new BenchmarkFailedException($"taskset failed with {taskset.ExitCode}");
+        }
+    }
+
     public TimeSpan CpuTime
     {
         get

@@ -59,7 +59,12 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
             await check.RunAsync(server.Ports, cancellationToken);
         }
 
+        // On one busy processor the JIT takes half a minute to settle, and until then the figures are of instrumented
+        // code. The server has counted its processors by now, so it may use both while it warms up.
+        await server.PinAsync(settings.ServerCpu, settings.LoadCpu);
         await LoadProcess.RunAsync(workload.Load, server.Ports, settings.WarmUpSeconds, settings, cancellationToken);
+        await server.PinAsync(settings.ServerCpu);
+        await LoadProcess.RunAsync(workload.Load, server.Ports, settings.WarmUpSeconds / 2, settings, cancellationToken);
     }
 
     private async Task MeasureAsync(CandidateResult result, int round, CancellationToken cancellationToken)

@@ -21,7 +21,6 @@ internal static class BenchmarkEndpoints
         "/64k" => LargeAsync(context.Response),
         "/upload" => UploadAsync(context),
         "/download" => DownloadAsync(context),
-        "/ws" => EchoWebSocketAsync(context),
         "/gc" => context.Response.WriteAsync(CollectGarbage().ToString(CultureInfo.InvariantCulture)),
         _ => NotFound(context.Response),
     };
@@ -82,7 +81,7 @@ internal static class BenchmarkEndpoints
         }
     }
 
-    private static async Task EchoWebSocketAsync(HttpContext context)
+    public static async Task EchoWebSocketAsync(HttpContext context)
     {
         if (!context.WebSockets.IsWebSocketRequest)
         {

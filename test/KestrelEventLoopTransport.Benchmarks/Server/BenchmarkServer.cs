@@ -43,7 +43,7 @@ internal static class BenchmarkServer
         });
 
         var app = builder.Build();
-        app.UseWebSockets();
+        app.Map("/ws", branch => branch.UseWebSockets().Run(BenchmarkEndpoints.EchoWebSocketAsync));
         app.Run(BenchmarkEndpoints.HandleAsync);
 
         await app.StartAsync(cancellationToken);
