@@ -1,0 +1,82 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Tests;
+
+[Collection(ProcessWide.Name)]
+public sealed class AllocationTests
+{
+    private const int RoundTrips = 20_000;
+
+    // What timers, Kestrel's heartbeat and the runtime's pool allocate meanwhile: a byte per round trip would be seen.
+    private const long Background = 16 * 1024;
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [Trait("Contract", "allocation")]
+    public async Task A_round_trip_allocates_nothing(ApplicationScheduling scheduling)
+    {
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Connection = EchoAsync,
+            MinimumLevel = LogLevel.Warning,
+
+            // The counting pool makes an object of each rental; Kestrel's own does not.
+            Pools = null,
+        });
+
+        // The best of a few: tiered compilation and the pool's first growth are not the transport's.
+        var best = long.MaxValue;
+        for (var i = 0; i < 5 && best > Background; i++)
+        {
+            best = Math.Min(best, await Task.Run(() => Measure(server.EndPoint)));
+        }
+
+        Assert.True(best <= Background, $"{RoundTrips} round trips allocated {best} bytes.");
+    }
+
+    // Synchronous calls allocate nothing, as long as the socket has never been used asynchronously.
+    private static long Measure(EndPoint endPoint)
+    {
+        using var client = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        client.Connect(endPoint);
+        Span<byte> message = stackalloc byte[128];
+        var before = GC.GetTotalAllocatedBytes(precise: true);
+        for (var i = 0; i < RoundTrips; i++)
+        {
+            client.Send(message);
+            for (var received = 0; received < message.Length;)
+            {
+                received += client.Receive(message[received..]);
+            }
+        }
+
+        return GC.GetTotalAllocatedBytes(precise: true) - before;
+    }
+
+    private static async Task EchoAsync(ConnectionContext connection)
+    {
+        var input = connection.Transport.Input;
+        var output = connection.Transport.Output;
+        while (true)
+        {
+            var result = await input.ReadAsync();
+            foreach (var segment in result.Buffer)
+            {
+                segment.Span.CopyTo(output.GetSpan(segment.Length));
+                output.Advance(segment.Length);
+            }
+
+            input.AdvanceTo(result.Buffer.End);
+            if (result.IsCompleted)
+            {
+                return;
+            }
+
+            await output.FlushAsync();
+        }
+    }
+}

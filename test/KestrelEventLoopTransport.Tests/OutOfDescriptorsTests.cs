@@ -1,0 +1,85 @@
+using System.Text.RegularExpressions;
+
+namespace KestrelEventLoopTransport.Tests;
+
+[Trait("Contract", "11")]
+public sealed partial class OutOfDescriptorsTests
+{
+    [Fact]
+    public Task A_server_without_free_descriptors_serves_on_and_recovers()
+        => ChildProcess.RunAsync(typeof(OutOfDescriptorsTests), nameof(Serves_on_and_recovers_in_a_process_of_its_own));
+
+    // Better than stock, which spins and logs each failed accept.
+    [Fact]
+    [Trait("Stock", "fails")]
+    public Task A_server_without_free_descriptors_says_so_once()
+        => ChildProcess.RunAsync(typeof(OutOfDescriptorsTests), nameof(Says_so_once_in_a_process_of_its_own));
+
+    [Theory(Explicit = true)]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task Serves_on_and_recovers_in_a_process_of_its_own(ApplicationScheduling scheduling)
+    {
+        await Task.Factory.StartNew(DescriptorShortage.StartPoolThreads, TaskCreationOptions.LongRunning);
+        await using var server = await TestServer.StartAsync(scheduling, Echo.RunAsync);
+
+        // The first episode loads whatever code it needs from files; the second repeats it.
+        for (var i = 0; i < 2; i++)
+        {
+            await EpisodeAsync(server);
+        }
+    }
+
+    [Theory(Explicit = true)]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task Says_so_once_in_a_process_of_its_own(ApplicationScheduling scheduling)
+    {
+        await Task.Factory.StartNew(DescriptorShortage.StartPoolThreads, TaskCreationOptions.LongRunning);
+        await using var server = await TestServer.StartAsync(scheduling, Echo.RunAsync);
+        await EpisodeAsync(server);
+        var before = server.Logs.Entries.Count;
+
+        await EpisodeAsync(server);
+
+        // Lines that are about no connection: one for the beginning, and maybe one for the end.
+        var lines = server.Logs.Entries.Skip(before)
+            .Where(static entry => !ConnectionId().IsMatch(entry.Message))
+            .ToList();
+        Assert.True(lines.Count is 1 or 2, $"{lines.Count} lines: {string.Join(Environment.NewLine, lines.Take(5))}");
+    }
+
+    private static async Task EpisodeAsync(TestServer server)
+    {
+        using var open = await server.ConnectAsync();
+        await Echo.RoundTripAsync(open);
+        var clients = Enumerable.Range(0, 5).Select(_ => RawClient.Create(server.EndPoint)).ToList();
+        using (new DescriptorShortage())
+        {
+            // The kernel establishes them; nobody can accept them.
+            foreach (var client in clients)
+            {
+                await client.Socket.ConnectAsync(server.EndPoint).DefaultTimeout();
+                await client.SendAsync(Pattern.Create(100));
+            }
+
+            for (var i = 0; i < 50; i++)
+            {
+                await Echo.RoundTripAsync(open, 5000);
+                await Task.Delay(5);
+            }
+
+            Assert.All(clients, static client => Assert.Equal(0, client.Socket.Available));
+        }
+
+        foreach (var client in clients)
+        {
+            Pattern.AssertMatches(await client.ReceiveExactlyAsync(100));
+            client.Dispose();
+        }
+
+        using var later = await server.ConnectAsync();
+        await Echo.RoundTripAsync(later);
+    }
+
+    [GeneratedRegex("[0-9A-V]{13}")]
+    private static partial Regex ConnectionId();
+}
