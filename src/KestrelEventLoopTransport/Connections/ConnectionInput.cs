@@ -228,15 +228,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             _source.SetException(exception);
             return;
         }
-        _connection.BeginDispatch();
-        try
-        {
-            _source.SetResult(true);
-        }
-        finally
-        {
-            _connection.EndDispatch();
-        }
+        _connection.Dispatch(ref _source);
     }
 
     /// <summary>

@@ -22,10 +22,10 @@ internal sealed unsafe partial class ConnectionOutput
     {
         None,
 
-        /// <summary>Until the dispatch ends or the reader is drained.</summary>
+        /// <summary>Until the dispatch ends, the reader is drained, or the supervisor finds the dispatch overdue.</summary>
         Cork,
 
-        /// <summary>As <see cref="Cork"/>, or until a work item queued now runs.</summary>
+        /// <summary>Until a work item queued now runs.</summary>
         Queue,
     }
 
@@ -222,9 +222,10 @@ internal sealed unsafe partial class ConnectionOutput
     }
 
     /// <summary>
-    /// When not to send at once. Inside a dispatch with input left to parse, more output is about to come: pipelined
-    /// requests become one send. Outside of one, a second flush without new input in between comes from a protocol
-    /// that writes piecemeal, as HTTP/2 does, stream by stream.
+    /// When not to send at once. Inside a dispatch more output is likely to come: the end of a chunked response after
+    /// its body, the responses to pipelined requests. One send takes them all when the reader is drained or the
+    /// dispatch ends. Outside of one, a second flush without new input in between comes from a protocol that writes
+    /// piecemeal, as HTTP/2 does, stream by stream.
     /// </summary>
     private Deferral ChooseDeferral()
     {
@@ -232,13 +233,9 @@ internal sealed unsafe partial class ConnectionOutput
         {
             return Deferral.None;
         }
-        if (_connection.IsDispatching)
-        {
-            return !_connection.Input.HasBuffered ? Deferral.None
-                : _connection.RunsInline ? Deferral.Cork
-                : Deferral.Queue;
-        }
-        return _sentSinceInput ? Deferral.Queue : Deferral.None;
+        return _connection.IsDispatching ? Deferral.Cork
+            : _sentSinceInput ? Deferral.Queue
+            : Deferral.None;
     }
 
     private void Send()
@@ -379,18 +376,7 @@ internal sealed unsafe partial class ConnectionOutput
         }
     }
 
-    private void CompleteFlush()
-    {
-        _connection.BeginDispatch();
-        try
-        {
-            _flush.SetResult(true);
-        }
-        finally
-        {
-            _connection.EndDispatch();
-        }
-    }
+    private void CompleteFlush() => _connection.Dispatch(ref _flush);
 
     /// <summary>Sends until nothing that was committed is left (0) or an error says no (its errno).</summary>
     [SkipLocalsInit]

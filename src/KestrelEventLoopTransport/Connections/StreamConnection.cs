@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
+using System.Threading.Tasks.Sources;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
@@ -15,7 +16,7 @@ namespace KestrelEventLoopTransport.Connections;
 /// This file has identity and dispatch, <c>StreamConnection.Close.cs</c> the end of life,
 /// <c>StreamConnection.Features.cs</c> the feature collection.
 /// </summary>
-internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe, IPollable, IThreadPoolWorkItem
+internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe, IPollable, IDispatchTarget, IThreadPoolWorkItem
 {
     /// <summary>Size of the blocks that buffers are made of: what Kestrel's memory pool hands out.</summary>
     internal const int BlockSize = 4096;
@@ -25,7 +26,6 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
 
     private readonly ConnectionSettings _settings;
     private ulong _token;
-    private int _dispatchThread;
 
     /// <param name="fd">The connected, non-blocking socket. The connection owns it from here on.</param>
     /// <param name="loop">The loop that will poll it.</param>
@@ -83,8 +83,8 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
     /// <summary>Whether a receive that brings less than asked for has emptied the socket: true for TCP only.</summary>
     internal bool ShortReceiveEmpties => !_isUnix;
 
-    /// <summary>Whether the calling thread is running this connection's application from its input.</summary>
-    internal bool IsDispatching => _dispatchThread == Environment.CurrentManagedThreadId;
+    /// <summary>Whether the calling thread is inside <see cref="Dispatch"/> of this connection.</summary>
+    internal bool IsDispatching => DispatchSlot.OfThread is { } slot && ReferenceEquals(slot.Target, this);
 
     PipeReader IDuplexPipe.Input => Input;
 
@@ -116,19 +116,30 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         }
     }
 
-    /// <summary>Marks that this thread now runs the application on behalf of the connection's input.</summary>
-    internal void BeginDispatch() => _dispatchThread = Environment.CurrentManagedThreadId;
-
-    /// <summary>Ends a dispatch: what it corked goes out.</summary>
-    internal void EndDispatch()
+    /// <summary>
+    /// Runs application code, by completing what it awaits. What it flushes meanwhile is corked and goes out at the
+    /// end, or when the supervisor finds that there is none in sight.
+    /// </summary>
+    internal void Dispatch(ref ManualResetValueTaskSourceCore<bool> awaited)
     {
-        // In thread-pool mode the next dispatch may have begun on another thread before this one has unwound.
-        if (IsDispatching)
+        if (DispatchSlot.OfThread is not { } slot)
         {
-            _dispatchThread = 0;
+            awaited.SetResult(true);
+            return;
         }
-        Output.Uncork();
+        var outer = slot.Enter(this);
+        try
+        {
+            awaited.SetResult(true);
+        }
+        finally
+        {
+            slot.Exit(outer);
+            Output.Uncork();
+        }
     }
+
+    void IDispatchTarget.OnOverdue() => Output.Uncork();
 
     /// <summary>A flush waits because the peer reads too slowly.</summary>
     internal void LogPause() => ConnectionLog.Pause(_settings.Logger, this);

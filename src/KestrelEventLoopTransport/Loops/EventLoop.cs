@@ -18,18 +18,22 @@ internal sealed partial class EventLoop
     private readonly PollableTable _pollables = new();
     private readonly LoopTimers _timers = new();
     private readonly ConcurrentQueue<IThreadPoolWorkItem> _work = new();
-    private readonly PoolDispatch _poolDispatch = new();
+    private readonly PoolDispatch _poolDispatch;
+    private readonly DispatchSlot _slot;
     private readonly Action<EventLoop> _onExit;
     private readonly ILogger _logger;
     private readonly Thread _thread;
     private int _wakePending;
     private volatile bool _stopping;
 
-    internal EventLoop(int index, MemoryPool<byte> pool, ILogger logger, Action<EventLoop> onExit)
+    internal EventLoop(
+        int index, MemoryPool<byte> pool, Supervisor supervisor, ILogger logger, Action<EventLoop> onExit)
     {
         Pool = pool;
         _logger = logger;
         _onExit = onExit;
+        _poolDispatch = new PoolDispatch(supervisor);
+        _slot = supervisor.AddSlot();
         _poller = Poller.Create();
         _thread = new Thread(Run) { IsBackground = true, Name = $"event-loop-{index}" };
     }
@@ -116,6 +120,7 @@ internal sealed partial class EventLoop
 
     private void Run()
     {
+        DispatchSlot.OfThread = _slot;
         try
         {
             while (!_stopping)

@@ -11,6 +11,7 @@ namespace KestrelEventLoopTransport.Loops;
 internal sealed class EventLoopGroup
 {
     private readonly EventLoop[] _loops;
+    private readonly Supervisor _supervisor = new();
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _references = 1;
     private int _running;
@@ -26,7 +27,8 @@ internal sealed class EventLoopGroup
         {
             try
             {
-                _loops[i] = new EventLoop(i, pools.Create(new MemoryPoolOptions { Owner = "kestrel" }), logger, OnExit);
+                var pool = pools.Create(new MemoryPoolOptions { Owner = "kestrel" });
+                _loops[i] = new EventLoop(i, pool, _supervisor, logger, OnExit);
             }
             catch
             {
@@ -37,6 +39,7 @@ internal sealed class EventLoopGroup
                 throw;
             }
         }
+        _supervisor.Start();
         foreach (var loop in _loops)
         {
             loop.Start();
@@ -77,6 +80,7 @@ internal sealed class EventLoopGroup
         {
             loop.Stop();
         }
+        _supervisor.Stop();
         return true;
     }
 

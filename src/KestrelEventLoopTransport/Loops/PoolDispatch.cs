@@ -16,7 +16,11 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
     private const int MaxMilliseconds = 15;
 
     private readonly ConcurrentQueue<IThreadPoolWorkItem> _callbacks = new();
+    private readonly ConcurrentBag<DispatchSlot> _slots = [];
+    private readonly Supervisor _supervisor;
     private int _scheduled;
+
+    internal PoolDispatch(Supervisor supervisor) => _supervisor = supervisor;
 
     internal void Enqueue(IThreadPoolWorkItem callback) => _callbacks.Enqueue(callback);
 
@@ -33,6 +37,21 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
         // Before the queue is read: what is enqueued after this line gets a work item of its own.
         Interlocked.Exchange(ref _scheduled, 0);
 
+        var slot = _slots.TryTake(out var free) ? free : _supervisor.AddSlot();
+        DispatchSlot.OfThread = slot;
+        try
+        {
+            RunCallbacks();
+        }
+        finally
+        {
+            DispatchSlot.OfThread = null;
+            _slots.Add(slot);
+        }
+    }
+
+    private void RunCallbacks()
+    {
         var start = Environment.TickCount64;
         while (_callbacks.TryDequeue(out var callback))
         {

@@ -1,0 +1,12 @@
+namespace KestrelEventLoopTransport.Loops;
+
+/// <summary>Something whose application code a loop or its pool runs.</summary>
+internal interface IDispatchTarget
+{
+    /// <summary>
+    /// The application code has been running for about a millisecond and has not returned: what waits for its end
+    /// should wait no longer. Called by the supervisor's thread, again and again while it lasts, and now and then
+    /// just after the end.
+    /// </summary>
+    void OnOverdue();
+}
