@@ -21,11 +21,13 @@ public sealed partial class OutOfDescriptorsTests
     {
         await Task.Factory.StartNew(DescriptorShortage.StartPoolThreads, TaskCreationOptions.LongRunning);
         await using var server = await TestServer.StartAsync(scheduling, Echo.RunAsync);
+        var idle = ProcessState.Capture().Sockets;
 
-        // The first episode loads whatever code it needs from files; the second repeats it.
+        // A rehearsal, as whatever code is needed cannot be loaded from files later.
+        await EpisodeAsync(server, idle, scarce: false);
         for (var i = 0; i < 2; i++)
         {
-            await EpisodeAsync(server);
+            await EpisodeAsync(server, idle);
         }
     }
 
@@ -35,10 +37,12 @@ public sealed partial class OutOfDescriptorsTests
     {
         await Task.Factory.StartNew(DescriptorShortage.StartPoolThreads, TaskCreationOptions.LongRunning);
         await using var server = await TestServer.StartAsync(scheduling, Echo.RunAsync);
-        await EpisodeAsync(server);
+        var idle = ProcessState.Capture().Sockets;
+        await EpisodeAsync(server, idle, scarce: false);
+        await EpisodeAsync(server, idle);
         var before = server.Logs.Entries.Count;
 
-        await EpisodeAsync(server);
+        await EpisodeAsync(server, idle);
 
         // Lines that are about no connection: one for the beginning, and maybe one for the end.
         var lines = server.Logs.Entries.Skip(before)
@@ -47,12 +51,15 @@ public sealed partial class OutOfDescriptorsTests
         Assert.True(lines.Count is 1 or 2, $"{lines.Count} lines: {string.Join(Environment.NewLine, lines.Take(5))}");
     }
 
-    private static async Task EpisodeAsync(TestServer server)
+    private static async Task EpisodeAsync(TestServer server, int idle, bool scarce = true)
     {
+        // A connection of an earlier episode that closes only now would set a descriptor free.
+        await Poll.UntilAsync(() => ProcessState.Capture().Sockets <= idle);
+
         using var open = await server.ConnectAsync();
         await Echo.RoundTripAsync(open);
         var clients = Enumerable.Range(0, 5).Select(_ => RawClient.Create(server.EndPoint)).ToList();
-        using (new DescriptorShortage())
+        using (scarce ? new DescriptorShortage() : null)
         {
             // The kernel establishes them; nobody can accept them.
             foreach (var client in clients)
@@ -67,7 +74,7 @@ public sealed partial class OutOfDescriptorsTests
                 await Task.Delay(5);
             }
 
-            Assert.All(clients, static client => Assert.Equal(0, client.Socket.Available));
+            Assert.All(clients, client => Assert.True(!scarce || client.Socket.Available == 0));
         }
 
         foreach (var client in clients)

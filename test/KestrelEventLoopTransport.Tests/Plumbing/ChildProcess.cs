@@ -13,6 +13,9 @@ internal static class ChildProcess
             RedirectStandardError = true,
             ArgumentList = { type.Assembly.Location, "-noColor", "-explicit", "only", "-method", $"{type.FullName}.{method}" },
         };
+
+        // The background compiler starts threads at times of its own, which a test of scarce resources cannot have.
+        start.Environment["DOTNET_TieredCompilation"] = "0";
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
@@ -23,7 +26,7 @@ internal static class ChildProcess
         catch (TimeoutException)
         {
             process.Kill(entireProcessTree: true);
-            throw;
+            Assert.Fail($"{method} hung: {await output + await error}");
         }
 
         var text = await output + await error;
