@@ -15,16 +15,9 @@ public sealed class LogTests
     {
         await using var server = await TestServer.StartHttpAsync(scheduling, static async http =>
         {
-            try
-            {
-                using var body = new MemoryStream();
-                await http.Request.Body.CopyToAsync(body);
-                await http.Response.Body.WriteAsync(body.ToArray());
-            }
-            catch (Exception exception) when (exception is IOException or ConnectionAbortedException)
-            {
-                // The application's part: a peer that is gone is not its error.
-            }
+            using var body = new MemoryStream();
+            await http.Request.Body.CopyToAsync(body);
+            await http.Response.Body.WriteAsync(body.ToArray());
         });
         var garbage = new byte[5000];
         new Random(7).NextBytes(garbage);
@@ -48,9 +41,8 @@ public sealed class LogTests
 
         await server.StopAsync();
 
-        Assert.DoesNotContain(server.Logs.Entries, static entry => entry.Level > LogLevel.Debug
-            && !entry.Category.StartsWith("Microsoft.Hosting", StringComparison.Ordinal)
-            && !entry.Category.StartsWith("Microsoft.AspNetCore.Hosting", StringComparison.Ordinal));
+        var loud = server.Logs.Entries.Where(static entry => entry.Level > LogLevel.Debug && !IsAboutTheApplication(entry)).ToList();
+        Assert.True(loud.Count == 0, string.Join(Environment.NewLine, loud.Take(3)));
     }
 
     [Theory]
@@ -101,6 +93,15 @@ public sealed class LogTests
 
         await ExpectAsync(transport.Logs, 19, "ConnectionReset", pair.Connection.ConnectionId);
     }
+
+    // The host's own lines; and what Kestrel says, on any transport, about an application that lets the exception of a
+    // broken body through (13), and about its own attempt to drain such a body afterwards (67).
+    private static bool IsAboutTheApplication(LogEntry entry)
+        => entry.Category.StartsWith("Microsoft.Hosting", StringComparison.Ordinal)
+            || entry.Category.StartsWith("Microsoft.AspNetCore.Hosting", StringComparison.Ordinal)
+            || entry.EventId.Name == "RequestBodyDrainBodyReaderInvalidState"
+            || (entry.EventId.Name == "ApplicationError"
+                && entry.Exception is BadHttpRequestException or ConnectionResetException or ConnectionAbortedException);
 
     private static async Task<LogEntry> ExpectAsync(CapturedLogs logs, int id, string name, string connectionId)
     {
