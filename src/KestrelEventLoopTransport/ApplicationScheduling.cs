@@ -6,15 +6,21 @@ namespace KestrelEventLoopTransport;
 public enum ApplicationScheduling
 {
     /// <summary>
-    /// The application runs on the .NET thread pool, as with Kestrel's stock transport. Handlers may block.
-    /// This is the default.
+    /// The event loop's own thread runs the application, and a loop whose thread is stuck in a handler is handed to
+    /// another thread within about a millisecond. As fast as <see cref="Inline"/>, and handlers may block. This is the
+    /// default.
     /// </summary>
-    ThreadPool = 0,
+    Adaptive = 0,
 
     /// <summary>
-    /// The event loop's own thread runs the application. A request costs about half of what it costs on the thread
-    /// pool, but a handler that blocks holds up every connection of its loop, and one that waits for work on the
-    /// same loop deadlocks it. For applications that never block.
+    /// The application runs on the .NET thread pool, as with Kestrel's stock transport. Handlers may block.
     /// </summary>
-    Inline = 1,
+    ThreadPool = 1,
+
+    /// <summary>
+    /// The event loop's own thread runs the application, come what may: a handler that blocks holds up every
+    /// connection of its loop, and one that waits for work on the same loop deadlocks it. For applications that never
+    /// block.
+    /// </summary>
+    Inline = 2,
 }

@@ -25,6 +25,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     private readonly ILoggerFactory _loggerFactory;
     private readonly ILogger _logger;
     private readonly ConnectionSettings _settings;
+    private readonly LoopCounters _counters;
     private EventLoopGroup? _group;
     private int _warned;
 
@@ -48,9 +49,9 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         _memoryPools = memoryPoolFactory;
         _loggerFactory = loggerFactory;
         _logger = loggerFactory.CreateLogger("KestrelEventLoopTransport.Listening");
+        _counters = new LoopCounters(loggerFactory.CreateLogger("KestrelEventLoopTransport.Loops"));
         _settings = new ConnectionSettings
         {
-            Scheduling = _options.Scheduling,
             MaxWriteBufferSize = _options.MaxWriteBufferSize is > 0 and var write ? write : long.MaxValue,
             MaxReceiveBlocks = _options.MaxReadBufferSize is > 0 and var read
                 ? (int)Math.Clamp(read / StreamConnection.BlockSize, 1, int.MaxValue)
@@ -115,7 +116,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         {
             if (_group is null || !_group.TryAddReference())
             {
-                _group = new EventLoopGroup(_options.EventLoopCount, _memoryPools, _loggerFactory);
+                _group = new EventLoopGroup(_options, _memoryPools, _counters, _loggerFactory);
             }
             return _group;
         }

@@ -5,11 +5,19 @@ namespace KestrelEventLoopTransport;
 /// <summary>Checks the options when the application starts.</summary>
 internal sealed class EventLoopTransportOptionsValidator : IValidateOptions<EventLoopTransportOptions>
 {
+    private static readonly TimeSpan _leastThreshold = TimeSpan.FromMicroseconds(100);
+    private static readonly TimeSpan _mostThreshold = TimeSpan.FromSeconds(1);
+
     public ValidateOptionsResult Validate(string? name, EventLoopTransportOptions options)
     {
         var result = new ValidateOptionsResultBuilder();
         CheckRange(result, nameof(options.EventLoopCount), options.EventLoopCount, 1, 1024);
         CheckRange(result, nameof(options.Backlog), options.Backlog, 1, int.MaxValue);
+        CheckRange(result, nameof(options.MaxStandbyThreads), options.MaxStandbyThreads, options.EventLoopCount, 32767);
+        if (options.HandOffThreshold < _leastThreshold || options.HandOffThreshold > _mostThreshold)
+        {
+            result.AddError($"{nameof(EventLoopTransportOptions)}.{nameof(options.HandOffThreshold)} is {options.HandOffThreshold}; it must be from {_leastThreshold} to {_mostThreshold}.");
+        }
         CheckBufferSize(result, nameof(options.MaxReadBufferSize), options.MaxReadBufferSize);
         CheckBufferSize(result, nameof(options.MaxWriteBufferSize), options.MaxWriteBufferSize);
         if (!Enum.IsDefined(options.Scheduling))

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
+using KestrelEventLoopTransport.Polling;
 
 namespace KestrelEventLoopTransport.Connections;
 
@@ -48,12 +49,19 @@ internal sealed unsafe partial class ConnectionInput
         var result = DiscardResult.None;
         while (result is DiscardResult.None or DiscardResult.Bytes && _readiness.TryBegin())
         {
-            var part = DiscardOnce();
-            result = part == DiscardResult.None ? result : part;
-            if (_readiness.End(more: part == DiscardResult.More))
+            var part = DiscardResult.None;
+            try
             {
-                _connection.ReleaseHalf();
+                part = DiscardOnce();
             }
+            finally
+            {
+                if (_readiness.End(more: part == DiscardResult.More))
+                {
+                    _connection.ReleaseHalf();
+                }
+            }
+            result = part == DiscardResult.None ? result : part;
         }
         return result;
     }
@@ -90,7 +98,8 @@ internal sealed unsafe partial class ConnectionInput
 
     private void ReceiveOnce()
     {
-        var more = false;
+        // True also when there is no memory for a block: the bytes are still there, and their edge has been.
+        var more = true;
         try
         {
             more = Receive();
@@ -190,8 +199,8 @@ internal sealed unsafe partial class ConnectionInput
             _blocks = Math.Max(_blocks / 2, 1);
         }
         // A short receive has emptied a TCP socket (epoll(7), question 9), and what comes later is an edge of its own.
-        // Not so when the end of the stream is due, which has had its edge, or on a Unix socket, where a receive stops at ancillary data.
-        return !_connection.ShortReceiveEmpties || _readiness.Has(Readiness.PeerClosed);
+        // Not so on a Unix socket, where a receive stops at ancillary data.
+        return !_connection.ShortReceiveEmpties || _readiness.Has(Readiness.ReadOn);
     }
 
     private bool OnNothingReceived(int result)
@@ -199,7 +208,8 @@ internal sealed unsafe partial class ConnectionInput
         if (result == 0)
         {
             // The send side may have used up the error of a reset: then this is no clean end.
-            SetEnd(_connection.Output.WasReset ? StreamEnd.Reset : StreamEnd.Finished, 0);
+            var clean = PeerFinished || !_connection.Output.WasReset;
+            SetEnd(clean ? StreamEnd.Finished : StreamEnd.Reset, 0);
             return false;
         }
         var error = -result;
@@ -269,6 +279,6 @@ internal sealed unsafe partial class ConnectionInput
 
     private sealed class ReceiveRetry(ConnectionInput input) : IThreadPoolWorkItem
     {
-        public void Execute() => input.OnReadable(peerClosed: false);
+        public void Execute() => input.OnReadable(PollEvents.Readable);
     }
 }

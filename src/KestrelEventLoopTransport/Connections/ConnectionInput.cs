@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Threading.Tasks.Sources;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Polling;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Connections;
@@ -57,7 +58,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     {
         No,
 
-        /// <summary>A cancelled read: the reader may read again without advancing.</summary>
+        /// <summary>A cancelled or vain read: the reader may read again without advancing.</summary>
         Tentatively,
         Yes,
     }
@@ -92,11 +93,13 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     public override bool TryRead(out ReadResult result)
     {
         ThrowIfNotReadable();
-        if (TryFinish())
+        if ((_received > _examined || !MustYield()) && TryFinish())
         {
             result = TakeResult();
             return true;
         }
+        // As with Pipe: the reader may advance, to nowhere.
+        _reading = Reading.Tentatively;
         result = default;
         return false;
     }
@@ -123,7 +126,8 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             throw new InvalidOperationException(
                 "AdvanceTo needs positions of the last read's buffer, and examined must not lie before consumed.");
         }
-        // As with Pipe: what was examined before stays examined.
+        // As with Pipe: what was examined before stays examined, so that going back does not make the next read
+        // return at once.
         _examined = Math.Max(examinedTo, _examined);
         Consume(consumedTo);
     }
@@ -159,7 +163,15 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     {
         // Waits for a callback of the token that is running, so that it cannot hit the next read.
         EndWait();
-        _source.GetResult(token);
+        try
+        {
+            _source.GetResult(token);
+        }
+        catch
+        {
+            _readiness.Take(Readiness.TokenCanceled);
+            throw;
+        }
         return TakeResult();
     }
 
@@ -172,12 +184,21 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     /// <summary>Goes on with a claimed read, on the thread pool or as work of the loop.</summary>
     void IThreadPoolWorkItem.Execute() => Resume();
 
-    /// <summary>The loop saw an edge. With <paramref name="peerClosed"/>, the end of the stream is near.</summary>
-    internal void OnReadable(bool peerClosed)
+    /// <summary>The loop saw an edge. True when it makes a pending read go on.</summary>
+    internal bool OnReadable(PollEvents events)
     {
-        if (!_readiness.Signal(peerClosed ? Readiness.Ready | Readiness.PeerClosed : Readiness.Ready))
+        var bits = Readiness.Ready;
+        if (events != PollEvents.Readable && (events & (PollEvents.PeerClosed | PollEvents.Error | PollEvents.Urgent)) != 0)
         {
-            return;
+            bits |= Readiness.ReadOn;
+            if ((events & (PollEvents.PeerClosed | PollEvents.Error)) == PollEvents.PeerClosed)
+            {
+                bits |= Readiness.Finished;
+            }
+        }
+        if (!_readiness.Signal(bits))
+        {
+            return false;
         }
         if (_connection.RunsInline)
         {
@@ -188,7 +209,11 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         {
             _connection.Loop.PostToPool(this);
         }
+        return true;
     }
+
+    /// <summary>Whether the peer has finished sending. Bytes it sent before may still be unread.</summary>
+    internal bool PeerFinished => _readiness.Has(Readiness.Finished);
 
     /// <summary>The connection is being closed from our side: a pending read, and any later one, ends.</summary>
     internal void Close()
@@ -229,6 +254,11 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             return;
         }
         _connection.Dispatch(ref _source);
+        if (PeerFinished)
+        {
+            // Not earlier: Kestrel then aborts, and what came with the FIN was to be answered first.
+            _connection.AnnounceClosed();
+        }
     }
 
     /// <summary>

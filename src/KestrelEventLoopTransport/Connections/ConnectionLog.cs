@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace KestrelEventLoopTransport.Connections;
 
 /// <summary>
-/// What is logged of a connection, with the event ids and names of Kestrel's stock transport. All at Debug: a remote
-/// peer can cause each of them.
+/// What is logged of a connection, with the event ids and names of Kestrel's stock transport. What a remote
+/// peer can cause is at Debug.
 /// </summary>
 internal static partial class ConnectionLog
 {

@@ -9,6 +9,13 @@ internal sealed unsafe partial class ConnectionOutput
     // A megabyte in blocks of 4 KiB. Small caps cost more than anything else on large responses.
     private const int MaxVectors = 256;
 
+    // System calls that one sender makes before it lets the thread pool go on: the thread may be a loop's, and a writer that never pauses
+    // would keep it for ever.
+    private const int MaxSends = 16;
+
+    // In place of an errno: the budget is used up.
+    private const int OutOfBudget = -1;
+
     // The sender's: position of the first unsent byte, and the number of bytes sent.
     private BufferSegment? _head;
     private int _headOffset;
@@ -29,11 +36,32 @@ internal sealed unsafe partial class ConnectionOutput
         Queue,
     }
 
-    /// <summary>Whether a send found that the peer is gone.</summary>
-    internal bool WasReset => (Volatile.Read(ref _state) & Failed) != 0;
+    /// <summary>Whether anything was ever sent.</summary>
+    internal bool HasSent => Volatile.Read(ref _sent) > 0;
 
-    /// <summary>Bytes arrived: the next flush is an answer to them and goes out at once.</summary>
-    internal void OnInput() => _sentSinceInput = false;
+    /// <summary>
+    /// Whether a send found that the peer is gone. Waits for one that is being made: it may just have taken the error
+    /// of the connection, which a receive then does not see any more.
+    /// </summary>
+    internal bool WasReset
+    {
+        get
+        {
+            var wait = default(SpinWait);
+            while ((Volatile.Read(ref _state) & Sending) != 0)
+            {
+                wait.SpinOnce();
+            }
+            return (Volatile.Read(ref _state) & Failed) != 0;
+        }
+    }
+
+    /// <summary>Bytes arrived: the next flush is an answer to them and is not queued behind others.</summary>
+    internal void OnInput()
+    {
+        _sentSinceInput = false;
+        _flushesInDispatch = 0;
+    }
 
     /// <summary>The loop saw that the socket is writable.</summary>
     internal void OnWritable()
@@ -114,43 +142,36 @@ internal sealed unsafe partial class ConnectionOutput
             if (Interlocked.CompareExchange(ref _state, state | Sending, state) == state)
             {
                 _ = Libc.shutdown(_connection.Fd, Linux.SHUT_WR);
-                EndSend(0);
+                if (EndSend(0))
+                {
+                    Send();
+                }
                 return;
             }
         }
     }
 
     /// <summary>
-    /// No further send; unsent bytes are dropped and a parked flush ends. True when the caller has to give the
-    /// descriptor up.
+    /// No further send; unsent bytes are dropped and a parked flush ends. The half is released here, or by the thread
+    /// that is sending.
     /// </summary>
-    internal bool Stop()
+    internal void Stop()
     {
         while (true)
         {
             var state = Volatile.Read(ref _state);
             if ((state & Stopped) != 0)
             {
-                return false;
+                return;
             }
-            var sending = (state & Sending) != 0;
-            var next = (state | Stopped) & ~(Deferred | Blocked | Draining);
-            var frees = false;
-            if (!sending)
-            {
-                next |= Released;
-                frees = (state & (HasChain | Open)) == HasChain;
-                next = frees ? next & ~HasChain : next;
-            }
-            next = ClaimFlush(next);
+            var next = (state | Stopped | Sending) & ~(Deferred | Blocked);
             if (Interlocked.CompareExchange(ref _state, next, state) == state)
             {
-                if (frees)
+                if ((state & Sending) == 0)
                 {
-                    DropChain();
+                    EndSend(0);
                 }
-                QueueFlushCompletion(state, next);
-                return !sending;
+                return;
             }
         }
     }
@@ -178,6 +199,7 @@ internal sealed unsafe partial class ConnectionOutput
         {
             var state = Volatile.Read(ref _state);
             var next = state & ~Open;
+            var chain = _head;
             var frees = false;
             if ((state & Sending) != 0)
             {
@@ -205,7 +227,7 @@ internal sealed unsafe partial class ConnectionOutput
             var started = next & ~state;
             if (frees)
             {
-                DropChain();
+                GiveChain(chain);
             }
             else if ((started & Sending) != 0)
             {
@@ -240,7 +262,8 @@ internal sealed unsafe partial class ConnectionOutput
 
     private void Send()
     {
-        while (EndSend(SendCommitted()))
+        var budget = MaxSends;
+        while (EndSend(SendCommitted(ref budget)))
         {
         }
     }
@@ -248,13 +271,16 @@ internal sealed unsafe partial class ConnectionOutput
     /// <summary>
     /// Gives the sending right up, or keeps it because there is more to do (true).
     /// </summary>
-    /// <param name="error">0 when all that was committed is sent, else the errno that stopped it.</param>
+    /// <param name="error">0 when all that was committed is sent, else what stopped it.</param>
     private bool EndSend(int error)
     {
         while (true)
         {
             var state = Volatile.Read(ref _state);
             var next = NextAfterSend(state, error);
+
+            // Before the exchange: after it the writer may have begun another chain.
+            var chain = _head;
             if (Interlocked.CompareExchange(ref _state, next, state) != state)
             {
                 continue;
@@ -262,6 +288,10 @@ internal sealed unsafe partial class ConnectionOutput
             if ((next & Sending) != 0)
             {
                 return true;
+            }
+            if ((state & ~next & HasChain) != 0)
+            {
+                GiveChain(chain);
             }
             AfterSend(state, next, error);
             return false;
@@ -290,9 +320,13 @@ internal sealed unsafe partial class ConnectionOutput
             }
             return ClaimFlushIfRoom(next | Blocked);
         }
-        else if (Errno.IsShortage(error))
+        else if (error == OutOfBudget)
         {
             return next | Deferred | Queued;
+        }
+        else if (Errno.IsShortage(error))
+        {
+            return next | Deferred;
         }
         else
         {
@@ -310,10 +344,6 @@ internal sealed unsafe partial class ConnectionOutput
 
     private void AfterSend(int state, int next, int error)
     {
-        if ((state & ~next & HasChain) != 0)
-        {
-            DropChain();
-        }
         if ((next & ~state & Failed) != 0)
         {
             _connection.OnSendFailed(error);
@@ -329,8 +359,12 @@ internal sealed unsafe partial class ConnectionOutput
         }
         if ((next & ~state & Queued) != 0)
         {
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+        else if ((next & ~state & Deferred) != 0)
+        {
             // No edge will come for a shortage of memory.
-            _connection.Loop.Schedule(this, StreamConnection.ShortageDelay);
+            _connection.Loop.Schedule(new SendRetry(this), StreamConnection.ShortageDelay);
         }
     }
 
@@ -380,7 +414,7 @@ internal sealed unsafe partial class ConnectionOutput
 
     /// <summary>Sends until nothing that was committed is left (0) or an error says no (its errno).</summary>
     [SkipLocalsInit]
-    private int SendCommitted()
+    private int SendCommitted(ref int budget)
     {
         var vectors = stackalloc IOVector[MaxVectors];
         while (true)
@@ -389,6 +423,10 @@ internal sealed unsafe partial class ConnectionOutput
             if (left == 0 || (Volatile.Read(ref _state) & Stopped) != 0)
             {
                 return 0;
+            }
+            if (budget-- == 0)
+            {
+                return OutOfBudget;
             }
             var count = Gather(vectors, left);
             var sent = SendVectors(vectors, count);
@@ -467,15 +505,18 @@ internal sealed unsafe partial class ConnectionOutput
         Volatile.Write(ref _sent, _sent + sent);
     }
 
-    private void DropChain()
+    private void GiveChain(BufferSegment? segment)
     {
-        var segment = _head;
-        _head = null;
         while (segment is not null)
         {
             var next = segment.Following;
             _segments.Give(segment);
             segment = next;
         }
+    }
+
+    private sealed class SendRetry(ConnectionOutput output) : IThreadPoolWorkItem
+    {
+        public void Execute() => output.Uncork();
     }
 }

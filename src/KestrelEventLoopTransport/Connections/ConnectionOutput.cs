@@ -52,6 +52,9 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
     // A flush of this much is worth a system call of its own.
     private const int MaxDeferredBytes = 64 * 1024;
 
+    // Flushes that one dispatch may make on the loop's thread, without new input, before other connections get their turn.
+    private const int MaxFlushesPerDispatch = 64;
+
     private readonly StreamConnection _connection;
     private int _state;
     private SegmentCache _segments;
@@ -64,6 +67,7 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
     private long _written;
     private bool _isOpen;
     private bool _completed;
+    private int _flushesInDispatch;
 
     // Written by the writer, read by the sender.
     private long _committed;
@@ -111,8 +115,8 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
             return ValueTask.FromCanceled<FlushResult>(cancellationToken);
         }
         Commit(mayDefer: true);
-        return Unsent >= _connection.MaxWriteBufferSize
-            ? WaitForRoom(cancellationToken)
+        return Unsent >= _connection.MaxWriteBufferSize ? WaitForRoom(cancellationToken)
+            : MustYield() ? Yield()
             : new(TakeFlushResult());
     }
 
@@ -200,8 +204,24 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
         return segment;
     }
 
+    private bool MustYield()
+        => _connection.RunsInline && _connection.IsDispatching && ++_flushesInDispatch > MaxFlushesPerDispatch;
+
+    /// <summary>Lets the loop's other connections have their turn: the flush completes as posted work.</summary>
+    private ValueTask<FlushResult> Yield()
+    {
+        ThrowIfFlushing();
+        _flushesInDispatch = 0;
+        _flush.Reset();
+        var result = new ValueTask<FlushResult>(this, _flush.Version);
+        Interlocked.Or(ref _state, FlushReady);
+        _connection.Loop.Post(this);
+        return result;
+    }
+
     private ValueTask<FlushResult> WaitForRoom(CancellationToken cancellationToken)
     {
+        ThrowIfFlushing();
         _flush.Reset();
         if (cancellationToken.CanBeCanceled)
         {
@@ -220,10 +240,14 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
                 _registration = default;
                 return new(TakeFlushResult());
             }
-            // Unsent bytes mean that somebody is bound to send. Before that thread can lower the count and leave, it
-            // moves the state, so either this exchange fails or it sees the parked flush.
+            // Unsent bytes mean that somebody is bound to send. That thread moves the state before it leaves and sees the
+            // parked flush, unless it did so, and came back to the same state, since the state was read above.
             if (Interlocked.CompareExchange(ref _state, state | FlushParked, state) == state)
             {
+                if (Unsent <= _connection.MaxWriteBufferSize / 2)
+                {
+                    ReleaseFlush(0);
+                }
                 _connection.LogPause();
                 return result;
             }
@@ -242,6 +266,14 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
             }
         }
         return new FlushResult((state & FlushCanceled) != 0, isCompleted: (state & (Failed | Stopped)) != 0);
+    }
+
+    private void ThrowIfFlushing()
+    {
+        if ((Volatile.Read(ref _state) & (FlushParked | FlushReady)) != 0)
+        {
+            throw new InvalidOperationException("A flush is in progress.");
+        }
     }
 
     private void ThrowIfCompleted()

@@ -5,8 +5,6 @@ namespace KestrelEventLoopTransport.Connections;
 /// <summary>What all connections of a listener share.</summary>
 internal sealed class ConnectionSettings
 {
-    internal required ApplicationScheduling Scheduling { get; init; }
-
     /// <summary>Unsent bytes at which a flush waits; <see cref="long.MaxValue"/> for never.</summary>
     internal required long MaxWriteBufferSize { get; init; }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
+using KestrelEventLoopTransport.Polling;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Connections;
@@ -32,6 +33,7 @@ internal sealed partial class StreamConnection
     private TaskCompletionSource? _finished;
     private int _openHalves = 2;
     private int _pending = 3;
+    private bool _isFinished;
     private int _closedAnnounced;
     private int _disposed;
     private volatile bool _lingering;
@@ -71,7 +73,19 @@ internal sealed partial class StreamConnection
         {
             ConnectionLog.WriteFin(_settings.Logger, this, (abortReason ?? _finReason).Message);
         }
-        StopHalves();
+        // What this thread's dispatch has flushed was accepted before the abort.
+        Output.Uncork();
+        if (Input.PeerFinished && !_resets)
+        {
+            // Kestrel aborts like this when the peer has finished sending. What it sent last can still be read, as from
+            // the stock transport's pipe.
+            Output.Shutdown();
+            Output.Stop();
+        }
+        else
+        {
+            StopHalves();
+        }
         AnnounceClosed();
     }
 
@@ -87,13 +101,13 @@ internal sealed partial class StreamConnection
             Output.Complete();
             CountDown();
         }
-        if (Volatile.Read(ref _pending) == 0)
+        if (Volatile.Read(ref _isFinished))
         {
             return default;
         }
         var finished = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         finished = Interlocked.CompareExchange(ref _finished, finished, null) ?? finished;
-        if (Volatile.Read(ref _pending) == 0)
+        if (Volatile.Read(ref _isFinished))
         {
             finished.TrySetResult();
         }
@@ -107,7 +121,8 @@ internal sealed partial class StreamConnection
         if (AbortReason is null)
         {
             ConnectionLog.WriteFin(_settings.Logger, this, "The application closed the connection.");
-            if (!Input.HasEnded && !Output.WasReset && Input.DiscardUnread())
+            // A connection that was never answered has no response to lose.
+            if (!Input.HasEnded && !Output.WasReset && Output.HasSent && Input.DiscardUnread())
             {
                 BeginLinger();
                 return;
@@ -124,8 +139,14 @@ internal sealed partial class StreamConnection
         {
             return;
         }
-        CloseDescriptor();
-        CountDown();
+        try
+        {
+            CloseDescriptor();
+        }
+        finally
+        {
+            CountDown();
+        }
     }
 
     /// <summary>Cancels <see cref="ConnectionClosed"/>, on the thread pool.</summary>
@@ -142,6 +163,23 @@ internal sealed partial class StreamConnection
         CountDown();
     }
 
+    /// <summary>Keeps the descriptor open until <see cref="ReleaseHalf"/>. False when it is closed already.</summary>
+    private bool TryHold()
+    {
+        while (true)
+        {
+            var halves = Volatile.Read(ref _openHalves);
+            if (halves == 0)
+            {
+                return false;
+            }
+            if (Interlocked.CompareExchange(ref _openHalves, halves + 1, halves) == halves)
+            {
+                return true;
+            }
+        }
+    }
+
     private void BeginLinger()
     {
         Output.Shutdown();
@@ -149,12 +187,12 @@ internal sealed partial class StreamConnection
         Loop.Schedule(new LingerEnd(this), LingerMilliseconds);
 
         // An edge that came before the line above went to the input's word, not to OnLingerReady.
-        OnLingerReady(peerClosed: false);
+        OnLingerReady(PollEvents.None);
     }
 
-    private void OnLingerReady(bool peerClosed)
+    private void OnLingerReady(PollEvents events)
     {
-        Input.OnReadable(peerClosed);
+        Input.OnReadable(events);
         switch (Input.Discard())
         {
             case DiscardResult.End:
@@ -173,35 +211,38 @@ internal sealed partial class StreamConnection
         {
             ReleaseHalf();
         }
-        if (Output.Stop())
-        {
-            ReleaseHalf();
-        }
+        Output.Stop();
     }
 
     private unsafe void CloseDescriptor()
     {
-        if (_resets)
+        try
         {
-            // struct linger { on, 0 seconds }: close sends a RST (socket(7), tcp(7)).
-            var linger = stackalloc int[2] { 1, 0 };
-            _ = Libc.setsockopt(Fd, Linux.SOL_SOCKET, Linux.SO_LINGER, linger, 2 * sizeof(int));
+            if (_resets)
+            {
+                // struct linger { on, 0 seconds }: close sends a RST (socket(7), tcp(7)).
+                var linger = stackalloc int[2] { 1, 0 };
+                _ = Libc.setsockopt(Fd, Linux.SOL_SOCKET, Linux.SO_LINGER, linger, 2 * sizeof(int));
+            }
+            else if (AbortReason is not null)
+            {
+                // Unread bytes would turn the FIN into a RST.
+                Input.DiscardBeforeClose();
+            }
         }
-        else if (AbortReason is not null)
+        finally
         {
-            // Unread bytes would turn the FIN into a RST.
-            Input.DiscardBeforeClose();
+            var mayBeShared = DisposeSocket();
+            Loop.Unregister(_token, mayBeShared ? Fd : -1);
+            _ = Libc.close(Fd);
         }
-        var wasShared = DisposeSocket();
-        Loop.Unregister(_token, wasShared ? Fd : -1);
-        _ = Libc.close(Fd);
     }
 
     /// <summary>
     /// The receive side has ended: <see cref="ConnectionClosed"/> fires, once. Its callbacks run on the thread pool:
     /// they are the application's and may block.
     /// </summary>
-    private void AnnounceClosed()
+    internal void AnnounceClosed()
     {
         if (_closedAnnounced != 0 || Interlocked.Exchange(ref _closedAnnounced, 1) != 0)
         {
@@ -223,6 +264,9 @@ internal sealed partial class StreamConnection
         if (Interlocked.Decrement(ref _pending) == 0)
         {
             _group.Release();
+
+            // A full fence: dispose looks for the one after it has set the other.
+            Interlocked.Exchange(ref _isFinished, true);
             Volatile.Read(ref _finished)?.TrySetResult();
         }
     }
@@ -245,6 +289,6 @@ internal sealed partial class StreamConnection
 
     private sealed class LingerMore(StreamConnection connection) : IThreadPoolWorkItem
     {
-        public void Execute() => connection.OnLingerReady(peerClosed: false);
+        public void Execute() => connection.OnLingerReady(PollEvents.None);
     }
 }

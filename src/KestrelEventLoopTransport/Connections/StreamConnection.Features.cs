@@ -32,7 +32,8 @@ internal sealed partial class StreamConnection : IFeatureCollection,
         typeof(IConnectionEndPointFeature),
     ];
 
-    private static readonly Socket _closedSocket = CreateClosedSocket();
+    // In place of the socket once the descriptor is closed.
+    private static readonly object _closedSocket = new();
 
     private SocketAddressBytes _remoteAddress;
     private SocketAddressBytes _localAddress;
@@ -47,13 +48,13 @@ internal sealed partial class StreamConnection : IFeatureCollection,
     private IDictionary<object, object?>? _items;
     private EndPoint? _localEndPoint;
     private EndPoint? _remoteEndPoint;
-    private Socket? _socket;
+    private object? _socket;
     private bool _closedTokenIsSet;
     private CancellationToken _closedToken;
 
     public override string ConnectionId
     {
-        get => _connectionId ??= Connections.ConnectionId.Next();
+        get => _connectionId ?? Interlocked.CompareExchange(ref _connectionId, Connections.ConnectionId.Next(), null) ?? _connectionId;
         set => _connectionId = value;
     }
 
@@ -107,7 +108,7 @@ internal sealed partial class StreamConnection : IFeatureCollection,
     /// A <see cref="Socket"/> over the connection's descriptor, made on first use. It does not own the descriptor;
     /// once the connection is closed it is disposed.
     /// </summary>
-    Socket IConnectionSocketFeature.Socket => Volatile.Read(ref _socket) ?? CreateSocket();
+    Socket IConnectionSocketFeature.Socket => Volatile.Read(ref _socket) as Socket ?? CreateSocket();
 
     bool IFeatureCollection.IsReadOnly => false;
 
@@ -187,37 +188,34 @@ internal sealed partial class StreamConnection : IFeatureCollection,
 
     private Socket CreateSocket()
     {
-        Socket created;
+        // As a third half: the descriptor stays open until the socket is made.
+        if (!TryHold())
+        {
+            var closed = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            closed.Dispose();
+            return closed;
+        }
         try
         {
-            created = new Socket(new SafeSocketHandle(Fd, ownsHandle: false));
+            var created = new Socket(new SafeSocketHandle(Fd, ownsHandle: false));
+            if (Interlocked.CompareExchange(ref _socket, created, null) is not Socket first)
+            {
+                return created;
+            }
+            created.Dispose();
+            return first;
         }
-        catch (SocketException)
+        finally
         {
-            // The descriptor was closed meanwhile.
-            return _closedSocket;
+            ReleaseHalf();
         }
-        var first = Interlocked.CompareExchange(ref _socket, created, null);
-        if (first is null)
-        {
-            return created;
-        }
-        created.Dispose();
-        return first;
     }
 
     /// <summary>Ends the socket object, if there is one. True when it was given out and may have been duplicated.</summary>
     private bool DisposeSocket()
     {
-        var socket = Interlocked.Exchange(ref _socket, _closedSocket);
+        var socket = Interlocked.Exchange(ref _socket, _closedSocket) as Socket;
         socket?.Dispose();
         return socket is not null;
-    }
-
-    private static Socket CreateClosedSocket()
-    {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-        socket.Dispose();
-        return socket;
     }
 }

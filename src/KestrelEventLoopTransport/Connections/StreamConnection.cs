@@ -78,7 +78,7 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
 
     internal int MaxReceiveBlocks => _settings.MaxReceiveBlocks;
 
-    internal bool RunsInline => _settings.Scheduling == ApplicationScheduling.Inline;
+    internal bool RunsInline => Loop.RunsApplication;
 
     /// <summary>Whether a receive that brings less than asked for has emptied the socket: true for TCP only.</summary>
     internal bool ShortReceiveEmpties => !_isUnix;
@@ -95,22 +95,19 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
 
     public void OnReady(PollEvents events)
     {
-        var peerClosed = (events & (PollEvents.PeerClosed | PollEvents.Error)) != 0;
+        const PollEvents input = PollEvents.Readable | PollEvents.PeerClosed | PollEvents.Error | PollEvents.Urgent;
         if (IsLingering)
         {
-            OnLingerReady(peerClosed);
+            OnLingerReady(events);
             return;
         }
-        if (peerClosed || (events & PollEvents.Readable) != 0)
-        {
-            // Before the end is announced: a request that came with its FIN is answered first.
-            Input.OnReadable(peerClosed);
-        }
+        var reads = (events & input) != 0 && Input.OnReadable(events);
         if ((events & (PollEvents.Writable | PollEvents.Error)) != 0)
         {
             Output.OnWritable();
         }
-        if (peerClosed)
+        // A read that goes on announces the end itself, after what came before it.
+        if ((events & PollEvents.Error) != 0 || (!reads && (events & PollEvents.PeerClosed) != 0))
         {
             AnnounceClosed();
         }
@@ -139,7 +136,16 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         }
     }
 
-    void IDispatchTarget.OnOverdue() => Output.Uncork();
+    void IDispatchTarget.OnOverdue()
+    {
+        Output.Uncork();
+        if (Input.PeerFinished)
+        {
+            AnnounceClosed();
+        }
+    }
+
+    string IDispatchTarget.Describe() => $"connection {ConnectionId} to {LocalEndPoint}";
 
     /// <summary>A flush waits because the peer reads too slowly.</summary>
     internal void LogPause() => ConnectionLog.Pause(_settings.Logger, this);

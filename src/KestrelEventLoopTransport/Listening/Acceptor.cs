@@ -17,13 +17,16 @@ namespace KestrelEventLoopTransport.Listening;
 /// The states are those of <see cref="Readiness"/>: one <c>AcceptAsync</c> at a time is running, parked or claimed;
 /// the loop signals edges; <see cref="Stop"/> ends it. <c>Released</c> closes the listening socket.
 /// </remarks>
-internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTaskSource<ConnectionContext?>
+internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolWorkItem, IValueTaskSource<ConnectionContext?>
 {
     private const int FirstPause = 5;
     private const int LongestPause = 1000;
 
     // Connections accepted in one go on the loop's thread before its own connections get their turn.
     private const int MaxBurst = 64;
+
+    // Accepts that may fail one after another before the acceptor pauses.
+    private const int MaxFailures = 16;
 
     private readonly ListenSocket _socket;
     private readonly EventLoop _loop;
@@ -39,6 +42,7 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTa
     private CancellationTokenRegistration _registration;
     private StreamConnection? _accepted;
     private bool _waiting;
+    private int _failures;
     private int _pause;
     private long _pausedUntil;
     private int _burst;
@@ -57,8 +61,6 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTa
             : socket.EndPoint;
         _token = _loop.Register(socket.Fd, this);
     }
-
-    private bool RunsInline => _settings.Scheduling == ApplicationScheduling.Inline;
 
     /// <summary>The next connection, or null once the acceptor is stopped.</summary>
     internal ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken)
@@ -114,7 +116,7 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTa
         {
             return;
         }
-        if (RunsInline)
+        if (_loop.RunsApplication)
         {
             Resume();
         }
@@ -125,6 +127,13 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTa
     }
 
     void IThreadPoolWorkItem.Execute() => Resume();
+
+    void IDispatchTarget.OnOverdue()
+    {
+        // Nothing waits for the end of an accept callback.
+    }
+
+    string IDispatchTarget.Describe() => $"the listener on {_socket.EndPoint}";
 
     ConnectionContext? IValueTaskSource<ConnectionContext?>.GetResult(short token)
     {
@@ -148,7 +157,16 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTa
                 return;
             }
         }
-        _source.SetResult(true);
+        var slot = DispatchSlot.OfThread;
+        var outer = slot?.Enter(this);
+        try
+        {
+            _source.SetResult(true);
+        }
+        finally
+        {
+            slot?.Exit(outer);
+        }
     }
 
     /// <summary>Brings the accept to an end if it can have one now: a connection, cancelled, stopped.</summary>
@@ -168,17 +186,9 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTa
                 }
                 return false;
             }
-            var more = false;
-            try
+            if (_readiness.End(more: AcceptOnce()))
             {
-                more = Accept();
-            }
-            finally
-            {
-                if (_readiness.End(more))
-                {
-                    Close();
-                }
+                Close();
             }
             if (_accepted is not null)
             {
@@ -191,14 +201,29 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTa
     {
         var accepted = _accepted;
         _accepted = null;
-        if (accepted is null && _readiness.Take(Readiness.TokenCanceled))
+        if (_readiness.Take(Readiness.TokenCanceled) && accepted is null)
         {
             throw new OperationCanceledException(_cancellationToken);
         }
         return accepted;
     }
 
-    /// <summary>One accept. Returns whether there may be more to accept.</summary>
+    /// <summary>One accept. Never throws: Kestrel would stop listening for good.</summary>
+    private bool AcceptOnce()
+    {
+        try
+        {
+            return Accept();
+        }
+        catch (Exception)
+        {
+            // A logger that throws, or no memory even to say so.
+            SchedulePauseEnd();
+            return false;
+        }
+    }
+
+    /// <summary>Returns whether there may be more to accept.</summary>
     private bool Accept()
     {
         if (_pause != 0 && Environment.TickCount64 < _pausedUntil)
@@ -223,11 +248,7 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTa
             Pause(exception);
             return false;
         }
-        if (_pause != 0)
-        {
-            _pause = 0;
-            ListenerLog.AcceptResumed(_logger, _socket.EndPoint);
-        }
+        _failures = 0;
         return true;
     }
 
@@ -269,13 +290,11 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTa
         switch (error)
         {
             case Errno.EAGAIN:
+                EndPause();
                 return false;
-            case var _ when Errno.IsShortage(error):
-                Pause(Errno.ToException(error));
-                return false;
-            case Errno.EBADF or Errno.ENOTSOCK or Errno.EINVAL or Errno.EOPNOTSUPP:
-                // The descriptor itself is broken: somebody else closed or shut it down. It may come back (a
-                // descriptor that was handed in), and a busy loop would help nobody.
+            case var _ when Errno.IsShortage(error) || ++_failures > MaxFailures:
+                // Many failures in a row are not about single connections: a descriptor that somebody else closed, a
+                // security module that forbids accepting. A busy loop would help nobody.
                 Pause(Errno.ToException(error));
                 return false;
             default:
@@ -287,17 +306,34 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTa
     }
 
     /// <summary>
-    /// Lets the kernel's backlog hold connections for a while, 5 ms doubling to 1 s. One log line per episode.
+    /// Lets the kernel's backlog hold connections for a while, 5 ms doubling to 1 s. The episode lasts until the backlog
+    /// is empty: a descriptor that becomes free now and then does not end it. One log line per episode.
     /// </summary>
     private void Pause(Exception exception)
     {
-        if (_pause == 0)
+        var begins = _pause == 0;
+        SchedulePauseEnd();
+        if (begins)
         {
             ListenerLog.AcceptPaused(_logger, _socket.EndPoint, exception);
         }
+    }
+
+    private void SchedulePauseEnd()
+    {
         _pause = _pause == 0 ? FirstPause : Math.Min(_pause * 2, LongestPause);
         _pausedUntil = Environment.TickCount64 + _pause;
         _loop.Schedule(new PauseEnd(this), _pause);
+    }
+
+    private void EndPause()
+    {
+        _failures = 0;
+        if (_pause != 0)
+        {
+            _pause = 0;
+            ListenerLog.AcceptResumed(_logger, _socket.EndPoint);
+        }
     }
 
     private void BeginWait(CancellationToken cancellationToken)
@@ -329,9 +365,15 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IValueTa
 
     private void Close()
     {
-        _loop.Unregister(_token, _socket.OwnsDescriptor ? -1 : _socket.Fd);
-        _socket.Close();
-        _closed.SetResult();
+        try
+        {
+            _loop.Unregister(_token, _socket.OwnsDescriptor ? -1 : _socket.Fd);
+            _socket.Close();
+        }
+        finally
+        {
+            _closed.SetResult();
+        }
     }
 
     private sealed class PauseEnd(Acceptor acceptor) : IThreadPoolWorkItem

@@ -48,13 +48,14 @@ internal sealed unsafe class ListenSocket
 
     internal void Close()
     {
-        if (OwnsDescriptor)
-        {
-            _ = Libc.close(Fd);
-        }
+        // The file goes first: once the socket is closed, another process may take the path over.
         if (_unixPath is not null && _unixInode is { } inode)
         {
             UnixSocketFile.Delete(_unixPath, inode);
+        }
+        if (OwnsDescriptor)
+        {
+            _ = Libc.close(Fd);
         }
     }
 

@@ -6,7 +6,7 @@ namespace KestrelEventLoopTransport.Listening;
 /// <summary>What is logged of a listener.</summary>
 internal static partial class ListenerLog
 {
-    [LoggerMessage(1, LogLevel.Warning, "Accepting on {EndPoint} pauses, since the process is short of a resource. Open connections are served; accepting is tried again until it succeeds.", EventName = "AcceptPaused")]
+    [LoggerMessage(1, LogLevel.Warning, "Accepting on {EndPoint} fails and pauses. Open connections are served; accepting is tried again until it succeeds.", EventName = "AcceptPaused")]
     internal static partial void AcceptPaused(ILogger logger, EndPoint endPoint, Exception exception);
 
     [LoggerMessage(2, LogLevel.Debug, "Accepting on {EndPoint} goes on.", EventName = "AcceptResumed")]

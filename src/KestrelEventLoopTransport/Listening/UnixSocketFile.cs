@@ -30,6 +30,17 @@ internal static class UnixSocketFile
         {
             return false;
         }
+        if (!RefusesConnections(endPoint))
+        {
+            return false;
+        }
+        // A server that has bound but does not listen yet refuses too: it gets a moment.
+        Thread.Sleep(20);
+        return RefusesConnections(endPoint) && Delete(path, inode);
+    }
+
+    private static bool RefusesConnections(UnixDomainSocketEndPoint endPoint)
+    {
         using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         probe.Blocking = false;
         try
@@ -37,14 +48,10 @@ internal static class UnixSocketFile
             probe.Connect(endPoint);
             return false;
         }
-        catch (SocketException exception) when (exception.SocketErrorCode == SocketError.ConnectionRefused)
+        catch (SocketException exception)
         {
-            return Delete(path, inode);
-        }
-        catch (SocketException)
-        {
-            // A full backlog (EAGAIN) has a listener behind it; without permission we cannot tell.
-            return false;
+            // Anything else proves nothing: a full backlog (EAGAIN) has a listener behind it.
+            return exception.SocketErrorCode == SocketError.ConnectionRefused;
         }
     }
 

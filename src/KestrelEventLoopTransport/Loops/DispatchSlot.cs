@@ -1,15 +1,27 @@
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
-/// What application code one thread is running: a loop's own thread, or a thread of the pool that runs a loop's
+/// What application code one thread is running: the thread of a loop, or one of the pool that runs a loop's
 /// callbacks. The supervisor looks at it from outside.
 /// </summary>
 /// <remarks>
-/// Only the slot's thread writes. The sequence number is odd while application code runs, and different for each
-/// run: a supervisor that twice sees the same odd number knows that the code is still at it.
+/// <para>
+/// The word <c>_sequence</c>: even while the thread runs the loop's own code, odd while it runs application code, and
+/// one higher at each change; so a supervisor that twice sees the same odd number knows that the code is still at it.
+/// Negative once the supervisor has taken the loop away.
+/// </para>
+/// <para>
+/// Who moves it: the thread itself, by a plain write from even to odd and a compare-and-swap from odd to even; the
+/// supervisor, by a compare-and-swap from odd to taken. Of the last two one wins: either the code returned in time
+/// and the thread keeps its loop, or it finds the loop gone.
+/// </para>
 /// </remarks>
 internal sealed class DispatchSlot
 {
+    private const int Taken = int.MinValue;
+
+    private static readonly ExecutionContext? _cleanContext = CaptureCleanContext();
+
     [ThreadStatic]
     private static DispatchSlot? _ofThread;
 
@@ -31,8 +43,18 @@ internal sealed class DispatchSlot
 
     internal int Sequence => Volatile.Read(ref _sequence);
 
-    /// <summary>The supervisor's note of the number it saw last.</summary>
+    /// <summary>
+    /// Whether the loop of this thread was taken away. Read and reset by the thread itself, outside application code.
+    /// </summary>
+    internal bool LostLoop { get; set; }
+
+    /// <summary>The supervisor's notes: the number it saw last, and for how many ticks the code has been overdue.</summary>
     internal int LastSeen { get; set; }
+
+    internal int OverdueTicks { get; set; }
+
+    /// <summary>The supervisor's note: the overdue code was using a processor when last looked at.</summary>
+    internal bool Computes { get; set; }
 
     internal static bool IsRunning(int sequence) => (sequence & 1) != 0;
 
@@ -43,18 +65,56 @@ internal sealed class DispatchSlot
         Volatile.Write(ref _target, target);
         if (outer is null)
         {
-            Volatile.Write(ref _sequence, _sequence + 1);
+            Volatile.Write(ref _sequence, (_sequence + 1) & int.MaxValue);
             _supervisor.EnsureAwake();
         }
         return outer;
     }
 
+    /// <summary>Application code has returned.</summary>
     internal void Exit(IDispatchTarget? outer)
     {
         Volatile.Write(ref _target, outer);
-        if (outer is null)
+        if (outer is not null)
         {
-            Volatile.Write(ref _sequence, _sequence + 1);
+            return;
         }
+        var running = Volatile.Read(ref _sequence) & ~Taken;
+        var next = (running + 1) & int.MaxValue;
+        if (Interlocked.CompareExchange(ref _sequence, next, running) != running)
+        {
+            LostLoop = true;
+            Volatile.Write(ref _sequence, next);
+        }
+        CleanThread();
+    }
+
+    /// <summary>Takes the loop away from the thread, unless the application code has returned meanwhile.</summary>
+    internal bool TryTake(int sequence)
+        => Interlocked.CompareExchange(ref _sequence, sequence | Taken, sequence) == sequence;
+
+    /// <summary>
+    /// What application code left on the thread must not reach the next callback: execution context (with async
+    /// locals, culture and principal) and synchronization context, as the thread pool does between work items.
+    /// </summary>
+    private static void CleanThread()
+    {
+        if (_cleanContext is not null)
+        {
+            ExecutionContext.Restore(_cleanContext);
+        }
+        if (SynchronizationContext.Current is not null)
+        {
+            SynchronizationContext.SetSynchronizationContext(null);
+        }
+    }
+
+    private static ExecutionContext? CaptureCleanContext()
+    {
+        ExecutionContext? clean = null;
+        var thread = new Thread(() => clean = ExecutionContext.Capture()) { IsBackground = true };
+        thread.UnsafeStart();
+        thread.Join();
+        return clean;
     }
 }

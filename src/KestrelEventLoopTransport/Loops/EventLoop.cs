@@ -6,9 +6,21 @@ using Microsoft.Extensions.Logging;
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
-/// One thread, one poller. Polls descriptors and tells their owners, runs posted work and timers. Knows nothing of
-/// connections.
+/// A poller and whoever waits for it. Polls descriptors and tells their owners, runs posted work and timers. Knows
+/// nothing of connections.
 /// </summary>
+/// <remarks>
+/// <para>
+/// One thread at a time runs the loop: its owner. With adaptive scheduling the supervisor gives the loop to another
+/// thread when application code does not return (<see cref="DispatchSlot"/>). The old owner then leaves
+/// <see cref="Run"/> without touching the loop again; the new one goes on with the next event of the same batch.
+/// </para>
+/// <para>
+/// The owner's: <c>_count</c> and <c>_next</c>, the place in the batch, and the poller's events. They pass to the next
+/// owner with the slot's word (written before the application code began, read after it was taken). Everybody's: the
+/// work queue, the timers, the table of pollables.
+/// </para>
+/// </remarks>
 internal sealed partial class EventLoop
 {
     // Work posted while work runs waits for the next turn, so that the poller is never starved.
@@ -19,32 +31,59 @@ internal sealed partial class EventLoop
     private readonly LoopTimers _timers = new();
     private readonly ConcurrentQueue<IThreadPoolWorkItem> _work = new();
     private readonly PoolDispatch _poolDispatch;
-    private readonly DispatchSlot _slot;
+    private readonly ApplicationScheduling _scheduling;
+    private readonly StandbyThreads _standbys;
     private readonly Action<EventLoop> _onExit;
     private readonly ILogger _logger;
-    private readonly Thread _thread;
+    private int _ownerThreadId;
     private int _wakePending;
+    private int _count;
+    private int _next;
     private volatile bool _stopping;
 
     internal EventLoop(
-        int index, MemoryPool<byte> pool, Supervisor supervisor, ILogger logger, Action<EventLoop> onExit)
+        MemoryPool<byte> pool,
+        ApplicationScheduling scheduling,
+        Supervisor supervisor,
+        StandbyThreads standbys,
+        ILogger logger,
+        Action<EventLoop> onExit)
     {
         Pool = pool;
+        _scheduling = scheduling;
+        _standbys = standbys;
         _logger = logger;
         _onExit = onExit;
         _poolDispatch = new PoolDispatch(supervisor);
-        _slot = supervisor.AddSlot();
         _poller = Poller.Create();
-        _thread = new Thread(Run) { IsBackground = true, Name = $"event-loop-{index}" };
     }
 
     /// <summary>The memory of this loop's connections.</summary>
     internal MemoryPool<byte> Pool { get; }
 
-    /// <summary>Whether the calling thread is the loop's own.</summary>
-    internal bool IsCurrent => Environment.CurrentManagedThreadId == _thread.ManagedThreadId;
+    /// <summary>The thread that runs the loop, as the supervisor knows it.</summary>
+    internal LoopThread? Owner { get; private set; }
 
-    internal void Start() => _thread.UnsafeStart();
+    /// <summary>Whether the calling thread is the one that runs the loop.</summary>
+    internal bool IsCurrent => Environment.CurrentManagedThreadId == Volatile.Read(ref _ownerThreadId);
+
+    /// <summary>Whether application code runs on the loop's thread now, rather than on the thread pool.</summary>
+    internal bool RunsApplication => _scheduling switch
+    {
+        ApplicationScheduling.Inline => true,
+        ApplicationScheduling.Adaptive => _standbys.SufficeForAll,
+        _ => false,
+    };
+
+    /// <summary>Whether something waits for the loop while its thread is inside application code.</summary>
+    internal bool HasWaiting => Volatile.Read(ref _next) < Volatile.Read(ref _count) || !_work.IsEmpty || _poller.HasEvents();
+
+    /// <summary>Lets a thread run the loop. The one before must have ended or lost it.</summary>
+    internal void GiveTo(LoopThread thread)
+    {
+        Owner = thread;
+        thread.Assign(this);
+    }
 
     /// <summary>Gives back what a loop holds that will not be started.</summary>
     internal void DisposeUnstarted()
@@ -89,10 +128,16 @@ internal sealed partial class EventLoop
     }
 
     /// <summary>
-    /// Runs an application callback on the thread pool. Called by the loop's thread: the callbacks of one poll go
-    /// to the pool together.
+    /// Runs an application callback on the thread pool. Those of one poll go to the pool together.
     /// </summary>
-    internal void PostToPool(IThreadPoolWorkItem callback) => _poolDispatch.Enqueue(callback);
+    internal void PostToPool(IThreadPoolWorkItem callback)
+    {
+        _poolDispatch.Enqueue(callback);
+        if (!IsCurrent)
+        {
+            _poolDispatch.Schedule();
+        }
+    }
 
     /// <summary>Runs work on the loop's thread, after the events of the current turn.</summary>
     internal void Post(IThreadPoolWorkItem item)
@@ -118,25 +163,19 @@ internal sealed partial class EventLoop
         }
     }
 
-    private void Run()
+    /// <summary>Runs the loop until it stops or is taken away from the calling thread.</summary>
+    internal void Run(DispatchSlot slot)
     {
-        DispatchSlot.OfThread = _slot;
+        // A full fence: who posted before it and still took the old owner for the current one did not wake anybody.
+        Interlocked.Exchange(ref _ownerThreadId, Environment.CurrentManagedThreadId);
         try
         {
             while (!_stopping)
             {
-                var count = _poller.Wait(_work.IsEmpty ? _timers.NextDelay : 0);
-
-                // Before the queues are read: who posts after this line wakes the next wait.
-                Interlocked.Exchange(ref _wakePending, 0);
-
-                for (var i = 0; i < count; i++)
+                if (!RunTurn(slot))
                 {
-                    var events = _poller.GetEvent(i, out var token);
-                    Dispatch(_pollables.Find(token), events);
+                    return;
                 }
-                RunWork();
-                _poolDispatch.Schedule();
             }
         }
         catch (Exception exception)
@@ -145,11 +184,37 @@ internal sealed partial class EventLoop
             LogLoopFailed(_logger, exception);
             throw;
         }
-        finally
+        _poller.Dispose();
+        _onExit(this);
+    }
+
+    /// <summary>Polls once, unless events are left from before, and runs what is due. False when the loop was taken away.</summary>
+    private bool RunTurn(DispatchSlot slot)
+    {
+        if (_next == _count)
         {
-            _poller.Dispose();
-            _onExit(this);
+            _next = 0;
+            _count = 0;
+            _count = _poller.Wait(_work.IsEmpty ? _timers.NextDelay : 0);
+
+            // Before the queues are read: who posts after this line wakes the next wait.
+            Interlocked.Exchange(ref _wakePending, 0);
         }
+        while (_next < _count)
+        {
+            var events = _poller.GetEvent(_next++, out var token);
+            Dispatch(_pollables.Find(token), events);
+            if (slot.LostLoop)
+            {
+                return false;
+            }
+        }
+        if (!RunWork(slot))
+        {
+            return false;
+        }
+        _poolDispatch.Schedule();
+        return true;
     }
 
     private void Dispatch(IPollable? pollable, PollEvents events)
@@ -164,16 +229,25 @@ internal sealed partial class EventLoop
         }
     }
 
-    private void RunWork()
+    private bool RunWork(DispatchSlot slot)
     {
         while (_timers.TryTake(out var timer))
         {
             Execute(timer!);
+            if (slot.LostLoop)
+            {
+                return false;
+            }
         }
         for (var i = 0; i < MaxWorkPerTurn && _work.TryDequeue(out var item); i++)
         {
             Execute(item);
+            if (slot.LostLoop)
+            {
+                return false;
+            }
         }
+        return true;
     }
 
     private void Execute(IThreadPoolWorkItem item)

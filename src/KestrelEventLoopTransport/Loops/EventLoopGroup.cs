@@ -11,43 +11,35 @@ namespace KestrelEventLoopTransport.Loops;
 internal sealed class EventLoopGroup
 {
     private readonly EventLoop[] _loops;
-    private readonly Supervisor _supervisor = new();
-    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Supervisor _supervisor;
+    private readonly StandbyThreads _standbys;
     private int _references = 1;
     private int _running;
     private uint _next;
 
     /// <summary>Creates and starts the loops. The caller holds the first reference.</summary>
-    internal EventLoopGroup(int count, IMemoryPoolFactory<byte> pools, ILoggerFactory loggerFactory)
+    internal EventLoopGroup(
+        EventLoopTransportOptions options,
+        IMemoryPoolFactory<byte> pools,
+        LoopCounters counters,
+        ILoggerFactory loggerFactory)
     {
-        var logger = loggerFactory.CreateLogger("KestrelEventLoopTransport.Loops");
-        _loops = new EventLoop[count];
-        _running = count;
-        for (var i = 0; i < count; i++)
-        {
-            try
-            {
-                var pool = pools.Create(new MemoryPoolOptions { Owner = "kestrel" });
-                _loops[i] = new EventLoop(i, pool, _supervisor, logger, OnExit);
-            }
-            catch
-            {
-                foreach (var loop in _loops.AsSpan(0, i))
-                {
-                    loop.DisposeUnstarted();
-                }
-                throw;
-            }
-        }
-        _supervisor.Start();
+        _supervisor = new Supervisor(options.HandOffThreshold, counters);
+        _standbys = new StandbyThreads(_supervisor, counters, options.EventLoopCount, options.MaxStandbyThreads);
+        _loops = new EventLoop[options.EventLoopCount];
+        _running = _loops.Length;
+        CreateLoops(options.Scheduling, pools, loggerFactory.CreateLogger("KestrelEventLoopTransport.Loops"));
+
         foreach (var loop in _loops)
         {
-            loop.Start();
+            loop.GiveTo(_standbys.TryTake()!);
         }
+        var handedOff = options.Scheduling == ApplicationScheduling.Adaptive ? _loops : [];
+        _supervisor.Start(handedOff, _standbys);
     }
 
-    /// <summary>Completes when every loop's thread has ended.</summary>
-    internal Task Stopped => _stopped.Task;
+    /// <summary>Completes when the threads have ended, but for one that application code still keeps.</summary>
+    internal Task Stopped => Task.WhenAll(_supervisor.Stopped, _standbys.Stopped);
 
     /// <summary>The next loop, round robin.</summary>
     internal EventLoop Next() => _loops[(Interlocked.Increment(ref _next) - 1) % (uint)_loops.Length];
@@ -80,8 +72,29 @@ internal sealed class EventLoopGroup
         {
             loop.Stop();
         }
-        _supervisor.Stop();
         return true;
+    }
+
+    private void CreateLoops(ApplicationScheduling scheduling, IMemoryPoolFactory<byte> pools, ILogger logger)
+    {
+        for (var i = 0; i < _loops.Length; i++)
+        {
+            MemoryPool<byte>? pool = null;
+            try
+            {
+                pool = pools.Create(new MemoryPoolOptions { Owner = "kestrel" });
+                _loops[i] = new EventLoop(pool, scheduling, _supervisor, _standbys, logger, OnExit);
+            }
+            catch
+            {
+                pool?.Dispose();
+                foreach (var loop in _loops.AsSpan(0, i))
+                {
+                    loop.DisposeUnstarted();
+                }
+                throw;
+            }
+        }
     }
 
     private void OnExit(EventLoop loop)
@@ -89,7 +102,8 @@ internal sealed class EventLoopGroup
         loop.Pool.Dispose();
         if (Interlocked.Decrement(ref _running) == 0)
         {
-            _stopped.SetResult();
+            _supervisor.Stop();
+            _standbys.Stop();
         }
     }
 }

@@ -9,4 +9,7 @@ internal interface IDispatchTarget
     /// just after the end.
     /// </summary>
     void OnOverdue();
+
+    /// <summary>Names whose code it is, for the log.</summary>
+    string Describe();
 }

@@ -33,8 +33,11 @@ internal struct Readiness
     /// <summary>The cancellation token of the pending operation fired. Cleared by the operation.</summary>
     internal const int TokenCanceled = 16;
 
-    /// <summary>The end of the stream or an error is coming: read on until it shows. Set by the loop, for good.</summary>
-    internal const int PeerClosed = 32;
+    /// <summary>
+    /// A short read no longer proves that nothing is left: the end of the stream, an error or urgent data is in the
+    /// queue, and its edge has been. Set by the loop, for good.
+    /// </summary>
+    internal const int ReadOn = 32;
 
     /// <summary>The consumer is finished: buffers are given back. Set by the consumer or by dispose, for good.</summary>
     internal const int Completed = 64;
@@ -47,6 +50,9 @@ internal struct Readiness
 
     /// <summary>We are closing: nothing is read for the consumer any more. Set by the closing side, for good.</summary>
     internal const int Closing = 512;
+
+    /// <summary>The peer has finished sending, and that is no reset. Set by the loop, for good.</summary>
+    internal const int Finished = 1024;
 
     private const int Wakes = Ready | Canceled | TokenCanceled | Completed | Closing | Stopped;
 

@@ -1,7 +1,11 @@
+using KestrelEventLoopTransport.Native;
+
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
-/// A thread that looks every millisecond whether application code returns, while there is any, and sleeps otherwise.
+/// A thread that looks about every millisecond whether application code returns, while there is any, and sleeps
+/// otherwise. Code that does not return gets its output sent, and with adaptive scheduling its loop is handed to
+/// another thread, as Go's <c>sysmon</c> retakes a processor.
 /// </summary>
 /// <remarks>
 /// Awake or asleep is one word. Going to sleep: the supervisor writes asleep, makes every thread's earlier writes
@@ -9,24 +13,48 @@ namespace KestrelEventLoopTransport.Loops;
 /// reads the word. Without a fence on that hot path the two could miss each other; the process-wide barrier on the
 /// supervisor's side stands in for it.
 /// </remarks>
-internal sealed class Supervisor
+internal sealed unsafe class Supervisor
 {
-    private const int TickMilliseconds = 1;
-
-    // How long nothing must have run. A server with some load keeps its supervisor awake, at about 3 µs of CPU time
-    // per tick, rather than waking it for every request.
+    // How long nothing must have run. A server with some load keeps its supervisor awake, at a few microseconds of
+    // CPU time per tick, rather than waking it for every request.
     private const int IdleTicks = 20;
 
+    // A callback that computes keeps its loop this long even when others wait, unless a processor is free. Twice as
+    // long for every round of all processors that is computing already: busy threads should not outnumber them much.
+    private const int ComputingTicks = 10;
+    private const int MaxDoublings = 6;
+
     private readonly object _gate = new();
+    private readonly TimeSpan _tick;
     private readonly Thread _thread;
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly LoopCounters _counters;
     private DispatchSlot[] _slots = [];
+    private EventLoop[] _loops = [];
+    private StandbyThreads? _standbys;
+    private TimeSpan _pauses;
     private int _asleep;
     private volatile bool _stopping;
 
-    internal Supervisor()
-        => _thread = new Thread(Run) { IsBackground = true, Name = "loop-supervisor" };
+    internal Supervisor(TimeSpan tick, LoopCounters counters)
+    {
+        _tick = tick;
+        _counters = counters;
+        _thread = new Thread(Run) { IsBackground = true, Name = "loop-supervisor" };
+    }
 
-    internal void Start() => _thread.UnsafeStart();
+    /// <summary>Completes when the thread has ended.</summary>
+    internal Task Stopped => _stopped.Task;
+
+    /// <summary>Starts looking.</summary>
+    /// <param name="loops">The loops that may be handed to another thread.</param>
+    /// <param name="standbys">The threads to hand them to.</param>
+    internal void Start(EventLoop[] loops, StandbyThreads standbys)
+    {
+        _loops = loops;
+        _standbys = standbys;
+        _thread.UnsafeStart();
+    }
 
     internal void Stop()
     {
@@ -42,6 +70,14 @@ internal sealed class Supervisor
             Volatile.Write(ref _slots, [.. _slots, slot]);
         }
         return slot;
+    }
+
+    internal void RemoveSlot(DispatchSlot slot)
+    {
+        lock (_gate)
+        {
+            Volatile.Write(ref _slots, Array.FindAll(_slots, other => other != slot));
+        }
     }
 
     /// <summary>Called when application code begins: one read, unless the supervisor sleeps.</summary>
@@ -63,6 +99,7 @@ internal sealed class Supervisor
 
     private void Run()
     {
+        var duration = new TimeSpecification { Nanoseconds = (long)_tick.TotalNanoseconds % 1_000_000_000, Seconds = (long)_tick.TotalSeconds };
         var idle = 0;
         while (!_stopping)
         {
@@ -71,30 +108,10 @@ internal sealed class Supervisor
                 SleepWhileIdle();
                 idle = 0;
             }
-            Thread.Sleep(TickMilliseconds);
+            _ = Libc.nanosleep(&duration, null);
             idle = Look() ? 0 : idle + 1;
         }
-    }
-
-    /// <summary>Looks at every slot. False when nothing has run since the last look.</summary>
-    private bool Look()
-    {
-        var active = false;
-        foreach (var slot in Volatile.Read(ref _slots))
-        {
-            var sequence = slot.Sequence;
-            if (sequence != slot.LastSeen)
-            {
-                slot.LastSeen = sequence;
-                active = true;
-            }
-            else if (DispatchSlot.IsRunning(sequence))
-            {
-                slot.Target?.OnOverdue();
-                active = true;
-            }
-        }
-        return active;
+        _stopped.SetResult();
     }
 
     private void SleepWhileIdle()
@@ -112,5 +129,112 @@ internal sealed class Supervisor
                 Monitor.Wait(_gate);
             }
         }
+    }
+
+    /// <summary>Looks at every slot. False when nothing has run since the last look.</summary>
+    private bool Look()
+    {
+        // A garbage collection stops application code, and this thread too: then a tick has passed for nobody.
+        var pauses = GC.GetTotalPauseDuration();
+        var paused = pauses != _pauses;
+        _pauses = pauses;
+
+        var active = false;
+        var overdue = 0;
+        foreach (var slot in Volatile.Read(ref _slots))
+        {
+            var sequence = slot.Sequence;
+            if (sequence != slot.LastSeen)
+            {
+                slot.LastSeen = sequence;
+                slot.OverdueTicks = 0;
+                slot.Computes = false;
+                active = true;
+            }
+            else if (DispatchSlot.IsRunning(sequence))
+            {
+                active = true;
+                if (!paused)
+                {
+                    slot.OverdueTicks++;
+                    TellOverdue(slot);
+                    overdue = Math.Max(overdue, slot.OverdueTicks);
+                }
+            }
+        }
+        if (overdue > 0)
+        {
+            _counters.OnCallback(_tick * overdue);
+            HandOffOverdueLoops();
+        }
+        return active;
+    }
+
+    private void TellOverdue(DispatchSlot slot)
+    {
+        try
+        {
+            slot.Target?.OnOverdue();
+        }
+        catch (Exception exception)
+        {
+            // A logger that throws must not end the supervision.
+            _counters.OnFailure(exception);
+        }
+    }
+
+    private void HandOffOverdueLoops()
+    {
+        foreach (var loop in _loops)
+        {
+            if (loop.Owner is { Slot.OverdueTicks: > 0 } owner && ShouldHandOff(loop, owner))
+            {
+                HandOff(loop, owner.Slot);
+            }
+        }
+    }
+
+    /// <summary>
+    /// A blocked thread is replaced at once. One that computes is replaced when others wait for its loop and a
+    /// processor is free, or when it has computed for long.
+    /// </summary>
+    private bool ShouldHandOff(EventLoop loop, LoopThread owner)
+    {
+        owner.Slot.Computes = !owner.IsBlocked();
+        if (!owner.Slot.Computes)
+        {
+            return true;
+        }
+        var rounds = CountComputing() / Environment.ProcessorCount;
+        return loop.HasWaiting
+            && (rounds == 0 || owner.Slot.OverdueTicks >= ComputingTicks << Math.Min(rounds - 1, MaxDoublings));
+    }
+
+    private int CountComputing()
+    {
+        var count = 0;
+        foreach (var slot in Volatile.Read(ref _slots))
+        {
+            count += slot.Computes ? 1 : 0;
+        }
+        return count;
+    }
+
+    private void HandOff(EventLoop loop, DispatchSlot slot)
+    {
+        var thread = _standbys!.TryTake();
+        if (thread is null)
+        {
+            return;
+        }
+        var target = slot.Target;
+        if (!slot.TryTake(slot.LastSeen))
+        {
+            // It has returned just now.
+            _standbys.TryPark(thread);
+            return;
+        }
+        loop.GiveTo(thread);
+        _counters.OnHandOff(target);
     }
 }

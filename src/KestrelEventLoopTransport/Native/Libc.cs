@@ -72,4 +72,10 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library)]
     internal static partial int statx(int directory, byte* path, int flags, uint mask, FileStatus* status);
+
+    [LibraryImport(Library)]
+    internal static partial int poll(PollDescriptor* descriptors, nuint count, int timeoutMilliseconds);
+
+    [LibraryImport(Library)]
+    internal static partial int nanosleep(TimeSpecification* duration, TimeSpecification* remaining);
 }

@@ -38,6 +38,8 @@ internal static class Linux
     internal const int S_IFMT = 0xF000;
     internal const int S_IFSOCK = 0xC000;
 
+    internal const short POLLIN = 1;
+
     internal const int EFD_NONBLOCK = 0x800;
     internal const int EFD_CLOEXEC = 0x80000;
 
@@ -45,6 +47,7 @@ internal static class Linux
     internal const int EPOLL_CTL_ADD = 1;
     internal const int EPOLL_CTL_DEL = 2;
     internal const uint EPOLLIN = 0x001;
+    internal const uint EPOLLPRI = 0x002;
     internal const uint EPOLLOUT = 0x004;
     internal const uint EPOLLERR = 0x008;
     internal const uint EPOLLHUP = 0x010;

@@ -30,7 +30,7 @@ internal sealed unsafe class EpollPoller : Poller
         _events = (byte*)NativeMemory.AlignedAlloc((nuint)(Capacity * EpollEventLayout.Size), 64);
         try
         {
-            Control(Linux.EPOLL_CTL_ADD, _wake, Linux.EPOLLIN | Linux.EPOLLET, WakeToken);
+            Register(_wake, Linux.EPOLLIN | Linux.EPOLLET, WakeToken);
         }
         catch
         {
@@ -40,13 +40,17 @@ internal sealed unsafe class EpollPoller : Poller
     }
 
     internal override void Add(int fd, ulong token)
-        => Control(
-            Linux.EPOLL_CTL_ADD,
+        => Register(
             fd,
-            Linux.EPOLLIN | Linux.EPOLLOUT | Linux.EPOLLRDHUP | Linux.EPOLLET,
+            Linux.EPOLLIN | Linux.EPOLLOUT | Linux.EPOLLRDHUP | Linux.EPOLLPRI | Linux.EPOLLET,
             token);
 
-    internal override void Remove(int fd) => Control(Linux.EPOLL_CTL_DEL, fd, 0, 0);
+    internal override void Remove(int fd)
+    {
+        // May fail for a descriptor that somebody else has closed meanwhile: then it is gone from here as well.
+        var epollEvent = stackalloc byte[EpollEventLayout.Size];
+        _ = Libc.epoll_ctl(_epoll, Linux.EPOLL_CTL_DEL, fd, epollEvent);
+    }
 
     internal override int Wait(int timeoutMilliseconds)
     {
@@ -78,11 +82,25 @@ internal sealed unsafe class EpollPoller : Poller
         {
             events |= PollEvents.PeerClosed;
         }
+        if ((bits & Linux.EPOLLPRI) != 0)
+        {
+            events |= PollEvents.Urgent;
+        }
         if ((bits & (Linux.EPOLLERR | Linux.EPOLLHUP)) != 0)
         {
             events |= PollEvents.Error;
         }
         return events;
+    }
+
+    internal override bool HasEvents()
+    {
+        // An epoll descriptor can itself be polled, and that takes no events away (epoll(7)).
+        lock (_wakeLock)
+        {
+            var descriptor = new PollDescriptor { Fd = _epoll, Events = Linux.POLLIN };
+            return _events is not null && Libc.poll(&descriptor, 1, 0) > 0;
+        }
     }
 
     internal override void Wake()
@@ -115,11 +133,11 @@ internal sealed unsafe class EpollPoller : Poller
         }
     }
 
-    private void Control(int operation, int fd, uint events, ulong token)
+    private void Register(int fd, uint events, ulong token)
     {
         var epollEvent = stackalloc byte[EpollEventLayout.Size];
         EpollEventLayout.Write(epollEvent, events, token);
-        if (Libc.epoll_ctl(_epoll, operation, fd, epollEvent) < 0)
+        if (Libc.epoll_ctl(_epoll, Linux.EPOLL_CTL_ADD, fd, epollEvent) < 0)
         {
             throw Errno.ToException(Errno.Last, "epoll_ctl");
         }

@@ -17,4 +17,7 @@ internal enum PollEvents
 
     /// <summary>The connection has failed or is closed both ways; the next receive or send tells how.</summary>
     Error = 8,
+
+    /// <summary>Urgent data is in the stream: a receive stops short at its mark.</summary>
+    Urgent = 16,
 }

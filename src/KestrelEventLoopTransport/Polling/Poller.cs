@@ -40,6 +40,9 @@ internal abstract class Poller : IDisposable
     /// <summary>Reads event number <paramref name="index"/> of the last wait.</summary>
     internal abstract PollEvents GetEvent(int index, out ulong token);
 
+    /// <summary>Whether a wait would return at once. Any thread may ask.</summary>
+    internal abstract bool HasEvents();
+
     /// <summary>Ends the current wait, or the next one, with an event of <see cref="WakeToken"/>.</summary>
     internal abstract void Wake();
 
