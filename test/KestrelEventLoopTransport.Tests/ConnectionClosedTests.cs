@@ -104,7 +104,7 @@ public sealed class ConnectionClosedTests
         pair.Connection.ConnectionClosed.Register(() =>
         {
             started.SetResult();
-            release.Wait();
+            release.Wait(TaskTimeoutExtensions.Default);
             Volatile.Write(ref done, true);
         });
         pair.Client.ShutdownSend();

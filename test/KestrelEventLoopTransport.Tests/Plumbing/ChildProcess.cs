@@ -26,10 +26,10 @@ internal static class ChildProcess
         catch (TimeoutException)
         {
             process.Kill(entireProcessTree: true);
-            Assert.Fail($"{method} hung: {await output + await error}");
+            Assert.Fail($"{method} hung: {await output.DefaultTimeout() + await error.DefaultTimeout()}");
         }
 
-        var text = await output + await error;
+        var text = await output.DefaultTimeout() + await error.DefaultTimeout();
         Assert.True(process.ExitCode == 0, text);
         Assert.DoesNotContain("Total: 0,", text);
     }
