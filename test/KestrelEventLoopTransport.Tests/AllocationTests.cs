@@ -41,7 +41,7 @@ public sealed class AllocationTests
     // Synchronous calls allocate nothing, as long as the socket has never been used asynchronously.
     private static long Measure(EndPoint endPoint)
     {
-        using var client = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) 
+        using var client = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp)
         {
             NoDelay = true,
             ReceiveTimeout = (int)TaskTimeoutExtensions.Default.TotalMilliseconds,
