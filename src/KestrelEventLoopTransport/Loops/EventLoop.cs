@@ -168,6 +168,9 @@ internal sealed partial class EventLoop
     {
         // A full fence: who posted before it and still took the old owner for the current one did not wake anybody.
         Interlocked.Exchange(ref _ownerThreadId, Environment.CurrentManagedThreadId);
+
+        // The owner before may have left callbacks of its poll behind.
+        _poolDispatch.Schedule();
         try
         {
             while (!_stopping)

@@ -231,7 +231,10 @@ internal sealed unsafe class Supervisor
         if (!slot.TryTake(slot.LastSeen))
         {
             // It has returned just now.
-            _standbys.TryPark(thread);
+            if (!_standbys.TryPark(thread))
+            {
+                thread.End();
+            }
             return;
         }
         loop.GiveTo(thread);
