@@ -47,6 +47,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     private int _headIndex;
 
     private Reading _reading;
+    private bool _hasRead;
     private bool _waiting;
     private bool _finishedAsCanceled;
     private bool _leftUnread;
@@ -73,7 +74,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         {
             return ValueTask.FromCanceled<ReadResult>(cancellationToken);
         }
-        if (_received == _examined && MustYield())
+        if (_received == _examined && (MustMoveToLoop() || MustYield()))
         {
             return Yield(cancellationToken);
         }
@@ -335,6 +336,17 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
 
     private bool MustYield()
         => _connection.RunsInline && _connection.IsDispatching && ++_receivesInDispatch > MaxReceivesPerDispatch;
+
+    /// <summary>
+    /// Kestrel starts a connection on the thread pool. If the first request were read there, its handler would run, and perhaps
+    /// block, there: with as few threads as the pool starts with, new connections then wait for each other.
+    /// </summary>
+    private bool MustMoveToLoop()
+    {
+        var isFirst = !_hasRead;
+        _hasRead = true;
+        return isFirst && _connection.RunsInline && _readiness.Has(Readiness.Ready);
+    }
 
     /// <summary>Lets the loop's other connections have their turn: the read goes on as posted work.</summary>
     private ValueTask<ReadResult> Yield(CancellationToken cancellationToken)

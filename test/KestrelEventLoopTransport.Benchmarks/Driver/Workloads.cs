@@ -37,5 +37,9 @@ internal static class Workloads
         new("upload", "Upload", Workload.Megabyte, new NativeLoad("upload", BulkConnections, BulkSize)),
         new("download", "Download", Workload.Megabyte, new NativeLoad("download", BulkConnections, BulkSize)),
         new("websocket", "WebSocket echo, 128 B", Message, new NativeLoad("ws", Connections, MessageSize)),
+        new("mixed", "Plaintext, 1 % of the handlers block for 20 ms", Request, new WrkLoad("/mixed"),
+            new ResponseCheck("/mixed", _plaintext)),
+        new("block", "Plaintext beside 8 blocked handlers", Request, new BlockLoad(),
+            new ResponseCheck("/plaintext", _plaintext)),
     ];
 }

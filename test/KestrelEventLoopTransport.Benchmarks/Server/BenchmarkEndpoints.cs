@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Net.WebSockets;
+using KestrelEventLoopTransport.Benchmarks.Loads;
 
 namespace KestrelEventLoopTransport.Benchmarks.Server;
 
@@ -11,6 +12,7 @@ internal static class BenchmarkEndpoints
     public const int LargeBodySize = 64 * 1024;
 
     private static readonly byte[] _largeBody = new byte[LargeBodySize];
+    private static int _mixed;
 
     public static Task HandleAsync(HttpContext context) => context.Request.Path.Value switch
     {
@@ -18,12 +20,23 @@ internal static class BenchmarkEndpoints
         "/json" => context.Response.WriteAsJsonAsync(
             new Greeting("Hello, World!"),
             GreetingJsonContext.Default.Greeting),
+        "/sleep" => SleepThenPlaintext(context.Response, BlockLoad.SleepMilliseconds),
+        "/mixed" => Interlocked.Increment(ref _mixed) % 100 == 0
+            ? SleepThenPlaintext(context.Response, 20)
+            : Plaintext(context.Response),
         "/64k" => LargeAsync(context.Response),
         "/upload" => UploadAsync(context),
         "/download" => DownloadAsync(context),
         "/gc" => context.Response.WriteAsync(CollectGarbage().ToString(CultureInfo.InvariantCulture)),
         _ => NotFound(context.Response),
     };
+
+    // A handler that blocks its thread, as handlers should not and do.
+    private static Task SleepThenPlaintext(HttpResponse response, int milliseconds)
+    {
+        Thread.Sleep(milliseconds);
+        return Plaintext(response);
+    }
 
     private static Task Plaintext(HttpResponse response)
     {
