@@ -183,7 +183,13 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         => _source.OnCompleted(continuation, state, token, flags);
 
     /// <summary>Goes on with a claimed read, on the thread pool or as work of the loop.</summary>
-    void IThreadPoolWorkItem.Execute() => Resume();
+    void IThreadPoolWorkItem.Execute()
+    {
+        if (!_connection.Loop.MovesToPool(this))
+        {
+            Resume();
+        }
+    }
 
     /// <summary>The loop saw an edge. True when it makes a pending read go on.</summary>
     internal bool OnReadable(PollEvents events)

@@ -179,6 +179,10 @@ internal sealed unsafe partial class ConnectionOutput
     /// <summary>Runs what was queued: deferred flushes, the completion of a parked flush.</summary>
     void IThreadPoolWorkItem.Execute()
     {
+        if (_connection.Loop.MovesToPool(this))
+        {
+            return;
+        }
         var state = Interlocked.And(ref _state, ~(Queued | FlushReady));
         if ((state & Deferred) != 0)
         {

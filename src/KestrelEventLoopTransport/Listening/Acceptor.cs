@@ -126,7 +126,13 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
         }
     }
 
-    void IThreadPoolWorkItem.Execute() => Resume();
+    void IThreadPoolWorkItem.Execute()
+    {
+        if (!_loop.MovesToPool(this))
+        {
+            Resume();
+        }
+    }
 
     void IDispatchTarget.OnOverdue()
     {

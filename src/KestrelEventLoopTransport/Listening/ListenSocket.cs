@@ -151,9 +151,10 @@ internal sealed unsafe class ListenSocket
     private static void Bind(int fd, EndPoint endPoint)
     {
         var address = endPoint.Serialize();
+        var action = $"bind to {endPoint}";
         fixed (byte* bytes = address.Buffer.Span)
         {
-            Check(Libc.bind(fd, bytes, (uint)address.Size), $"bind to {endPoint}");
+            Check(Libc.bind(fd, bytes, (uint)address.Size), action);
         }
     }
 
@@ -167,6 +168,8 @@ internal sealed unsafe class ListenSocket
         return SocketAddressBytes.ToEndPoint(new ReadOnlySpan<byte>(address, (int)length));
     }
 
+    /// <param name="result">What the system call returned, just now: anything in between could change errno.</param>
+    /// <param name="action">Names the call, for the message. Made before the call.</param>
     private static void Check(int result, string action)
     {
         if (result < 0)

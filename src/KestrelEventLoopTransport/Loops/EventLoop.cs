@@ -139,6 +139,20 @@ internal sealed partial class EventLoop
         }
     }
 
+    /// <summary>
+    /// For a callback that was posted to the loop when application code could run there: posts it to the pool instead
+    /// if it has come to run on the loop's thread and no longer may.
+    /// </summary>
+    internal bool MovesToPool(IThreadPoolWorkItem callback)
+    {
+        if (RunsApplication || !IsCurrent)
+        {
+            return false;
+        }
+        PostToPool(callback);
+        return true;
+    }
+
     /// <summary>Runs work on the loop's thread, after the events of the current turn.</summary>
     internal void Post(IThreadPoolWorkItem item)
     {

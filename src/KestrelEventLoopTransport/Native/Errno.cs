@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace KestrelEventLoopTransport.Native;
@@ -41,10 +42,14 @@ internal static class Errno
     internal const int EHOSTUNREACH = 113;
 
     /// <summary>
-    /// The error of the call that just failed on this thread. The runtime keeps errno intact from the return of an
-    /// import to the next one.
+    /// The error of the call that just failed on this thread. To be read at once: the runtime keeps errno intact
+    /// around its own work, but not around other managed code.
     /// </summary>
-    internal static int Last => Marshal.GetLastSystemError();
+    internal static int Last
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Marshal.GetLastSystemError();
+    }
 
     /// <summary>The kernel is short of descriptors or memory: wait a little and try again.</summary>
     internal static bool IsShortage(int errno) => errno is EMFILE or ENFILE or ENOBUFS or ENOMEM;
