@@ -1,0 +1,70 @@
+using System.Text;
+using Microsoft.AspNetCore.Http;
+
+namespace KestrelEventLoopTransport.Tests.Adaptive;
+
+/// <summary>The application of the tests: some endpoints keep their thread at a <see cref="Roadblock"/>.</summary>
+internal sealed class TestApp(Roadblock roadblock)
+{
+    public const string Plain = "/plain";
+    public const string ThreadName = "/thread";
+    public const string Block = "/block";
+    public const string Compute = "/compute";
+    public const string FlushAndBlock = "/flush";
+    public const string FirstHalf = "flushed";
+    public const string SecondHalf = "released";
+
+    public static bool IsLoopThread(string? name) => name?.StartsWith("event-loop", StringComparison.Ordinal) == true;
+
+    public static Task<TestServer> StartAsync(
+        Roadblock roadblock,
+        ApplicationScheduling scheduling = ApplicationScheduling.Adaptive,
+        int loops = 1,
+        int? standbys = null)
+        => TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            App = new TestApp(roadblock).RunAsync,
+            Transport = options =>
+            {
+                options.EventLoopCount = loops;
+                options.MaxStandbyThreads = standbys ?? options.MaxStandbyThreads;
+            },
+        });
+
+    public static Task RespondAsync(HttpContext context, string text)
+    {
+        var body = Encoding.ASCII.GetBytes(text);
+        context.Response.ContentLength = body.Length;
+        return context.Response.Body.WriteAsync(body).AsTask();
+    }
+
+    private async Task RunAsync(HttpContext context)
+    {
+        var path = context.Request.Path.Value!;
+        switch (path)
+        {
+            case ThreadName:
+                await RespondAsync(context, Thread.CurrentThread.Name ?? "none");
+                break;
+            case Block:
+                roadblock.Block();
+                await RespondAsync(context, path);
+                break;
+            case Compute:
+                roadblock.Compute();
+                await RespondAsync(context, path);
+                break;
+            case FlushAndBlock:
+                context.Response.ContentLength = FirstHalf.Length + SecondHalf.Length;
+                await context.Response.Body.WriteAsync(Encoding.ASCII.GetBytes(FirstHalf));
+                await context.Response.Body.FlushAsync();
+                roadblock.Block();
+                await context.Response.Body.WriteAsync(Encoding.ASCII.GetBytes(SecondHalf));
+                break;
+            default:
+                await RespondAsync(context, path);
+                break;
+        }
+    }
+}

@@ -1,0 +1,36 @@
+using System.Globalization;
+using System.Security.Principal;
+
+namespace KestrelEventLoopTransport.Tests.Adaptive;
+
+/// <summary>What application code can leave on its thread.</summary>
+internal sealed record ThreadState(
+    string? Local, string Culture, string UICulture, string? User, bool HasSynchronizationContext, bool IsFlowSuppressed)
+{
+    private const string Mark = "left behind";
+    private static readonly AsyncLocal<string?> _local = new();
+
+    public static ThreadState Clean { get; } = new(null, "", "", null, false, false);
+
+    public static ThreadState Capture() => new(
+        _local.Value,
+        CultureInfo.CurrentCulture.Name,
+        CultureInfo.CurrentUICulture.Name,
+        Thread.CurrentPrincipal?.Identity?.Name,
+        SynchronizationContext.Current is not null,
+        ExecutionContext.IsFlowSuppressed());
+
+    /// <summary>Leaves all of it on the calling thread.</summary>
+    public static void Spoil(bool suppressFlow)
+    {
+        _local.Value = Mark;
+        CultureInfo.CurrentCulture = new CultureInfo("") { NumberFormat = { NumberDecimalSeparator = Mark } };
+        CultureInfo.CurrentUICulture = CultureInfo.CurrentCulture;
+        Thread.CurrentPrincipal = new GenericPrincipal(new GenericIdentity(Mark), null);
+        SynchronizationContext.SetSynchronizationContext(new SynchronizationContext());
+        if (suppressFlow)
+        {
+            ExecutionContext.SuppressFlow();
+        }
+    }
+}
