@@ -32,8 +32,9 @@ public sealed class BlockedStopTests
     /// <summary>The handlers are released before the stop, while it waits for them, or after their connections were aborted.</summary>
     private static async Task CycleAsync(int cycle)
     {
-        using var roadblock = new Roadblock();
+        var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock, loops: Loops);
+        using var opening = roadblock;
         var peers = new List<HttpPeer>();
         try
         {

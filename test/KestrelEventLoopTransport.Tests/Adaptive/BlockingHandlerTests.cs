@@ -9,8 +9,9 @@ public sealed class BlockingHandlerTests
     [InlineData(8)]
     public async Task Other_connections_of_the_loop_are_served_while_handlers_block(int blocked)
     {
-        using var roadblock = new Roadblock();
+        var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock);
+        using var opening = roadblock;
         using var old = await HttpPeer.ConnectToLoopAsync(server);
         var peers = new List<HttpPeer>();
         try
@@ -46,8 +47,9 @@ public sealed class BlockingHandlerTests
     [Fact]
     public async Task Requests_in_the_same_poll_as_the_one_that_blocks_are_served()
     {
-        using var roadblock = new Roadblock();
+        var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock);
+        using var opening = roadblock;
         using var first = await HttpPeer.ConnectToLoopAsync(server);
         using var blocked = await HttpPeer.ConnectToLoopAsync(server);
         using var third = await HttpPeer.ConnectToLoopAsync(server);
@@ -72,8 +74,9 @@ public sealed class BlockingHandlerTests
     [Fact]
     public async Task A_peer_that_leaves_while_its_handler_blocks_harms_nobody()
     {
-        using var roadblock = new Roadblock();
+        var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock);
+        using var opening = roadblock;
         using var other = await HttpPeer.ConnectToLoopAsync(server);
         for (var i = 0; i < 4; i++)
         {

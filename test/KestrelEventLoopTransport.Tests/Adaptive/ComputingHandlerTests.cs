@@ -9,8 +9,9 @@ public sealed class ComputingHandlerTests
     [Fact]
     public async Task Health_checks_are_answered_while_a_handler_computes_on_every_loop()
     {
-        using var roadblock = new Roadblock();
+        var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock, loops: Loops);
+        using var opening = roadblock;
         var computing = new List<HttpPeer>();
         var others = new List<HttpPeer>();
         try

@@ -12,8 +12,9 @@ public sealed class FlushedOutputTests
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     public async Task What_a_handler_flushed_arrives_although_the_handler_then_blocks(ApplicationScheduling scheduling)
     {
-        using var roadblock = new Roadblock();
+        var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock, scheduling);
+        using var opening = roadblock;
         using var peer = await ConnectAsync(server, scheduling);
         await peer.SendAsync(TestApp.FlushAndBlock);
 
@@ -29,8 +30,9 @@ public sealed class FlushedOutputTests
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     public async Task The_first_of_pipelined_requests_is_answered_although_the_second_blocks(ApplicationScheduling scheduling)
     {
-        using var roadblock = new Roadblock();
+        var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock, scheduling);
+        using var opening = roadblock;
         using var peer = await ConnectAsync(server, scheduling);
         await peer.SendAsync("/first", TestApp.Block, "/third");
 
@@ -46,7 +48,7 @@ public sealed class FlushedOutputTests
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     public async Task Several_flushes_arrive_although_input_is_left_and_the_handler_blocks(ApplicationScheduling scheduling)
     {
-        using var roadblock = new Roadblock();
+        var roadblock = new Roadblock();
         await using var server = await TestServer.StartAsync(new TestSettings
         {
             Scheduling = scheduling,
@@ -67,6 +69,7 @@ public sealed class FlushedOutputTests
                 await connection.Transport.Input.ReadAsync();
             },
         });
+        using var opening = roadblock;
         using var client = await server.ConnectAsync();
         await client.SendAsync("x");
 

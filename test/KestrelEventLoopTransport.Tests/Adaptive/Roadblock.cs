@@ -2,9 +2,15 @@ using System.Collections.Concurrent;
 
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
-/// <summary>Where handlers stop, each keeping its thread, until the test lets them go on.</summary>
+/// <summary>
+/// Where handlers stop, each keeping its thread, until the test lets them go on. A test disposes it before its server,
+/// which could not stop while handlers are here.
+/// </summary>
 internal sealed class Roadblock : IDisposable
 {
+    // Longer than any wait of a test, which would otherwise end well because the handler gave up.
+    private static readonly TimeSpan _longest = TaskTimeoutExtensions.Default * 3;
+
     private readonly ManualResetEventSlim _opened = new();
     private readonly ConcurrentQueue<string?> _threads = new();
 
@@ -18,7 +24,7 @@ internal sealed class Roadblock : IDisposable
     public void Block()
     {
         _threads.Enqueue(Thread.CurrentThread.Name);
-        if (!_opened.Wait(TaskTimeoutExtensions.Default))
+        if (!_opened.Wait(_longest))
         {
             throw new TimeoutException("The test never let the handler go on.");
         }
@@ -28,7 +34,7 @@ internal sealed class Roadblock : IDisposable
     public void Compute()
     {
         _threads.Enqueue(Thread.CurrentThread.Name);
-        var end = Environment.TickCount64 + (long)TaskTimeoutExtensions.Default.TotalMilliseconds;
+        var end = Environment.TickCount64 + (long)_longest.TotalMilliseconds;
         while (!_opened.IsSet)
         {
             if (Environment.TickCount64 > end)

@@ -24,8 +24,9 @@ public sealed class StandbyBoundTests : IDisposable
     [Fact]
     public async Task Others_are_served_when_more_handlers_block_than_there_are_standby_threads()
     {
-        using var roadblock = new Roadblock();
+        var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock, loops: Loops, standbys: Standbys);
+        using var opening = roadblock;
         using var old = await HttpPeer.ConnectToLoopAsync(server);
         var peers = new List<HttpPeer>();
         try
