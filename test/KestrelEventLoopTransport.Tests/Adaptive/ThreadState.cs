@@ -10,12 +10,12 @@ internal sealed record ThreadState(
     private const string Mark = "left behind";
     private static readonly AsyncLocal<string?> _local = new();
 
-    public static ThreadState Clean { get; } = new(null, "", "", null, false, false);
+    public static ThreadState Clean { get; } = new(null, ".", ".", null, false, false);
 
     public static ThreadState Capture() => new(
         _local.Value,
-        CultureInfo.CurrentCulture.Name,
-        CultureInfo.CurrentUICulture.Name,
+        CultureInfo.CurrentCulture.NumberFormat.NumberDecimalSeparator,
+        CultureInfo.CurrentUICulture.NumberFormat.NumberDecimalSeparator,
         Thread.CurrentPrincipal?.Identity?.Name,
         SynchronizationContext.Current is not null,
         ExecutionContext.IsFlowSuppressed());
