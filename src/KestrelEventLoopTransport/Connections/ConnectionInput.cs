@@ -74,9 +74,16 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         {
             return ValueTask.FromCanceled<ReadResult>(cancellationToken);
         }
-        if (_received == _examined && (MustMoveToLoop() || MustYield()))
+        if (_received == _examined)
         {
-            return Yield(cancellationToken);
+            if (MustMoveToLoop())
+            {
+                return Postpone(static (loop, read) => loop.Post(read), cancellationToken);
+            }
+            if (MustYield())
+            {
+                return Postpone(static (loop, read) => loop.Yield(read), cancellationToken);
+            }
         }
         while (!TryFinish())
         {
@@ -198,14 +205,13 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         if (events != PollEvents.Readable && (events & (PollEvents.PeerClosed | PollEvents.Error | PollEvents.Urgent)) != 0)
         {
             bits |= Readiness.ReadOn;
-            if ((events & (PollEvents.PeerClosed | PollEvents.Error)) == PollEvents.PeerClosed)
-            {
-                bits |= Readiness.Finished;
-            }
+            bits |= (events & PollEvents.Error) != 0 ? Readiness.Broken
+                : (events & PollEvents.PeerClosed) != 0 ? Readiness.Finished
+                : 0;
         }
         if (!_readiness.Signal(bits))
         {
-            return false;
+            return _readiness.Has(Readiness.Claimed);
         }
         if (_connection.RunsInline)
         {
@@ -214,6 +220,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         }
         else
         {
+            _readiness.Note(Readiness.Claimed);
             _connection.Loop.PostToPool(this);
         }
         return true;
@@ -221,6 +228,9 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
 
     /// <summary>Whether the peer has finished sending. Bytes it sent before may still be unread.</summary>
     internal bool PeerFinished => _readiness.Has(Readiness.Finished);
+
+    /// <summary>Whether the peer has finished sending or the connection has failed.</summary>
+    internal bool PeerGone => _readiness.Has(Readiness.Finished | Readiness.Broken);
 
     /// <summary>The connection is being closed from our side: a pending read, and any later one, ends.</summary>
     internal void Close()
@@ -244,6 +254,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
 
     private void Resume()
     {
+        _readiness.Take(Readiness.Claimed);
         try
         {
             while (!TryFinish())
@@ -261,7 +272,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             return;
         }
         _connection.Dispatch(ref _source);
-        if (PeerFinished)
+        if (PeerGone)
         {
             // Not earlier: Kestrel then aborts, and what came with the FIN was to be answered first.
             _connection.AnnounceClosed();
@@ -354,14 +365,16 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         return isFirst && _connection.RunsInline && _readiness.Has(Readiness.Ready);
     }
 
-    /// <summary>Lets the loop's other connections have their turn: the read goes on as posted work.</summary>
-    private ValueTask<ReadResult> Yield(CancellationToken cancellationToken)
+    /// <summary>Leaves the read to work that is queued now.</summary>
+    private ValueTask<ReadResult> Postpone(
+        Action<EventLoop, IThreadPoolWorkItem> queue, CancellationToken cancellationToken)
     {
         _receivesInDispatch = 0;
         _connection.Output.Uncork();
         BeginWait(cancellationToken);
         var result = new ValueTask<ReadResult>(this, _source.Version);
-        _connection.Loop.Post(this);
+        _readiness.Note(Readiness.Claimed);
+        queue(_connection.Loop, this);
         return result;
     }
 

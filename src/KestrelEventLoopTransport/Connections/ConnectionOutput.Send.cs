@@ -64,7 +64,8 @@ internal sealed unsafe partial class ConnectionOutput
     }
 
     /// <summary>The loop saw that the socket is writable.</summary>
-    internal void OnWritable()
+    /// <param name="mayRunInline">Whether a flush that waited may complete right here.</param>
+    internal void OnWritable(bool mayRunInline)
     {
         while (true)
         {
@@ -80,7 +81,7 @@ internal sealed unsafe partial class ConnectionOutput
             {
                 if ((state & Blocked) != 0)
                 {
-                    Send();
+                    Send(mayRunInline);
                 }
                 return;
             }
@@ -139,7 +140,7 @@ internal sealed unsafe partial class ConnectionOutput
             {
                 return;
             }
-            if (Interlocked.CompareExchange(ref _state, state | Sending, state) == state)
+            if (Interlocked.CompareExchange(ref _state, (state | Sending) & ~(Blocked | Deferred), state) == state)
             {
                 _ = Libc.shutdown(_connection.Fd, Linux.SHUT_WR);
                 if (EndSend(0))
@@ -264,10 +265,10 @@ internal sealed unsafe partial class ConnectionOutput
             : Deferral.None;
     }
 
-    private void Send()
+    private void Send(bool mayRunInline = true)
     {
         var budget = MaxSends;
-        while (EndSend(SendCommitted(ref budget)))
+        while (EndSend(SendCommitted(ref budget), mayRunInline))
         {
         }
     }
@@ -276,7 +277,8 @@ internal sealed unsafe partial class ConnectionOutput
     /// Gives the sending right up, or keeps it because there is more to do (true).
     /// </summary>
     /// <param name="error">0 when all that was committed is sent, else what stopped it.</param>
-    private bool EndSend(int error)
+    /// <param name="mayRunInline">Whether a flush that waited may complete right here.</param>
+    private bool EndSend(int error, bool mayRunInline = true)
     {
         while (true)
         {
@@ -297,7 +299,7 @@ internal sealed unsafe partial class ConnectionOutput
             {
                 GiveChain(chain);
             }
-            AfterSend(state, next, error);
+            AfterSend(state, next, error, mayRunInline);
             return false;
         }
     }
@@ -346,13 +348,13 @@ internal sealed unsafe partial class ConnectionOutput
         return ClaimFlushIfRoom(next);
     }
 
-    private void AfterSend(int state, int next, int error)
+    private void AfterSend(int state, int next, int error, bool mayRunInline)
     {
         if ((next & ~state & Failed) != 0)
         {
             _connection.OnSendFailed(error);
         }
-        QueueFlushCompletion(state, next);
+        QueueFlushCompletion(state, next, mayRunInline);
         if ((state & ~next & Draining) != 0)
         {
             _connection.OnOutputDrained();
@@ -394,7 +396,7 @@ internal sealed unsafe partial class ConnectionOutput
         }
     }
 
-    private void QueueFlushCompletion(int state, int next, bool mayRunInline = true)
+    private void QueueFlushCompletion(int state, int next, bool mayRunInline)
     {
         if ((next & ~state & FlushReady) == 0)
         {

@@ -215,7 +215,7 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
         _flush.Reset();
         var result = new ValueTask<FlushResult>(this, _flush.Version);
         Interlocked.Or(ref _state, FlushReady);
-        _connection.Loop.Post(this);
+        _connection.Loop.Yield(this);
         return result;
     }
 

@@ -101,13 +101,14 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
             OnLingerReady(events);
             return;
         }
-        var reads = (events & input) != 0 && Input.OnReadable(events);
+        // First what runs no application code: a handler may keep this thread, and the edge with it.
         if ((events & (PollEvents.Writable | PollEvents.Error)) != 0)
         {
-            Output.OnWritable();
+            Output.OnWritable(mayRunInline: (events & input) == 0);
         }
+        var reads = (events & input) != 0 && Input.OnReadable(events);
         // A read that goes on announces the end itself, after what came before it.
-        if ((events & PollEvents.Error) != 0 || (!reads && (events & PollEvents.PeerClosed) != 0))
+        if (!reads && (events & (PollEvents.PeerClosed | PollEvents.Error)) != 0)
         {
             AnnounceClosed();
         }
@@ -139,7 +140,7 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
     void IDispatchTarget.OnOverdue()
     {
         Output.Uncork();
-        if (Input.PeerFinished)
+        if (Input.PeerGone)
         {
             AnnounceClosed();
         }

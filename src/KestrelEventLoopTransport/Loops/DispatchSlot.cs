@@ -56,6 +56,9 @@ internal sealed class DispatchSlot
     /// <summary>The supervisor's note: the overdue code was using a processor when last looked at.</summary>
     internal bool Computes { get; set; }
 
+    /// <summary>Whether the code seen last is still running and has only lost its loop.</summary>
+    internal bool WasJustTaken(int sequence) => sequence == (LastSeen | Taken) && sequence != LastSeen;
+
     internal static bool IsRunning(int sequence) => (sequence & 1) != 0;
 
     /// <summary>Application code begins. Returns what was running around it, for <see cref="Exit"/>.</summary>
@@ -67,6 +70,11 @@ internal sealed class DispatchSlot
         {
             Volatile.Write(ref _sequence, (_sequence + 1) & int.MaxValue);
             _supervisor.EnsureAwake();
+        }
+        else
+        {
+            // The supervisor looks after the inner one only.
+            outer.OnOverdue();
         }
         return outer;
     }

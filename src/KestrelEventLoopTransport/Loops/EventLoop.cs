@@ -76,7 +76,14 @@ internal sealed partial class EventLoop
     };
 
     /// <summary>Whether something waits for the loop while its thread is inside application code.</summary>
-    internal bool HasWaiting => Volatile.Read(ref _next) < Volatile.Read(ref _count) || !_work.IsEmpty || _poller.HasEvents();
+    internal bool HasWaiting
+        => Volatile.Read(ref _next) < Volatile.Read(ref _count)
+            || !_work.IsEmpty
+            || !_poolDispatch.IsEmpty
+            || _timers.NextDelay == 0
+            || _poller.HasEvents();
+
+    internal bool IsStopping => _stopping;
 
     /// <summary>Lets a thread run the loop. The one before must have ended or lost it.</summary>
     internal void GiveTo(LoopThread thread)
@@ -136,6 +143,22 @@ internal sealed partial class EventLoop
         if (!IsCurrent)
         {
             _poolDispatch.Schedule();
+        }
+    }
+
+    /// <summary>
+    /// Runs the rest of a callback later, so that others have their turn. With <see cref="ApplicationScheduling.Inline"/>
+    /// that is on the thread pool: application code that waits for it, synchronously, would keep the loop for ever.
+    /// </summary>
+    internal void Yield(IThreadPoolWorkItem item)
+    {
+        if (_scheduling == ApplicationScheduling.Inline)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(item, preferLocal: false);
+        }
+        else
+        {
+            Post(item);
         }
     }
 

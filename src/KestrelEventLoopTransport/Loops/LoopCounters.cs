@@ -48,10 +48,18 @@ internal sealed partial class LoopCounters
             _periodStart = now;
             _inPeriod = 0;
         }
-        if (++_inPeriod >= OftenPerPeriod && now >= _quietUntil && target is not null)
+        if (++_inPeriod < OftenPerPeriod || now < _quietUntil || target is null)
         {
-            _quietUntil = now + QuietMilliseconds;
+            return;
+        }
+        _quietUntil = now + QuietMilliseconds;
+        try
+        {
             LogBlockedOften(_logger, _inPeriod, target.Describe());
+        }
+        catch (Exception exception)
+        {
+            OnFailure(exception);
         }
     }
 

@@ -20,7 +20,15 @@ internal sealed class LoopThread
         _supervisor = supervisor;
         _standbys = standbys;
         Slot = supervisor.AddSlot();
-        new Thread(Run) { IsBackground = true, Name = $"event-loop-{number}" }.UnsafeStart();
+        try
+        {
+            new Thread(Run) { IsBackground = true, Name = $"event-loop-{number}" }.UnsafeStart();
+        }
+        catch
+        {
+            supervisor.RemoveSlot(Slot);
+            throw;
+        }
     }
 
     internal DispatchSlot Slot { get; }
@@ -79,8 +87,9 @@ internal sealed class LoopThread
         while (WaitForLoop() is { } loop)
         {
             loop.Run(Slot);
+            var wasStuck = Slot.LostLoop;
             Slot.LostLoop = false;
-            if (!_standbys.TryPark(this))
+            if (!_standbys.TryPark(this, wasStuck))
             {
                 break;
             }

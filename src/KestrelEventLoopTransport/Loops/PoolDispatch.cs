@@ -22,6 +22,8 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
 
     internal PoolDispatch(Supervisor supervisor) => _supervisor = supervisor;
 
+    internal bool IsEmpty => _callbacks.IsEmpty;
+
     internal void Enqueue(IThreadPoolWorkItem callback) => _callbacks.Enqueue(callback);
 
     internal void Schedule()

@@ -54,6 +54,12 @@ internal struct Readiness
     /// <summary>The peer has finished sending, and that is no reset. Set by the loop, for good.</summary>
     internal const int Finished = 1024;
 
+    /// <summary>The connection has failed; the next read tells how. Set by the loop, for good.</summary>
+    internal const int Broken = 2048;
+
+    /// <summary>A read was claimed and waits to be resumed by queued work. Cleared when it is.</summary>
+    internal const int Claimed = 4096;
+
     private const int Wakes = Ready | Canceled | TokenCanceled | Completed | Closing | Stopped;
 
     private int _word;
@@ -76,6 +82,9 @@ internal struct Readiness
     /// <summary>Clears a bit. True when it was set.</summary>
     internal bool Take(int bit)
         => (Volatile.Read(ref _word) & bit) != 0 && (Interlocked.And(ref _word, ~bit) & bit) != 0;
+
+    /// <summary>Sets a bit that ends no wait.</summary>
+    internal void Note(int bit) => Interlocked.Or(ref _word, bit);
 
     /// <summary>Waits for the next signal, unless one has come already.</summary>
     internal bool TryPark()

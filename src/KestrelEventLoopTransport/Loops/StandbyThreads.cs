@@ -36,7 +36,7 @@ internal sealed class StandbyThreads
     /// </summary>
     internal bool SufficeForAll => Volatile.Read(ref _sufficeForAll);
 
-    /// <summary>Completes when all threads have ended, after <see cref="Stop"/>.</summary>
+    /// <summary>Completes after <see cref="Stop"/> when all threads have ended, but for stuck ones.</summary>
     internal Task Stopped => _allEnded.Task;
 
     /// <summary>Takes a parked thread or creates one. Null at the bound.</summary>
@@ -50,19 +50,35 @@ internal sealed class StandbyThreads
             }
             if (!_parked.TryPop(out var thread) && _created < _loops + _most)
             {
-                thread = new LoopThread(_created++, _supervisor, this);
-                _alive++;
+                thread = TryCreate();
             }
             Update();
             return thread;
         }
     }
 
-    /// <summary>Keeps a thread for later. False when it is to end.</summary>
-    internal bool TryPark(LoopThread thread)
+    /// <summary>
+    /// A thread has lost its loop: nobody waits for it any more, since the application code that keeps it may never return.
+    /// </summary>
+    internal void OnStuck()
     {
         lock (_lock)
         {
+            _alive--;
+        }
+    }
+
+    /// <summary>Keeps a thread for later. False when it is to end.</summary>
+    /// <param name="thread">The thread.</param>
+    /// <param name="wasStuck">Whether it had lost its loop.</param>
+    internal bool TryPark(LoopThread thread, bool wasStuck = false)
+    {
+        lock (_lock)
+        {
+            if (wasStuck)
+            {
+                _alive++;
+            }
             if (_stopped)
             {
                 return false;
@@ -78,10 +94,8 @@ internal sealed class StandbyThreads
     {
         lock (_lock)
         {
-            if (--_alive == 0 && _stopped)
-            {
-                _allEnded.TrySetResult();
-            }
+            _alive--;
+            CompleteIfAllEnded();
         }
     }
 
@@ -96,6 +110,31 @@ internal sealed class StandbyThreads
                 thread.End();
             }
             _parked.Clear();
+            CompleteIfAllEnded();
+        }
+    }
+
+    private LoopThread? TryCreate()
+    {
+        try
+        {
+            var thread = new LoopThread(_created, _supervisor, this);
+            _created++;
+            _alive++;
+            return thread;
+        }
+        catch (Exception exception) when (exception is OutOfMemoryException or ThreadStartException)
+        {
+            // The system has no more threads: as at the bound.
+            return null;
+        }
+    }
+
+    private void CompleteIfAllEnded()
+    {
+        if (_alive <= 0 && _stopped)
+        {
+            _allEnded.TrySetResult();
         }
     }
 

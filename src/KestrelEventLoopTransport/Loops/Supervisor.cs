@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Loops;
@@ -33,6 +34,7 @@ internal sealed unsafe class Supervisor
     private EventLoop[] _loops = [];
     private StandbyThreads? _standbys;
     private TimeSpan _pauses;
+    private long _lastLook;
     private int _asleep;
     private volatile bool _stopping;
 
@@ -134,9 +136,12 @@ internal sealed unsafe class Supervisor
     /// <summary>Looks at every slot. False when nothing has run since the last look.</summary>
     private bool Look()
     {
-        // A garbage collection stops application code, and this thread too: then a tick has passed for nobody.
+        // A garbage collection stops application code, and this thread too: that time has passed for nobody.
+        var now = Stopwatch.GetTimestamp();
         var pauses = GC.GetTotalPauseDuration();
-        var paused = pauses != _pauses;
+        var ran = Stopwatch.GetElapsedTime(_lastLook, now) - (pauses - _pauses);
+        var ticks = ran >= _tick / 2 ? 1 : 0;
+        _lastLook = now;
         _pauses = pauses;
 
         var active = false;
@@ -144,6 +149,10 @@ internal sealed unsafe class Supervisor
         foreach (var slot in Volatile.Read(ref _slots))
         {
             var sequence = slot.Sequence;
+            if (slot.WasJustTaken(sequence))
+            {
+                slot.LastSeen = sequence;
+            }
             if (sequence != slot.LastSeen)
             {
                 slot.LastSeen = sequence;
@@ -154,12 +163,9 @@ internal sealed unsafe class Supervisor
             else if (DispatchSlot.IsRunning(sequence))
             {
                 active = true;
-                if (!paused)
-                {
-                    slot.OverdueTicks++;
-                    TellOverdue(slot);
-                    overdue = Math.Max(overdue, slot.OverdueTicks);
-                }
+                slot.OverdueTicks += ticks;
+                overdue = Math.Max(overdue, slot.OverdueTicks);
+                TellOverdue(slot);
             }
         }
         if (overdue > 0)
@@ -187,7 +193,7 @@ internal sealed unsafe class Supervisor
     {
         foreach (var loop in _loops)
         {
-            if (loop.Owner is { Slot.OverdueTicks: > 0 } owner && ShouldHandOff(loop, owner))
+            if (!loop.IsStopping && loop.Owner is { Slot.OverdueTicks: > 0 } owner && ShouldHandOff(loop, owner))
             {
                 HandOff(loop, owner.Slot);
             }
@@ -237,6 +243,7 @@ internal sealed unsafe class Supervisor
             }
             return;
         }
+        _standbys.OnStuck();
         loop.GiveTo(thread);
         _counters.OnHandOff(target);
     }
