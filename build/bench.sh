@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures Kestrel's transports against each other on this machine, loopback only.
 #
-#   build/bench.sh                                everything, about a quarter of an hour
+#   build/bench.sh                                everything, about half an hour
 #   build/bench.sh --quick                        everything, about two minutes
 #   build/bench.sh --only plaintext,json --candidates sockets,Inline --rounds 7 --seconds 5
 #
