@@ -48,7 +48,7 @@ internal static class RunCommand
                 Candidates = Split(arguments.GetValue(candidates)),
                 Rounds = arguments.GetValue(rounds) ?? (isQuick ? 3 : 5),
                 Seconds = arguments.GetValue(seconds) ?? (isQuick ? 0.3 : 3),
-                WarmUpSeconds = arguments.GetValue(warmUp) ?? (isQuick ? 0.8 : 4),
+                WarmUpSeconds = arguments.GetValue(warmUp) ?? (isQuick ? 0.8 : 9),
                 IdleConnections = arguments.GetValue(idle),
                 ServerCpu = arguments.GetValue(serverCpu),
                 LoadCpu = arguments.GetValue(loadCpu),
