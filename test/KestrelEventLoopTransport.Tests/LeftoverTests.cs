@@ -54,7 +54,7 @@ public sealed class LeftoverTests
         }
 
         await Poll.UntilAsync(
-            () => ProcessState.Capture().IsBackTo(start, ThreadPoolGrowth),
+            () => ProcessState.Capture().HasNoMoreDescriptorsThan(start),
             () => $"At the start {start}, now {ProcessState.Capture()}.");
     }
 

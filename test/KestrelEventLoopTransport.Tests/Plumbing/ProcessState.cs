@@ -55,11 +55,13 @@ internal sealed record ProcessState(int Sockets, int Pollers, int Events, int Th
 
     /// <summary>Whether what the transport could leave behind is no more than it was at <paramref name="start"/>.</summary>
     public bool IsBackTo(ProcessState start, int threadPoolGrowth)
-        => Sockets <= start.Sockets
-            && Pollers <= start.Pollers
-            && Events <= start.Events
+        => HasNoMoreDescriptorsThan(start)
             && NamedThreads <= start.NamedThreads
             && Threads <= start.Threads + threadPoolGrowth;
+
+    /// <summary>The same for descriptors alone: a server that runs may keep standby threads for its loops.</summary>
+    public bool HasNoMoreDescriptorsThan(ProcessState start)
+        => Sockets <= start.Sockets && Pollers <= start.Pollers && Events <= start.Events;
 
     private static List<string> ThreadNames()
     {
