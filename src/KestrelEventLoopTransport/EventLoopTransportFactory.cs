@@ -25,7 +25,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     private readonly ILoggerFactory _loggerFactory;
     private readonly ILogger _logger;
     private readonly ConnectionSettings _settings;
-    private readonly LoopCounters _counters;
+    private readonly HandOffLog _handOffLog;
     private EventLoopGroup? _group;
     private int _warned;
 
@@ -49,7 +49,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         _memoryPools = memoryPoolFactory;
         _loggerFactory = loggerFactory;
         _logger = loggerFactory.CreateLogger("KestrelEventLoopTransport.Listening");
-        _counters = new LoopCounters(loggerFactory.CreateLogger("KestrelEventLoopTransport.Loops"));
+        _handOffLog = new HandOffLog(loggerFactory.CreateLogger("KestrelEventLoopTransport.Loops"));
         _settings = new ConnectionSettings
         {
             MaxWriteBufferSize = _options.MaxWriteBufferSize is > 0 and var write ? write : long.MaxValue,
@@ -116,7 +116,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         {
             if (_group is null || !_group.TryAddReference())
             {
-                _group = new EventLoopGroup(_options, _memoryPools, _counters, _loggerFactory);
+                _group = new EventLoopGroup(_options, _memoryPools, _handOffLog, _loggerFactory);
             }
             return _group;
         }

@@ -5,8 +5,8 @@ namespace KestrelEventLoopTransport.Connections;
 // From a flush to the socket: who sends, and when.
 internal sealed partial class ConnectionOutput
 {
-    // System calls that one sender makes before it lets the thread pool go on: the thread may be a loop's, and a writer that never pauses
-    // would keep it for ever.
+    // System calls that one sender makes before it lets the thread pool go on: the thread may be a loop's, and a
+    // writer that never pauses would keep it for ever.
     private const int MaxSends = 16;
 
     // Whether a flush has been sent since the last input: the next one is then deferred (see ChooseDeferral). A hint;

@@ -21,11 +21,11 @@ internal sealed class EventLoopGroup
     internal EventLoopGroup(
         EventLoopTransportOptions options,
         IMemoryPoolFactory<byte> pools,
-        LoopCounters counters,
+        HandOffLog handOffLog,
         ILoggerFactory loggerFactory)
     {
-        _supervisor = new Supervisor(options.HandOffThreshold, counters);
-        _standbys = new StandbyThreads(_supervisor, counters, options.EventLoopCount, options.MaxStandbyThreads);
+        _supervisor = new Supervisor(options.HandOffThreshold, handOffLog);
+        _standbys = new StandbyThreads(_supervisor, options.EventLoopCount, options.MaxStandbyThreads);
         _loops = new EventLoop[options.EventLoopCount];
         _running = _loops.Length;
         CreateLoops(options.Scheduling, pools, loggerFactory.CreateLogger("KestrelEventLoopTransport.Loops"));

@@ -10,7 +10,6 @@ internal sealed class StandbyThreads
     private readonly Stack<LoopThread> _parked = new();
     private readonly TaskCompletionSource _allEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Supervisor _supervisor;
-    private readonly LoopCounters _counters;
     private readonly int _loops;
     private readonly int _most;
     private int _created;
@@ -19,13 +18,11 @@ internal sealed class StandbyThreads
     private int _alive;
 
     /// <param name="supervisor">Watches the threads.</param>
-    /// <param name="counters">Is told the number of threads.</param>
     /// <param name="loops">Number of loops: as many threads run one.</param>
     /// <param name="most">Most threads beside those.</param>
-    internal StandbyThreads(Supervisor supervisor, LoopCounters counters, int loops, int most)
+    internal StandbyThreads(Supervisor supervisor, int loops, int most)
     {
         _supervisor = supervisor;
-        _counters = counters;
         _loops = loops;
         _most = most;
     }
@@ -139,8 +136,5 @@ internal sealed class StandbyThreads
     }
 
     private void Update()
-    {
-        _counters.StandbyThreads = Math.Max(_created - _loops, 0);
-        Volatile.Write(ref _sufficeForAll, _parked.Count + (_loops + _most - _created) >= _loops);
-    }
+        => Volatile.Write(ref _sufficeForAll, _parked.Count + (_loops + _most - _created) >= _loops);
 }

@@ -29,7 +29,7 @@ internal sealed unsafe class Supervisor
     private readonly TimeSpan _tick;
     private readonly Thread _thread;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly LoopCounters _counters;
+    private readonly HandOffLog _log;
     private DispatchSlot[] _slots = [];
     private EventLoop[] _loops = [];
     private StandbyThreads? _standbys;
@@ -38,10 +38,10 @@ internal sealed unsafe class Supervisor
     private int _asleep;
     private volatile bool _stopping;
 
-    internal Supervisor(TimeSpan tick, LoopCounters counters)
+    internal Supervisor(TimeSpan tick, HandOffLog log)
     {
         _tick = tick;
-        _counters = counters;
+        _log = log;
         _thread = new Thread(Run) { IsBackground = true, Name = "loop-supervisor" };
     }
 
@@ -145,7 +145,7 @@ internal sealed unsafe class Supervisor
         _pauses = pauses;
 
         var active = false;
-        var overdue = 0;
+        var overdue = false;
         foreach (var slot in Volatile.Read(ref _slots))
         {
             var sequence = slot.Sequence;
@@ -164,13 +164,12 @@ internal sealed unsafe class Supervisor
             {
                 active = true;
                 slot.OverdueTicks += ticks;
-                overdue = Math.Max(overdue, slot.OverdueTicks);
+                overdue |= slot.OverdueTicks > 0;
                 TellOverdue(slot);
             }
         }
-        if (overdue > 0)
+        if (overdue)
         {
-            _counters.OnCallback(_tick * overdue);
             HandOffOverdueLoops();
         }
         return active;
@@ -185,7 +184,7 @@ internal sealed unsafe class Supervisor
         catch (Exception exception)
         {
             // A logger that throws must not end the supervision.
-            _counters.OnFailure(exception);
+            _log.OnFailure(exception);
         }
     }
 
@@ -245,6 +244,6 @@ internal sealed unsafe class Supervisor
         }
         _standbys.OnStuck();
         loop.GiveTo(thread);
-        _counters.OnHandOff(target);
+        _log.OnHandOff(target);
     }
 }

@@ -20,9 +20,6 @@ internal static unsafe partial class Libc
     internal static partial int listen(int fd, int backlog);
 
     [LibraryImport(Library)]
-    internal static partial int connect(int fd, byte* address, uint length);
-
-    [LibraryImport(Library)]
     internal static partial int accept4(int fd, byte* address, uint* length, int flags);
 
     [LibraryImport(Library)]

@@ -22,7 +22,6 @@ internal static class Linux
     internal const int IPPROTO_IPV6 = 41;
     internal const int IPV6_V6ONLY = 26;
 
-    internal const int MSG_DONTWAIT = 0x40;
     internal const int MSG_NOSIGNAL = 0x4000;
 
     internal const int SHUT_WR = 1;
@@ -53,9 +52,6 @@ internal static class Linux
     internal const uint EPOLLHUP = 0x010;
     internal const uint EPOLLRDHUP = 0x2000;
     internal const uint EPOLLET = 1u << 31;
-
-    /// <summary>Most buffers that one <c>recvmsg</c> or <c>sendmsg</c> takes (<c>UIO_MAXIOV</c>).</summary>
-    internal const int IOV_MAX = 1024;
 
     /// <summary>Size of <c>struct sockaddr_storage</c>: room for every address family.</summary>
     internal const int SockAddrStorageSize = 128;
