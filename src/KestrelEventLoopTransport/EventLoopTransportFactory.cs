@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Connections;
@@ -25,6 +26,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     private readonly ILoggerFactory _loggerFactory;
     private readonly ILogger _logger;
     private readonly ConnectionSettings _settings;
+    private readonly LoopMetrics _metrics;
     private readonly HandOffLog _handOffLog;
     private EventLoopGroup? _group;
     private int _warned;
@@ -34,21 +36,25 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     /// </summary>
     /// <param name="options">The transport's options.</param>
     /// <param name="memoryPoolFactory">Makes the memory pools of the loops, one for each.</param>
+    /// <param name="meterFactory">Makes the meter.</param>
     /// <param name="loggerFactory">Makes the loggers.</param>
     /// <exception cref="OptionsValidationException">An option is out of range.</exception>
     public EventLoopTransportFactory(
         IOptions<EventLoopTransportOptions> options,
         IMemoryPoolFactory<byte> memoryPoolFactory,
+        IMeterFactory meterFactory,
         ILoggerFactory loggerFactory)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(memoryPoolFactory);
+        ArgumentNullException.ThrowIfNull(meterFactory);
         ArgumentNullException.ThrowIfNull(loggerFactory);
 
         _options = options.Value;
         _memoryPools = memoryPoolFactory;
         _loggerFactory = loggerFactory;
         _logger = loggerFactory.CreateLogger("KestrelEventLoopTransport.Listening");
+        _metrics = new LoopMetrics(meterFactory);
         _handOffLog = new HandOffLog(loggerFactory.CreateLogger("KestrelEventLoopTransport.Loops"));
         _settings = new ConnectionSettings
         {
@@ -116,7 +122,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         {
             if (_group is null || !_group.TryAddReference())
             {
-                _group = new EventLoopGroup(_options, _memoryPools, _handOffLog, _loggerFactory);
+                _group = new EventLoopGroup(_options, _memoryPools, _metrics, _handOffLog, _loggerFactory);
             }
             return _group;
         }

@@ -26,15 +26,16 @@ public sealed class EventLoopTransportOptions
     /// <summary>
     /// How long a handler may keep its loop's thread before the loop goes on without it: after one to two times this
     /// long, output that the handler flushed is sent, and with <see cref="ApplicationScheduling.Adaptive"/> another
-    /// thread takes the loop if the handler is blocked. A handler that computes keeps the loop about ten times longer, unless a
-    /// processor is free. From 100 microseconds to 1 second. Default: 1 millisecond.
+    /// thread takes the loop if the handler is blocked; after about a tenth of that while handlers block often. A
+    /// handler that computes keeps the loop about ten times longer, unless a processor is free. From 100 microseconds
+    /// to 1 second. Default: 1 millisecond.
     /// </summary>
     public TimeSpan HandOffThreshold { get; set; } = TimeSpan.FromMilliseconds(1);
 
     /// <summary>
     /// Most threads beside the ones that run loops, with <see cref="ApplicationScheduling.Adaptive"/>: each handler that
     /// blocks keeps one until it returns. When fewer than <see cref="EventLoopCount"/> are left, the application runs
-    /// on the .NET thread pool until some are back. From <see cref="EventLoopCount"/> to 32767. Default: 128, or
+    /// on the .NET thread pool until some are back, which then take back what still waits there. From <see cref="EventLoopCount"/> to 32767. Default: 128, or
     /// <see cref="EventLoopCount"/> if that is more.
     /// </summary>
     public int MaxStandbyThreads

@@ -48,10 +48,10 @@ internal sealed class DispatchSlot
     /// </summary>
     internal bool LostLoop { get; set; }
 
-    /// <summary>The supervisor's notes: the number it saw last, and for how many ticks the code has been overdue.</summary>
+    /// <summary>The supervisor's notes: the number it saw last, and for how long the code has run since.</summary>
     internal int LastSeen { get; set; }
 
-    internal int OverdueTicks { get; set; }
+    internal TimeSpan Overdue { get; set; }
 
     /// <summary>The supervisor's note: the overdue code was using a processor when last looked at.</summary>
     internal bool Computes { get; set; }

@@ -192,6 +192,18 @@ internal sealed partial class EventLoop
         }
     }
 
+    /// <summary>
+    /// Called now and then by the supervisor: standby threads that are back let the loop run itself what went to the
+    /// thread pool for want of them. Handlers that block the pool's few threads would keep it waiting there.
+    /// </summary>
+    internal void TakeBackPooled()
+    {
+        if (!_poolDispatch.IsEmpty && RunsApplication)
+        {
+            WakeUnlessCurrent();
+        }
+    }
+
     private void WakeUnlessCurrent()
     {
         if (!IsCurrent && Interlocked.Exchange(ref _wakePending, 1) == 0)
@@ -249,7 +261,7 @@ internal sealed partial class EventLoop
                 return false;
             }
         }
-        if (!RunWork(slot))
+        if (!RunWork(slot) || !RunPooled(slot))
         {
             return false;
         }
@@ -282,6 +294,20 @@ internal sealed partial class EventLoop
         for (var i = 0; i < MaxWorkPerTurn && _work.TryDequeue(out var item); i++)
         {
             Execute(item);
+            if (slot.LostLoop)
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// <summary>Runs what waits for the thread pool, where the loop's thread may do it.</summary>
+    private bool RunPooled(DispatchSlot slot)
+    {
+        for (var i = 0; i < MaxWorkPerTurn && RunsApplication && _poolDispatch.TryDequeue(out var callback); i++)
+        {
+            Execute(callback);
             if (slot.LostLoop)
             {
                 return false;

@@ -21,10 +21,11 @@ internal sealed class EventLoopGroup
     internal EventLoopGroup(
         EventLoopTransportOptions options,
         IMemoryPoolFactory<byte> pools,
+        LoopMetrics metrics,
         HandOffLog handOffLog,
         ILoggerFactory loggerFactory)
     {
-        _supervisor = new Supervisor(options.HandOffThreshold, handOffLog);
+        _supervisor = new Supervisor(options.HandOffThreshold, metrics, handOffLog);
         _standbys = new StandbyThreads(_supervisor, options.EventLoopCount, options.MaxStandbyThreads);
         _loops = new EventLoop[options.EventLoopCount];
         _running = _loops.Length;
@@ -36,6 +37,7 @@ internal sealed class EventLoopGroup
         }
         var handedOff = options.Scheduling == ApplicationScheduling.Adaptive ? _loops : [];
         _supervisor.Start(handedOff, _standbys);
+        metrics.Observe(_standbys);
     }
 
     /// <summary>Completes when the threads have ended, but for one that application code still keeps.</summary>

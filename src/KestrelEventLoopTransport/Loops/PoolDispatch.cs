@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 
 namespace KestrelEventLoopTransport.Loops;
 
@@ -23,6 +24,8 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
     internal PoolDispatch(Supervisor supervisor) => _supervisor = supervisor;
 
     internal bool IsEmpty => _callbacks.IsEmpty;
+
+    internal bool TryDequeue([NotNullWhen(true)] out IThreadPoolWorkItem? callback) => _callbacks.TryDequeue(out callback);
 
     internal void Enqueue(IThreadPoolWorkItem callback) => _callbacks.Enqueue(callback);
 

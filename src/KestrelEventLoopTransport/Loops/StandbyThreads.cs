@@ -16,6 +16,7 @@ internal sealed class StandbyThreads
     private bool _stopped;
     private bool _sufficeForAll;
     private int _alive;
+    private int _stuck;
 
     /// <param name="supervisor">Watches the threads.</param>
     /// <param name="loops">Number of loops: as many threads run one.</param>
@@ -35,6 +36,15 @@ internal sealed class StandbyThreads
 
     /// <summary>Completes after <see cref="Stop"/> when all threads have ended, but for stuck ones.</summary>
     internal Task Stopped => _allEnded.Task;
+
+    /// <summary>How many threads are parked, and how many stuck in application code that has lost its loop.</summary>
+    internal (int Parked, int Stuck) Count()
+    {
+        lock (_lock)
+        {
+            return (_parked.Count, _stuck);
+        }
+    }
 
     /// <summary>Takes a parked thread or creates one. Null at the bound.</summary>
     internal LoopThread? TryTake()
@@ -62,6 +72,7 @@ internal sealed class StandbyThreads
         lock (_lock)
         {
             _alive--;
+            _stuck++;
         }
     }
 
@@ -75,6 +86,7 @@ internal sealed class StandbyThreads
             if (wasStuck)
             {
                 _alive++;
+                _stuck--;
             }
             if (_stopped)
             {

@@ -1,11 +1,10 @@
-using System.Diagnostics;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
-/// A thread that looks about every millisecond whether application code returns, while there is any, and sleeps
-/// otherwise. Code that does not return gets its output sent, and with adaptive scheduling its loop is handed to
+/// A thread that looks about every millisecond whether application code returns (<see cref="SupervisorPace"/>), while
+/// there is any, and sleeps otherwise. Code that does not return gets its output sent, and with adaptive scheduling its loop is handed to
 /// another thread, as Go's <c>sysmon</c> retakes a processor.
 /// </summary>
 /// <remarks>
@@ -20,27 +19,28 @@ internal sealed unsafe class Supervisor
     // CPU time per tick, rather than waking it for every request.
     private const int IdleTicks = 20;
 
-    // A callback that computes keeps its loop this long even when others wait, unless a processor is free. Twice as
-    // long for every round of all processors that is computing already: busy threads should not outnumber them much.
-    private const int ComputingTicks = 10;
+    // A callback that computes keeps its loop for this many thresholds even when others wait, unless a processor is
+    // free. Twice as long for every round of all processors that is computing already: busy threads should not
+    // outnumber them much.
+    private const int ComputingThresholds = 10;
     private const int MaxDoublings = 6;
 
     private readonly object _gate = new();
-    private readonly TimeSpan _tick;
+    private readonly SupervisorPace _pace;
+    private readonly LoopMetrics _metrics;
     private readonly Thread _thread;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly HandOffLog _log;
     private DispatchSlot[] _slots = [];
     private EventLoop[] _loops = [];
     private StandbyThreads? _standbys;
-    private TimeSpan _pauses;
-    private long _lastLook;
     private int _asleep;
     private volatile bool _stopping;
 
-    internal Supervisor(TimeSpan tick, HandOffLog log)
+    internal Supervisor(TimeSpan threshold, LoopMetrics metrics, HandOffLog log)
     {
-        _tick = tick;
+        _pace = new SupervisorPace(threshold);
+        _metrics = metrics;
         _log = log;
         _thread = new Thread(Run) { IsBackground = true, Name = "loop-supervisor" };
     }
@@ -101,7 +101,6 @@ internal sealed unsafe class Supervisor
 
     private void Run()
     {
-        var duration = new TimeSpecification { Nanoseconds = (long)_tick.TotalNanoseconds % 1_000_000_000, Seconds = (long)_tick.TotalSeconds };
         var idle = 0;
         while (!_stopping)
         {
@@ -110,10 +109,20 @@ internal sealed unsafe class Supervisor
                 SleepWhileIdle();
                 idle = 0;
             }
-            _ = Libc.nanosleep(&duration, null);
+            Sleep(_pace.Tick);
             idle = Look() ? 0 : idle + 1;
         }
         _stopped.SetResult();
+    }
+
+    private static void Sleep(TimeSpan time)
+    {
+        var duration = new TimeSpecification
+        {
+            Seconds = time.Ticks / TimeSpan.TicksPerSecond,
+            Nanoseconds = time.Ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick,
+        };
+        _ = Libc.nanosleep(&duration, null);
     }
 
     private void SleepWhileIdle()
@@ -136,14 +145,7 @@ internal sealed unsafe class Supervisor
     /// <summary>Looks at every slot. False when nothing has run since the last look.</summary>
     private bool Look()
     {
-        // A garbage collection stops application code, and this thread too: that time has passed for nobody.
-        var now = Stopwatch.GetTimestamp();
-        var pauses = GC.GetTotalPauseDuration();
-        var ran = Stopwatch.GetElapsedTime(_lastLook, now) - (pauses - _pauses);
-        var ticks = ran >= _tick / 2 ? 1 : 0;
-        _lastLook = now;
-        _pauses = pauses;
-
+        var ran = _pace.Advance();
         var active = false;
         var overdue = false;
         foreach (var slot in Volatile.Read(ref _slots))
@@ -156,27 +158,45 @@ internal sealed unsafe class Supervisor
             if (sequence != slot.LastSeen)
             {
                 slot.LastSeen = sequence;
-                slot.OverdueTicks = 0;
-                slot.Computes = false;
+                OnReturned(slot);
                 active = true;
             }
             else if (DispatchSlot.IsRunning(sequence))
             {
                 active = true;
-                slot.OverdueTicks += ticks;
-                overdue |= slot.OverdueTicks > 0;
-                TellOverdue(slot);
+                var isNew = slot.Overdue == TimeSpan.Zero;
+                slot.Overdue += ran;
+                if (isNew || _pace.IsThreshold)
+                {
+                    TellOverdue(slot);
+                }
+                overdue |= slot.Overdue > TimeSpan.Zero;
             }
         }
         if (overdue)
         {
             HandOffOverdueLoops();
         }
+        foreach (var loop in _loops)
+        {
+            loop.TakeBackPooled();
+        }
         return active;
+    }
+
+    private void OnReturned(DispatchSlot slot)
+    {
+        if (slot.Overdue > TimeSpan.Zero)
+        {
+            _metrics.OnReturned(slot.Overdue);
+        }
+        slot.Overdue = TimeSpan.Zero;
+        slot.Computes = false;
     }
 
     private void TellOverdue(DispatchSlot slot)
     {
+        _metrics.OnOverdue(slot.Overdue);
         try
         {
             slot.Target?.OnOverdue();
@@ -192,7 +212,10 @@ internal sealed unsafe class Supervisor
     {
         foreach (var loop in _loops)
         {
-            if (!loop.IsStopping && loop.Owner is { Slot.OverdueTicks: > 0 } owner && ShouldHandOff(loop, owner))
+            if (!loop.IsStopping
+                && loop.Owner is { } owner
+                && owner.Slot.Overdue > TimeSpan.Zero
+                && ShouldHandOff(loop, owner))
             {
                 HandOff(loop, owner.Slot);
             }
@@ -205,14 +228,19 @@ internal sealed unsafe class Supervisor
     /// </summary>
     private bool ShouldHandOff(EventLoop loop, LoopThread owner)
     {
-        owner.Slot.Computes = !owner.IsBlocked();
-        if (!owner.Slot.Computes)
+        var slot = owner.Slot;
+        slot.Computes = !owner.IsBlocked();
+        if (!slot.Computes)
         {
             return true;
         }
+        if (slot.Overdue < _pace.Threshold / 2 || !loop.HasWaiting)
+        {
+            return false;
+        }
         var rounds = CountComputing() / Environment.ProcessorCount;
-        return loop.HasWaiting
-            && (rounds == 0 || owner.Slot.OverdueTicks >= ComputingTicks << Math.Min(rounds - 1, MaxDoublings));
+        return rounds == 0
+            || slot.Overdue >= _pace.Threshold * (ComputingThresholds << Math.Min(rounds - 1, MaxDoublings));
     }
 
     private int CountComputing()
@@ -244,6 +272,11 @@ internal sealed unsafe class Supervisor
         }
         _standbys.OnStuck();
         loop.GiveTo(thread);
+        _metrics.OnHandOff(blocked: !slot.Computes);
         _log.OnHandOff(target);
+        if (!slot.Computes)
+        {
+            _pace.OnBlocked();
+        }
     }
 }

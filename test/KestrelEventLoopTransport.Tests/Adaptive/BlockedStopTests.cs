@@ -4,7 +4,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 [Trait("Contract", "adaptive")]
 public sealed class BlockedStopTests
 {
-    private const int Cycles = 50;
+    private const int Cycles = 200;
     private const int Loops = 2;
     private const int Blocked = 4;
     private const int ThreadPoolGrowth = 30;

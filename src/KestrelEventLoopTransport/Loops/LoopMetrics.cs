@@ -1,0 +1,77 @@
+using System.Diagnostics.Metrics;
+
+namespace KestrelEventLoopTransport.Loops;
+
+/// <summary>
+/// What the supervisor counts, as instruments of the meter <c>KestrelEventLoopTransport</c>. One thread at a time
+/// writes, the supervisor's; any may read.
+/// </summary>
+internal sealed class LoopMetrics
+{
+    internal const string MeterName = "KestrelEventLoopTransport";
+
+    private static readonly KeyValuePair<string, object?> _blockedReason = new("event_loop.hand_off.reason", "blocked");
+    private static readonly KeyValuePair<string, object?> _computingReason = new("event_loop.hand_off.reason", "computing");
+    private static readonly KeyValuePair<string, object?> _parkedState = new("event_loop.thread.state", "parked");
+    private static readonly KeyValuePair<string, object?> _stuckState = new("event_loop.thread.state", "stuck");
+
+    private readonly Histogram<double> _overdueDuration;
+    private StandbyThreads? _standbys;
+    private long _blocked;
+    private long _computing;
+    private long _longest;
+
+    internal LoopMetrics(IMeterFactory meters)
+    {
+        var meter = meters.Create(MeterName);
+        meter.CreateObservableCounter(
+            "event_loop.hand_offs", ObserveHandOffs, "{hand_off}",
+            "Times a loop went on with another thread because application code kept its own.");
+        meter.CreateObservableUpDownCounter(
+            "event_loop.standby_threads", ObserveStandbys, "{thread}",
+            "Threads beside the ones that run loops: parked, or stuck in application code that lost its loop.");
+        meter.CreateObservableGauge(
+            "event_loop.longest_callback", () => LongestCallback.TotalSeconds, "s",
+            "Longest time that application code has kept a thread, among those that took longer than the threshold.");
+        _overdueDuration = meter.CreateHistogram<double>(
+            "event_loop.overdue_callback.duration", "s",
+            "How long application code kept a thread, each time it took longer than the threshold.");
+    }
+
+    internal TimeSpan LongestCallback => new(Volatile.Read(ref _longest));
+
+    internal long HandOffs => Volatile.Read(ref _blocked) + Volatile.Read(ref _computing);
+
+    /// <summary>The loops run, with these threads beside them.</summary>
+    internal void Observe(StandbyThreads standbys) => Volatile.Write(ref _standbys, standbys);
+
+    internal void OnHandOff(bool blocked)
+    {
+        ref var count = ref blocked ? ref _blocked : ref _computing;
+        Volatile.Write(ref count, count + 1);
+    }
+
+    /// <summary>Application code is overdue, and has run for so long.</summary>
+    internal void OnOverdue(TimeSpan duration)
+    {
+        if (duration.Ticks > _longest)
+        {
+            Volatile.Write(ref _longest, duration.Ticks);
+        }
+    }
+
+    /// <summary>Application code that was overdue has returned.</summary>
+    internal void OnReturned(TimeSpan duration) => _overdueDuration.Record(duration.TotalSeconds);
+
+    private Measurement<long>[] ObserveHandOffs() =>
+    [
+        new(Volatile.Read(ref _blocked), _blockedReason),
+        new(Volatile.Read(ref _computing), _computingReason),
+    ];
+
+    private Measurement<long>[] ObserveStandbys()
+    {
+        var (parked, stuck) = Volatile.Read(ref _standbys)?.Count() ?? default;
+        return [new(parked, _parkedState), new(stuck, _stuckState)];
+    }
+}

@@ -1,0 +1,54 @@
+namespace KestrelEventLoopTransport.Tests.Adaptive;
+
+[Trait("Contract", "adaptive")]
+[Trait("Stock", "fails")]
+public sealed class InstrumentTests
+{
+    [Fact]
+    public async Task A_handler_that_blocks_is_seen_while_it_does_and_afterwards()
+    {
+        var roadblock = new Roadblock();
+        await using var server = await TestApp.StartAsync(roadblock);
+        using var opening = roadblock;
+        using var instruments = new LoopInstruments(server.Services);
+        using var blocked = await HttpPeer.ConnectToLoopAsync(server);
+        using var other = await HttpPeer.ConnectToLoopAsync(server);
+        var handOffs = instruments.BlockedHandOffs;
+        var overdue = instruments.OverdueSeconds.Count;
+
+        await blocked.SendAsync(TestApp.Block);
+        await roadblock.UntilArrivedAsync(1);
+        Assert.Equal(TestApp.Plain, await other.GetAsync(TestApp.Plain));
+
+        Assert.True(instruments.BlockedHandOffs > handOffs);
+        await Poll.UntilAsync(() => instruments.StuckThreads == 1);
+        var soFar = instruments.LongestCallback;
+        await Poll.UntilAsync(() => instruments.LongestCallback > soFar);
+
+        roadblock.Open();
+        Assert.Equal(TestApp.Block, await blocked.ReceiveAsync());
+        await Poll.UntilAsync(() => instruments.StuckThreads == 0 && instruments.ParkedThreads >= 1);
+        await Poll.UntilAsync(() => instruments.OverdueSeconds.Count > overdue);
+        Assert.All(instruments.OverdueSeconds, static seconds => Assert.True(seconds > 0));
+        Assert.Equal(instruments.OverdueSeconds.Max(), instruments.LongestCallback.TotalSeconds, precision: 5);
+    }
+
+    [Fact]
+    public async Task A_handler_that_computes_is_told_from_one_that_blocks()
+    {
+        var roadblock = new Roadblock();
+        await using var server = await TestApp.StartAsync(roadblock);
+        using var opening = roadblock;
+        using var instruments = new LoopInstruments(server.Services);
+        using var computing = await HttpPeer.ConnectToLoopAsync(server);
+        using var other = await HttpPeer.ConnectToLoopAsync(server);
+
+        await computing.SendAsync(TestApp.Compute);
+        await roadblock.UntilArrivedAsync(1);
+        var handOffs = instruments.ComputingHandOffs;
+        Assert.Equal(0, handOffs);
+        Assert.Equal(TestApp.Plain, await other.GetAsync(TestApp.Plain));
+
+        Assert.Equal(1, instruments.ComputingHandOffs);
+    }
+}
