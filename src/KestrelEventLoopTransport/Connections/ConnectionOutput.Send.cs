@@ -9,9 +9,10 @@ internal sealed partial class ConnectionOutput
     // writer that never pauses would keep it for ever.
     private const int MaxSends = 16;
 
-    // Whether a flush has been sent since the last input: the next one is then deferred (see ChooseDeferral). A hint;
-    // reader and writer may race on it.
-    private bool _sentSinceInput;
+    // Flushes since the last input, and whether there were several between the two inputs before: see ChooseDeferral.
+    // Hints; reader and writer may race on them.
+    private int _flushesSinceInput;
+    private bool _isPiecemeal;
 
     private enum Deferral
     {
@@ -47,7 +48,8 @@ internal sealed partial class ConnectionOutput
     /// <summary>Bytes arrived: the next flush is an answer to them and is not queued behind others.</summary>
     internal void OnInput()
     {
-        _sentSinceInput = false;
+        _isPiecemeal = _flushesSinceInput > 1;
+        _flushesSinceInput = 0;
         _flushesInDispatch = 0;
     }
 
@@ -187,6 +189,7 @@ internal sealed partial class ConnectionOutput
     private void Commit(bool mayDefer)
     {
         Volatile.Write(ref _committed, _written);
+        _flushesSinceInput++;
         var deferral = mayDefer ? ChooseDeferral() : Deferral.None;
         while (true)
         {
@@ -224,7 +227,6 @@ internal sealed partial class ConnectionOutput
             }
             else if ((started & Sending) != 0)
             {
-                _sentSinceInput = true;
                 Send();
             }
             else if ((started & Queued) != 0)
@@ -240,7 +242,7 @@ internal sealed partial class ConnectionOutput
     /// When not to send at once. Inside a dispatch more output is likely to come: the end of a chunked response after
     /// its body, the responses to pipelined requests. One send takes them all when the reader is drained or the
     /// dispatch ends. Outside of one, a second flush without new input in between comes from a protocol that writes
-    /// piecemeal, as HTTP/2 does, stream by stream.
+    /// piecemeal, as HTTP/2 does, stream by stream; its first flush after the next input will not be the only one either.
     /// </summary>
     private Deferral ChooseDeferral()
     {
@@ -249,7 +251,7 @@ internal sealed partial class ConnectionOutput
             return Deferral.None;
         }
         return _connection.IsDispatching ? Deferral.Cork
-            : _sentSinceInput ? Deferral.Queue
+            : _flushesSinceInput > 1 || _isPiecemeal ? Deferral.Queue
             : Deferral.None;
     }
 
