@@ -13,14 +13,14 @@ public sealed class InstrumentTests
         using var instruments = new LoopInstruments(server.Services);
         using var blocked = await HttpPeer.ConnectToLoopAsync(server);
         using var other = await HttpPeer.ConnectToLoopAsync(server);
-        var handOffs = instruments.BlockedHandOffs;
+        var handOffs = instruments.HandOffs;
         var overdue = instruments.OverdueSeconds.Count;
 
         await blocked.SendAsync(TestApp.Block);
         await roadblock.UntilArrivedAsync(1);
         Assert.Equal(TestApp.Plain, await other.GetAsync(TestApp.Plain));
 
-        Assert.True(instruments.BlockedHandOffs > handOffs);
+        Assert.True(instruments.HandOffs > handOffs);
         await Poll.UntilAsync(() => instruments.StuckThreads == 1);
         var soFar = instruments.LongestCallback;
         await Poll.UntilAsync(() => instruments.LongestCallback > soFar);
@@ -43,12 +43,11 @@ public sealed class InstrumentTests
         using var computing = await HttpPeer.ConnectToLoopAsync(server);
         using var other = await HttpPeer.ConnectToLoopAsync(server);
 
+        var handOffs = instruments.ComputingHandOffs;
         await computing.SendAsync(TestApp.Compute);
         await roadblock.UntilArrivedAsync(1);
-        var handOffs = instruments.ComputingHandOffs;
-        Assert.Equal(0, handOffs);
         Assert.Equal(TestApp.Plain, await other.GetAsync(TestApp.Plain));
 
-        Assert.Equal(1, instruments.ComputingHandOffs);
+        Assert.True(instruments.ComputingHandOffs > handOffs);
     }
 }
