@@ -38,7 +38,11 @@ internal sealed class TestServer : IAsyncDisposable
 
     public string UnixSocketPath => _endpoints["unix"].SocketPath!;
 
-    public static async Task<TestServer> StartAsync(ApplicationScheduling scheduling, int loops, Action<WebApplication>? map = null)
+    public static async Task<TestServer> StartAsync(
+        ApplicationScheduling scheduling,
+        int loops,
+        Action<WebApplication>? map = null,
+        Action<IServiceCollection>? services = null)
     {
         var directory = Directory.CreateTempSubdirectory("kestrel-");
         var endpoints = new Dictionary<string, ListenOptions>();
@@ -47,6 +51,7 @@ internal sealed class TestServer : IAsyncDisposable
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddProvider(log).SetMinimumLevel(LogLevel.Warning);
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(20));
+        services?.Invoke(builder.Services);
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.UseEventLoopTransport(options =>
         {

@@ -9,7 +9,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 public sealed class GarbageCollectionTests
 {
     private const int Collections = 60;
-    private const int MostHandOffs = Collections / 4;
+    private const int Allowance = Collections / 3;
     private const int Peers = 4;
     private const int LiveObjects = 2_000_000;
     private static readonly TimeSpan _threshold = TimeSpan.FromMilliseconds(20);
@@ -38,22 +38,31 @@ public sealed class GarbageCollectionTests
                 Assert.Equal(TestApp.Plain, await peer.GetAsync(TestApp.Plain));
             }
         })).ToArray();
-        var paused = GC.GetTotalPauseDuration();
-        var handOffs = instruments.HandOffs;
+        var paused = TimeSpan.Zero;
+        long handOffs = 0, otherHandOffs = 0;
 
         for (var i = 0; i < Collections; i++)
         {
-            await Task.Delay(17);
+            // A machine that gives the handlers too little of its processors makes hand-offs without collections too.
+            var before = instruments.HandOffs;
+            await Task.Delay(_threshold);
+            var between = instruments.HandOffs;
+            otherHandOffs += between - before;
+
+            var pausedBefore = GC.GetTotalPauseDuration();
             GC.Collect(2, GCCollectionMode.Forced, blocking: true);
+            paused += GC.GetTotalPauseDuration() - pausedBefore;
+            await Task.Delay(_threshold);
+            handOffs += instruments.HandOffs - between;
         }
 
         await stop.CancelAsync();
         await Task.WhenAll(peers).DefaultTimeout();
-        paused = GC.GetTotalPauseDuration() - paused;
-        handOffs = instruments.HandOffs - handOffs;
         GC.KeepAlive(live);
         Assert.True(paused > Collections * _threshold / 2, $"The pauses were too short to tell: {paused} in all.");
-        Assert.True(handOffs <= MostHandOffs, $"{handOffs} hand-offs in {Collections} collections that paused for {paused}.");
+        Assert.True(
+            handOffs <= otherHandOffs + Allowance,
+            $"{handOffs} hand-offs in {Collections} collections that paused for {paused}, and {otherHandOffs} between them.");
     }
 
     /// <summary>Not counting collections, so that one mostly finds a handler that is not done and is not overdue.</summary>
