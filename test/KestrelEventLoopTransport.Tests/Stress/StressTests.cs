@@ -54,7 +54,8 @@ public sealed class StressTests
         await Poll.UntilAsync(
             () => server.Settings.Pools!.Outstanding == 0,
             () => $"Seed {seed}: {server.Settings.Pools!.Outstanding} blocks are missing.");
-        Assert.DoesNotContain(server.Logs.Entries, static e => e.Level >= LogLevel.Warning && !e.Category.Contains("Heartbeat", StringComparison.Ordinal));
+        // Kestrel complains of a slow machine too.
+        Assert.DoesNotContain(server.Logs.Entries, static e => e.Level >= LogLevel.Warning && e.EventId.Name != "HeartbeatSlow");
 
         async Task WorkAsync()
         {
