@@ -1,9 +1,15 @@
 /*
- * Load generator for what wrk and h2load cannot do: ping-pong over raw TCP and WebSocket, uploads and downloads.
- * One thread, epoll. At the end of the window no operation is begun, and those under way are finished and counted.
- * Everything received is checked; the first difference ends the run with exit code 1.
+ * Load generator for what wrk and h2load cannot do: ping-pong over raw TCP and WebSocket, uploads and downloads, and
+ * requests at a steady rate. One thread, epoll. At the end of the window no operation is begun, and those under way are
+ * finished and counted. Everything received is checked; the first difference ends the run with exit code 1.
  *
- *   load echo|ws|upload|download PORT CONNECTIONS BYTES SECONDS
+ *   load echo|ws|upload|download PORT CONNECTIONS BYTES SECONDS [RATE]
+ *   load get PORT CONNECTIONS PATH SECONDS [RATE [DEPTH]]
+ *
+ * Without RATE, each connection begins an operation when the last one has ended. RATE is operations per second over all
+ * connections: each has its schedule, evenly spaced and shifted against the others', and latency counts from the
+ * scheduled time, also when the operation before was still under way (no coordinated omission). Timers would be too
+ * coarse, so the thread spins. DEPTH requests are sent at once (pipelined) and are due at the same time.
  *
  * Prints one JSON object: operations, bytes, seconds, errors and latency percentiles in microseconds.
  */
@@ -23,22 +29,27 @@
 #include <unistd.h>
 
 enum { EVENTS = 256, CHUNK = 65536, HEAD_MAX = 4096, SLOTS = 1 << 22 };
-enum mode { ECHO, WS, UPLOAD, DOWNLOAD };
+enum mode { ECHO, WS, UPLOAD, DOWNLOAD, GET };
 
 struct connection {
     int fd;
     int busy;
-    uint64_t began;
+    uint64_t due;          /* when the next operation is to begin; 0 without a rate */
+    uint64_t began;        /* with a rate: when it should have begun */
     char *out;             /* ping-pong: the message; HTTP: the request head */
     size_t out_length;
     size_t sent;           /* of out, then of the body */
     char *in;              /* ping-pong: the answer; HTTP: the response head and the start of its body */
     size_t in_length;      /* ping-pong: length of the answer; HTTP: of head and body, 0 while the head is incomplete */
     size_t received;
+    int answered;          /* get: how many of the pipelined requests */
 };
 
 static enum mode mode;
 static size_t size;
+static const char *path;
+static int depth = 1;
+static uint64_t interval; /* nanoseconds between two operations of a connection; 0: no rate */
 static uint32_t *slots; /* latencies, one slot per microsecond */
 static uint64_t operations, sequence;
 static int busy;
@@ -90,6 +101,13 @@ static void prepare(struct connection *c, int index)
             c->out[frame_head(1) + i] = (char)(i * 31 + (size_t)index);
         if (mode == WS)
             write_frame_head(c->out, 1);
+    } else if (mode == GET) {
+        static const char format[] = "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        size_t room = strlen(path) + sizeof format;
+        c->in = malloc(HEAD_MAX + CHUNK + 1);
+        c->out = malloc(room * (size_t)depth);
+        for (int i = 0; i < depth; i++)
+            c->out_length += (size_t)snprintf(c->out + c->out_length, room, format, path);
     } else {
         c->out = malloc(HEAD_MAX);
         c->in = malloc(HEAD_MAX + CHUNK + 1);
@@ -155,7 +173,9 @@ static void begin(struct connection *c)
     c->busy = 1;
     busy++;
     c->sent = c->received = 0;
-    c->began = now();
+    c->answered = 0;
+    c->began = interval ? c->due : now();
+    c->due += interval;
     push(c);
 }
 
@@ -164,6 +184,8 @@ static void finish(struct connection *c)
     uint64_t microseconds = (now() - c->began) / 1000;
     slots[microseconds < SLOTS ? microseconds : SLOTS - 1]++;
     operations++;
+    if (mode == GET && ++c->answered < depth)
+        return;
     c->busy = 0;
     busy--;
 }
@@ -190,8 +212,19 @@ static void parse_head(struct connection *c)
             fail("response head too long");
         return;
     }
-    if (strncmp(c->in, "HTTP/1.1 200 ", 13) != 0 || length == NULL || length > end)
+    if (strncmp(c->in, "HTTP/1.1 200 ", 13) != 0)
         fail("unexpected response: %.60s", c->in);
+    if (length == NULL || length > end) {
+        /* Chunked. The empty last chunk is looked for, rather than counted: bodies are text without line breaks. */
+        static const char last[] = "\r\n0\r\n\r\n";
+        char *chunked = strcasestr(c->in, "\r\nTransfer-Encoding: chunked\r\n");
+        if (mode != GET || chunked == NULL || chunked > end)
+            fail("response without length: %.60s", c->in);
+        char *body_end = strstr(end + 2, last);
+        if (body_end != NULL)
+            c->in_length = (size_t)(body_end - c->in) + sizeof last - 1;
+        return;
+    }
     size_t body = strtoull(length + 17, NULL, 10);
     if (mode == DOWNLOAD && body != size)
         fail("Content-Length is %zu instead of %zu", body, size);
@@ -209,13 +242,33 @@ static void check_http(struct connection *c)
     }
 }
 
+/* Takes the complete responses out of the buffer; there may be several, and the start of another. */
+static void take_responses(struct connection *c)
+{
+    while (c->busy && c->received > 0) {
+        if (c->in_length == 0)
+            parse_head(c);
+        if (c->in_length == 0 || c->received < c->in_length) {
+            if (c->received == HEAD_MAX + CHUNK || c->in_length > HEAD_MAX + CHUNK)
+                fail("response too long");
+            return;
+        }
+        c->received -= c->in_length;
+        memmove(c->in, c->in + c->in_length, c->received);
+        c->in_length = 0;
+        finish(c);
+    }
+    if (c->received > 0)
+        fail("%zu bytes more than the responses", c->received);
+}
+
 static void pull(struct connection *c)
 {
-    int http = mode == UPLOAD || mode == DOWNLOAD;
+    int http = mode == UPLOAD || mode == DOWNLOAD || mode == GET;
     while (c->busy) {
         char *at = c->in + c->received;
         size_t room = c->in_length - c->received;
-        if (http && c->in_length == 0) {
+        if (mode == GET || (http && c->in_length == 0)) {
             room = HEAD_MAX + CHUNK - c->received;
         } else if (http && mode == DOWNLOAD) {
             at = c->in; /* the head is done with, the body is only counted */
@@ -227,6 +280,10 @@ static void pull(struct connection *c)
         if (n <= 0)
             fail("connection ended after %zu bytes of the answer", c->received);
         c->received += (size_t)n;
+        if (mode == GET) {
+            take_responses(c);
+            continue;
+        }
         if (http && c->in_length == 0)
             parse_head(c);
         if (c->in_length == 0 || c->received < c->in_length)
@@ -237,6 +294,15 @@ static void pull(struct connection *c)
             check_message(c);
         finish(c);
     }
+}
+
+/* Begins what is due on the connections that are free. */
+static void begin_due(struct connection *connections, int count, uint64_t deadline)
+{
+    uint64_t time = now();
+    for (int i = 0; i < count && time < deadline; i++)
+        if (!connections[i].busy && connections[i].due <= time)
+            begin(&connections[i]);
 }
 
 static uint64_t percentile(double share)
@@ -250,16 +316,22 @@ static uint64_t percentile(double share)
 
 int main(int argc, char **argv)
 {
-    static const char *const names[] = { "echo", "ws", "upload", "download" };
-    if (argc != 6)
-        fail("usage: load echo|ws|upload|download PORT CONNECTIONS BYTES SECONDS");
+    static const char *const names[] = { "echo", "ws", "upload", "download", "get" };
+    if (argc < 6 || argc > 8)
+        fail("usage: load echo|ws|upload|download|get PORT CONNECTIONS BYTES|PATH SECONDS [RATE [DEPTH]]");
     while (strcmp(argv[1], names[mode]) != 0)
-        if (++mode > DOWNLOAD)
+        if (++mode > GET)
             fail("unknown mode %s", argv[1]);
     int count = atoi(argv[3]);
-    size = strtoull(argv[4], NULL, 10);
+    path = argv[4];
+    size = mode == GET ? 0 : strtoull(argv[4], NULL, 10);
     if (mode == WS && size > 65535)
         fail("WebSocket messages above 65535 bytes are not supported");
+    double rate = argc > 6 ? atof(argv[6]) : 0;
+    if (argc > 7)
+        depth = atoi(argv[7]);
+    if (rate > 0)
+        interval = (uint64_t)(1e9 * count * depth / rate);
 
     slots = calloc(SLOTS, sizeof *slots);
     struct connection *connections = calloc((size_t)count, sizeof *connections);
@@ -271,21 +343,26 @@ int main(int argc, char **argv)
     }
 
     uint64_t start = now(), deadline = start + (uint64_t)(atof(argv[5]) * 1e9);
-    for (int i = 0; i < count; i++)
-        begin(&connections[i]);
-    while (busy > 0) {
+    for (int i = 0; i < count; i++) {
+        connections[i].due = interval ? start + interval * (uint64_t)i / (uint64_t)count : 0;
+        if (!interval)
+            begin(&connections[i]);
+    }
+    while (busy > 0 || (interval && now() < deadline)) {
         struct epoll_event events[EVENTS];
-        int ready = epoll_wait(epoll, events, EVENTS, 10000);
-        if (ready == 0)
+        int ready = epoll_wait(epoll, events, EVENTS, interval ? 0 : 10000);
+        if (ready == 0 && (!interval || now() > deadline + 10000000000u))
             fail("%d operations are stuck for 10 seconds", busy);
         for (int i = 0; i < ready; i++) {
             struct connection *c = events[i].data.ptr;
-            if (events[i].events & EPOLLOUT)
+            if (c->busy && (events[i].events & EPOLLOUT))
                 push(c);
             pull(c);
-            if (!c->busy && now() < deadline)
+            if (!interval && !c->busy && now() < deadline)
                 begin(c);
         }
+        if (interval)
+            begin_due(connections, count, deadline);
     }
 
     double seconds = (double)(now() - start) / 1e9;

@@ -30,7 +30,10 @@ internal static class BenchmarkRun
             results.Add(await new WorkloadRun(workload, settings).RunAsync(candidates, cancellationToken));
         }
 
-        var tables = results.ConvertAll(WorkloadTable.Of);
+        var tables = results
+            .SelectMany(result => new[] { WorkloadTable.Of(result), LatencyTable.Of(result) })
+            .OfType<ResultTable>()
+            .ToList();
         if (IsChosen(settings.Only, Workloads.Idle))
         {
             var idle = await new IdleRun(settings).RunAsync(candidates, cancellationToken);

@@ -14,6 +14,9 @@ internal sealed record RunSettings
 
     public required double WarmUpSeconds { get; init; }
 
+    // Whether latencies at an equal rate are measured after the rounds at saturation.
+    public required bool Latency { get; init; }
+
     public required int IdleConnections { get; init; }
 
     public required int ServerCpu { get; init; }

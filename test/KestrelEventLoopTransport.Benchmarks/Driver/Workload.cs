@@ -18,6 +18,9 @@ internal sealed record Workload(
 {
     public const string Megabyte = "MB";
 
+    // The share of the stock default's throughput at which latencies are compared.
+    public const double PacedShare = 0.6;
+
     public string Rate => Unit == Megabyte ? "MB/s" : $"{Unit}s/s";
 
     public double Operations(LoadResult result) => Unit == Megabyte ? result.Bytes / 1e6 : result.Operations;

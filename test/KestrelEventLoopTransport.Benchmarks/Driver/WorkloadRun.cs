@@ -1,4 +1,5 @@
 using System.Globalization;
+using KestrelEventLoopTransport.Benchmarks.Loads;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
@@ -22,14 +23,10 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
                 await GuardAsync(result, () => StartAsync(result, cancellationToken));
             }
 
-            for (var round = 0; round < settings.Rounds; round++)
+            await RunRoundsAsync(results, workload.Load, result => result.Windows, cancellationToken);
+            if (settings.Latency)
             {
-                // Each round begins with another candidate: nobody always runs after the same neighbour.
-                for (var i = 0; i < results.Count; i++)
-                {
-                    var result = results[(i + round) % results.Count];
-                    await GuardAsync(result, () => MeasureAsync(result, round, cancellationToken));
-                }
+                await RunPacedAsync(new WorkloadResult(workload, results), cancellationToken);
             }
 
             await Task.WhenAll(results.Select(result => GuardAsync(result, () =>
@@ -47,6 +44,44 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
         }
 
         return new WorkloadResult(workload, results);
+    }
+
+    private async Task RunRoundsAsync(
+        List<CandidateResult> results,
+        ILoad load,
+        Func<CandidateResult, List<Window>> windows,
+        CancellationToken cancellationToken)
+    {
+        for (var round = 0; round < settings.Rounds; round++)
+        {
+            // Each round begins with another candidate: nobody always runs after the same neighbour.
+            for (var i = 0; i < results.Count; i++)
+            {
+                var result = results[(i + round) % results.Count];
+                await GuardAsync(
+                    result,
+                    () => MeasureAsync(result, load, windows(result), cancellationToken));
+            }
+        }
+    }
+
+    // All candidates at the same rate: at saturation latency only says throughput again.
+    private async Task RunPacedAsync(WorkloadResult result, CancellationToken cancellationToken)
+    {
+        if (result.PacedRate is not { } rate)
+        {
+            Console.WriteLine($"  no latency at equal load: {Candidate.Baseline}, which sets the rate, was not measured");
+        }
+        else if (workload.Load.AtRate(rate) is not { } load)
+        {
+            Console.WriteLine("  no latency at equal load: this workload cannot be held at a rate");
+        }
+        else
+        {
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  at {rate:N0} {workload.Rate}"));
+            var servers = result.Candidates.Where(candidate => !candidate.Candidate.IsFloor).ToList();
+            await RunRoundsAsync(servers, load, candidate => candidate.PacedWindows, cancellationToken);
+        }
     }
 
     private async Task StartAsync(CandidateResult result, CancellationToken cancellationToken)
@@ -67,11 +102,15 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
         await LoadProcess.RunAsync(workload.Load, server.Ports, settings.WarmUpSeconds / 2, settings, cancellationToken);
     }
 
-    private async Task MeasureAsync(CandidateResult result, int round, CancellationToken cancellationToken)
+    private async Task MeasureAsync(
+        CandidateResult result,
+        ILoad generator,
+        List<Window> windows,
+        CancellationToken cancellationToken)
     {
         var server = _servers[result];
         var before = server.CpuTime;
-        var load = await LoadProcess.RunAsync(workload.Load, server.Ports, settings.Seconds, settings, cancellationToken);
+        var load = await LoadProcess.RunAsync(generator, server.Ports, settings.Seconds, settings, cancellationToken);
         var cpu = server.CpuTime - before;
 
         var operations = workload.Operations(load);
@@ -82,10 +121,10 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
             load.P99,
             load.P999,
             cpu.TotalSeconds / load.Seconds);
-        result.Windows.Add(window);
+        windows.Add(window);
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"  {$"{round + 1}/{settings.Rounds}",-9} {result.Candidate.Name,-16} {window.Cpu,9:F2} µs/{workload.Unit} {window.Throughput,12:N0} {workload.Rate}"));
+            $"  {$"{windows.Count}/{settings.Rounds}",-9} {result.Candidate.Name,-16} {window.Cpu,9:F2} µs/{workload.Unit} {window.Throughput,12:N0} {workload.Rate}"));
     }
 
     // A failure takes its candidate out of this workload and makes the run fail at its end.

@@ -49,5 +49,8 @@ internal sealed class BlockLoad : ILoad
         return LoadResult.FromJsonLine(output);
     }
 
+    // Its plaintext could be paced, but what it shows is how much is served at all.
+    public ILoad? AtRate(double rate) => null;
+
     private const char OpenBrace = '{';
 }

@@ -5,16 +5,38 @@ using KestrelEventLoopTransport.Benchmarks.Server;
 
 namespace KestrelEventLoopTransport.Benchmarks.Loads;
 
-// HTTP/2 without TLS, by prior knowledge: 8 clients with 32 streams each.
-internal sealed partial record H2Load(string Path) : ILoad
+// HTTP/2 without TLS, by prior knowledge, or HTTP/1.1 over TLS.
+// Rate: Requests per second over all clients; 0: as many as possible. h2load sends what is due every 10 ms, in a burst,
+// and counts latency from the sending.
+internal sealed partial record H2Load(string Path, int Clients = 8, int Streams = 32, bool Https = false, double Rate = 0)
+    : ILoad
 {
-    public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings) =>
-    [
-        "h2load", "--threads=1", "--clients=8", "--max-concurrent-streams=32",
-        $"--duration={(int)(seconds * 1000)}ms",
-        $"--log-file={LogFile(settings)}",
-        $"http://127.0.0.1:{ports.H2c}{Path}",
-    ];
+    // The share of a paced window that belongs to connecting; TLS handshakes at once are a load of their own.
+    private const double ConnectShare = 0.2;
+
+    public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings)
+    {
+        List<string> line =
+        [
+            "h2load", "--threads=1", $"--clients={Clients}", $"--max-concurrent-streams={Streams}",
+            $"--duration={(int)(seconds * 1000)}ms",
+            $"--log-file={LogFile(settings)}",
+        ];
+        if (Https)
+        {
+            line.Add("--h1");
+        }
+
+        if (Rate > 0)
+        {
+            line.Add(string.Create(CultureInfo.InvariantCulture, $"--rps={Rate / Clients:F3}"));
+        }
+
+        line.Add((Https ? $"https://127.0.0.1:{ports.Https}" : $"http://127.0.0.1:{ports.H2c}") + Path);
+        return line;
+    }
+
+    public ILoad AtRate(double rate) => this with { Rate = rate };
 
     public LoadResult Read(string output, RunSettings settings)
     {
@@ -30,7 +52,7 @@ internal sealed partial record H2Load(string Path) : ILoad
         var good = Number(statuses, "good");
         var unit = finished.Groups["unit"].Value switch { "us" => 1e-6, "ms" => 1e-3, _ => 1.0 };
         var seconds = double.Parse(finished.Groups["time"].Value, CultureInfo.InvariantCulture) * unit;
-        var latencies = ReadLatencies(LogFile(settings));
+        var latencies = ReadLatencies(LogFile(settings), Rate > 0 ? seconds * ConnectShare : 0);
         return new LoadResult(
             done,
             0,
@@ -42,12 +64,20 @@ internal sealed partial record H2Load(string Path) : ILoad
     }
 
     // h2load sums up latency as mean and deviation only; its log has every request.
-    private static int[] ReadLatencies(string path)
+    // Its columns: start in microseconds, status, microseconds to the end.
+    private static int[] ReadLatencies(string path, double secondsToSkip)
     {
-        var latencies = File.ReadLines(path)
-            .Select(line => int.Parse(line.AsSpan(line.LastIndexOf('\t') + 1), CultureInfo.InvariantCulture))
-            .ToArray();
+        var requests = File.ReadLines(path)
+            .Select(line => (
+                Start: long.Parse(line.AsSpan(0, line.IndexOf('\t')), CultureInfo.InvariantCulture),
+                Latency: int.Parse(line.AsSpan(line.LastIndexOf('\t') + 1), CultureInfo.InvariantCulture)))
+            .ToList();
         File.Delete(path);
+        var begin = requests.Select(request => request.Start).DefaultIfEmpty().Min() + (long)(secondsToSkip * 1e6);
+        var latencies = requests
+            .Where(request => request.Start >= begin)
+            .Select(request => request.Latency)
+            .ToArray();
         if (latencies.Length == 0)
         {
             throw new BenchmarkFailedException("h2load completed no request");

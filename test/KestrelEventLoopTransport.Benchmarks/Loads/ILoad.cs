@@ -9,4 +9,8 @@ internal interface ILoad
     IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings);
 
     LoadResult Read(string output, RunSettings settings);
+
+    // The same load at a steady rate, in the workload's unit per second over all connections; null when it cannot be
+    // paced.
+    ILoad? AtRate(double rate);
 }

@@ -5,17 +5,33 @@ using KestrelEventLoopTransport.Benchmarks.Server;
 namespace KestrelEventLoopTransport.Benchmarks.Loads;
 
 // The project's own generator, test/native/load.c.
-internal sealed record NativeLoad(string Mode, int Connections, long Bytes) : ILoad
+// What: The bytes of a message or body; for "get" the path.
+// Rate: Operations per second; 0: as many as possible.
+// Depth: Requests of "get" that are sent at once.
+internal sealed record NativeLoad(string Mode, int Connections, string What, double Rate = 0, int Depth = 1) : ILoad
 {
+    public NativeLoad(string mode, int connections, int bytes)
+        : this(mode, connections, bytes.ToString(CultureInfo.InvariantCulture))
+    {
+    }
+
     public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings) =>
     [
         Path.Combine(settings.NativeDirectory, "load"),
         Mode,
         (Mode == "echo" ? ports.Echo : ports.Http).ToString(CultureInfo.InvariantCulture),
         Connections.ToString(CultureInfo.InvariantCulture),
-        Bytes.ToString(CultureInfo.InvariantCulture),
+        What,
         seconds.ToString(CultureInfo.InvariantCulture),
+        Rate.ToString(CultureInfo.InvariantCulture),
+        Depth.ToString(CultureInfo.InvariantCulture),
     ];
 
     public LoadResult Read(string output, RunSettings settings) => LoadResult.FromJsonLine(output);
+
+    // Uploads and downloads are counted in megabytes; one operation is one body.
+    public ILoad AtRate(double rate) => this with
+    {
+        Rate = Mode is "upload" or "download" ? rate * 1e6 / int.Parse(What, CultureInfo.InvariantCulture) : rate,
+    };
 }

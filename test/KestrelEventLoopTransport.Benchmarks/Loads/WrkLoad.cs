@@ -6,13 +6,15 @@ namespace KestrelEventLoopTransport.Benchmarks.Loads;
 
 internal sealed record WrkLoad(string Path, bool Https = false, int Pipeline = 1, bool CloseConnections = false) : ILoad
 {
+    private const int Connections = 64;
+
     public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings)
     {
         // wrk takes whole seconds only, but ends early and in good order on SIGINT.
         List<string> line =
         [
             "timeout", "--preserve-status", "--signal=INT", seconds.ToString(CultureInfo.InvariantCulture),
-            "wrk", "--threads=1", "--connections=64", "--duration=1h", "--timeout=10s",
+            "wrk", "--threads=1", $"--connections={Connections}", "--duration=1h", "--timeout=10s",
             "--script", System.IO.Path.Combine(AppContext.BaseDirectory, "Loads", "wrk.lua"),
         ];
         if (CloseConnections)
@@ -33,4 +35,13 @@ internal sealed record WrkLoad(string Path, bool Https = false, int Pipeline = 1
         // the corrected figures are nonsense.
         return Pipeline == 1 ? result : result with { P50 = double.NaN, P99 = double.NaN, P999 = double.NaN };
     }
+
+    // wrk itself cannot hold a rate. The project's own generator has no TLS, and neither of the two that can hold one
+    // opens a connection per request.
+    public ILoad? AtRate(double rate) => this switch
+    {
+        { CloseConnections: true } => null,
+        { Https: true } => new H2Load(Path, Connections, Streams: 1, Https: true).AtRate(rate),
+        _ => new NativeLoad("get", Connections, Path, rate, Pipeline),
+    };
 }

@@ -30,6 +30,16 @@ internal static class MarkdownReport
             routing; `{Candidate.Floor}` is a minimal epoll server in C, what the kernel alone costs.
             """);
         text.AppendLine();
+        if (settings.Latency)
+        {
+            text.AppendLine(
+                $"""
+                **At {Workload.PacedShare * 100:F0} % of stock's maximum** all candidates are given the same rate; one that does not reach it was
+                overloaded. Requests and messages are evenly spaced, and latency counts from the scheduled time. TLS and HTTP/2
+                are paced by h2load: it sends what is due every 10 ms, in a burst, and counts from the sending.
+                """);
+            text.AppendLine();
+        }
 
         foreach (var table in tables)
         {

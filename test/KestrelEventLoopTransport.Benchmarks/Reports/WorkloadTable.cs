@@ -44,6 +44,6 @@ internal static class WorkloadTable
     }
 
     // Not a number is what the load generator cannot tell.
-    private static string Format(double value, string format)
+    public static string Format(double value, string format)
         => double.IsNaN(value) ? "–" : value.ToString(format, CultureInfo.InvariantCulture);
 }
