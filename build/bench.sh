@@ -2,7 +2,8 @@
 # Measures Kestrel's transports against each other on this machine, loopback only.
 #
 #   build/bench.sh                                everything, about half an hour
-#   build/bench.sh --quick                        everything, about two minutes
+#   build/bench.sh --quick                        everything, about two minutes; rough, before the JIT is done
+#   build/bench.sh --latency                      and latencies with all candidates at the same rate
 #   build/bench.sh --only plaintext,json --candidates sockets,Inline --rounds 7 --seconds 5
 #
 # Results: the terminal, artifacts/bench/results.md and artifacts/bench/*.svg. All options: build/bench.sh --help

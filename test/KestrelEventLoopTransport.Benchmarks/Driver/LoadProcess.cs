@@ -8,34 +8,7 @@ namespace KestrelEventLoopTransport.Benchmarks.Driver;
 // Runs a load generator on its processor for one window.
 internal static class LoadProcess
 {
-    private const int Attempts = 3;
-
     public static async Task<LoadResult> RunAsync(
-        ILoad load,
-        ServerPorts ports,
-        double seconds,
-        RunSettings settings,
-        CancellationToken cancellationToken)
-    {
-        // On a crowded machine a short window can be over before the generator was given the processor.
-        for (var i = 0; i < Attempts; i++)
-        {
-            var result = await RunOnceAsync(load, ports, seconds, settings, cancellationToken);
-            if (result.Errors > 0)
-            {
-                throw new BenchmarkFailedException($"{result.Errors} errors in {result.Operations} operations");
-            }
-
-            if (result.Operations > 0)
-            {
-                return result;
-            }
-        }
-
-        throw new BenchmarkFailedException($"no operation was completed in {Attempts} windows");
-    }
-
-    private static async Task<LoadResult> RunOnceAsync(
         ILoad load,
         ServerPorts ports,
         double seconds,
@@ -71,6 +44,9 @@ internal static class LoadProcess
                 $"the load generator failed with exit code {process.ExitCode}: {string.Join(' ', commandLine)}\n{output}");
         }
 
-        return load.Read(output, settings);
+        var result = load.Read(output, settings);
+        return result.Errors == 0
+            ? result
+            : throw new BenchmarkFailedException($"{result.Errors} errors in {result.Operations} operations");
     }
 }

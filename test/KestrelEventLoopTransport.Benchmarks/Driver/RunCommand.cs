@@ -6,21 +6,17 @@ internal static class RunCommand
 {
     public static Command Create()
     {
-        var quick = new Option<bool>("--quick") { Description = "Few and short rounds; about two minutes for everything." };
+        var quick = new Option<bool>("--quick") { Description = "Few and short rounds, before the JIT is done: whether all works, in about two minutes." };
         var only = new Option<string?>("--only") { Description = $"Workloads, separated by commas: {Names(WorkloadNames)}." };
         var candidates = new Option<string?>("--candidates") { Description = "Candidates, separated by commas." };
-        var rounds = new Option<int?>("--rounds") { Description = "Rounds per workload (5; quick: 3)." };
-        var seconds = new Option<double?>("--seconds") { Description = "Length of a measured window (3; quick: 0.3)." };
-        var warmUp = new Option<double?>("--warm-up") { Description = "Load before the first window (4; quick: 0.8)." };
+        var rounds = new Option<int?>("--rounds") { Description = "Rounds per workload (5; quick: 2)." };
+        var seconds = new Option<double?>("--seconds") { Description = "Length of a measured window (3; quick: 0.2)." };
+        var warmUp = new Option<double?>("--warm-up") { Description = "Load before the first window (9; quick: 0.3)." };
         var latency = new Option<bool>("--latency")
         {
             Description = "Then measures latencies with all candidates at the same rate, 60 % of the stock default's throughput.",
         };
-        var idle = new Option<int>("--idle-connections")
-        {
-            Description = "Number of idle connections.",
-            DefaultValueFactory = _ => 10_000,
-        };
+        var idle = new Option<int?>("--idle-connections") { Description = "Number of idle connections (10000; quick: 2000)." };
         var serverCpu = new Option<int>("--server-cpu") { Description = "Processor of the servers." };
         var loadCpu = new Option<int>("--load-cpu")
         {
@@ -50,11 +46,11 @@ internal static class RunCommand
             {
                 Only = Split(arguments.GetValue(only)),
                 Candidates = Split(arguments.GetValue(candidates)),
-                Rounds = arguments.GetValue(rounds) ?? (isQuick ? 3 : 5),
-                Seconds = arguments.GetValue(seconds) ?? (isQuick ? 0.3 : 3),
-                WarmUpSeconds = arguments.GetValue(warmUp) ?? (isQuick ? 0.8 : 9),
+                Rounds = arguments.GetValue(rounds) ?? (isQuick ? 2 : 5),
+                Seconds = arguments.GetValue(seconds) ?? (isQuick ? 0.2 : 3),
+                WarmUpSeconds = arguments.GetValue(warmUp) ?? (isQuick ? 0.3 : 9),
                 Latency = arguments.GetValue(latency),
-                IdleConnections = arguments.GetValue(idle),
+                IdleConnections = arguments.GetValue(idle) ?? (isQuick ? 2_000 : 10_000),
                 ServerCpu = arguments.GetValue(serverCpu),
                 LoadCpu = arguments.GetValue(loadCpu),
                 NativeDirectory = Path.GetFullPath(arguments.GetValue(native)!),
