@@ -25,7 +25,8 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     private readonly IMemoryPoolFactory<byte> _memoryPools;
     private readonly ILoggerFactory _loggerFactory;
     private readonly ILogger _logger;
-    private readonly ConnectionSettings _settings;
+    private readonly ILogger _connectionLogger;
+    private readonly bool _finOnError;
     private readonly LoopMetrics _metrics;
     private readonly HandOffLog _handOffLog;
     private EventLoopGroup? _group;
@@ -56,15 +57,8 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         _logger = loggerFactory.CreateLogger("KestrelEventLoopTransport.Listening");
         _metrics = new LoopMetrics(meterFactory);
         _handOffLog = new HandOffLog(loggerFactory.CreateLogger("KestrelEventLoopTransport.Loops"));
-        _settings = new ConnectionSettings
-        {
-            MaxWriteBufferSize = _options.MaxWriteBufferSize is > 0 and var write ? write : long.MaxValue,
-            MaxReceiveBlocks = _options.MaxReadBufferSize is > 0 and var read
-                ? (int)Math.Clamp(read / StreamConnection.BlockSize, 1, int.MaxValue)
-                : int.MaxValue,
-            FinOnError = AppContext.TryGetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", out var fin) && fin,
-            Logger = loggerFactory.CreateLogger("KestrelEventLoopTransport.Connections"),
-        };
+        _connectionLogger = loggerFactory.CreateLogger("KestrelEventLoopTransport.Connections");
+        _finOnError = AppContext.TryGetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", out var fin) && fin;
     }
 
     /// <summary>
@@ -94,18 +88,21 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     /// <param name="cancellationToken">Not used: binding does not wait.</param>
     /// <returns>The listener.</returns>
     /// <exception cref="AddressInUseException">Somebody else listens on the endpoint.</exception>
-    /// <exception cref="SocketException">The endpoint cannot be bound to for another reason.</exception>
+    /// <exception cref="SocketException">
+    /// The endpoint cannot be bound to for another reason, or an option cannot be set.
+    /// </exception>
     /// <exception cref="NotSupportedException">The endpoint is of a kind that <see cref="CanBind"/> denies.</exception>
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(endpoint);
 
-        var socket = ListenSocket.Create(endpoint, _options.Backlog, _options.NoDelay);
+        var settings = SettingsFor(endpoint);
+        var socket = ListenSocket.Create(endpoint, settings);
         EventLoopGroup? group = null;
         try
         {
             group = AcquireGroup();
-            var acceptor = new Acceptor(socket, group, _settings, _logger);
+            var acceptor = new Acceptor(socket, group, settings);
             return new(new EventLoopListener(socket, group, acceptor));
         }
         catch
@@ -114,6 +111,22 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
             socket.Close();
             throw;
         }
+    }
+
+    /// <summary>The one place where the options of an endpoint are worked out.</summary>
+    private ListenerSettings SettingsFor(EndPoint endPoint)
+    {
+        var options = _options.For(endPoint);
+        var connections = new ConnectionSettings
+        {
+            MaxWriteBufferSize = options.MaxWriteBufferSize is > 0 and var write ? write : long.MaxValue,
+            MaxReceiveBlocks = options.MaxReadBufferSize is > 0 and var read
+                ? (int)Math.Clamp(read / StreamConnection.BlockSize, 1, int.MaxValue)
+                : int.MaxValue,
+            FinOnError = _finOnError,
+            Logger = _connectionLogger,
+        };
+        return new ListenerSettings(options, connections, _logger);
     }
 
     private EventLoopGroup AcquireGroup()

@@ -1,15 +1,23 @@
+using System.Net;
+
 namespace KestrelEventLoopTransport;
 
 /// <summary>
-/// Options of the event-loop transport. They are read once, when the server starts.
+/// Options of the event-loop transport, and the defaults of its endpoints. They are read once, when the server starts.
 /// </summary>
 /// <remarks>
+/// The section <c>Kestrel:EventLoopTransport</c> of the configuration is applied first, then code. Options of a single
+/// endpoint are set with <see cref="ConfigureEndPoint(EndPoint, Action{EndPointOptions})"/> or in
+/// <c>Kestrel:EventLoopTransport:Endpoints:{name}</c>, where the name is that of an endpoint of
+/// <c>Kestrel:Endpoints</c>, or the section has a <c>Url</c> of its own.
+///
 /// Values out of range stop the application at start with an
 /// <see cref="Microsoft.Extensions.Options.OptionsValidationException"/> that names the option, the value and what
 /// is allowed.
 /// </remarks>
-public sealed class EventLoopTransportOptions
+public sealed class EventLoopTransportOptions : EndPointOptions
 {
+    private readonly List<EndPointOverride> _endPoints = [];
     private int? _maxStandbyThreads;
 
     /// <summary>
@@ -45,29 +53,67 @@ public sealed class EventLoopTransportOptions
     }
 
     /// <summary>
-    /// Length of the kernel's queue of connections that are established but not yet accepted, per listener: the
-    /// second argument of <c>listen(2)</c>, which the kernel caps at <c>net.core.somaxconn</c>. At least 1.
-    /// Default: 512.
+    /// The same as <see cref="TcpOptions.NoDelay"/> of <see cref="EndPointOptions.Tcp"/>, under the name that it has
+    /// with the stock transport. Default: <see langword="true"/>.
     /// </summary>
-    public int Backlog { get; set; } = 512;
+    public bool NoDelay
+    {
+        get => Tcp.NoDelay;
+        set => Tcp.NoDelay = value;
+    }
+
+    /// <summary>What was configured for single endpoints, in the order in which it is applied.</summary>
+    internal IReadOnlyList<EndPointOverride> EndPoints => _endPoints;
 
     /// <summary>
-    /// Whether small segments are sent at once (<c>TCP_NODELAY</c>, <c>tcp(7)</c>: Nagle's algorithm off). TCP only.
-    /// Default: <see langword="true"/>.
+    /// Sets options of one endpoint. They start as a copy of the options here, so that only differences need to be set;
+    /// several calls for one endpoint are applied in turn. The action runs when the server starts, more than once.
     /// </summary>
-    public bool NoDelay { get; set; } = true;
+    /// <param name="endPoint">
+    /// The endpoint that Kestrel binds to, as in <c>KestrelServerOptions.Listen</c>, port 0 included. Kestrel's
+    /// <c>ListenLocalhost</c> binds to both loopback addresses, <c>ListenAnyIP</c> to <c>[::]</c> or, without IPv6, to
+    /// <c>0.0.0.0</c>: <see cref="ConfigureEndPoint(string, Action{EndPointOptions})"/> knows that.
+    /// </param>
+    /// <param name="configure">Sets the options.</param>
+    public void ConfigureEndPoint(EndPoint endPoint, Action<EndPointOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(endPoint);
+        ArgumentNullException.ThrowIfNull(configure);
+
+        _endPoints.Add(new EndPointOverride(endPoint.ToString() ?? "", [endPoint], configure));
+    }
 
     /// <summary>
-    /// Most bytes that are received ahead of the application. The connection receives only when the application reads,
-    /// and then as much as the flow suggests, from one block of 4 KiB to 128 KiB, so values above that change nothing
-    /// and values below 4 KiB mean one block. A peer that sends faster than the application reads is stopped by TCP.
-    /// At least 1; <see langword="null"/> or 0 means unlimited. Default: 1 MiB.
+    /// Sets options of the endpoint that Kestrel makes of a URL. They start as a copy of the options here, so that
+    /// only differences need to be set; several calls for one endpoint are applied in turn. The action runs when the
+    /// server starts, more than once.
     /// </summary>
-    public long? MaxReadBufferSize { get; set; } = 1024 * 1024;
+    /// <param name="url">
+    /// A URL as in <c>--urls</c> and <c>Kestrel:Endpoints</c>: <c>http://127.0.0.1:5000</c>,
+    /// <c>https://localhost:5001</c> (both loopback addresses), <c>http://*:80</c> (any address),
+    /// <c>http://unix:/run/app.sock</c>. Scheme and path do not matter.
+    /// </param>
+    /// <param name="configure">Sets the options.</param>
+    /// <exception cref="FormatException"><paramref name="url"/> is not such a URL.</exception>
+    public void ConfigureEndPoint(string url, Action<EndPointOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(url);
+        ArgumentNullException.ThrowIfNull(configure);
 
-    /// <summary>
-    /// Number of unsent bytes of a connection at which <c>FlushAsync</c> begins to wait; it completes when half of
-    /// them are left. At least 1; <see langword="null"/> or 0 means unlimited. Default: 64 KiB.
-    /// </summary>
-    public long? MaxWriteBufferSize { get; set; } = 64 * 1024;
+        _endPoints.Add(new EndPointOverride(url, EndPointOverride.EndPointsOf(url), configure));
+    }
+
+    /// <summary>The options of an endpoint: a copy of these, changed by what was configured for it.</summary>
+    internal EndPointOptions For(EndPoint endPoint)
+    {
+        var result = Copy();
+        foreach (var configured in _endPoints)
+        {
+            if (configured.AppliesTo(endPoint))
+            {
+                configured.Configure(result);
+            }
+        }
+        return result;
+    }
 }

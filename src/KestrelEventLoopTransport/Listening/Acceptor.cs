@@ -31,7 +31,7 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
     private readonly ListenSocket _socket;
     private readonly EventLoop _loop;
     private readonly EventLoopGroup _group;
-    private readonly ConnectionSettings _settings;
+    private readonly ListenerSettings _settings;
     private readonly ILogger _logger;
     private readonly EndPoint? _localEndPoint;
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -47,13 +47,13 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
     private long _pausedUntil;
     private int _burst;
 
-    internal Acceptor(ListenSocket socket, EventLoopGroup group, ConnectionSettings settings, ILogger logger)
+    internal Acceptor(ListenSocket socket, EventLoopGroup group, ListenerSettings settings)
     {
         _socket = socket;
         _group = group;
         _loop = group.Next();
         _settings = settings;
-        _logger = logger;
+        _logger = settings.Logger;
 
         // Behind a wildcard address, every connection has a local address of its own.
         _localEndPoint = socket.EndPoint is IPEndPoint ip && (ip.Address.Equals(IPAddress.Any) || ip.Address.Equals(IPAddress.IPv6Any))
@@ -263,11 +263,11 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
         var owned = false;
         try
         {
-            if (!_group.TryAddReference())
+            if (!_settings.TryConfigureAccepted(fd, _socket.EndPoint, remoteAddress) || !_group.TryAddReference())
             {
                 return null;
             }
-            var connection = new StreamConnection(fd, _group.Next(), _group, _settings, remoteAddress, _localEndPoint);
+            var connection = new StreamConnection(fd, _group.Next(), _group, _settings.Connections, remoteAddress, _localEndPoint);
             try
             {
                 connection.Start();

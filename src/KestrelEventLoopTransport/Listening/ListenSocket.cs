@@ -28,15 +28,15 @@ internal sealed unsafe class ListenSocket
     /// <summary>The address that the kernel reports: with the real port where 0 was asked for.</summary>
     internal EndPoint EndPoint { get; }
 
-    internal static ListenSocket Create(EndPoint endPoint, int backlog, bool noDelay)
+    internal static ListenSocket Create(EndPoint endPoint, ListenerSettings settings)
     {
         try
         {
             return endPoint switch
             {
-                FileHandleEndPoint handle => Adopt(handle, backlog, noDelay),
-                UnixDomainSocketEndPoint unix => BindUnix(unix, backlog),
-                IPEndPoint ip => BindIP(ip, backlog, noDelay),
+                FileHandleEndPoint handle => Adopt(handle, settings.Options),
+                UnixDomainSocketEndPoint unix => BindUnix(unix, settings.Options),
+                IPEndPoint ip => BindIP(ip, settings.Options),
                 _ => throw new NotSupportedException($"The event-loop transport cannot bind to '{endPoint}'."),
             };
         }
@@ -59,21 +59,18 @@ internal sealed unsafe class ListenSocket
         }
     }
 
-    private static ListenSocket BindIP(IPEndPoint endPoint, int backlog, bool noDelay)
+    private static ListenSocket BindIP(IPEndPoint endPoint, EndPointOptions options)
     {
         var isV6 = endPoint.AddressFamily == AddressFamily.InterNetworkV6;
         var fd = CreateSocket(isV6 ? Linux.AF_INET6 : Linux.AF_INET);
         try
         {
-            SetOption(fd, Linux.SOL_SOCKET, Linux.SO_REUSEADDR, 1);
-            if (isV6)
-            {
-                var dual = endPoint.Address.Equals(IPAddress.IPv6Any);
-                SetOption(fd, Linux.IPPROTO_IPV6, Linux.IPV6_V6ONLY, dual ? 0 : 1);
-            }
-            SetNoDelay(fd, noDelay);
+            var isDual = options.DualMode ?? endPoint.Address.Equals(IPAddress.IPv6Any);
+            SetOptions(fd, SocketOptionList.ForBinding(options, isV6, isDual));
+            SetOptions(fd, SocketOptionList.ForListening(options, isV6));
+            RunHook(fd, endPoint, options);
             Bind(fd, endPoint);
-            Listen(fd, backlog);
+            Listen(fd, options.Backlog);
             return new ListenSocket(fd, ownsDescriptor: true);
         }
         catch
@@ -83,13 +80,15 @@ internal sealed unsafe class ListenSocket
         }
     }
 
-    private static ListenSocket BindUnix(UnixDomainSocketEndPoint endPoint, int backlog)
+    private static ListenSocket BindUnix(UnixDomainSocketEndPoint endPoint, EndPointOptions options)
     {
         var fd = CreateSocket(Linux.AF_UNIX);
         string? path = null;
         ulong? inode = null;
         try
         {
+            SetOptions(fd, SocketOptionList.ForAcceptedUnix(options));
+            RunHook(fd, endPoint, options);
             try
             {
                 Bind(fd, endPoint);
@@ -101,7 +100,7 @@ internal sealed unsafe class ListenSocket
             }
             path = UnixSocketFile.PathOf(endPoint);
             inode = path is null ? null : UnixSocketFile.GetInode(path);
-            Listen(fd, backlog);
+            Listen(fd, options.Backlog);
             return new ListenSocket(fd, ownsDescriptor: true, path, inode);
         }
         catch
@@ -116,7 +115,7 @@ internal sealed unsafe class ListenSocket
     }
 
     /// <summary>A socket that somebody else made and keeps: systemd, a parent process.</summary>
-    private static ListenSocket Adopt(FileHandleEndPoint handle, int backlog, bool noDelay)
+    private static ListenSocket Adopt(FileHandleEndPoint handle, EndPointOptions options)
     {
         var fd = checked((int)handle.FileHandle);
         var domain = 0;
@@ -126,11 +125,11 @@ internal sealed unsafe class ListenSocket
         var flags = Libc.fcntl(fd, Linux.F_GETFL, 0);
         Check(flags, "fcntl F_GETFL");
         Check(Libc.fcntl(fd, Linux.F_SETFL, flags | Linux.O_NONBLOCK), "fcntl F_SETFL");
-        if (domain != Linux.AF_UNIX)
-        {
-            SetNoDelay(fd, noDelay);
-        }
-        Listen(fd, backlog);
+        SetOptions(fd, domain == Linux.AF_UNIX
+            ? SocketOptionList.ForAcceptedUnix(options)
+            : SocketOptionList.ForListening(options, isV6: domain == Linux.AF_INET6));
+        RunHook(fd, handle, options);
+        Listen(fd, options.Backlog);
         return new ListenSocket(fd, ownsDescriptor: false);
     }
 
@@ -141,12 +140,34 @@ internal sealed unsafe class ListenSocket
         return fd;
     }
 
-    /// <summary>Set on the listener: accepted sockets inherit it, which saves a system call for each.</summary>
-    private static void SetNoDelay(int fd, bool noDelay)
-        => SetOption(fd, Linux.IPPROTO_TCP, Linux.TCP_NODELAY, noDelay ? 1 : 0);
+    private static void SetOptions(int fd, IEnumerable<SocketOption> options)
+    {
+        foreach (var option in options)
+        {
+            option.Set(fd);
+        }
+    }
 
-    private static void SetOption(int fd, int level, int name, int value)
-        => Check(Libc.setsockopt(fd, level, name, &value, sizeof(int)), "setsockopt");
+    private static void RunHook(int fd, EndPoint endPoint, EndPointOptions options)
+    {
+        if (options.ConfigureListenSocket is not { } hook)
+        {
+            return;
+        }
+        var context = new ListenSocketContext(fd, endPoint);
+        try
+        {
+            hook(context);
+        }
+        catch (Exception exception)
+        {
+            throw new InvalidOperationException($"{nameof(options.ConfigureListenSocket)} failed for {endPoint}: {exception.Message}", exception);
+        }
+        finally
+        {
+            context.End();
+        }
+    }
 
     private static void Bind(int fd, EndPoint endPoint)
     {

@@ -17,4 +17,7 @@ internal static partial class ListenerLog
 
     [LoggerMessage(4, LogLevel.Warning, "The event-loop transport needs Linux on x64 or arm64. Kestrel uses its socket transport.", EventName = "NotSupported")]
     internal static partial void NotSupported(ILogger logger);
+
+    [LoggerMessage(5, LogLevel.Debug, "A connection to {EndPoint} was closed because ConfigureAcceptedSocket or an option of it failed.", EventName = "ConfigureAcceptedSocketFailed")]
+    internal static partial void ConfigureAcceptedSocketFailed(ILogger logger, EndPoint endPoint, Exception exception);
 }

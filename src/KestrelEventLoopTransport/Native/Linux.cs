@@ -15,12 +15,33 @@ internal static class Linux
 
     internal const int SOL_SOCKET = 1;
     internal const int SO_REUSEADDR = 2;
+    internal const int SO_SNDBUF = 7;
+    internal const int SO_RCVBUF = 8;
+    internal const int SO_KEEPALIVE = 9;
+    internal const int SO_PRIORITY = 12;
     internal const int SO_LINGER = 13;
+    internal const int SO_REUSEPORT = 15;
+    internal const int SO_BINDTODEVICE = 25;
     internal const int SO_DOMAIN = 39;
+    internal const int SO_BUSY_POLL = 46;
+    internal const int SO_INCOMING_CPU = 49;
+    internal const int IPPROTO_IP = 0;
+    internal const int IP_TOS = 1;
     internal const int IPPROTO_TCP = 6;
     internal const int TCP_NODELAY = 1;
+    internal const int TCP_MAXSEG = 2;
+    internal const int TCP_KEEPIDLE = 4;
+    internal const int TCP_KEEPINTVL = 5;
+    internal const int TCP_KEEPCNT = 6;
+    internal const int TCP_DEFER_ACCEPT = 9;
+    internal const int TCP_QUICKACK = 12;
+    internal const int TCP_CONGESTION = 13;
+    internal const int TCP_USER_TIMEOUT = 18;
+    internal const int TCP_FASTOPEN = 23;
+    internal const int TCP_NOTSENT_LOWAT = 25;
     internal const int IPPROTO_IPV6 = 41;
     internal const int IPV6_V6ONLY = 26;
+    internal const int IPV6_TCLASS = 67;
 
     internal const int MSG_NOSIGNAL = 0x4000;
 

@@ -1,0 +1,121 @@
+using System.Text;
+using KestrelEventLoopTransport.Native;
+
+namespace KestrelEventLoopTransport.Listening;
+
+/// <summary>
+/// Turns <see cref="EndPointOptions"/> into socket options. On Linux accepted IP sockets inherit all of the listening
+/// socket's but SO_PRIORITY (sk_clone sets it to 0) and TCP_QUICKACK; accepted Unix sockets inherit none.
+/// </summary>
+internal static class SocketOptionList
+{
+    /// <summary>For an IP socket that is about to be bound.</summary>
+    /// <param name="options">The endpoint's options.</param>
+    /// <param name="isV6">Whether the socket is an IPv6 one.</param>
+    /// <param name="isDual">Whether it serves IPv4 too.</param>
+    internal static List<SocketOption> ForBinding(EndPointOptions options, bool isV6, bool isDual)
+    {
+        var list = new List<SocketOption>
+        {
+            Int32(nameof(options.ReuseAddress), Linux.SOL_SOCKET, Linux.SO_REUSEADDR, options.ReuseAddress ? 1 : 0),
+        };
+        if (options.ReusePort)
+        {
+            list.Add(Int32(nameof(options.ReusePort), Linux.SOL_SOCKET, Linux.SO_REUSEPORT, 1));
+        }
+        if (isV6)
+        {
+            list.Add(Int32(nameof(options.DualMode), Linux.IPPROTO_IPV6, Linux.IPV6_V6ONLY, isDual ? 0 : 1));
+        }
+        if (options.BindToDevice is { } device)
+        {
+            list.Add(Text(nameof(options.BindToDevice), Linux.SOL_SOCKET, Linux.SO_BINDTODEVICE, device));
+        }
+        return list;
+    }
+
+    /// <summary>For an IP socket that is about to listen.</summary>
+    internal static List<SocketOption> ForListening(EndPointOptions options, bool isV6)
+    {
+        var list = new List<SocketOption>();
+        AddBufferSizes(list, options);
+        if (options.Linger is { } linger)
+        {
+            // struct linger: on, seconds.
+            byte[] value = [.. BitConverter.GetBytes(1), .. BitConverter.GetBytes((int)linger.TotalSeconds)];
+            list.Add(new SocketOption(nameof(options.Linger), Linux.SOL_SOCKET, Linux.SO_LINGER, value));
+        }
+        Add(list, nameof(options.BusyPoll), Linux.SOL_SOCKET, Linux.SO_BUSY_POLL, (int?)options.BusyPoll?.TotalMicroseconds);
+        Add(list, nameof(options.TypeOfService), Linux.IPPROTO_IP, Linux.IP_TOS, options.TypeOfService);
+        if (isV6)
+        {
+            Add(list, nameof(options.TypeOfService), Linux.IPPROTO_IPV6, Linux.IPV6_TCLASS, options.TypeOfService);
+        }
+        // After IP_TOS, which sets the priority too.
+        Add(list, nameof(options.Priority), Linux.SOL_SOCKET, Linux.SO_PRIORITY, options.Priority);
+        Add(list, nameof(options.IncomingCpu), Linux.SOL_SOCKET, Linux.SO_INCOMING_CPU, options.IncomingCpu);
+        AddTcp(list, options.Tcp);
+        return list;
+    }
+
+    internal static SocketOption[] ForAcceptedIP(EndPointOptions options)
+    {
+        var list = new List<SocketOption>();
+        Add(list, nameof(options.Priority), Linux.SOL_SOCKET, Linux.SO_PRIORITY, options.Priority);
+        Add(list, "Tcp.QuickAck", Linux.IPPROTO_TCP, Linux.TCP_QUICKACK, AsInt32(options.Tcp.QuickAck));
+        return [.. list];
+    }
+
+    internal static SocketOption[] ForAcceptedUnix(EndPointOptions options)
+    {
+        var list = new List<SocketOption>();
+        AddBufferSizes(list, options);
+        return [.. list];
+    }
+
+    private static void AddBufferSizes(List<SocketOption> list, EndPointOptions options)
+    {
+        Add(list, nameof(options.ReceiveBufferSize), Linux.SOL_SOCKET, Linux.SO_RCVBUF, options.ReceiveBufferSize);
+        Add(list, nameof(options.SendBufferSize), Linux.SOL_SOCKET, Linux.SO_SNDBUF, options.SendBufferSize);
+    }
+
+    private static void AddTcp(List<SocketOption> list, TcpOptions tcp)
+    {
+        list.Add(Int32("Tcp.NoDelay", Linux.IPPROTO_TCP, Linux.TCP_NODELAY, tcp.NoDelay ? 1 : 0));
+
+        var keepAlive = tcp.KeepAlive;
+        var probes = keepAlive.Time is not null || keepAlive.Interval is not null || keepAlive.RetryCount is not null;
+        Add(list, "Tcp.KeepAlive.Enabled", Linux.SOL_SOCKET, Linux.SO_KEEPALIVE, AsInt32(keepAlive.Enabled ?? (probes ? true : null)));
+        Add(list, "Tcp.KeepAlive.Time", Linux.IPPROTO_TCP, Linux.TCP_KEEPIDLE, (int?)keepAlive.Time?.TotalSeconds);
+        Add(list, "Tcp.KeepAlive.Interval", Linux.IPPROTO_TCP, Linux.TCP_KEEPINTVL, (int?)keepAlive.Interval?.TotalSeconds);
+        Add(list, "Tcp.KeepAlive.RetryCount", Linux.IPPROTO_TCP, Linux.TCP_KEEPCNT, keepAlive.RetryCount);
+
+        Add(list, "Tcp.UserTimeout", Linux.IPPROTO_TCP, Linux.TCP_USER_TIMEOUT, (int?)tcp.UserTimeout?.TotalMilliseconds);
+        // Not inherited, but a kernel without it fails here, at the start.
+        Add(list, "Tcp.QuickAck", Linux.IPPROTO_TCP, Linux.TCP_QUICKACK, AsInt32(tcp.QuickAck));
+        Add(list, "Tcp.FastOpenQueue", Linux.IPPROTO_TCP, Linux.TCP_FASTOPEN, tcp.FastOpenQueue);
+        Add(list, "Tcp.DeferAccept", Linux.IPPROTO_TCP, Linux.TCP_DEFER_ACCEPT, (int?)tcp.DeferAccept?.TotalSeconds);
+        Add(list, "Tcp.NotSentLowWatermark", Linux.IPPROTO_TCP, Linux.TCP_NOTSENT_LOWAT, tcp.NotSentLowWatermark);
+        Add(list, "Tcp.MaximumSegmentSize", Linux.IPPROTO_TCP, Linux.TCP_MAXSEG, tcp.MaximumSegmentSize);
+        if (tcp.CongestionControl is { } algorithm)
+        {
+            list.Add(Text("Tcp.CongestionControl", Linux.IPPROTO_TCP, Linux.TCP_CONGESTION, algorithm));
+        }
+    }
+
+    private static int? AsInt32(bool? value) => value is { } given ? (given ? 1 : 0) : null;
+
+    private static void Add(List<SocketOption> list, string option, int level, int name, int? value)
+    {
+        if (value is { } given)
+        {
+            list.Add(Int32(option, level, name, given));
+        }
+    }
+
+    private static SocketOption Int32(string option, int level, int name, int value)
+        => SocketOption.FromInt32($"{option} = {value}", level, name, value);
+
+    private static SocketOption Text(string option, int level, int name, string value)
+        => new($"{option} = '{value}'", level, name, Encoding.UTF8.GetBytes(value + '\0'));
+}

@@ -1,0 +1,43 @@
+namespace KestrelEventLoopTransport.Native;
+
+/// <summary>A socket option and its value, ready for <c>setsockopt(2)</c>.</summary>
+/// <param name="Option">What the user calls it, for messages.</param>
+/// <param name="Level">The protocol level.</param>
+/// <param name="Name">The option's number in that level.</param>
+/// <param name="Value">The bytes of the value.</param>
+internal sealed record SocketOption(string Option, int Level, int Name, byte[] Value)
+{
+    internal static SocketOption FromInt32(string option, int level, int name, int value)
+        => new(option, level, name, BitConverter.GetBytes(value));
+
+    /// <exception cref="System.Net.Sockets.SocketException">The kernel refuses it.</exception>
+    internal void Set(int fd)
+    {
+        if (TrySet(fd) is not 0 and var error)
+        {
+            throw Errno.ToException(error, $"{Option} cannot be set");
+        }
+    }
+
+    /// <summary>Returns 0 or the error number.</summary>
+    internal unsafe int TrySet(int fd)
+    {
+        fixed (byte* value = Value)
+        {
+            return Libc.setsockopt(fd, Level, Name, value, (uint)Value.Length) < 0 ? Errno.Last : 0;
+        }
+    }
+
+    internal static unsafe int Get(int fd, int level, int name, Span<byte> value)
+    {
+        var length = (uint)value.Length;
+        fixed (byte* bytes = value)
+        {
+            if (Libc.getsockopt(fd, level, name, bytes, &length) < 0)
+            {
+                throw Errno.ToException(Errno.Last, $"option {name} of level {level} cannot be read");
+            }
+        }
+        return (int)length;
+    }
+}

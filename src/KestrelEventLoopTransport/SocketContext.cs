@@ -1,0 +1,89 @@
+using System.Net;
+using System.Net.Sockets;
+using KestrelEventLoopTransport.Native;
+
+namespace KestrelEventLoopTransport;
+
+/// <summary>
+/// A socket in the hands of a hook: the real one, not a duplicate. It is valid until the hook returns.
+/// </summary>
+public abstract class SocketContext
+{
+    private int _fd;
+    private Socket? _socket;
+
+    private protected SocketContext(int fd, EndPoint endPoint)
+    {
+        _fd = fd;
+        EndPoint = endPoint;
+    }
+
+    /// <summary>The endpoint that is bound or, for an accepted socket, that accepted it.</summary>
+    public EndPoint EndPoint { get; }
+
+    /// <summary>The socket's file descriptor. The transport owns it: never close it.</summary>
+    /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
+    public int FileDescriptor
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_fd < 0, this);
+            return _fd;
+        }
+    }
+
+    /// <summary>
+    /// A <see cref="System.Net.Sockets.Socket"/> over the descriptor, made on first use, for options that it has a name
+    /// for. It does not own the descriptor and is disposed of when the hook returns. Do not send or receive with it.
+    /// </summary>
+    /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
+    public Socket Socket => _socket ??= new Socket(new SafeSocketHandle(FileDescriptor, ownsHandle: false));
+
+    /// <summary>Sets an integer option (<c>setsockopt(2)</c>).</summary>
+    /// <param name="level">The protocol level, such as 1 for <c>SOL_SOCKET</c> or 6 for <c>IPPROTO_TCP</c>.</param>
+    /// <param name="name">The option's number in that level.</param>
+    /// <param name="value">The value.</param>
+    /// <exception cref="SocketException">The kernel refuses the option or the value.</exception>
+    /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
+    public void SetOption(int level, int name, int value)
+        => SocketOption.FromInt32($"option {name} of level {level}", level, name, value).Set(FileDescriptor);
+
+    /// <summary>Sets an option of any type (<c>setsockopt(2)</c>).</summary>
+    /// <param name="level">The protocol level, such as 1 for <c>SOL_SOCKET</c> or 6 for <c>IPPROTO_TCP</c>.</param>
+    /// <param name="name">The option's number in that level.</param>
+    /// <param name="value">The bytes of the value as the kernel wants them.</param>
+    /// <exception cref="SocketException">The kernel refuses the option or the value.</exception>
+    /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
+    public void SetOption(int level, int name, ReadOnlySpan<byte> value)
+        => new SocketOption($"option {name} of level {level}", level, name, value.ToArray()).Set(FileDescriptor);
+
+    /// <summary>Reads an option (<c>getsockopt(2)</c>).</summary>
+    /// <param name="level">The protocol level.</param>
+    /// <param name="name">The option's number in that level.</param>
+    /// <param name="value">Receives the value.</param>
+    /// <returns>The length of the value in bytes.</returns>
+    /// <exception cref="SocketException">The kernel does not know the option.</exception>
+    /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
+    public int GetOption(int level, int name, Span<byte> value) => SocketOption.Get(FileDescriptor, level, name, value);
+
+    /// <summary>Reads an integer option (<c>getsockopt(2)</c>).</summary>
+    /// <param name="level">The protocol level.</param>
+    /// <param name="name">The option's number in that level.</param>
+    /// <returns>The value.</returns>
+    /// <exception cref="SocketException">The kernel does not know the option.</exception>
+    /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
+    public int GetOption(int level, int name)
+    {
+        Span<byte> value = stackalloc byte[sizeof(int)];
+        value.Clear();
+        GetOption(level, name, value);
+        return BitConverter.ToInt32(value);
+    }
+
+    /// <summary>The hook has returned: the socket is the transport's alone.</summary>
+    internal void End()
+    {
+        _fd = -1;
+        _socket?.Dispose();
+    }
+}
