@@ -13,10 +13,6 @@ namespace KestrelEventLoopTransport;
 /// </remarks>
 public class EndPointOptions
 {
-    private protected EndPointOptions()
-    {
-    }
-
     /// <summary>
     /// Length of the kernel's queue of connections that are established but not yet accepted: the second argument of
     /// <c>listen(2)</c>, which the kernel caps at <c>net.core.somaxconn</c>. At least 1. Default: 512.

@@ -124,6 +124,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
                 ? (int)Math.Clamp(read / StreamConnection.BlockSize, 1, int.MaxValue)
                 : int.MaxValue,
             FinOnError = _finOnError,
+            CloseWaits = options.Linger > TimeSpan.Zero,
             Logger = _connectionLogger,
         };
         return new ListenerSettings(options, connections, _logger);

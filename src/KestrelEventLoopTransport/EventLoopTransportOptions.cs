@@ -62,9 +62,6 @@ public sealed class EventLoopTransportOptions : EndPointOptions
         set => Tcp.NoDelay = value;
     }
 
-    /// <summary>What was configured for single endpoints, in the order in which it is applied.</summary>
-    internal IReadOnlyList<EndPointOverride> EndPoints => _endPoints;
-
     /// <summary>
     /// Sets options of one endpoint. They start as a copy of the options here, so that only differences need to be set;
     /// several calls for one endpoint are applied in turn. The action runs when the server starts, more than once.
@@ -100,8 +97,15 @@ public sealed class EventLoopTransportOptions : EndPointOptions
         ArgumentNullException.ThrowIfNull(url);
         ArgumentNullException.ThrowIfNull(configure);
 
-        _endPoints.Add(new EndPointOverride(url, EndPointOverride.EndPointsOf(url), configure));
+        ConfigureEndPoint(url, name: url, configure);
     }
+
+    /// <summary>The same, for an endpoint that has another name for the user.</summary>
+    internal void ConfigureEndPoint(string url, string name, Action<EndPointOptions> configure)
+        => _endPoints.Add(new EndPointOverride(name, EndPointOverride.EndPointsOf(url), configure));
+
+    /// <summary>What was configured for single endpoints. A method, as configuration binds to properties.</summary>
+    internal IReadOnlyList<EndPointOverride> GetOverrides() => _endPoints;
 
     /// <summary>The options of an endpoint: a copy of these, changed by what was configured for it.</summary>
     internal EndPointOptions For(EndPoint endPoint)

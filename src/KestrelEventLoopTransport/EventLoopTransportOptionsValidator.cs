@@ -12,20 +12,35 @@ internal sealed class EventLoopTransportOptionsValidator : IValidateOptions<Even
     {
         var result = new ValidateOptionsResultBuilder();
         CheckRange(result, nameof(options.EventLoopCount), options.EventLoopCount, 1, 1024);
-        CheckRange(result, nameof(options.Backlog), options.Backlog, 1, int.MaxValue);
         CheckRange(result, nameof(options.MaxStandbyThreads), options.MaxStandbyThreads, options.EventLoopCount, 32767);
         if (options.HandOffThreshold < _leastThreshold || options.HandOffThreshold > _mostThreshold)
         {
             result.AddError($"{nameof(EventLoopTransportOptions)}.{nameof(options.HandOffThreshold)} is {options.HandOffThreshold}; it must be from {_leastThreshold} to {_mostThreshold}.");
         }
-        CheckBufferSize(result, nameof(options.MaxReadBufferSize), options.MaxReadBufferSize);
-        CheckBufferSize(result, nameof(options.MaxWriteBufferSize), options.MaxWriteBufferSize);
         if (!Enum.IsDefined(options.Scheduling))
         {
             var allowed = string.Join(", ", Enum.GetNames<ApplicationScheduling>());
             result.AddError($"{nameof(EventLoopTransportOptions)}.{nameof(options.Scheduling)} is {(int)options.Scheduling}; it must be one of {allowed}.");
         }
+        CheckEndPoints(result, options);
         return result.Build();
+    }
+
+    private static void CheckEndPoints(ValidateOptionsResultBuilder result, EventLoopTransportOptions options)
+    {
+        var defaults = EndPointOptionsValidator.Check(options);
+        foreach (var (option, problem) in defaults)
+        {
+            result.AddError($"{nameof(EventLoopTransportOptions)}.{option} is {problem}.");
+        }
+        foreach (var configured in options.GetOverrides())
+        {
+            // What is wrong with the defaults has been said.
+            foreach (var (option, problem) in EndPointOptionsValidator.Check(options.For(configured.EndPoints[0])).Except(defaults))
+            {
+                result.AddError($"{nameof(EventLoopTransportOptions)}.{option} of {configured.Name} is {problem}.");
+            }
+        }
     }
 
     private static void CheckRange(ValidateOptionsResultBuilder result, string option, long value, long least, long most)
@@ -33,14 +48,6 @@ internal sealed class EventLoopTransportOptionsValidator : IValidateOptions<Even
         if (value < least || value > most)
         {
             result.AddError($"{nameof(EventLoopTransportOptions)}.{option} is {value}; it must be from {least} to {most}.");
-        }
-    }
-
-    private static void CheckBufferSize(ValidateOptionsResultBuilder result, string option, long? value)
-    {
-        if (value < 0)
-        {
-            result.AddError($"{nameof(EventLoopTransportOptions)}.{option} is {value}; it must be at least 1, or null or 0 for unlimited.");
         }
     }
 }

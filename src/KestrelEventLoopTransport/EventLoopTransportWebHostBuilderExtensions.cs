@@ -12,7 +12,8 @@ namespace Microsoft.AspNetCore.Hosting;
 public static class EventLoopTransportWebHostBuilderExtensions
 {
     /// <summary>
-    /// Replaces Kestrel's socket transport by event loops.
+    /// Replaces Kestrel's socket transport by event loops. Options are read from the section
+    /// <c>Kestrel:EventLoopTransport</c> of the configuration.
     /// </summary>
     /// <param name="hostBuilder">The web host builder.</param>
     /// <returns>The same builder.</returns>
@@ -27,7 +28,7 @@ public static class EventLoopTransportWebHostBuilderExtensions
     /// Replaces Kestrel's socket transport by event loops.
     /// </summary>
     /// <param name="hostBuilder">The web host builder.</param>
-    /// <param name="configureOptions">Sets the transport's options.</param>
+    /// <param name="configureOptions">Sets the transport's options, after the configuration's section.</param>
     /// <returns>The same builder.</returns>
     public static IWebHostBuilder UseEventLoopTransport(
         this IWebHostBuilder hostBuilder,
@@ -61,6 +62,8 @@ public static class EventLoopTransportWebHostBuilderExtensions
         // Kestrel asks the factory that was registered last first; its own socket transport stays for the rest.
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IConnectionListenerFactory, EventLoopTransportFactory>());
+        services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IConfigureOptions<EventLoopTransportOptions>, EventLoopTransportConfiguration>());
         return services.AddOptionsWithValidateOnStart<EventLoopTransportOptions, EventLoopTransportOptionsValidator>();
     }
 }

@@ -6,10 +6,6 @@ namespace KestrelEventLoopTransport;
 /// </summary>
 public sealed class TcpKeepAliveOptions
 {
-    internal TcpKeepAliveOptions()
-    {
-    }
-
     /// <summary>
     /// Whether probes are sent (<c>SO_KEEPALIVE</c>, <c>socket(7)</c>). Default: <see langword="null"/>, which means that
     /// they are if any of the options below is set.

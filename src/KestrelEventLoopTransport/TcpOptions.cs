@@ -6,10 +6,6 @@ namespace KestrelEventLoopTransport;
 /// </summary>
 public sealed class TcpOptions
 {
-    internal TcpOptions()
-    {
-    }
-
     /// <summary>
     /// Whether small segments are sent at once (<c>TCP_NODELAY</c>, <c>tcp(7)</c>: Nagle's algorithm off). Default:
     /// <see langword="true"/>.

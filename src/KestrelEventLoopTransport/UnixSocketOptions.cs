@@ -6,10 +6,6 @@ namespace KestrelEventLoopTransport;
 /// </summary>
 public sealed class UnixSocketOptions
 {
-    internal UnixSocketOptions()
-    {
-    }
-
     /// <summary>
     /// Permissions of the file (<c>chmod(2)</c>). In configuration: octal digits such as <c>660</c>, or names of
     /// <see cref="UnixFileMode"/>. From 000 to 777. Default: <see langword="null"/>, 777 less the process's umask.

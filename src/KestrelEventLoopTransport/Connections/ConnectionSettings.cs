@@ -14,5 +14,8 @@ internal sealed class ConnectionSettings
     /// <summary>Whether an abort sends a FIN rather than a RST.</summary>
     internal required bool FinOnError { get; init; }
 
+    /// <summary>Whether closing a descriptor may wait: SO_LINGER with a time is set (<c>socket(7)</c>).</summary>
+    internal required bool CloseWaits { get; init; }
+
     internal required ILogger Logger { get; init; }
 }

@@ -139,6 +139,17 @@ internal sealed partial class StreamConnection
         {
             return;
         }
+        if (_settings.CloseWaits && !_isUnix)
+        {
+            // Not on a loop: close(2) blocks until the peer has acknowledged everything, O_NONBLOCK or not.
+            ThreadPool.UnsafeQueueUserWorkItem(new WaitingClose(this), preferLocal: false);
+            return;
+        }
+        FinishClose();
+    }
+
+    private void FinishClose()
+    {
         try
         {
             CloseDescriptor();
@@ -290,5 +301,10 @@ internal sealed partial class StreamConnection
     private sealed class LingerMore(StreamConnection connection) : IThreadPoolWorkItem
     {
         public void Execute() => connection.OnLingerReady(PollEvents.None);
+    }
+
+    private sealed class WaitingClose(StreamConnection connection) : IThreadPoolWorkItem
+    {
+        public void Execute() => connection.FinishClose();
     }
 }

@@ -46,6 +46,7 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
     private int _pause;
     private long _pausedUntil;
     private int _burst;
+    private int _refused;
 
     internal Acceptor(ListenSocket socket, EventLoopGroup group, ListenerSettings settings)
     {
@@ -255,6 +256,13 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
             return false;
         }
         _failures = 0;
+        if (_accepted is null && ++_refused >= MaxBurst)
+        {
+            // A hook that refuses a flood must not keep the loop from its connections.
+            _refused = 0;
+            _loop.Post(new PauseEnd(this));
+            return false;
+        }
         return true;
     }
 
@@ -286,7 +294,7 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
         {
             if (!owned)
             {
-                _ = Libc.close(fd);
+                _settings.CloseUnused(fd);
             }
         }
     }

@@ -9,14 +9,14 @@ namespace KestrelEventLoopTransport.Listening;
 internal sealed unsafe class ListenSocket
 {
     private readonly string? _unixPath;
-    private readonly ulong? _unixInode;
+    private readonly FileIdentity? _unixFile;
 
-    private ListenSocket(int fd, bool ownsDescriptor, string? unixPath = null, ulong? unixInode = null)
+    private ListenSocket(int fd, bool ownsDescriptor, string? unixPath = null, FileIdentity? unixFile = null)
     {
         Fd = fd;
         OwnsDescriptor = ownsDescriptor;
         _unixPath = unixPath;
-        _unixInode = unixInode;
+        _unixFile = unixFile;
         EndPoint = GetLocalEndPoint(fd);
     }
 
@@ -34,9 +34,9 @@ internal sealed unsafe class ListenSocket
         {
             return endPoint switch
             {
-                FileHandleEndPoint handle => Adopt(handle, settings.Options),
+                FileHandleEndPoint handle => Adopt(handle, settings),
                 UnixDomainSocketEndPoint unix => BindUnix(unix, settings.Options),
-                IPEndPoint ip => BindIP(ip, settings.Options),
+                IPEndPoint ip => BindIP(ip, settings),
                 _ => throw new NotSupportedException($"The event-loop transport cannot bind to '{endPoint}'."),
             };
         }
@@ -49,9 +49,9 @@ internal sealed unsafe class ListenSocket
     internal void Close()
     {
         // The file goes first: once the socket is closed, another process may take the path over.
-        if (_unixPath is not null && _unixInode is { } inode)
+        if (_unixPath is not null && _unixFile is { } file)
         {
-            UnixSocketFile.Delete(_unixPath, inode);
+            UnixSocketFile.Delete(_unixPath, file);
         }
         if (OwnsDescriptor)
         {
@@ -59,8 +59,9 @@ internal sealed unsafe class ListenSocket
         }
     }
 
-    private static ListenSocket BindIP(IPEndPoint endPoint, EndPointOptions options)
+    private static ListenSocket BindIP(IPEndPoint endPoint, ListenerSettings settings)
     {
+        var options = settings.Options;
         var isV6 = endPoint.AddressFamily == AddressFamily.InterNetworkV6;
         var fd = CreateSocket(isV6 ? Linux.AF_INET6 : Linux.AF_INET);
         try
@@ -68,6 +69,7 @@ internal sealed unsafe class ListenSocket
             var isDual = options.DualMode ?? endPoint.Address.Equals(IPAddress.IPv6Any);
             SetOptions(fd, SocketOptionList.ForBinding(options, isV6, isDual));
             SetOptions(fd, SocketOptionList.ForListening(options, isV6));
+            WarnOfFastOpen(endPoint, settings);
             RunHook(fd, endPoint, options);
             Bind(fd, endPoint);
             Listen(fd, options.Backlog);
@@ -80,43 +82,77 @@ internal sealed unsafe class ListenSocket
         }
     }
 
-    private static ListenSocket BindUnix(UnixDomainSocketEndPoint endPoint, EndPointOptions options)
+    private static ListenSocket BindUnix(UnixDomainSocketEndPoint asked, EndPointOptions options)
     {
+        var (user, group) = FindOwner(options.Unix);
+        var endPoint = WithAbstractName(asked);
+        var path = UnixSocketFile.PathOf(endPoint);
         var fd = CreateSocket(Linux.AF_UNIX);
-        string? path = null;
-        ulong? inode = null;
+        FileIdentity? file = null;
         try
         {
             SetOptions(fd, SocketOptionList.ForAcceptedUnix(options));
             RunHook(fd, endPoint, options);
+
+            // Held until the socket listens: until then it looks stale to others.
+            using var directory = path is null ? null : DirectoryLock.TryTake(Path.GetDirectoryName(path)!);
             try
             {
                 Bind(fd, endPoint);
             }
             catch (SocketException exception) when (exception.SocketErrorCode == SocketError.AddressAlreadyInUse
-                && UnixSocketFile.DeleteIfStale(endPoint))
+                && directory is not null && UnixSocketFile.DeleteIfStale(endPoint, path!))
             {
                 Bind(fd, endPoint);
             }
-            path = UnixSocketFile.PathOf(endPoint);
-            inode = path is null ? null : UnixSocketFile.GetInode(path);
+            file = path is null ? null : UnixSocketFile.GetIdentity(path);
+            if (file is not null)
+            {
+                UnixSocketFile.SetAccess(path!, file.Value, options.Unix.FileMode, user, group);
+            }
             Listen(fd, options.Backlog);
-            return new ListenSocket(fd, ownsDescriptor: true, path, inode);
+            return new ListenSocket(fd, ownsDescriptor: true, path, file);
         }
         catch
         {
             _ = Libc.close(fd);
-            if (inode is not null)
+            if (file is not null)
             {
-                UnixSocketFile.Delete(path!, inode.Value);
+                UnixSocketFile.Delete(path!, file.Value);
             }
             throw;
         }
     }
 
-    /// <summary>A socket that somebody else made and keeps: systemd, a parent process.</summary>
-    private static ListenSocket Adopt(FileHandleEndPoint handle, EndPointOptions options)
+    /// <summary>
+    /// <c>/@name</c> stands for an abstract name: the only way to write one as a URL, <c>http://unix:/@name</c>.
+    /// </summary>
+    private static UnixDomainSocketEndPoint WithAbstractName(UnixDomainSocketEndPoint endPoint)
+        => endPoint.ToString() is ['/', '@', .. { Length: > 0 } name] && !name.Contains('/')
+            ? new UnixDomainSocketEndPoint('\0' + name)
+            : endPoint;
+
+    private static (uint? User, uint? Group) FindOwner(UnixSocketOptions options)
     {
+        uint? user = null;
+        uint? group = null;
+        if (options.Owner is { } owner)
+        {
+            user = AccountDatabase.FindUser(owner)
+                ?? throw new InvalidOperationException($"Unix.{nameof(options.Owner)} is '{owner}': there is no such user.");
+        }
+        if (options.Group is { } name)
+        {
+            group = AccountDatabase.FindGroup(name)
+                ?? throw new InvalidOperationException($"Unix.{nameof(options.Group)} is '{name}': there is no such group.");
+        }
+        return (user, group);
+    }
+
+    /// <summary>A socket that somebody else made and keeps: systemd, a parent process.</summary>
+    private static ListenSocket Adopt(FileHandleEndPoint handle, ListenerSettings settings)
+    {
+        var options = settings.Options;
         var fd = checked((int)handle.FileHandle);
         var domain = 0;
         uint length = sizeof(int);
@@ -125,9 +161,15 @@ internal sealed unsafe class ListenSocket
         var flags = Libc.fcntl(fd, Linux.F_GETFL, 0);
         Check(flags, "fcntl F_GETFL");
         Check(Libc.fcntl(fd, Linux.F_SETFL, flags | Linux.O_NONBLOCK), "fcntl F_SETFL");
-        SetOptions(fd, domain == Linux.AF_UNIX
-            ? SocketOptionList.ForAcceptedUnix(options)
-            : SocketOptionList.ForListening(options, isV6: domain == Linux.AF_INET6));
+        if (domain == Linux.AF_UNIX)
+        {
+            SetOptions(fd, SocketOptionList.ForAcceptedUnix(options));
+        }
+        else
+        {
+            SetOptions(fd, SocketOptionList.ForListening(options, isV6: domain == Linux.AF_INET6));
+            WarnOfFastOpen(handle, settings);
+        }
         RunHook(fd, handle, options);
         Listen(fd, options.Backlog);
         return new ListenSocket(fd, ownsDescriptor: false);
@@ -145,6 +187,18 @@ internal sealed unsafe class ListenSocket
         foreach (var option in options)
         {
             option.Set(fd);
+        }
+    }
+
+    /// <summary>The kernel takes the option also where its use is switched off.</summary>
+    private static void WarnOfFastOpen(EndPoint endPoint, ListenerSettings settings)
+    {
+        const string Switch = "/proc/sys/net/ipv4/tcp_fastopen";
+        const int Server = 2;
+        if (settings.Options.Tcp.FastOpenQueue is not null && File.Exists(Switch)
+            && int.TryParse(File.ReadAllText(Switch), out var bits) && (bits & Server) == 0)
+        {
+            ListenerLog.FastOpenIsOff(settings.Logger, endPoint, bits);
         }
     }
 

@@ -20,4 +20,7 @@ internal static partial class ListenerLog
 
     [LoggerMessage(5, LogLevel.Debug, "A connection to {EndPoint} was closed because ConfigureAcceptedSocket or an option of it failed.", EventName = "ConfigureAcceptedSocketFailed")]
     internal static partial void ConfigureAcceptedSocketFailed(ILogger logger, EndPoint endPoint, Exception exception);
+
+    [LoggerMessage(6, LogLevel.Warning, "Tcp.FastOpenQueue of {EndPoint} has no effect: net.ipv4.tcp_fastopen is {Bits}, and servers need bit 2 of it.", EventName = "FastOpenIsOff")]
+    internal static partial void FastOpenIsOff(ILogger logger, EndPoint endPoint, int bits);
 }

@@ -8,6 +8,8 @@ namespace KestrelEventLoopTransport.Listening;
 /// <summary>What one listener goes by: the options as they are for its endpoint, and what follows from them.</summary>
 internal sealed class ListenerSettings
 {
+    private static readonly SocketOption _noLinger = new("SO_LINGER off", Linux.SOL_SOCKET, Linux.SO_LINGER, new byte[2 * sizeof(int)]);
+
     internal ListenerSettings(EndPointOptions options, ConnectionSettings connections, ILogger logger)
     {
         Options = options;
@@ -50,6 +52,16 @@ internal sealed class ListenerSettings
             ListenerLog.ConfigureAcceptedSocketFailed(Logger, endPoint, exception);
             return false;
         }
+    }
+
+    /// <summary>Closes an accepted socket that becomes no connection. Never waits, whatever SO_LINGER says.</summary>
+    internal void CloseUnused(int fd)
+    {
+        if (Connections.CloseWaits)
+        {
+            _ = _noLinger.TrySet(fd);
+        }
+        _ = Libc.close(fd);
     }
 
     private static bool RunHook(Action<AcceptedSocketContext> hook, AcceptedSocketContext context)

@@ -5,7 +5,7 @@ using KestrelEventLoopTransport.Native;
 namespace KestrelEventLoopTransport.Listening;
 
 /// <summary>The file of a Unix socket that is bound to a path.</summary>
-internal static class UnixSocketFile
+internal static unsafe class UnixSocketFile
 {
     /// <summary>The absolute path, or null for an abstract name, which has no file.</summary>
     internal static string? PathOf(UnixDomainSocketEndPoint endPoint)
@@ -21,22 +21,19 @@ internal static class UnixSocketFile
     }
 
     /// <summary>
-    /// Removes the file that a crashed process left: a socket that nobody accepts on. Anything else stays.
+    /// Removes the file that a crashed process left: a socket that nobody accepts on. Anything else stays. To be called
+    /// under the directory's lock.
     /// </summary>
-    internal static bool DeleteIfStale(UnixDomainSocketEndPoint endPoint)
+    internal static bool DeleteIfStale(UnixDomainSocketEndPoint endPoint, string path)
     {
         // A file of any other kind refuses connections too (connect(2)) and must not be touched.
-        if (PathOf(endPoint) is not { } path || GetInode(path) is not { } inode)
+        if (GetIdentity(path) is not { } identity || !RefusesConnections(endPoint))
         {
             return false;
         }
-        if (!RefusesConnections(endPoint))
-        {
-            return false;
-        }
-        // A server that has bound but does not listen yet refuses too: it gets a moment.
+        // A server that knows nothing of the lock and has bound but does not listen yet refuses too: it gets a moment.
         Thread.Sleep(20);
-        return RefusesConnections(endPoint) && Delete(path, inode);
+        return RefusesConnections(endPoint) && Delete(path, identity);
     }
 
     private static bool RefusesConnections(UnixDomainSocketEndPoint endPoint)
@@ -56,11 +53,11 @@ internal static class UnixSocketFile
     }
 
     /// <summary>Removes a socket's file, if it still is that socket.</summary>
-    internal static bool Delete(string path, ulong inode)
+    internal static bool Delete(string path, FileIdentity identity)
     {
         try
         {
-            if (GetInode(path) != inode)
+            if (GetIdentity(path) != identity)
             {
                 return false;
             }
@@ -73,18 +70,87 @@ internal static class UnixSocketFile
         }
     }
 
-    /// <summary>The inode of a socket's file; null for a file of another kind, or none.</summary>
-    internal static unsafe ulong? GetInode(string path)
+    /// <summary>What identifies a socket's file; null for a file of another kind, or none.</summary>
+    internal static FileIdentity? GetIdentity(string path)
+        => GetIdentity(Linux.AT_FDCWD, path, Linux.AT_SYMLINK_NOFOLLOW);
+
+    /// <summary>
+    /// Gives the file its owner, group and permissions, if it still is that socket. It is held by a descriptor meanwhile:
+    /// whoever may write to the directory could put a link in its place.
+    /// </summary>
+    /// <exception cref="SocketException">The process may not do this.</exception>
+    internal static void SetAccess(string path, FileIdentity identity, UnixFileMode? mode, uint? user, uint? group)
+    {
+        if (mode is null && user is null && group is null)
+        {
+            return;
+        }
+        var action = $"opening {path}";
+        int file;
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            // It may follow a link: what that leads to has another identity.
+            file = Libc.open(name, Linux.O_PATH | Linux.O_CLOEXEC);
+        }
+        if (file < 0)
+        {
+            throw Errno.ToException(Errno.Last, action);
+        }
+        try
+        {
+            if (GetIdentity(file, "", Linux.AT_EMPTY_PATH) != identity)
+            {
+                throw new SocketException((int)SocketError.AccessDenied, $"{path} was replaced while it was bound");
+            }
+            SetOwner(file, path, user, group);
+            if (mode is { } given)
+            {
+                SetMode(file, path, given);
+            }
+        }
+        finally
+        {
+            _ = Libc.close(file);
+        }
+    }
+
+    private static void SetOwner(int file, string path, uint? user, uint? group)
+    {
+        if (user is null && group is null)
+        {
+            return;
+        }
+        var action = $"Unix.Owner or Unix.Group of {path} cannot be set";
+        byte empty = 0;
+        if (Libc.fchownat(file, &empty, user ?? uint.MaxValue, group ?? uint.MaxValue, Linux.AT_EMPTY_PATH) < 0)
+        {
+            throw Errno.ToException(Errno.Last, action);
+        }
+    }
+
+    // chmod(2) has no form for a descriptor that was opened as a path only, but procfs has a name for it.
+    private static void SetMode(int file, string path, UnixFileMode mode)
+    {
+        var action = $"Unix.FileMode of {path} cannot be set";
+        fixed (byte* name = Encoding.UTF8.GetBytes($"/proc/self/fd/{file}\0"))
+        {
+            if (Libc.chmod(name, (uint)mode) < 0)
+            {
+                throw Errno.ToException(Errno.Last, action);
+            }
+        }
+    }
+
+    private static FileIdentity? GetIdentity(int directory, string path, int flags)
     {
         FileStatus status;
-        var bytes = Encoding.UTF8.GetBytes(path + '\0');
-        fixed (byte* name = bytes)
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
         {
-            if (Libc.statx(Linux.AT_FDCWD, name, Linux.AT_SYMLINK_NOFOLLOW, Linux.STATX_TYPE | Linux.STATX_INO, &status) < 0)
+            if (Libc.statx(directory, name, flags, Linux.STATX_TYPE | Linux.STATX_INO | Linux.STATX_BTIME, &status) < 0)
             {
                 return null;
             }
         }
-        return (status.Mode & Linux.S_IFMT) == Linux.S_IFSOCK ? status.Inode : null;
+        return (status.Mode & Linux.S_IFMT) == Linux.S_IFSOCK ? FileIdentity.Of(status) : null;
     }
 }

@@ -20,6 +20,7 @@ internal static class Errno
     internal const int ENFILE = 23;
     internal const int EMFILE = 24;
     internal const int EPIPE = 32;
+    internal const int ERANGE = 34;
     internal const int EPROTO = 71;
     internal const int ENOTSOCK = 88;
     internal const int EDESTADDRREQ = 89;

@@ -11,4 +11,16 @@ internal struct FileStatus
 
     [FieldOffset(32)]
     public ulong Inode;
+
+    [FieldOffset(80)]
+    public long BirthSeconds;
+
+    [FieldOffset(88)]
+    public uint BirthNanoseconds;
+
+    [FieldOffset(136)]
+    public uint DeviceMajor;
+
+    [FieldOffset(140)]
+    public uint DeviceMinor;
 }

@@ -71,6 +71,26 @@ internal static unsafe partial class Libc
     internal static partial int statx(int directory, byte* path, int flags, uint mask, FileStatus* status);
 
     [LibraryImport(Library)]
+    internal static partial int open(byte* path, int flags);
+
+    [LibraryImport(Library)]
+    internal static partial int flock(int fd, int operation);
+
+    [LibraryImport(Library)]
+    internal static partial int chmod(byte* path, uint mode);
+
+    [LibraryImport(Library)]
+    internal static partial int fchownat(int directory, byte* path, uint user, uint group, int flags);
+
+    /// <summary>Returns the error number; a result of null and 0 means that there is no such user.</summary>
+    [LibraryImport(Library)]
+    internal static partial int getpwnam_r(byte* name, byte* entry, byte* buffer, nuint length, byte** result);
+
+    /// <summary>Returns the error number; a result of null and 0 means that there is no such group.</summary>
+    [LibraryImport(Library)]
+    internal static partial int getgrnam_r(byte* name, byte* entry, byte* buffer, nuint length, byte** result);
+
+    [LibraryImport(Library)]
     internal static partial int poll(PollDescriptor* descriptors, nuint count, int timeoutMilliseconds);
 
     [LibraryImport(Library)]

@@ -50,11 +50,18 @@ internal static class Linux
     internal const int F_GETFL = 3;
     internal const int F_SETFL = 4;
     internal const int O_NONBLOCK = 0x800;
+    internal const int O_CLOEXEC = 0x80000;
+    internal const int O_PATH = 0x200000;
+
+    internal const int LOCK_EX = 2;
+    internal const int LOCK_NB = 4;
 
     internal const int AT_FDCWD = -100;
     internal const int AT_SYMLINK_NOFOLLOW = 0x100;
+    internal const int AT_EMPTY_PATH = 0x1000;
     internal const uint STATX_TYPE = 0x1;
     internal const uint STATX_INO = 0x100;
+    internal const uint STATX_BTIME = 0x800;
     internal const int S_IFMT = 0xF000;
     internal const int S_IFSOCK = 0xC000;
 
