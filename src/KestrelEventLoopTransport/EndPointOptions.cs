@@ -120,7 +120,7 @@ public class EndPointOptions
     /// <summary>
     /// Called with the listening socket between its creation and <c>bind(2)</c>, after the options above are set; for a
     /// socket that came from outside, before <c>listen(2)</c>. The equivalent of Go's <c>net.ListenConfig.Control</c>.
-    /// An exception fails the bind. Default: <see langword="null"/>.
+    /// An exception fails the bind, with an <see cref="IOException"/> around it. Default: <see langword="null"/>.
     /// </summary>
     public Action<ListenSocketContext>? ConfigureListenSocket { get; set; }
 

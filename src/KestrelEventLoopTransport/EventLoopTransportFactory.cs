@@ -91,6 +91,8 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     /// <exception cref="SocketException">
     /// The endpoint cannot be bound to for another reason, or an option cannot be set.
     /// </exception>
+    /// <exception cref="IOException"><see cref="EndPointOptions.ConfigureListenSocket"/> threw an exception.</exception>
+    /// <exception cref="InvalidOperationException">A Unix socket's file is to belong to somebody unknown.</exception>
     /// <exception cref="NotSupportedException">The endpoint is of a kind that <see cref="CanBind"/> denies.</exception>
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {

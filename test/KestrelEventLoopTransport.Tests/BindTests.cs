@@ -96,7 +96,7 @@ public sealed class BindTests
         Exception? exception = null;
         var thread = new Thread(() =>
         {
-            Capabilities.DropBindService();
+            Capabilities.Drop(Capabilities.NetBindService);
             exception = Record.Exception(() => transport.Factory
                 .BindAsync(new IPEndPoint(IPAddress.Loopback, 1)).AsTask().GetAwaiter().GetResult());
         });

@@ -215,7 +215,8 @@ internal sealed unsafe class ListenSocket
         }
         catch (Exception exception)
         {
-            throw new InvalidOperationException($"{nameof(options.ConfigureListenSocket)} failed for {endPoint}: {exception.Message}", exception);
+            // Of all exceptions, only this one ends Kestrel's start at once where it has another address to try.
+            throw new IOException($"{nameof(options.ConfigureListenSocket)} failed for {endPoint}: {exception.Message}", exception);
         }
         finally
         {

@@ -3,16 +3,24 @@ namespace KestrelEventLoopTransport.Tests;
 /// <summary>capabilities(7) of the calling thread.</summary>
 internal static class Capabilities
 {
-    private const uint Version3 = 0x20080522;
-    private const int NetBindService = 10;
+    public const int Chown = 0;
+    public const int NetBindService = 10;
+    public const int NetAdmin = 12;
+    public const int NetRaw = 13;
 
-    /// <summary>Root may bind any port; after this the calling thread may not.</summary>
-    public static unsafe void DropBindService()
+    private const uint Version3 = 0x20080522;
+
+    /// <summary>Takes capabilities from the calling thread.</summary>
+    public static unsafe void Drop(params ReadOnlySpan<int> capabilities)
     {
         var header = stackalloc uint[2] { Version3, 0 };
         var data = stackalloc uint[6];
         Assert.Equal(0, Libc.capget(header, data));
-        data[0] &= ~(1u << NetBindService);
+        foreach (var capability in capabilities)
+        {
+            data[0] &= ~(1u << capability);
+        }
+
         Assert.Equal(0, Libc.capset(header, data));
     }
 }

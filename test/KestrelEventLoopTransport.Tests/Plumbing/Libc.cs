@@ -27,6 +27,9 @@ internal static partial class Libc
     public static partial int listen(int fd, int backlog);
 
     [LibraryImport("libc", SetLastError = true)]
+    public static partial nint send(int fd, byte[] buffer, nint length, int flags);
+
+    [LibraryImport("libc", SetLastError = true)]
     public static partial int close(int fd);
 
     [LibraryImport("libc", SetLastError = true)]
@@ -45,6 +48,9 @@ internal static partial class Libc
     public static partial int setrlimit(int resource, ref ResourceLimit limit);
 
     [LibraryImport("libc", SetLastError = true)]
+    public static partial int prctl(int option, nuint first, nuint second, nuint third, nuint fourth);
+
+    [LibraryImport("libc", SetLastError = true)]
     public static unsafe partial int capget(uint* header, uint* data);
 
     [LibraryImport("libc", SetLastError = true)]
@@ -60,6 +66,14 @@ internal static partial class Libc
         var length = System.Text.Encoding.UTF8.GetBytes(path, new Span<byte>(address + 2, 107));
         Assert.Equal(0, bind(fd, address, (uint)(2 + length + 1)));
         return fd;
+    }
+
+    public static unsafe byte[] GetSocketOptionBytes(int fd, int level, int name)
+    {
+        var value = stackalloc byte[64];
+        uint length = 64;
+        Assert.Equal(0, getsockopt(fd, level, name, value, &length));
+        return new Span<byte>(value, (int)length).ToArray();
     }
 
     public static unsafe int GetSocketOption(int fd, int level, int name)

@@ -24,6 +24,17 @@ internal static class ListeningSockets
         return descriptors;
     }
 
+    /// <summary>The descriptor of this process that listens on a Unix path or abstract name (written with @).</summary>
+    public static int FindUnixDescriptor(string name)
+    {
+        var row = File.ReadLines("/proc/net/unix")
+            .Select(static line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+
+            // Flags: __SO_ACCEPTCON.
+            .Single(row => row.Length > 7 && row[7] == name && row[3] == "00010000");
+        return ProcessState.Descriptors().Single(entry => entry.Target == $"socket:[{row[6]}]").Descriptor;
+    }
+
     public static int CountTimeWait(int port) => Rows(port, TimeWait).Count();
 
     private static IEnumerable<string[]> Rows(int port, string state)

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -30,6 +31,9 @@ internal sealed class TestSettings
 
     public Action<IServiceCollection>? Services { get; init; }
 
+    /// <summary>Keys and values of the application's configuration.</summary>
+    public Dictionary<string, string?>? Configuration { get; init; }
+
     /// <summary>The pool whose blocks are counted; <see langword="null"/> leaves Kestrel's own in place.</summary>
     public CountingMemoryPoolFactory? Pools { get; init; } = new();
 
@@ -45,6 +49,7 @@ internal sealed class TestSettings
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.ClearProviders().AddProvider(Logs).SetMinimumLevel(MinimumLevel);
+        builder.Configuration.AddInMemoryCollection(Configuration ?? []);
         builder.WebHost.UseKestrelCore();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {

@@ -1,0 +1,324 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+
+namespace KestrelEventLoopTransport.Tests.Sockets;
+
+/// <summary>Options from <c>Kestrel:EventLoopTransport</c>.</summary>
+[Trait("Contract", "options")]
+[Trait("Stock", "fails")]
+public sealed class ConfigurationTests
+{
+    private const string Everything = """
+        {
+          "Kestrel": {
+            "EventLoopTransport": {
+              "EventLoopCount": 3,
+              "Scheduling": "ThreadPool",
+              "HandOffThreshold": "00:00:00.005",
+              "MaxStandbyThreads": 77,
+              "Backlog": 99,
+              "ReuseAddress": false,
+              "ReusePort": true,
+              "ReceiveBufferSize": 1001,
+              "SendBufferSize": 1002,
+              "BindToDevice": "lo",
+              "DualMode": false,
+              "Linger": "00:00:03",
+              "BusyPoll": "00:00:00.000050",
+              "Priority": 4,
+              "TypeOfService": 40,
+              "IncomingCpu": 1,
+              "MaxReadBufferSize": 5000,
+              "MaxWriteBufferSize": 6000,
+              "Tcp": {
+                "NoDelay": false,
+                "KeepAlive": { "Enabled": true, "Time": "00:01:00", "Interval": "00:00:10", "RetryCount": 3 },
+                "UserTimeout": "00:00:30",
+                "QuickAck": true,
+                "FastOpenQueue": 16,
+                "DeferAccept": "00:00:02",
+                "NotSentLowWatermark": 16384,
+                "CongestionControl": "reno",
+                "MaximumSegmentSize": 1000
+              },
+              "Unix": { "FileMode": "0660", "Owner": "root", "Group": "0" }
+            }
+          }
+        }
+        """;
+
+    public static TheoryData<string, string, string> Wrong => new()
+    {
+        // Not an option: the whole key is named, wherever it is.
+        { "Backlogg", "1", "Kestrel:EventLoopTransport:Backlogg is not an option of the event-loop transport." },
+        { "Tcp:Foo", "1", "Kestrel:EventLoopTransport:Tcp:Foo is not an option of the event-loop transport." },
+        { "Tcp:KeepAlive:Idle:Deep", "1", "Kestrel:EventLoopTransport:Tcp:KeepAlive:Idle:Deep is not an option of the event-loop transport." },
+        { "Tcp", "yes", "Kestrel:EventLoopTransport:Tcp is not an option of the event-loop transport." },
+        { "Backlog:Length", "1", "Kestrel:EventLoopTransport:Backlog:Length is not an option of the event-loop transport." },
+
+        // Code only.
+        { "ConfigureListenSocket", "x", "Kestrel:EventLoopTransport:ConfigureListenSocket is not an option of the event-loop transport." },
+
+        // Not of its type.
+        { "Backlog", "many", "Failed to convert configuration value 'many' at 'Kestrel:EventLoopTransport:Backlog' to type 'System.Int32'." },
+        { "Tcp:UserTimeout", "10s", "Failed to convert configuration value '10s' at 'Kestrel:EventLoopTransport:Tcp:UserTimeout' to type 'System.TimeSpan'." },
+        { "Tcp:NoDelay", "1", "Failed to convert configuration value '1' at 'Kestrel:EventLoopTransport:Tcp:NoDelay' to type 'System.Boolean'." },
+        { "Scheduling", "Magic", "Failed to convert configuration value 'Magic' at 'Kestrel:EventLoopTransport:Scheduling' to type 'KestrelEventLoopTransport.ApplicationScheduling'." },
+        { "Unix:FileMode", "0888", "Kestrel:EventLoopTransport:Unix:FileMode is '0888'; it must be from 000 to 777 (octal)." },
+        { "Unix:FileMode", "rw-rw----", "Failed to convert configuration value 'rw-rw----' at 'Kestrel:EventLoopTransport:Unix:FileMode' to type 'System.IO.UnixFileMode'." },
+
+        // Out of range.
+        { "Backlog", "0", "EventLoopTransportOptions.Backlog is 0; it must be from 1 to 2147483647." },
+        { "Unix:FileMode", "1777", "EventLoopTransportOptions.Unix.FileMode is 1777 (octal); it must be from 000 to 777 (octal)." },
+
+        // Times are as everywhere in .NET: a plain number is days.
+        { "Linger", "5", "EventLoopTransportOptions.Linger is 5.00:00:00; it must be from 0 to 65535 seconds, a whole number of them." },
+
+        // Endpoints.
+        {
+            "Endpoints:Api:Backlog", "5",
+            "Kestrel:EventLoopTransport:Endpoints:Api configures an endpoint that does not exist: there is neither Kestrel:EventLoopTransport:Endpoints:Api:Url nor Kestrel:Endpoints:Api:Url."
+        },
+        { "Endpoints:Api:Url", "localhost", "Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'localhost'" },
+        { "Endpoints:Known:EventLoopCount", "2", "Kestrel:EventLoopTransport:Endpoints:Known:EventLoopCount is not an option of the event-loop transport." },
+        { "Endpoints:Known:Tcp:UserTimeout", "x", "Failed to convert configuration value 'x' at 'Kestrel:EventLoopTransport:Endpoints:Known:Tcp:UserTimeout' to type 'System.TimeSpan'." },
+        { "Endpoints:Known:Backlog", "-3", "EventLoopTransportOptions.Backlog of Kestrel:EventLoopTransport:Endpoints:Known is -3; it must be from 1 to 2147483647." },
+        { "Endpoints:Known:Unix:FileMode", "9", "Kestrel:EventLoopTransport:Endpoints:Known:Unix:FileMode is '9'; it must be from 000 to 777 (octal)." },
+    };
+
+    [Fact]
+    public void Every_option_is_bound()
+    {
+        using var json = new MemoryStream(Encoding.UTF8.GetBytes(Everything));
+        var options = Read(new ConfigurationBuilder().AddJsonStream(json).Build());
+
+        Assert.Equal(3, options.EventLoopCount);
+        Assert.Equal(ApplicationScheduling.ThreadPool, options.Scheduling);
+        Assert.Equal(TimeSpan.FromMilliseconds(5), options.HandOffThreshold);
+        Assert.Equal(77, options.MaxStandbyThreads);
+        Assert.Equal(99, options.Backlog);
+        Assert.False(options.ReuseAddress);
+        Assert.True(options.ReusePort);
+        Assert.Equal(1001, options.ReceiveBufferSize);
+        Assert.Equal(1002, options.SendBufferSize);
+        Assert.Equal("lo", options.BindToDevice);
+        Assert.False(options.DualMode);
+        Assert.Equal(TimeSpan.FromSeconds(3), options.Linger);
+        Assert.Equal(TimeSpan.FromMicroseconds(50), options.BusyPoll);
+        Assert.Equal(4, options.Priority);
+        Assert.Equal(40, options.TypeOfService);
+        Assert.Equal(1, options.IncomingCpu);
+        Assert.Equal(5000, options.MaxReadBufferSize);
+        Assert.Equal(6000, options.MaxWriteBufferSize);
+        Assert.False(options.NoDelay);
+        Assert.False(options.Tcp.NoDelay);
+        Assert.True(options.Tcp.KeepAlive.Enabled);
+        Assert.Equal(TimeSpan.FromMinutes(1), options.Tcp.KeepAlive.Time);
+        Assert.Equal(TimeSpan.FromSeconds(10), options.Tcp.KeepAlive.Interval);
+        Assert.Equal(3, options.Tcp.KeepAlive.RetryCount);
+        Assert.Equal(TimeSpan.FromSeconds(30), options.Tcp.UserTimeout);
+        Assert.True(options.Tcp.QuickAck);
+        Assert.Equal(16, options.Tcp.FastOpenQueue);
+        Assert.Equal(TimeSpan.FromSeconds(2), options.Tcp.DeferAccept);
+        Assert.Equal(16384, options.Tcp.NotSentLowWatermark);
+        Assert.Equal("reno", options.Tcp.CongestionControl);
+        Assert.Equal(1000, options.Tcp.MaximumSegmentSize);
+        Assert.Equal((UnixFileMode)0b110_110_000, options.Unix.FileMode);
+        Assert.Equal("root", options.Unix.Owner);
+        Assert.Equal("0", options.Unix.Group);
+    }
+
+    // So that a new option cannot be forgotten above.
+    [Fact]
+    public void Every_public_option_is_in_the_test_above()
+    {
+        using var json = new MemoryStream(Encoding.UTF8.GetBytes(Everything));
+        var section = new ConfigurationBuilder().AddJsonStream(json).Build().GetSection("Kestrel:EventLoopTransport");
+
+        AssertAll(typeof(EventLoopTransportOptions), section);
+
+        static void AssertAll(Type type, IConfigurationSection section)
+        {
+            foreach (var property in type.GetProperties())
+            {
+                var nested = property.PropertyType.Namespace == "KestrelEventLoopTransport" && property.PropertyType.IsClass;
+                if (property.PropertyType.IsAssignableTo(typeof(Delegate)) || (property.Name == "NoDelay" && section.Key != "Tcp"))
+                {
+                    continue;
+                }
+
+                Assert.True(section.GetSection(property.Name).Exists(), $"{section.Path}:{property.Name} is missing.");
+                if (nested)
+                {
+                    AssertAll(property.PropertyType, section.GetSection(property.Name));
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public async Task What_is_wrong_stops_the_start_with_exactly_this_message(string key, string value, string message)
+    {
+        var exception = await Assert.ThrowsAsync<OptionsValidationException>(() => TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = ApplicationScheduling.ThreadPool,
+            Connection = Echo.RunAsync,
+            Configuration = new()
+            {
+                ["Kestrel:Endpoints:Known:Url"] = "http://127.0.0.1:5001",
+                ["Kestrel:EventLoopTransport:" + key] = value,
+            },
+        }));
+
+        Assert.Equal(message, exception.Message);
+    }
+
+    [Fact]
+    public void Every_unknown_key_is_named_at_once()
+    {
+        var exception = Assert.Throws<OptionsValidationException>(() => Read(Values(
+            ("Kestrel:EventLoopTransport:B", "1"),
+            ("Kestrel:EventLoopTransport:A", "1"))));
+
+        Assert.Equal(
+            ["Kestrel:EventLoopTransport:A is not an option of the event-loop transport.", "Kestrel:EventLoopTransport:B is not an option of the event-loop transport."],
+            exception.Failures);
+    }
+
+    [Fact]
+    public void Keys_are_case_insensitive_and_other_sections_are_not_looked_at()
+    {
+        var options = Read(Values(
+            ("kestrel:eventlooptransport:tcp:nodelay", "FALSE"),
+            ("kestrel:eventlooptransport:unix:filemode", "600"),
+            ("Kestrel:Limits:MaxConcurrentConnections", "5"),
+            ("Kestrel:EventLoopTransports:Backlog", "x"),
+            ("Backlog", "x")));
+
+        Assert.False(options.Tcp.NoDelay);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, options.Unix.FileMode);
+        Assert.Equal(512, options.Backlog);
+    }
+
+    [Fact]
+    public void Names_of_file_modes_are_understood_too()
+    {
+        var options = Read(Values(("Kestrel:EventLoopTransport:Unix:FileMode", "UserRead, GroupWrite")));
+
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.GroupWrite, options.Unix.FileMode);
+    }
+
+    [Fact]
+    public void Code_has_the_last_word()
+    {
+        var options = Read(
+            Values(
+                ("Kestrel:EventLoopTransport:Backlog", "7"),
+                ("Kestrel:EventLoopTransport:Priority", "3"),
+                ("Kestrel:EventLoopTransport:Endpoints:A:Url", "http://127.0.0.1:5001"),
+                ("Kestrel:EventLoopTransport:Endpoints:A:Backlog", "8"),
+                ("Kestrel:EventLoopTransport:Endpoints:A:Priority", "4")),
+            static web => web.UseEventLoopTransport(static options =>
+            {
+                options.Backlog = 9;
+                options.ConfigureEndPoint("http://127.0.0.1:5001", static endPoint => endPoint.Backlog = 10);
+            }));
+
+        Assert.Equal((9, 3), (options.Backlog, options.Priority));
+        var endPoint = options.For(new IPEndPoint(IPAddress.Loopback, 5001));
+        Assert.Equal((10, 4), (endPoint.Backlog, endPoint.Priority));
+        Assert.Equal(9, options.For(new IPEndPoint(IPAddress.Loopback, 5002)).Backlog);
+    }
+
+    [Fact]
+    public void Registering_the_transport_twice_reads_the_configuration_once()
+    {
+        var options = Read(Values(("Kestrel:EventLoopTransport:Backlog", "7")), static web =>
+        {
+            web.UseEventLoopTransport(static options => options.Backlog = 9);
+            web.UseEventLoopTransport();
+        });
+
+        Assert.Equal(9, options.Backlog);
+    }
+
+    // From appsettings.json to the kernel, through Kestrel's own endpoints.
+    [Fact]
+    public async Task Endpoints_of_Kestrels_configuration_have_their_own_options()
+    {
+        using var path = new SocketPath();
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["Kestrel:Endpoints:One:Url"] = "http://127.0.0.1:0",
+            ["Kestrel:Endpoints:Two:Url"] = "http://127.0.0.2:0",
+            ["Kestrel:Endpoints:Three:Url"] = "http://unix:" + path.Path,
+            ["Kestrel:EventLoopTransport:Priority"] = "1",
+            ["Kestrel:EventLoopTransport:Endpoints:One:Priority"] = "2",
+            ["Kestrel:EventLoopTransport:Endpoints:Three:SendBufferSize"] = "50000",
+            ["Kestrel:EventLoopTransport:Endpoints:Three:Unix:FileMode"] = "600",
+        });
+        builder.WebHost.UseKestrelCore().ConfigureKestrel((context, kestrel) => kestrel.Configure(context.Configuration.GetSection("Kestrel")));
+        builder.WebHost.UseEventLoopTransport();
+        await using var application = builder.Build();
+        await application.StartAsync().DefaultTimeout();
+
+        var ports = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
+            .Where(static address => !address.Contains("unix", StringComparison.Ordinal))
+            .Select(static address => new Uri(address))
+            .ToDictionary(static uri => uri.Host, static uri => uri.Port);
+        Assert.Equal(2, Libc.GetSocketOption(Assert.Single(ListeningSockets.FindDescriptors(ports["127.0.0.1"])), Libc.SOL_SOCKET, 12));
+        Assert.Equal(1, Libc.GetSocketOption(Assert.Single(ListeningSockets.FindDescriptors(ports["127.0.0.2"])), Libc.SOL_SOCKET, 12));
+        Assert.Equal(100_000, Libc.GetSocketOption(ListeningSockets.FindUnixDescriptor(path.Path), Libc.SOL_SOCKET, 7));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path.Path));
+
+        await application.StopAsync().DefaultTimeout();
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:5000", "127.0.0.1:5000")]
+    [InlineData("https://[::1]:5000", "[::1]:5000")]
+    [InlineData("http://localhost:5000", "127.0.0.1:5000 [::1]:5000")]
+    [InlineData("http://*:5000", "[::]:5000 0.0.0.0:5000")]
+    [InlineData("http://+", "[::]:80 0.0.0.0:80")]
+    [InlineData("https://example.org", "[::]:443 0.0.0.0:443")]
+    [InlineData("http://0.0.0.0:5000", "0.0.0.0:5000")]
+    [InlineData("http://unix:/run/app.sock", "/run/app.sock")]
+    public void A_URL_means_what_Kestrel_binds_to_for_it(string url, string endPoints)
+    {
+        var found = EndPointOverride.EndPointsOf(url).Select(static endPoint => endPoint.ToString());
+
+        Assert.Equal(endPoints, string.Join(' ', found));
+    }
+
+    private static IConfigurationRoot Values(params ReadOnlySpan<(string Key, string Value)> values)
+    {
+        var data = new Dictionary<string, string?>();
+        foreach (var (key, value) in values)
+        {
+            data[key] = value;
+        }
+
+        return new ConfigurationBuilder().AddInMemoryCollection(data).Build();
+    }
+
+    private static EventLoopTransportOptions Read(IConfiguration configuration, Action<IWebHostBuilder>? register = null)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Configuration.AddConfiguration(configuration);
+        builder.WebHost.UseKestrelCore();
+        register ??= static web => web.UseEventLoopTransport();
+        register(builder.WebHost);
+        using var application = builder.Build() as IDisposable;
+        return ((WebApplication)application!).Services.GetRequiredService<IOptions<EventLoopTransportOptions>>().Value;
+    }
+}

@@ -1,0 +1,363 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Tests.Sockets;
+
+/// <summary>The hooks on the listening and on the accepted socket.</summary>
+[Trait("Contract", "options")]
+[Trait("Stock", "fails")]
+public sealed class HookTests
+{
+    private const int SO_MARK = 36;
+    private const int SO_REUSEPORT = 15;
+    private const int TCP_QUICKACK = 12;
+
+    public static MatrixTheoryData<ApplicationScheduling, string> EveryEndPoint
+        => new(Enum.GetValues<ApplicationScheduling>(), ["ip", "unix", "abstract", "handle"]);
+
+    [Theory]
+    [MemberData(nameof(EveryEndPoint))]
+    public async Task Both_hooks_get_the_real_socket(ApplicationScheduling scheduling, string kind)
+    {
+        using var path = new SocketPath();
+        using var outside = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        EndPoint endPoint = kind switch
+        {
+            "ip" => new IPEndPoint(IPAddress.Loopback, 0),
+            "unix" => new UnixDomainSocketEndPoint(path.Path),
+            "abstract" => new UnixDomainSocketEndPoint("\0" + path.Path),
+            _ => new FileHandleEndPoint((ulong)outside.Handle, FileHandleType.Auto),
+        };
+        if (kind == "handle")
+        {
+            outside.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        }
+
+        var listening = new List<(EndPoint EndPoint, int Descriptor, bool IsListening)>();
+        var accepted = new List<(EndPoint EndPoint, EndPoint Remote, int Descriptor)>();
+        await using var transport = new TestTransport(scheduling, options =>
+        {
+            options.ConfigureListenSocket = context =>
+            {
+                Assert.Equal(context.FileDescriptor, (int)context.Socket.Handle);
+                listening.Add((context.EndPoint, context.FileDescriptor, context.GetOption(Libc.SOL_SOCKET, 30) != 0));
+            };
+            options.ConfigureAcceptedSocket = context =>
+            {
+                Assert.Equal(context.FileDescriptor, (int)context.Socket.Handle);
+                accepted.Add((context.EndPoint, context.RemoteEndPoint, context.FileDescriptor));
+            };
+        });
+        var listener = await transport.BindAsync(endPoint);
+        await using var pair = await transport.ConnectAsync(listener);
+
+        var (boundTo, descriptor, isListening) = Assert.Single(listening);
+        Assert.Equal(endPoint.ToString(), boundTo.ToString());
+        Assert.False(isListening);
+        Assert.Equal(1, Libc.GetSocketOption(descriptor, Libc.SOL_SOCKET, 30));
+        var (acceptedBy, remote, acceptedDescriptor) = Assert.Single(accepted);
+        Assert.Equal(listener.EndPoint, acceptedBy);
+        Assert.Equal(pair.Connection.RemoteEndPoint, remote);
+        Assert.Equal((int)pair.Connection.Features.Get<IConnectionSocketFeature>()!.Socket.Handle, acceptedDescriptor);
+        var echo = Echo.RunAsync(pair.Connection);
+        await Echo.RoundTripAsync(pair.Client);
+        pair.Client.ShutdownSend();
+        await echo.DefaultTimeout();
+    }
+
+    // The example of Go's net.ListenConfig.Control: SO_REUSEPORT works only before the bind.
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task Any_option_can_be_set_before_the_bind(ApplicationScheduling scheduling)
+    {
+        static void Share(EventLoopTransportOptions options)
+            => options.ConfigureListenSocket = static context => context.SetOption(Libc.SOL_SOCKET, SO_REUSEPORT, 1);
+
+        await using var first = new TestTransport(scheduling, Share);
+        await using var second = new TestTransport(scheduling, Share);
+        var listener = await first.BindAsync();
+
+        var other = await second.BindAsync(listener.EndPoint);
+
+        Assert.Equal(listener.EndPoint, other.EndPoint);
+    }
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task Options_set_by_hooks_are_read_back_and_come_after_the_typed_ones(ApplicationScheduling scheduling)
+    {
+        var quickAck = -1;
+        var none = new byte[8];
+        await using var transport = new TestTransport(scheduling, options =>
+        {
+            options.Priority = 1;
+            options.ConfigureListenSocket = static context =>
+            {
+                context.SetOption(Libc.SOL_SOCKET, 12, 2);
+                context.SetOption(Libc.SOL_SOCKET, SO_MARK, 7);
+                context.SetOption(Libc.IPPROTO_TCP, 13, "reno"u8);
+            };
+            options.ConfigureAcceptedSocket = context =>
+            {
+                context.SetOption(Libc.SOL_SOCKET, 12, 4);
+                context.SetOption(Libc.IPPROTO_TCP, TCP_QUICKACK, 0);
+                quickAck = context.GetOption(Libc.IPPROTO_TCP, TCP_QUICKACK);
+                Assert.Equal(8, context.GetOption(Libc.SOL_SOCKET, 13, none));
+            };
+        });
+        var listener = await transport.BindAsync();
+        await using var pair = await transport.ConnectAsync(listener);
+
+        var fd = Assert.Single(ListeningSockets.FindDescriptors(((IPEndPoint)listener.EndPoint).Port));
+        var socket = pair.Connection.Features.Get<IConnectionSocketFeature>()!.Socket;
+        Assert.Equal(2, Libc.GetSocketOption(fd, Libc.SOL_SOCKET, 12));
+        Assert.Equal(4, Libc.GetSocketOption((int)socket.Handle, Libc.SOL_SOCKET, 12));
+        Assert.Equal(7, Libc.GetSocketOption((int)socket.Handle, Libc.SOL_SOCKET, SO_MARK));
+        Assert.Equal("reno"u8.ToArray(), Libc.GetSocketOptionBytes((int)socket.Handle, Libc.IPPROTO_TCP, 13)[..4]);
+        Assert.Equal(0, quickAck);
+    }
+
+    [Theory]
+    [MemberData(nameof(EveryEndPoint))]
+    public async Task An_exception_in_the_listen_hook_fails_the_bind_and_names_the_hook(ApplicationScheduling scheduling, string kind)
+    {
+        using var path = new SocketPath();
+        using var outside = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        outside.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        EndPoint endPoint = kind switch
+        {
+            "ip" => new IPEndPoint(IPAddress.Loopback, 0),
+            "unix" => new UnixDomainSocketEndPoint(path.Path),
+            "abstract" => new UnixDomainSocketEndPoint("\0" + path.Path),
+            _ => new FileHandleEndPoint((ulong)outside.Handle, FileHandleType.Auto),
+        };
+        var failure = new NotImplementedException("none of this");
+        SocketContext? leaked = null;
+        await using var transport = new TestTransport(scheduling, options => options.ConfigureListenSocket = context =>
+        {
+            leaked = context;
+            throw failure;
+        });
+
+        var exception = await Assert.ThrowsAsync<IOException>(() => transport.BindAsync(endPoint));
+
+        Assert.Equal($"ConfigureListenSocket failed for {endPoint}: none of this", exception.Message);
+        Assert.Same(failure, exception.InnerException);
+        Assert.Throws<ObjectDisposedException>(() => leaked!.FileDescriptor);
+        Assert.False(File.Exists(path.Path));
+        Assert.Equal(0, Libc.GetSocketOption((int)outside.Handle, Libc.SOL_SOCKET, 30));
+    }
+
+    // Kestrel tries both loopback addresses and any-address twice; none of that may hide the message.
+    [Theory]
+    [InlineData("localhost")]
+    [InlineData("any")]
+    [InlineData("address")]
+    public async Task Kestrel_fails_to_start_with_that_message(string kind)
+    {
+        var port = BindTests.FreePort();
+        var settings = new TestSettings
+        {
+            Scheduling = ApplicationScheduling.Adaptive,
+            App = static http => http.Response.WriteAsync("x"),
+            EndPoint = new IPEndPoint(IPAddress.Parse("127.0.0.9"), 0),
+            Transport = static options => options.ConfigureListenSocket = static context =>
+            {
+                if (((IPEndPoint)context.EndPoint).Address.ToString() != "127.0.0.9")
+                {
+                    throw new InvalidOperationException("not here");
+                }
+            },
+            Kestrel = kestrel =>
+            {
+                switch (kind)
+                {
+                    case "localhost":
+                        kestrel.ListenLocalhost(port);
+                        break;
+                    case "any":
+                        kestrel.ListenAnyIP(port);
+                        break;
+                    default:
+                        kestrel.Listen(IPAddress.Loopback, port);
+                        break;
+                }
+            },
+        };
+
+        var exception = await Assert.ThrowsAsync<IOException>(() => TestServer.StartAsync(settings));
+
+        Assert.StartsWith("ConfigureListenSocket failed for ", exception.Message);
+        Assert.EndsWith(": not here", exception.Message);
+    }
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task An_exception_in_the_accept_hook_closes_that_connection_and_is_logged_at_Debug(ApplicationScheduling scheduling)
+    {
+        var calls = 0;
+        var failure = new NotImplementedException("none of this");
+        await using var transport = new TestTransport(scheduling, options => options.ConfigureAcceptedSocket = _ =>
+        {
+            if (++calls <= 3)
+            {
+                throw failure;
+            }
+        });
+        var listener = await transport.BindAsync();
+        var accept = listener.AcceptAsync();
+        for (var i = 0; i < 3; i++)
+        {
+            using var refused = await RawClient.ConnectAsync(listener.EndPoint);
+            await refused.ExpectFinAsync();
+        }
+
+        using var client = await RawClient.ConnectAsync(listener.EndPoint);
+        await using var connection = await accept.DefaultTimeout();
+
+        Assert.Equal(client.Socket.LocalEndPoint, connection!.RemoteEndPoint);
+        Assert.Equal(4, calls);
+        var logged = transport.Logs.Entries.Where(static entry => entry.EventId.Name == "ConfigureAcceptedSocketFailed").ToArray();
+        Assert.Equal(3, logged.Length);
+        Assert.All(logged, entry =>
+        {
+            Assert.Equal(LogLevel.Debug, entry.Level);
+            Assert.Equal("KestrelEventLoopTransport.Listening", entry.Category);
+            Assert.Same(failure, entry.Exception);
+            Assert.Equal($"A connection to {listener.EndPoint} was closed because ConfigureAcceptedSocket or an option of it failed.", entry.Message);
+        });
+        Assert.DoesNotContain(transport.Logs.Entries, static entry => entry.Level > LogLevel.Debug);
+    }
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task The_accept_hook_may_refuse_a_connection_in_silence(ApplicationScheduling scheduling)
+    {
+        var allowed = IPAddress.Parse("127.0.0.3");
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Connection = Echo.RunAsync,
+            Transport = options => options.ConfigureAcceptedSocket = context =>
+            {
+                if (!((IPEndPoint)context.RemoteEndPoint).Address.Equals(allowed))
+                {
+                    context.Refuse();
+                }
+            },
+        });
+
+        using var refused = await server.ConnectAsync();
+        await refused.ExpectFinAsync();
+        using var served = await server.ConnectAsync(socket => socket.Bind(new IPEndPoint(allowed, 0)));
+        await Echo.RoundTripAsync(served);
+
+        Assert.DoesNotContain(server.Logs.Entries, static entry => entry.EventId.Name == "ConfigureAcceptedSocketFailed");
+    }
+
+    // More than are accepted in one go, with a connection on the only loop that must get its turns.
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task A_flood_of_refused_connections_is_worked_off(ApplicationScheduling scheduling)
+    {
+        var allowed = IPAddress.Parse("127.0.0.3");
+        var refusals = 0;
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Connection = Echo.RunAsync,
+            Transport = options =>
+            {
+                options.EventLoopCount = 1;
+                options.ConfigureAcceptedSocket = context =>
+                {
+                    if (!((IPEndPoint)context.RemoteEndPoint).Address.Equals(allowed))
+                    {
+                        Interlocked.Increment(ref refusals);
+                        context.Refuse();
+                    }
+                };
+            },
+        });
+        using var served = await server.ConnectAsync(socket => socket.Bind(new IPEndPoint(allowed, 0)));
+
+        var flood = Parallel.ForAsync(0, 1000, async (_, _) =>
+        {
+            using var refused = await server.ConnectAsync();
+            await Record.ExceptionAsync(refused.ExpectFinAsync);
+        });
+        for (var i = 0; i < 50 || !flood.IsCompleted; i++)
+        {
+            await Echo.RoundTripAsync(served);
+        }
+
+        await flood.DefaultTimeout();
+        Assert.Equal(1000, refusals);
+        using var last = await server.ConnectAsync(socket => socket.Bind(new IPEndPoint(allowed, 0)));
+        await Echo.RoundTripAsync(last);
+    }
+
+    [Fact]
+    public async Task The_context_is_of_no_use_after_the_hook()
+    {
+        AcceptedSocketContext? leaked = null;
+        Socket? socket = null;
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, options => options.ConfigureAcceptedSocket = context =>
+        {
+            leaked = context;
+            socket = context.Socket;
+        });
+        await using var pair = await transport.ConnectAsync();
+
+        Assert.Throws<ObjectDisposedException>(() => leaked!.FileDescriptor);
+        Assert.Throws<ObjectDisposedException>(() => leaked!.SetOption(Libc.SOL_SOCKET, 12, 1));
+        Assert.Throws<ObjectDisposedException>(() => leaked!.GetOption(Libc.SOL_SOCKET, 12));
+        Assert.Throws<ObjectDisposedException>(() => socket!.NoDelay);
+
+        // Disposing of it did not close the connection.
+        var echo = Echo.RunAsync(pair.Connection);
+        await Echo.RoundTripAsync(pair.Client);
+        pair.Client.ShutdownSend();
+        await echo.DefaultTimeout();
+    }
+
+    [Fact]
+    public async Task An_option_that_the_kernel_refuses_is_named_by_number()
+    {
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive,
+            static options => options.ConfigureListenSocket = static context => context.SetOption(6, 9999, 1));
+
+        var exception = await Assert.ThrowsAsync<IOException>(() => transport.BindAsync());
+
+        Assert.Equal(
+            "ConfigureListenSocket failed for 127.0.0.1:0: option 9999 of level 6 cannot be set: Protocol not available",
+            exception.Message);
+        Assert.Equal(SocketError.ProtocolOption, Assert.IsType<SocketException>(exception.InnerException, exactMatch: false).SocketErrorCode);
+    }
+
+    // Nothing was read before the hook: what the client sent first is all there afterwards.
+    [Fact]
+    public async Task The_hook_comes_before_the_first_byte_is_read()
+    {
+        var available = 0;
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive,
+            options => options.ConfigureAcceptedSocket = context => available = context.Socket.Available);
+        var listener = await transport.BindAsync();
+        using var client = await RawClient.ConnectAsync(listener.EndPoint);
+        await client.SendAsync("hello");
+        await using var connection = await listener.AcceptAsync().DefaultTimeout();
+
+        var result = await connection!.Transport.Input.ReadAtLeastAsync(5).DefaultTimeout();
+
+        Assert.Equal(5, available);
+        Assert.Equal(5, result.Buffer.Length);
+        connection.Transport.Input.AdvanceTo(result.Buffer.End);
+    }
+}

@@ -1,0 +1,159 @@
+using System.Net;
+using Microsoft.Extensions.Options;
+
+namespace KestrelEventLoopTransport.Tests.Sockets;
+
+/// <summary>The ranges of the socket options: each wrong value and the exact message.</summary>
+public sealed class OptionRangeTests
+{
+    private const string AnyInt = "it must be from 1 to 2147483647.";
+    private const string AnyBytes = "it must have from 1 to 15 bytes, none of them zero.";
+    private const string KeepAliveTime = "it must be from 1 to 32767 seconds, a whole number of them.";
+
+    private static readonly (Action<EndPointOptions> Set, string Message)[] _wrong =
+    [
+        (static o => o.Backlog = 0, $"Backlog is 0; {AnyInt}"),
+        (static o => o.Backlog = -1, $"Backlog is -1; {AnyInt}"),
+        (static o => o.ReceiveBufferSize = 0, $"ReceiveBufferSize is 0; {AnyInt}"),
+        (static o => o.ReceiveBufferSize = -1, $"ReceiveBufferSize is -1; {AnyInt}"),
+        (static o => o.SendBufferSize = 0, $"SendBufferSize is 0; {AnyInt}"),
+        (static o => o.BindToDevice = "", $"BindToDevice is ''; {AnyBytes}"),
+        (static o => o.BindToDevice = "sixteen-letters-", $"BindToDevice is 'sixteen-letters-'; {AnyBytes}"),
+        (static o => o.BindToDevice = "l\0o", $"BindToDevice is 'l\0o'; {AnyBytes}"),
+        (static o => o.Linger = TimeSpan.FromSeconds(-1), "Linger is -00:00:01; it must be from 0 to 65535 seconds, a whole number of them."),
+        (static o => o.Linger = TimeSpan.FromMilliseconds(500), "Linger is 00:00:00.5000000; it must be from 0 to 65535 seconds, a whole number of them."),
+        (static o => o.Linger = TimeSpan.FromSeconds(65536), "Linger is 18:12:16; it must be from 0 to 65535 seconds, a whole number of them."),
+        (static o => o.BusyPoll = TimeSpan.FromTicks(15), "BusyPoll is 00:00:00.0000015; it must be from 0 to 1000000 microseconds, a whole number of them."),
+        (static o => o.BusyPoll = TimeSpan.FromSeconds(2), "BusyPoll is 00:00:02; it must be from 0 to 1000000 microseconds, a whole number of them."),
+        (static o => o.BusyPoll = TimeSpan.FromMicroseconds(-1), "BusyPoll is -00:00:00.0000010; it must be from 0 to 1000000 microseconds, a whole number of them."),
+        (static o => o.Priority = -1, "Priority is -1; it must be from 0 to 2147483647."),
+        (static o => o.TypeOfService = -4, "TypeOfService is -4; it must be from 0 to 252 in steps of 4."),
+        (static o => o.TypeOfService = 3, "TypeOfService is 3; it must be from 0 to 252 in steps of 4."),
+        (static o => o.TypeOfService = 256, "TypeOfService is 256; it must be from 0 to 252 in steps of 4."),
+        (static o => o.IncomingCpu = -1, "IncomingCpu is -1; it must be from 0 to 8191."),
+        (static o => o.IncomingCpu = 8192, "IncomingCpu is 8192; it must be from 0 to 8191."),
+        (static o => o.MaxReadBufferSize = -1, "MaxReadBufferSize is -1; it must be at least 1, or null or 0 for unlimited."),
+        (static o => o.MaxWriteBufferSize = -1, "MaxWriteBufferSize is -1; it must be at least 1, or null or 0 for unlimited."),
+        (static o => o.Tcp.KeepAlive.Time = TimeSpan.Zero, $"Tcp.KeepAlive.Time is 00:00:00; {KeepAliveTime}"),
+        (static o => o.Tcp.KeepAlive.Time = TimeSpan.FromMilliseconds(999), $"Tcp.KeepAlive.Time is 00:00:00.9990000; {KeepAliveTime}"),
+        (static o => o.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(32768), $"Tcp.KeepAlive.Time is 09:06:08; {KeepAliveTime}"),
+        (static o => o.Tcp.KeepAlive.Interval = TimeSpan.FromSeconds(1.5), $"Tcp.KeepAlive.Interval is 00:00:01.5000000; {KeepAliveTime}"),
+        (static o => o.Tcp.KeepAlive.Interval = TimeSpan.MaxValue, $"Tcp.KeepAlive.Interval is 10675199.02:48:05.4775807; {KeepAliveTime}"),
+        (static o => o.Tcp.KeepAlive.RetryCount = 0, "Tcp.KeepAlive.RetryCount is 0; it must be from 1 to 127."),
+        (static o => o.Tcp.KeepAlive.RetryCount = 128, "Tcp.KeepAlive.RetryCount is 128; it must be from 1 to 127."),
+        (static o => o.Tcp.UserTimeout = TimeSpan.Zero, "Tcp.UserTimeout is 00:00:00; it must be from 1 to 2147483647 milliseconds, a whole number of them."),
+        (static o => o.Tcp.UserTimeout = TimeSpan.FromMicroseconds(1500), "Tcp.UserTimeout is 00:00:00.0015000; it must be from 1 to 2147483647 milliseconds, a whole number of them."),
+        (static o => o.Tcp.UserTimeout = TimeSpan.FromDays(30), "Tcp.UserTimeout is 30.00:00:00; it must be from 1 to 2147483647 milliseconds, a whole number of them."),
+        (static o => o.Tcp.FastOpenQueue = 0, $"Tcp.FastOpenQueue is 0; {AnyInt}"),
+        (static o => o.Tcp.DeferAccept = TimeSpan.FromMilliseconds(1), "Tcp.DeferAccept is 00:00:00.0010000; it must be from 1 to 3600 seconds, a whole number of them."),
+        (static o => o.Tcp.DeferAccept = TimeSpan.FromHours(2), "Tcp.DeferAccept is 02:00:00; it must be from 1 to 3600 seconds, a whole number of them."),
+        (static o => o.Tcp.NotSentLowWatermark = 0, $"Tcp.NotSentLowWatermark is 0; {AnyInt}"),
+        (static o => o.Tcp.CongestionControl = "", $"Tcp.CongestionControl is ''; {AnyBytes}"),
+        (static o => o.Tcp.CongestionControl = "sixteen-letters-", $"Tcp.CongestionControl is 'sixteen-letters-'; {AnyBytes}"),
+        (static o => o.Tcp.MaximumSegmentSize = 87, "Tcp.MaximumSegmentSize is 87; it must be from 88 to 32767."),
+        (static o => o.Tcp.MaximumSegmentSize = 32768, "Tcp.MaximumSegmentSize is 32768; it must be from 88 to 32767."),
+        (static o => o.Unix.FileMode = (UnixFileMode)0x200, "Unix.FileMode is 1000 (octal); it must be from 000 to 777 (octal)."),
+        (static o => o.Unix.FileMode = (UnixFileMode)(-1), "Unix.FileMode is 37777777777 (octal); it must be from 000 to 777 (octal)."),
+        (static o => o.Unix.Owner = "", "Unix.Owner is ''; it must have from 1 to 255 bytes, none of them zero."),
+        (static o => o.Unix.Group = new string('g', 256), $"Unix.Group is '{new string('g', 256)}'; it must have from 1 to 255 bytes, none of them zero."),
+    ];
+
+    private static readonly Action<EndPointOptions>[] _right =
+    [
+        static o => o.ReceiveBufferSize = 1,
+        static o => o.SendBufferSize = int.MaxValue,
+        static o => o.Linger = TimeSpan.FromSeconds(65535),
+        static o => o.BusyPoll = TimeSpan.Zero,
+        static o => o.Priority = 0,
+        static o => o.Priority = 6,
+        static o => o.TypeOfService = 252,
+        static o => o.TypeOfService = 0,
+        static o => o.IncomingCpu = 8191,
+        static o => o.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(1),
+        static o => o.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(32767),
+        static o => o.Tcp.KeepAlive.Interval = TimeSpan.FromSeconds(1),
+        static o => o.Tcp.KeepAlive.Interval = TimeSpan.FromSeconds(32767),
+        static o => o.Tcp.KeepAlive.RetryCount = 1,
+        static o => o.Tcp.KeepAlive.RetryCount = 127,
+        static o => o.Tcp.KeepAlive.Enabled = false,
+        static o => o.Tcp.UserTimeout = TimeSpan.FromMilliseconds(1),
+        static o => o.Tcp.UserTimeout = TimeSpan.FromMilliseconds(int.MaxValue),
+        static o => o.Tcp.FastOpenQueue = 1,
+        static o => o.Tcp.FastOpenQueue = int.MaxValue,
+        static o => o.Tcp.DeferAccept = TimeSpan.FromSeconds(1),
+        static o => o.Tcp.DeferAccept = TimeSpan.FromHours(1),
+        static o => o.Tcp.NotSentLowWatermark = 1,
+        static o => o.Tcp.NotSentLowWatermark = int.MaxValue,
+        static o => o.Tcp.MaximumSegmentSize = 88,
+        static o => o.Tcp.MaximumSegmentSize = 32767,
+    ];
+
+    public static TheoryData<int> Wrong => [.. Enumerable.Range(0, _wrong.Length)];
+
+    public static TheoryData<int> Right => [.. Enumerable.Range(0, _right.Length)];
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    [Trait("Contract", "options")]
+    [Trait("Stock", "fails")]
+    public async Task A_wrong_value_stops_the_start_with_exactly_this_message(int index)
+    {
+        var (set, message) = _wrong[index];
+
+        var exception = await StartAsync(options => set(options));
+
+        Assert.Equal($"EventLoopTransportOptions.{message}", exception.Message);
+    }
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    [Trait("Contract", "options")]
+    [Trait("Stock", "fails")]
+    public async Task A_wrong_value_of_one_endpoint_names_the_endpoint(int index)
+    {
+        var (set, message) = _wrong[index];
+
+        var exception = await StartAsync(options => options.ConfigureEndPoint(new IPEndPoint(IPAddress.Loopback, 0), set));
+
+        Assert.Equal($"EventLoopTransportOptions.{message.Replace(" is ", " of 127.0.0.1:0 is ", StringComparison.Ordinal)}", exception.Message);
+    }
+
+    [Fact]
+    [Trait("Contract", "options")]
+    [Trait("Stock", "fails")]
+    public async Task What_is_wrong_with_the_defaults_is_not_repeated_for_endpoints()
+    {
+        var exception = await StartAsync(static options =>
+        {
+            options.Backlog = -1;
+            options.ConfigureEndPoint("http://*:80", static endPoint => endPoint.Priority = -2);
+            options.ConfigureEndPoint("http://unix:/s", static _ => { });
+        });
+
+        Assert.Equal(
+            [
+                "EventLoopTransportOptions.Backlog is -1; it must be from 1 to 2147483647.",
+                "EventLoopTransportOptions.Priority of http://*:80 is -2; it must be from 0 to 2147483647.",
+            ],
+            exception.Failures);
+    }
+
+    [Theory]
+    [MemberData(nameof(Right))]
+    [Trait("Contract", "options")]
+    [Trait("Stock", "fails")]
+    public async Task The_kernel_takes_values_at_the_ends_of_the_ranges(int index)
+    {
+        await using var transport = new TestTransport(ApplicationScheduling.ThreadPool, options => _right[index](options));
+
+        await transport.BindAsync();
+    }
+
+    private static Task<OptionsValidationException> StartAsync(Action<EventLoopTransportOptions> configure)
+        => Assert.ThrowsAsync<OptionsValidationException>(() => TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = ApplicationScheduling.ThreadPool,
+            Transport = configure,
+            Connection = Echo.RunAsync,
+        }));
+}

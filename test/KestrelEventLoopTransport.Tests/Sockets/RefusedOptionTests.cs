@@ -1,0 +1,103 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Tests.Sockets;
+
+/// <summary>Options in range that this kernel, machine or user cannot have: the bind fails and says which.</summary>
+[Trait("Contract", "options")]
+[Trait("Stock", "fails")]
+public sealed class RefusedOptionTests
+{
+    [Fact]
+    public async Task A_missing_device_is_named()
+        => await ExpectAsync(
+            static options => options.BindToDevice = "nosuchdevice0",
+            "BindToDevice = 'nosuchdevice0' cannot be set: No such device");
+
+    [Fact]
+    public async Task A_missing_congestion_control_is_named()
+        => await ExpectAsync(
+            static options => options.Tcp.CongestionControl = "nosuch",
+            "Tcp.CongestionControl = 'nosuch' cannot be set: No such file or directory");
+
+    [Fact]
+    public async Task What_needs_a_capability_is_access_denied()
+    {
+        var exception = await BindOnThreadAsync(
+            static () => Capabilities.Drop(Capabilities.NetAdmin, Capabilities.NetRaw),
+            static options => options.Priority = 7);
+
+        Assert.Equal("Priority = 7 cannot be set: Operation not permitted", exception.Message);
+        Assert.Equal(SocketError.AccessDenied, exception.SocketErrorCode);
+    }
+
+    // A kernel of that kind is made by a seccomp filter on the thread that binds.
+    [Theory]
+    [InlineData("Tcp.NotSentLowWatermark = 1", 6, 25)]
+    [InlineData("Tcp.QuickAck = 1", 6, 12)]
+    [InlineData("IncomingCpu = 0", 1, 49)]
+    public async Task An_option_that_the_system_does_not_have_is_named(string option, int level, int name)
+    {
+        Assert.SkipUnless(SystemCallFilter.IsSupported, "No seccomp filter for this processor.");
+        var exception = await BindOnThreadAsync(() => SystemCallFilter.RefuseSocketOption(level, name), static options =>
+        {
+            options.Tcp.NotSentLowWatermark = 1;
+            options.Tcp.QuickAck = true;
+            options.IncomingCpu = 0;
+        });
+
+        Assert.Equal($"{option} cannot be set: Protocol not available", exception.Message);
+        Assert.Equal(SocketError.ProtocolOption, exception.SocketErrorCode);
+    }
+
+    // The kernel takes the option all the same.
+    [Fact]
+    public async Task Fast_open_that_is_switched_off_is_a_warning()
+    {
+        var bits = int.Parse(await File.ReadAllTextAsync("/proc/sys/net/ipv4/tcp_fastopen"), System.Globalization.CultureInfo.InvariantCulture);
+        await using var transport = new TestTransport(ApplicationScheduling.ThreadPool, static options => options.Tcp.FastOpenQueue = 5);
+        await using var without = new TestTransport(ApplicationScheduling.ThreadPool);
+
+        await transport.BindAsync(new IPEndPoint(IPAddress.Loopback, 0));
+        await without.BindAsync();
+
+        var warnings = transport.Logs.Entries.Where(static entry => entry.Level == LogLevel.Warning).ToArray();
+        if ((bits & 2) == 0)
+        {
+            Assert.Equal(
+                $"Tcp.FastOpenQueue of 127.0.0.1:0 has no effect: net.ipv4.tcp_fastopen is {bits}, and servers need bit 2 of it.",
+                Assert.Single(warnings).Message);
+        }
+        else
+        {
+            Assert.Empty(warnings);
+        }
+
+        Assert.DoesNotContain(without.Logs.Entries, static entry => entry.Level == LogLevel.Warning);
+    }
+
+    private static async Task ExpectAsync(Action<EventLoopTransportOptions> configure, string message)
+    {
+        await using var transport = new TestTransport(ApplicationScheduling.ThreadPool, configure);
+
+        var exception = await Assert.ThrowsAnyAsync<SocketException>(() => transport.BindAsync());
+
+        Assert.Equal(message, exception.Message);
+    }
+
+    /// <summary>Binds on a thread of its own, which has given up something for good.</summary>
+    private static async Task<SocketException> BindOnThreadAsync(Action prepare, Action<EventLoopTransportOptions> configure)
+    {
+        await using var transport = new TestTransport(ApplicationScheduling.ThreadPool, configure);
+        Exception? exception = null;
+        var thread = new Thread(() => exception = Record.Exception(() =>
+        {
+            prepare();
+            transport.Factory.BindAsync(new IPEndPoint(IPAddress.Loopback, 0)).AsTask().GetAwaiter().GetResult();
+        }));
+        thread.Start();
+        Assert.True(thread.Join(TaskTimeoutExtensions.Default));
+        return Assert.IsType<SocketException>(exception, exactMatch: false);
+    }
+}
