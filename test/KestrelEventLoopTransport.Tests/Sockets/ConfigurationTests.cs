@@ -150,7 +150,7 @@ public sealed class ConfigurationTests
             foreach (var property in type.GetProperties())
             {
                 var nested = property.PropertyType.Namespace == "KestrelEventLoopTransport" && property.PropertyType.IsClass;
-                if (property.PropertyType.IsAssignableTo(typeof(Delegate)) || (property.Name == "NoDelay" && section.Key != "Tcp"))
+                if (property.PropertyType.IsAssignableTo(typeof(Delegate)) || property.PropertyType.IsAbstract || (property.Name == "NoDelay" && section.Key != "Tcp"))
                 {
                     continue;
                 }
