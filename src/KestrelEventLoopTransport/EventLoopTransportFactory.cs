@@ -84,7 +84,10 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     /// <summary>
     /// Binds to an endpoint and listens.
     /// </summary>
-    /// <param name="endpoint">The endpoint to bind to.</param>
+    /// <param name="endpoint">
+    /// The endpoint to bind to. A <see cref="UnixDomainSocketEndPoint"/> whose path is <c>/@name</c> stands for the abstract
+    /// name <c>name</c> (<c>unix(7)</c>), so that the URL <c>http://unix:/@name</c> does.
+    /// </param>
     /// <param name="cancellationToken">Not used: binding does not wait.</param>
     /// <returns>The listener.</returns>
     /// <exception cref="AddressInUseException">Somebody else listens on the endpoint.</exception>

@@ -22,7 +22,8 @@ internal sealed unsafe class DirectoryLock : IDisposable
         int fd;
         fixed (byte* path = Encoding.UTF8.GetBytes(directory + '\0'))
         {
-            fd = Libc.open(path, Linux.O_CLOEXEC);
+            // A FIFO in place of the directory must not block.
+            fd = Libc.open(path, Linux.O_CLOEXEC | Linux.O_NONBLOCK);
         }
         if (fd < 0)
         {

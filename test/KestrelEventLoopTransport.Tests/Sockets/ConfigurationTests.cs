@@ -293,6 +293,7 @@ public sealed class ConfigurationTests
     [InlineData("https://example.org", "[::]:443 0.0.0.0:443")]
     [InlineData("http://0.0.0.0:5000", "0.0.0.0:5000")]
     [InlineData("http://unix:/run/app.sock", "/run/app.sock")]
+    [InlineData("http://unix:@name", "[::]:80 0.0.0.0:80")]
     public void A_URL_means_what_Kestrel_binds_to_for_it(string url, string endPoints)
     {
         var found = EndPointOverride.EndPointsOf(url).Select(static endPoint => endPoint.ToString());

@@ -33,7 +33,7 @@ public sealed class LingerTests
         await using var transport = new TestTransport(scheduling, static options =>
         {
             options.EventLoopCount = 1;
-            options.Linger = TimeSpan.FromSeconds(600);
+            options.Linger = TimeSpan.FromSeconds(60);
             options.MaxWriteBufferSize = 0;
         });
         var listener = await transport.BindAsync();
@@ -65,7 +65,7 @@ public sealed class LingerTests
         byte[]? linger = null;
         await using var transport = new TestTransport(scheduling, options =>
         {
-            options.Linger = TimeSpan.FromSeconds(600);
+            options.Linger = TimeSpan.FromSeconds(60);
             options.ConfigureAcceptedSocket = context =>
             {
                 linger = Libc.GetSocketOptionBytes(context.FileDescriptor, Libc.SOL_SOCKET, 13);
@@ -84,7 +84,7 @@ public sealed class LingerTests
         using var next = await RawClient.ConnectAsync(listener.EndPoint);
         await next.ReceiveExactlyAsync(1);
 
-        Assert.Equal([1, 0, 0, 0, 0x58, 2, 0, 0], linger!);
+        Assert.Equal([1, 0, 0, 0, 60, 0, 0, 0], linger!);
         await listener.UnbindAsync().DefaultTimeout();
         Assert.Null(await accept.DefaultTimeout());
     }
