@@ -271,8 +271,8 @@ internal sealed unsafe class Supervisor
             return;
         }
         _standbys.OnStuck();
-        loop.GiveTo(thread);
         _metrics.OnHandOff(blocked: !slot.Computes);
+        loop.GiveTo(thread);
         _log.OnHandOff(target);
         if (!slot.Computes)
         {

@@ -88,7 +88,10 @@ public sealed class LeakedStateTests
         await using var server = await TestServer.StartAsync(new TestSettings
         {
             Scheduling = scheduling,
-            Transport = static options => options.EventLoopCount = 1,
+
+            // Long enough that a thread that gets no processor keeps its loop: with another thread running the loop, the
+            // next message would be there before this handler reads again, and would be its next in the same callback.
+            Transport = static options => (options.EventLoopCount, options.HandOffThreshold) = (1, TimeSpan.FromSeconds(1)),
             Connection = async connection =>
             {
                 var reading = readAll(connection, Use);
