@@ -63,7 +63,8 @@ internal sealed record ProcessState(int Sockets, int Pollers, int Events, int Th
     public bool HasNoMoreDescriptorsThan(ProcessState start)
         => Sockets <= start.Sockets && Pollers <= start.Pollers && Events <= start.Events;
 
-    private static List<string> ThreadNames()
+    /// <summary>The first 15 bytes of the name of every thread.</summary>
+    public static List<string> ThreadNames()
     {
         var names = new List<string>();
         foreach (var task in Directory.EnumerateDirectories("/proc/self/task"))

@@ -47,7 +47,7 @@ internal sealed class TestServer : IAsyncDisposable
             }
             else
             {
-                listen.Protocols = HttpProtocols.Http1;
+                listen.Protocols = settings.Protocols;
             }
         });
         if (settings.App is not null)

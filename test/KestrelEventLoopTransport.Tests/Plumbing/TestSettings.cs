@@ -29,7 +29,10 @@ internal sealed class TestSettings
 
     public LogLevel MinimumLevel { get; init; } = LogLevel.Debug;
 
-    public Action<IServiceCollection>? Services { get; init; }
+    public Action<IServiceCollection>? Services { get; set; }
+
+    /// <summary>What <see cref="App"/> is served by.</summary>
+    public HttpProtocols Protocols { get; init; } = HttpProtocols.Http1;
 
     /// <summary>Keys and values of the application's configuration.</summary>
     public Dictionary<string, string?>? Configuration { get; init; }

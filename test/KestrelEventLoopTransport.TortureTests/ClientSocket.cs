@@ -1,0 +1,20 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace KestrelEventLoopTransport.Tests.Torture;
+
+/// <summary>Makes clients' sockets: plain ones, that no fault touches.</summary>
+internal static class ClientSocket
+{
+    /// <summary>
+    /// A socket that is not connected yet and has its port already: a connection may be lost before the client hears
+    /// that there was one.
+    /// </summary>
+    public static Socket Create(EndPoint endPoint, out int port)
+    {
+        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        return socket;
+    }
+}

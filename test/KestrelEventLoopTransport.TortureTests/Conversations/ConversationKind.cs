@@ -1,0 +1,13 @@
+namespace KestrelEventLoopTransport.Tests.Torture;
+
+internal enum ConversationKind
+{
+    /// <summary>The server sends back what comes.</summary>
+    Echo,
+
+    /// <summary>The server answers when all has come.</summary>
+    Reply,
+
+    /// <summary>Both send at the same time.</summary>
+    Duplex,
+}

@@ -1,0 +1,374 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.IO.Pipelines;
+using Microsoft.AspNetCore.Connections;
+
+namespace KestrelEventLoopTransport.Tests.Torture;
+
+/// <summary>The server's end of a conversation: a connection handler that uses all that pipes offer.</summary>
+internal sealed class ConversationServer
+{
+    private const int HeaderLength = sizeof(int);
+
+    private readonly Episode _episode;
+    private readonly Conversation _conversation;
+    private readonly ConnectionContext _connection;
+    private readonly PipeReader _input;
+    private readonly PipeWriter _output;
+    private readonly ConnectionAbortedException _abortReason = new("The torture test aborts.");
+
+    private ConversationServer(Episode episode, Conversation conversation, ConnectionContext connection)
+    {
+        _episode = episode;
+        _conversation = conversation;
+        _connection = connection;
+        _input = connection.Transport.Input;
+        _output = connection.Transport.Output;
+    }
+
+    /// <summary>Serves one connection. Returns its conversation, or null if it ended before it said which.</summary>
+    public static async Task<Conversation?> RunAsync(Episode episode, ConnectionContext connection)
+    {
+        ConversationServer? server = null;
+        try
+        {
+            var result = await connection.Transport.Input.ReadAtLeastAsync(HeaderLength);
+            if (result.Buffer.Length < HeaderLength)
+            {
+                connection.Transport.Input.AdvanceTo(result.Buffer.End);
+                return null;
+            }
+
+            var header = result.Buffer.Slice(0, HeaderLength);
+            var conversation = episode.FindConversation(BinaryPrimitives.ReadInt32LittleEndian(header.ToArray()));
+            connection.Transport.Input.AdvanceTo(header.End);
+            server = new ConversationServer(episode, conversation, connection);
+            await server.RunAsync();
+        }
+        catch (Exception exception)
+        {
+            if (server is not null)
+            {
+                server.OnFailed(exception);
+            }
+            else if (exception is not (ConnectionResetException or ConnectionAbortedException or FailingMemoryException))
+            {
+                episode.Fail($"The header was not read: {exception}");
+            }
+        }
+
+        return server?._conversation;
+    }
+
+    private async Task RunAsync()
+    {
+        _conversation.ServerState = "started";
+        _ = _connection.ConnectionClosed.UnsafeRegister(static server => ((ConversationServer)server!).OnConnectionClosed(), this);
+        var random = new Random(_conversation.ServerSeed);
+        Task? aborting = null;
+        if (_conversation.ServerEnd == ServerEnd.AbortFromOutside)
+        {
+            aborting = AbortLaterAsync(random.Next(3000), random.Next(2) == 0);
+        }
+
+        try
+        {
+            if (_conversation.Kind == ConversationKind.Duplex)
+            {
+                // Kestrel's application half writes while its transport half reads.
+                var sending = Task.Run(() => SendAsync(new Random(_conversation.ServerSeed + 1)));
+                try
+                {
+                    await ReceiveAsync(random);
+                }
+                finally
+                {
+                    await sending;
+                }
+            }
+            else
+            {
+                await ReceiveAsync(random);
+                if (_conversation.Kind == ConversationKind.Reply && !_conversation.ServerEnding)
+                {
+                    await SendAsync(random);
+                }
+            }
+
+            await EndAsync();
+        }
+        finally
+        {
+            if (aborting is not null)
+            {
+                await aborting;
+            }
+        }
+    }
+
+    private async Task ReceiveAsync(Random random)
+    {
+        var position = 0L;
+        while (true)
+        {
+            if (EndsAt(position))
+            {
+                End();
+                return;
+            }
+
+            if (position == _conversation.Upload && _conversation.ServerEnd != ServerEnd.AfterFin)
+            {
+                return;
+            }
+
+            var result = await ReadAsync(random);
+            Progress($"read {result.Buffer.Length} at {position}");
+            var length = result.Buffer.Length;
+            var consumed = result.IsCompleted || random.Next(3) != 0 ? length : random.NextInt64(length + 1);
+            foreach (var segment in result.Buffer.Slice(0, consumed))
+            {
+                if (Pattern.FirstMismatch(segment.Span, _conversation.UploadStream, position) is var at and >= 0)
+                {
+                    _episode.Fail($"The server read a wrong byte at {position + at}: {_conversation}");
+                }
+
+                position += segment.Length;
+                _conversation.ServerReceived = position;
+                if (_conversation.Kind == ConversationKind.Echo)
+                {
+                    _output.Write(segment.Span);
+                }
+            }
+
+            // The rest is there and has been looked at, or must be offered again.
+            var end = result.Buffer.GetPosition(consumed);
+            _input.AdvanceTo(end, random.Next(2) == 0 && !result.IsCanceled ? result.Buffer.End : end);
+            if (_conversation.Kind == ConversationKind.Echo && consumed > 0)
+            {
+                await FlushAsync(random);
+                _conversation.ServerSent = position;
+            }
+
+            if (result.IsCompleted)
+            {
+                OnCleanEnd(position);
+                return;
+            }
+
+            if (_conversation.Kind == ConversationKind.Reply && position == _conversation.Upload && _conversation.ServerEnd == ServerEnd.AfterFin
+                && _conversation.ClientEnd == ClientEnd.LateHalfClose)
+            {
+                // The client waits for the answer before it sends its FIN.
+                return;
+            }
+
+            await Pace.PauseAsync(random, _episode.Plan.Blocks);
+        }
+    }
+
+    private async ValueTask<ReadResult> ReadAsync(Random random)
+    {
+        switch (random.Next(12))
+        {
+            case 0 when _input.TryRead(out var result):
+                return result;
+            case 1:
+                _ = Task.Run(_input.CancelPendingRead);
+                break;
+            case 2:
+                using (var cancellation = new CancellationTokenSource(TimeSpan.FromMicroseconds(random.Next(3000))))
+                {
+                    try
+                    {
+                        return await _input.ReadAsync(cancellation.Token);
+                    }
+                    catch (OperationCanceledException)
+                    {
+                        break;
+                    }
+                }
+
+            default:
+                break;
+        }
+
+        return await _input.ReadAsync();
+    }
+
+    private async Task SendAsync(Random random)
+    {
+        for (var position = 0; position < _conversation.Download && !_conversation.ServerEnding;)
+        {
+            var n = Math.Min(Pace.ChunkSize(random), _conversation.Download - position);
+            Pattern.Fill(_output.GetSpan(n)[..n], _conversation.DownloadStream, position);
+            _output.Advance(n);
+            position += n;
+            _conversation.ServerSent = position;
+            Progress($"wrote {n}, {position} in all");
+
+            // The last bytes are often left to the end of the connection.
+            if (random.Next(3) != 0 && await FlushAsync(random))
+            {
+                return;
+            }
+
+            await Pace.PauseAsync(random, _episode.Plan.Blocks);
+        }
+
+        if (_conversation.ClientEnd == ClientEnd.LateHalfClose && !_conversation.ServerEnding)
+        {
+            // The client waits for the last byte before it sends its FIN.
+            await FlushAsync(random);
+        }
+    }
+
+    /// <summary>True when the connection is over.</summary>
+    private async ValueTask<bool> FlushAsync(Random random)
+    {
+        FlushResult result;
+        switch (random.Next(12))
+        {
+            case 0:
+                _ = Task.Run(_output.CancelPendingFlush);
+                result = await _output.FlushAsync();
+                break;
+            case 1:
+                using (var cancellation = new CancellationTokenSource(TimeSpan.FromMicroseconds(random.Next(3000))))
+                {
+                    try
+                    {
+                        result = await _output.FlushAsync(cancellation.Token);
+                    }
+                    catch (OperationCanceledException)
+                    {
+                        result = await _output.FlushAsync();
+                    }
+                }
+
+                break;
+            default:
+                result = await _output.FlushAsync();
+                break;
+        }
+
+        Progress("flushed");
+        if (result.IsCompleted && IsUnbroken)
+        {
+            _episode.Fail($"A flush found the connection at its end: {_conversation}");
+        }
+
+        return result.IsCompleted;
+    }
+
+    private bool EndsAt(long position)
+        => position >= _conversation.ServerEndAt
+            && _conversation.ServerEnd is ServerEnd.Leave or ServerEnd.Abort or ServerEnd.AbortWithoutReason or ServerEnd.CompleteWithError;
+
+    private void End()
+    {
+        _conversation.ServerEnding = true;
+        switch (_conversation.ServerEnd)
+        {
+            case ServerEnd.Abort:
+                _connection.Abort(_abortReason);
+                break;
+            case ServerEnd.AbortWithoutReason:
+                _connection.Abort(null!);
+                break;
+            case ServerEnd.CompleteWithError when _conversation.Kind != ConversationKind.Duplex:
+                _output.Complete(new InvalidOperationException("The torture test completes its output with an error."));
+                break;
+            default:
+                break;
+        }
+    }
+
+    private async Task EndAsync()
+    {
+        if (_conversation is { ServerEnd: ServerEnd.AfterFin, Kind: ConversationKind.Reply, ClientEnd: ClientEnd.LateHalfClose })
+        {
+            while (!(await ReadAndDropAsync()).IsCompleted)
+            {
+                // To the client's FIN.
+            }
+        }
+
+        _conversation.ServerEnding = true;
+        _conversation.ServerState = "ended";
+    }
+
+    private async ValueTask<ReadResult> ReadAndDropAsync()
+    {
+        var result = await _input.ReadAsync();
+        _input.AdvanceTo(result.Buffer.End);
+        return result;
+    }
+
+    private async Task AbortLaterAsync(int microseconds, bool withReason)
+    {
+        await Task.Delay(TimeSpan.FromMicroseconds(microseconds));
+        _conversation.ServerEnding = true;
+        _connection.Abort(withReason ? _abortReason : null!);
+    }
+
+    private void OnCleanEnd(long position)
+    {
+        _conversation.ServerState = $"read to the end at {position}";
+        var complete = position == _conversation.Upload && _conversation.ClientEnding;
+        if (!complete && !(_conversation.ClientEnd == ClientEnd.Close && _conversation.ClientEnding))
+        {
+            _episode.Fail($"A clean end after {position} bytes: {_conversation}");
+        }
+    }
+
+    private void OnFailed(Exception exception)
+    {
+        _conversation.ServerState = $"failed: {exception.GetType().Name}: {exception.Message}";
+        switch (exception)
+        {
+            case FailingMemoryException:
+                _conversation.MemoryFailed = true;
+                _conversation.ServerEnding = true;
+                break;
+            case ConnectionResetException when IsUnbroken || (_conversation.ClientEnd is not (ClientEnd.Reset or ClientEnd.Close) && !_conversation.IsBroken):
+                _episode.Fail($"A reset that nobody sent: {_conversation}: {exception}");
+                break;
+            case ConnectionAbortedException when IsUnbroken:
+                _episode.Fail($"An abort that nobody asked for: {_conversation}: {exception}");
+                break;
+            case ConnectionResetException or ConnectionAbortedException:
+                break;
+            default:
+                _episode.Fail($"{_conversation}: {exception}");
+                break;
+        }
+
+        _conversation.ServerEnding = true;
+    }
+
+    private void OnConnectionClosed()
+    {
+        if (_conversation.Disposed)
+        {
+            _episode.Fail($"ConnectionClosed fired after dispose: {_conversation}");
+        }
+
+        if (!_conversation.ClientEnding && !_conversation.ServerEnding && !_episode.Stopping && !_conversation.IsBroken)
+        {
+            _episode.Fail($"ConnectionClosed fired on a live connection: {_conversation}");
+        }
+    }
+
+    private bool IsUnbroken => _conversation.EndsInOrder && !_episode.Stopping && !_conversation.IsBroken;
+
+    private void Progress(string state)
+    {
+        _episode.OnProgress();
+        _conversation.ServerState = state;
+        if (_conversation.Disposed)
+        {
+            _episode.Fail($"A callback after dispose: {_conversation}");
+        }
+    }
+}

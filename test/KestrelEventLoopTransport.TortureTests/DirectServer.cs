@@ -1,0 +1,141 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace KestrelEventLoopTransport.Tests.Torture;
+
+/// <summary>The transport as Kestrel would use it, under the test's own hand.</summary>
+internal sealed class DirectServer : TortureServer
+{
+    // Each attempt fails with a probability of about a half at worst.
+    private const int BindAttempts = 300;
+    private const int PoolFailsOneIn = 200;
+
+    private readonly Episode _episode;
+    private readonly WebApplication _application;
+    private readonly IConnectionListener _listener;
+    private readonly ConcurrentDictionary<ConnectionContext, Task> _serving = new();
+    private readonly Task _accepting;
+
+    private DirectServer(Episode episode, TestSettings settings, WebApplication application, IConnectionListener listener)
+        : base(settings)
+    {
+        _episode = episode;
+        _application = application;
+        _listener = listener;
+        Transport = FindTransport(application.Services);
+        _accepting = Task.Run(AcceptAsync);
+    }
+
+    public override EndPoint EndPoint => _listener.EndPoint;
+
+    public override object Transport { get; }
+
+    public static new async Task<TortureServer> StartAsync(Episode episode)
+    {
+        var plan = episode.Plan;
+        var settings = new TestSettings
+        {
+            Scheduling = plan.Scheduling,
+            MinimumLevel = LevelOf(plan),
+            Transport = options => Configure(plan, options),
+        };
+        settings.Services = services =>
+        {
+            AddServices(plan, services);
+            if (plan.PoolFails)
+            {
+                services.AddSingleton<IMemoryPoolFactory<byte>>(new FailingMemoryPoolFactory(settings.Pools!, PoolFailsOneIn));
+            }
+        };
+        var application = settings.CreateApplication();
+        var factory = (IConnectionListenerFactory)FindTransport(application.Services);
+        FaultyLibc.Start(plan.Seed, plan.Mix);
+        return new DirectServer(episode, settings, application, await BindAsync(factory));
+    }
+
+    public override async Task StopAsync()
+    {
+        await _listener.UnbindAsync();
+        await _accepting;
+        if (_episode.Plan.StopsEarly)
+        {
+            foreach (var connection in _serving.Keys)
+            {
+                connection.Abort(new ConnectionAbortedException("The torture test stops."));
+            }
+        }
+
+        await Task.WhenAll(_serving.Values);
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await _listener.DisposeAsync();
+        await _application.DisposeAsync();
+    }
+
+    private static async Task<IConnectionListener> BindAsync(IConnectionListenerFactory factory)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await factory.BindAsync(new IPEndPoint(IPAddress.Loopback, 0));
+            }
+            catch (SocketException) when (attempt < BindAttempts)
+            {
+                // The kernel was short of something.
+            }
+        }
+    }
+
+    private async Task AcceptAsync()
+    {
+        try
+        {
+            while (await _listener.AcceptAsync() is { } connection)
+            {
+                _episode.OnProgress();
+                _episode.OnAccepted(connection);
+                _serving[connection] = Task.CompletedTask;
+                var serving = Task.Run(() => ServeAsync(connection));
+                _serving.TryUpdate(connection, serving, Task.CompletedTask);
+            }
+
+            if (!_episode.Stopping)
+            {
+                _episode.Fail("AcceptAsync returned null before the listener was unbound.");
+            }
+        }
+        catch (Exception exception)
+        {
+            _episode.Fail($"AcceptAsync threw: {exception}");
+        }
+    }
+
+    private async Task ServeAsync(ConnectionContext connection)
+    {
+        Conversation? conversation = null;
+        try
+        {
+            conversation = await ConversationServer.RunAsync(_episode, connection);
+            await connection.DisposeAsync();
+        }
+        catch (Exception exception)
+        {
+            _episode.Fail($"{conversation}: {exception}");
+        }
+
+        if (conversation is not null)
+        {
+            conversation.Disposed = true;
+        }
+
+        _episode.OnProgress();
+        _serving.TryRemove(connection, out _);
+    }
+}

@@ -1,0 +1,74 @@
+namespace KestrelEventLoopTransport.Tests.Torture;
+
+/// <summary>What an episode does: all of it chosen by its seed.</summary>
+internal sealed class EpisodePlan
+{
+    public EpisodePlan(int seed)
+    {
+        var random = new Random(seed);
+        Seed = seed;
+        Mix = FaultMix.Create(random);
+        Serving = (Serving)random.Next(Enum.GetValues<Serving>().Length);
+        Scheduling = random.Next(4) switch
+        {
+            0 => ApplicationScheduling.Inline,
+            1 => ApplicationScheduling.ThreadPool,
+            _ => ApplicationScheduling.Adaptive,
+        };
+        Loops = random.Next(1, 4);
+        Standbys = random.Next(3) == 0 ? Loops : Loops + random.Next(40);
+        Connections = random.Next(3) == 0 ? random.Next(1, 20) : random.Next(50, 300);
+        Length = TimeSpan.FromMilliseconds(random.Next(200, 900));
+        MaxWriteBufferSize = random.Next(4) switch { 0 => 1, 1 => 4096, 2 => null, _ => 64 * 1024 };
+        MaxReadBufferSize = random.Next(3) == 0 ? 1 : 1024 * 1024;
+        MaxTransfer = random.Next(3) switch { 0 => 2000, 1 => 40_000, _ => 400_000 };
+        Blocks = random.Next(3) != 0;
+        StopsEarly = random.Next(4) == 0;
+        LogFails = random.Next(5) == 0;
+        PoolFails = Serving == Serving.Direct && random.Next(5) == 0;
+    }
+
+    public int Seed { get; }
+
+    public FaultMix Mix { get; }
+
+    public Serving Serving { get; }
+
+    public ApplicationScheduling Scheduling { get; }
+
+    public int Loops { get; }
+
+    public int Standbys { get; }
+
+    /// <summary>Connections at a time.</summary>
+    public int Connections { get; }
+
+    /// <summary>How long new connections are begun.</summary>
+    public TimeSpan Length { get; }
+
+    public long? MaxWriteBufferSize { get; }
+
+    public long? MaxReadBufferSize { get; }
+
+    public int MaxTransfer { get; }
+
+    /// <summary>Whether handlers sleep and compute.</summary>
+    public bool Blocks { get; }
+
+    /// <summary>Whether the server stops while connections are served.</summary>
+    public bool StopsEarly { get; }
+
+    /// <summary>Whether the logger throws now and then.</summary>
+    public bool LogFails { get; }
+
+    /// <summary>Whether the memory pool has no memory now and then.</summary>
+    public bool PoolFails { get; }
+
+    public override string ToString()
+        => $"seed {Seed}: {Serving}, {Scheduling}, faults {Mix}, {Loops} loops, {Standbys} standbys, {Connections} connections, "
+            + $"write buffer {MaxWriteBufferSize}, read buffer {MaxReadBufferSize}, up to {MaxTransfer} bytes"
+            + (Blocks ? ", blocking" : "")
+            + (StopsEarly ? ", stops early" : "")
+            + (LogFails ? ", logger throws" : "")
+            + (PoolFails ? ", pool throws" : "");
+}

@@ -1,0 +1,51 @@
+using System.Net;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace KestrelEventLoopTransport.Tests.Torture;
+
+/// <summary>Real Kestrel, with a connection handler or with HTTP.</summary>
+internal sealed class KestrelServer : TortureServer
+{
+    private readonly Episode _episode;
+    private readonly TestServer _server;
+
+    private KestrelServer(Episode episode, TestServer server)
+        : base(server.Settings)
+    {
+        _episode = episode;
+        _server = server;
+        Transport = FindTransport(server.Services);
+    }
+
+    public override EndPoint EndPoint => _server.EndPoint;
+
+    public override object Transport { get; }
+
+    public static new async Task<TortureServer> StartAsync(Episode episode)
+    {
+        var plan = episode.Plan;
+        var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = plan.Scheduling,
+            MinimumLevel = LevelOf(plan),
+            Transport = options => Configure(plan, options),
+            Services = services => AddServices(plan, services),
+            Protocols = plan.Serving == Serving.Http2 ? HttpProtocols.Http2 : HttpProtocols.Http1,
+            App = plan.Serving == Serving.Kestrel ? null : new HttpApp(episode).RunAsync,
+            Connection = plan.Serving != Serving.Kestrel ? null : async connection =>
+            {
+                episode.OnAccepted(connection);
+                await ConversationServer.RunAsync(episode, connection);
+            },
+        });
+
+        // A server that cannot start is another test's.
+        FaultyLibc.Start(plan.Seed, plan.Mix);
+        return new KestrelServer(episode, server);
+    }
+
+    public override Task StopAsync()
+        => _server.StopAsync(_episode.Plan.StopsEarly ? TimeSpan.FromMilliseconds(20) : Watchdog.Patience);
+
+    public override ValueTask DisposeAsync() => _server.DisposeAsync();
+}

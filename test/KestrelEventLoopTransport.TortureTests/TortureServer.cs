@@ -1,0 +1,55 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Tests.Torture;
+
+/// <summary>The server of an episode: <see cref="Serving"/> says what is above the transport.</summary>
+internal abstract class TortureServer : IAsyncDisposable
+{
+    protected TortureServer(TestSettings settings) => Settings = settings;
+
+    public TestSettings Settings { get; }
+
+    public CountingMemoryPoolFactory Pools => Settings.Pools!;
+
+    public CapturedLogs Logs => Settings.Logs;
+
+    public abstract EndPoint EndPoint { get; }
+
+    /// <summary>The transport's factory, from which all its objects can be reached.</summary>
+    public abstract object Transport { get; }
+
+    public static Task<TortureServer> StartAsync(Episode episode)
+        => episode.Plan.Serving == Serving.Direct ? DirectServer.StartAsync(episode) : KestrelServer.StartAsync(episode);
+
+    public abstract Task StopAsync();
+
+    public abstract ValueTask DisposeAsync();
+
+    protected static object FindTransport(IServiceProvider services)
+        => services.GetServices<IConnectionListenerFactory>().OfType<EventLoopTransportFactory>().Single();
+
+    protected static void Configure(EpisodePlan plan, EventLoopTransportOptions options)
+    {
+        options.EventLoopCount = plan.Loops;
+        options.MaxStandbyThreads = plan.Standbys;
+        options.HandOffThreshold = TimeSpan.FromMicroseconds(100);
+        options.MaxReadBufferSize = plan.MaxReadBufferSize;
+        options.MaxWriteBufferSize = plan.MaxWriteBufferSize;
+    }
+
+    protected static void AddServices(EpisodePlan plan, IServiceCollection services)
+    {
+        if (plan.LogFails)
+        {
+            services.AddSingleton<ILoggerProvider>(new FailingLogs(oneIn: 4));
+        }
+    }
+
+    protected static LogLevel LevelOf(EpisodePlan plan) => plan.LogFails ? LogLevel.Debug : LogLevel.Warning;
+}

@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+
+namespace KestrelEventLoopTransport.Tests.Torture;
+
+/// <summary>
+/// Episodes one after another, each with a seed of its own, on a libc that fails. KESTREL_TORTURE_SECONDS makes it
+/// longer than the two minutes of a test run, KESTREL_TORTURE_SEED sets the first seed, KESTREL_TORTURE_EPISODES the
+/// number of episodes: a failed episode is repeated by its seed and 1.
+/// </summary>
+public sealed class TortureTests
+{
+    private const int DefaultSeconds = 120;
+
+    // Collecting everything is slow: it is done after some episodes.
+    private const int CollectEvery = 8;
+
+    [Fact]
+    [Trait("Contract", "torture")]
+    public async Task Nothing_is_lost_left_or_stuck_whatever_system_calls_do()
+    {
+        var seed = FromEnvironment("KESTREL_TORTURE_SEED") ?? Random.Shared.Next(1_000_000_000);
+        var most = FromEnvironment("KESTREL_TORTURE_EPISODES") ?? int.MaxValue;
+        var duration = TimeSpan.FromSeconds(FromEnvironment("KESTREL_TORTURE_SECONDS") ?? DefaultSeconds);
+        var start = Stopwatch.GetTimestamp();
+        var totals = new Totals();
+        for (var i = 0; i < most && (i == 0 || Stopwatch.GetElapsedTime(start) < duration || most < int.MaxValue); i++)
+        {
+            await RunAsync(seed + i, totals, collect: i % CollectEvery == 0 || most == 1);
+        }
+
+        Console.WriteLine($"Torture from seed {seed}: {totals}");
+    }
+
+    internal static async Task RunAsync(int seed, Totals totals, bool collect)
+    {
+        var episode = new Episode(new EpisodePlan(seed));
+        var start = Stopwatch.GetTimestamp();
+        if (await Watchdog.WatchAsync(episode, Task.Run(episode.RunAsync)) && episode.Failures.Count == 0)
+        {
+            await episode.CheckLeftoversAsync(collect);
+        }
+
+        if (Environment.GetEnvironmentVariable("KESTREL_TORTURE_VERBOSE") is not null)
+        {
+            Console.WriteLine($"{Stopwatch.GetElapsedTime(start).TotalMilliseconds:F0} ms, {episode.Connections} connections, {episode.Bytes} bytes: {episode.Plan}");
+        }
+
+        totals.Add(episode);
+        Assert.True(episode.Failures.Count == 0, $"Repeat with KESTREL_TORTURE_SEED={seed} KESTREL_TORTURE_EPISODES=1.{Environment.NewLine}{episode.Describe()}");
+    }
+
+    private static int? FromEnvironment(string name)
+        => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value) ? value : null;
+
+    internal sealed class Totals
+    {
+        private readonly long[] _faults = new long[FaultyLibc.Names.Count];
+        private int _episodes;
+        private long _connections;
+        private long _bytes;
+
+        public void Add(Episode episode)
+        {
+            _episodes++;
+            _connections += episode.Connections;
+            _bytes += episode.Bytes;
+            var injected = FaultyLibc.Injected();
+            for (var i = 0; i < injected.Length; i++)
+            {
+                _faults[i] += injected[i];
+            }
+        }
+
+        public override string ToString()
+        {
+            var text = new StringBuilder($"{_episodes} episodes, {_connections} connections, {_bytes} bytes received by clients; faults:");
+            for (var i = 0; i < _faults.Length; i++)
+            {
+                text.Append(CultureInfo.InvariantCulture, $" {FaultyLibc.Names[i]} {_faults[i]}");
+            }
+
+            return text.ToString();
+        }
+    }
+}

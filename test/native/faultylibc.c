@@ -1,0 +1,1020 @@
+/*
+ * A libc that fails. A test gives it to the transport in place of the real one; it forwards every call and, by seed
+ * and rate, lets it fail as the real one may: what an application sees in a bad year, in a second.
+ *
+ * What the library does not define (statx, fcntl, ...) the loader finds in the libc that it depends on. kqueue and
+ * kevent come from the library that KESTREL_TEST_KQUEUE_LIBRARY names, in the layout of 64-bit macOS.
+ *
+ * Rules kept, so that a program that hangs or loses bytes is wrong and not merely unlucky:
+ *
+ *  - An edge-triggered program may wait after EAGAIN, and after a read or write that brought less than it asked for
+ *    (epoll(7), questions 9). So each injected EAGAIN, short read and short write of a registered descriptor is
+ *    followed, a few milliseconds later, by an injected edge. A descriptor that is not registered never gets one.
+ *  - A delayed event is delivered after some milliseconds, whatever else happens, unless its descriptor is closed.
+ *  - Spurious events claim only that a read or write may succeed. End of stream and errors are never made up, but for
+ *    descriptors that are closed already: an event fetched before the close, handled after it.
+ *  - A reset is one: the call that meets it gets ECONNRESET or EPIPE, later ones end of stream and EPIPE, the poller
+ *    reports it, the peer gets a real RST. faulty_broken() tells the test whose it was.
+ *  - ECONNABORTED and the like come either for nothing, or for a connection that was there and is then really lost.
+ *  - write() to an eventfd is not made to fail: it cannot.
+ *
+ * Choices depend on the seed, on the descriptor's number in order of creation, and on the number of choices made for it
+ * before; so a run repeats as far as the threads do.
+ *
+ * It also keeps books: a close of a descriptor that the transport does not own, or a call on one that it has closed, is
+ * refused and noted as a violation.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* ---- what can be injected; the test reads the names ---- */
+
+enum fault {
+    READ_SHORT, READ_EINTR, READ_EAGAIN, READ_ECONNRESET, READ_ENOMEM,
+    WRITE_SHORT, WRITE_EINTR, WRITE_EAGAIN, WRITE_ECONNRESET, WRITE_EPIPE, WRITE_ENOBUFS,
+    ACCEPT_EINTR, ACCEPT_EAGAIN, ACCEPT_ECONNABORTED, ACCEPT_EPROTO, ACCEPT_EMFILE, ACCEPT_ENFILE, ACCEPT_ENOBUFS,
+    ACCEPT_ENOMEM, REGISTER_ENOMEM, SETUP_SHORTAGE, WAIT_EINTR, EVENT_SPURIOUS, EVENT_REPEATED, EVENT_DELAYED,
+    EVENT_REORDERED, EVENT_SPLIT, EVENT_STALE, CLOSE_EINTR, SLEEP_EINTR,
+    FAULTS
+};
+
+static const char *const fault_names[FAULTS] = {
+    "read-short", "read-EINTR", "read-EAGAIN", "read-ECONNRESET", "read-ENOMEM",
+    "write-short", "write-EINTR", "write-EAGAIN", "write-ECONNRESET", "write-EPIPE", "write-ENOBUFS",
+    "accept-EINTR", "accept-EAGAIN", "accept-ECONNABORTED", "accept-EPROTO", "accept-EMFILE", "accept-ENFILE",
+    "accept-ENOBUFS", "accept-ENOMEM", "register-ENOMEM", "setup-shortage", "wait-EINTR", "event-spurious",
+    "event-repeated", "event-delayed", "event-reordered", "event-split", "event-stale", "close-EINTR", "sleep-EINTR",
+};
+
+/* ---- kqueue as 64-bit macOS has it ---- */
+
+struct kevent {
+    uintptr_t ident;
+    int16_t filter;
+    uint16_t flags;
+    uint32_t fflags;
+    intptr_t data;
+    void *udata;
+};
+
+enum { EVFILT_READ = -1, EVFILT_WRITE = -2, EV_ADD = 1, EV_DELETE = 2, EV_ERROR = 0x4000, EV_EOF = 0x8000 };
+
+/* ---- state ---- */
+
+enum { MAX_FD = 65536, MAX_EVENT = sizeof(struct kevent), MAX_VECTORS = 1024, SLICE_NS = 2000000 };
+
+enum ownership { UNKNOWN, OPEN, CLOSED };
+
+enum directions { READS = 1, WRITES = 2, BREAKS = 4 };
+
+struct descriptor {
+    enum ownership ownership;
+    uint32_t serial;
+    uint64_t choices;
+    bool is_kqueue;
+    bool broken;       /* reset: nothing goes in or out any more */
+    bool write_broken; /* the peer, which has finished sending, takes nothing any more */
+    uint16_t port; /* the peer's */
+    int poller;    /* where it is registered, or -1 */
+    struct epoll_event epoll;
+    struct kevent read_event, write_event;
+};
+
+struct held {
+    struct held *next;
+    int64_t due;
+    int poller;
+    int fd; /* -1: not known, a delayed event */
+    unsigned char event[MAX_EVENT];
+};
+
+struct note {
+    int64_t time;
+    int thread;
+    int fd;
+    uint32_t serial;
+    const char *what;
+    int64_t detail;
+};
+
+enum { NOTES = 1 << 14 };
+
+static struct descriptor table[MAX_FD];
+static uint8_t broken_ports[65536];
+static struct held *held_events;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static volatile bool active;
+static uint64_t seed;
+static uint32_t rates[FAULTS];
+static uint64_t counts[FAULTS];
+static uint32_t serials;
+static int highest_fd;
+static struct note notes[NOTES];
+static uint64_t note_count;
+static char violations[16384];
+static size_t violation_length;
+
+/* ---- the real ones ---- */
+
+static __typeof__(recv) *real_recv;
+static __typeof__(recvmsg) *real_recvmsg;
+static __typeof__(send) *real_send;
+static __typeof__(sendmsg) *real_sendmsg;
+static __typeof__(accept4) *real_accept4;
+static __typeof__(socket) *real_socket;
+static __typeof__(bind) *real_bind;
+static __typeof__(listen) *real_listen;
+static __typeof__(shutdown) *real_shutdown;
+static __typeof__(close) *real_close;
+static __typeof__(setsockopt) *real_setsockopt;
+static __typeof__(epoll_create1) *real_epoll_create1;
+static __typeof__(epoll_ctl) *real_epoll_ctl;
+static __typeof__(epoll_wait) *real_epoll_wait;
+static __typeof__(poll) *real_poll;
+static __typeof__(nanosleep) *real_nanosleep;
+static int (*real_eventfd)(unsigned, int);
+static int (*real_kqueue)(void);
+static int (*real_kevent)(int, const struct kevent *, int, struct kevent *, int, const struct timespec *);
+
+static void *next_library;
+
+__attribute__((constructor)) static void find_real_functions(void)
+{
+    const char *library = getenv("KESTREL_TEST_KQUEUE_LIBRARY");
+    Dl_info here;
+    char path[PATH_MAX];
+    if (library == NULL || *library == 0) {
+        library = "libc.so.6";
+    } else if (*library != '/' && dladdr(rates, &here) != 0) {
+        const char *end = strrchr(here.dli_fname, '/');
+        snprintf(path, sizeof path, "%.*s/%s", (int)(end - here.dli_fname), here.dli_fname, library);
+        library = path;
+    }
+    next_library = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    if (next_library == NULL) {
+        fprintf(stderr, "faultylibc: %s\n", dlerror());
+        abort();
+    }
+#define FIND(name) *(void **)&real_##name = dlsym(next_library, #name)
+    FIND(recv); FIND(recvmsg); FIND(send); FIND(sendmsg); FIND(accept4); FIND(socket); FIND(bind); FIND(listen);
+    FIND(shutdown); FIND(close); FIND(setsockopt); FIND(epoll_create1); FIND(epoll_ctl); FIND(epoll_wait); FIND(poll);
+    FIND(nanosleep); FIND(eventfd); FIND(kqueue); FIND(kevent);
+}
+
+/* ---- chance and the journal ---- */
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000L + now.tv_nsec;
+}
+
+static struct descriptor *find(int fd)
+{
+    return fd >= 0 && fd < MAX_FD ? &table[fd] : NULL;
+}
+
+static uint64_t choose(int fd)
+{
+    struct descriptor *d = find(fd);
+    uint64_t number = d == NULL ? 0 : __atomic_fetch_add(&d->choices, 1, __ATOMIC_RELAXED);
+    uint64_t x = seed ^ ((uint64_t)(d == NULL ? 0 : d->serial) << 40) ^ (number * 0x9E3779B97F4A7C15);
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+    return x ^ (x >> 31);
+}
+
+static void note(int fd, const char *what, int64_t detail)
+{
+    struct note *n = &notes[__atomic_fetch_add(&note_count, 1, __ATOMIC_RELAXED) % NOTES];
+    struct descriptor *d = find(fd);
+    *n = (struct note){ now_ns(), (int)syscall(SYS_gettid), fd, d == NULL ? 0 : d->serial, what, detail };
+}
+
+static bool roll(int fd, enum fault fault)
+{
+    if (!active || rates[fault] == 0 || choose(fd) % 1000000 >= rates[fault]) {
+        return false;
+    }
+    __atomic_fetch_add(&counts[fault], 1, __ATOMIC_RELAXED);
+    note(fd, fault_names[fault], 0);
+    return true;
+}
+
+static int fail(int error)
+{
+    errno = error;
+    return -1;
+}
+
+static void violation(const char *what, int fd)
+{
+    pthread_mutex_lock(&lock);
+    if (violation_length < sizeof violations - 200) {
+        violation_length += (size_t)snprintf(
+            violations + violation_length, sizeof violations - violation_length, "%s, descriptor %d (number %u)\n",
+            what, fd, find(fd) == NULL ? 0 : find(fd)->serial);
+    }
+    pthread_mutex_unlock(&lock);
+    note(fd, what, 0);
+}
+
+/* A descriptor that the transport has closed may be anybody's by now. */
+static bool refuse(int fd, const char *what)
+{
+    struct descriptor *d = find(fd);
+    if (d == NULL || d->ownership != CLOSED) {
+        return false;
+    }
+    violation(what, fd);
+    errno = EBADF;
+    return true;
+}
+
+static int own(int fd)
+{
+    struct descriptor *d = find(fd);
+    if (d != NULL) {
+        pthread_mutex_lock(&lock);
+        *d = (struct descriptor){ .ownership = OPEN, .serial = ++serials, .poller = -1 };
+        highest_fd = fd > highest_fd ? fd : highest_fd;
+        pthread_mutex_unlock(&lock);
+    }
+    return fd;
+}
+
+/* ---- held events: each is delivered by a later wait of its poller ---- */
+
+static size_t event_size(int poller)
+{
+    return find(poller) != NULL && find(poller)->is_kqueue ? sizeof(struct kevent) : sizeof(struct epoll_event);
+}
+
+static void hold(int poller, int fd, const void *event, int64_t delay)
+{
+    struct held *held = calloc(1, sizeof *held);
+    if (held == NULL) {
+        abort();
+    }
+    held->due = now_ns() + delay;
+    held->poller = poller;
+    held->fd = fd;
+    memcpy(held->event, event, event_size(poller));
+    held->next = held_events;
+    held_events = held;
+}
+
+/* Up to four milliseconds, often none. */
+static int64_t delay_of(int fd)
+{
+    uint64_t x = choose(fd);
+    return x % 3 == 0 ? 0 : (int64_t)(x / 3 % 4000000);
+}
+
+/* Lets a registered descriptor become ready a little later. Called with the lock. */
+static bool hold_edge(int fd, int directions, int64_t delay)
+{
+    struct descriptor *d = find(fd);
+    if (d == NULL || d->poller < 0) {
+        return false;
+    }
+    if (!find(d->poller)->is_kqueue) {
+        struct epoll_event event = d->epoll;
+        event.events = (directions & READS ? EPOLLIN : 0) | (directions & WRITES ? EPOLLOUT : 0)
+            | (directions & BREAKS ? EPOLLRDHUP | EPOLLHUP | EPOLLERR : 0);
+        hold(d->poller, fd, &event, delay);
+        return true;
+    }
+    struct kevent *templates[] = { directions & READS ? &d->read_event : NULL, directions & WRITES ? &d->write_event : NULL };
+    for (int i = 0; i < 2; i++) {
+        if (templates[i] != NULL && templates[i]->filter != 0) {
+            struct kevent event = *templates[i];
+            event.flags = directions & BREAKS ? EV_EOF : 0;
+            event.fflags = directions & BREAKS ? ECONNRESET : 0;
+            event.data = directions & BREAKS ? 0 : 1;
+            hold(d->poller, fd, &event, delay);
+        }
+    }
+    return true;
+}
+
+static bool inject_edge(int fd, int directions)
+{
+    pthread_mutex_lock(&lock);
+    bool held = hold_edge(fd, directions, delay_of(fd));
+    pthread_mutex_unlock(&lock);
+    return held;
+}
+
+static bool is_registered(int fd)
+{
+    struct descriptor *d = find(fd);
+    return d != NULL && d->poller >= 0;
+}
+
+/* Moves what is due into the caller's array. Called with the lock. */
+static int take_due(int poller, unsigned char *events, int capacity)
+{
+    int64_t now = now_ns();
+    size_t size = event_size(poller);
+    int count = 0;
+    for (struct held **link = &held_events; *link != NULL && count < capacity;) {
+        struct held *held = *link;
+        if (held->poller == poller && held->due <= now) {
+            memcpy(events + (size_t)count++ * size, held->event, size);
+            note(held->fd, "edge", 0);
+            *link = held->next;
+            free(held);
+        } else {
+            link = &held->next;
+        }
+    }
+    return count;
+}
+
+static bool event_is_of(const struct held *held, const struct descriptor *d)
+{
+    if (held->poller != d->poller) {
+        return false;
+    }
+    if (find(d->poller)->is_kqueue) {
+        struct kevent event;
+        memcpy(&event, held->event, sizeof event);
+        return event.ident == d->read_event.ident && event.udata == d->read_event.udata && d->read_event.filter != 0;
+    }
+    struct epoll_event event;
+    memcpy(&event, held->event, sizeof event);
+    return event.data.u64 == d->epoll.data.u64;
+}
+
+/* A descriptor is closed: its events go, or, as from a batch that is being worked through, they come late. */
+static void forget_registration(int fd)
+{
+    struct descriptor *d = find(fd);
+    pthread_mutex_lock(&lock);
+    if (d->poller >= 0 && d->ownership == OPEN) {
+        bool stale = roll(fd, EVENT_STALE);
+        for (struct held **link = &held_events; *link != NULL && !stale;) {
+            struct held *held = *link;
+            if (event_is_of(held, d)) {
+                *link = held->next;
+                free(held);
+            } else {
+                link = &held->next;
+            }
+        }
+        if (stale) {
+            hold_edge(fd, READS | WRITES | BREAKS, delay_of(fd));
+        }
+        d->poller = -1;
+    }
+    if (d->ownership == OPEN) {
+        for (struct held **link = &held_events; *link != NULL;) {
+            struct held *held = *link;
+            if (held->poller == fd) {
+                *link = held->next;
+                free(held);
+            } else {
+                link = &held->next;
+            }
+        }
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- waiting ---- */
+
+static void hold_spurious(int poller)
+{
+    if (!roll(poller, EVENT_SPURIOUS)) {
+        return;
+    }
+    int start = (int)(choose(poller) % (uint64_t)(highest_fd + 1));
+    for (int i = 0; i <= highest_fd; i++) {
+        int fd = (start + i) % (highest_fd + 1);
+        if (table[fd].poller == poller) {
+            hold_edge(fd, 1 + (int)(choose(poller) % 3), 0);
+            return;
+        }
+    }
+}
+
+/* Keeps some of the new events back, copies some. Returns how many stay. Called with the lock. */
+static int disturb(int poller, unsigned char *events, int count)
+{
+    size_t size = event_size(poller);
+    int kept = 0;
+    int split = count > 1 && roll(poller, EVENT_SPLIT) ? 1 + (int)(choose(poller) % (uint64_t)count) : count;
+    for (int i = 0; i < count; i++) {
+        unsigned char *event = events + (size_t)i * size;
+        if (i >= split) {
+            hold(poller, -1, event, 0);
+        } else if (roll(poller, EVENT_DELAYED)) {
+            hold(poller, -1, event, (int64_t)(choose(poller) % 6000000));
+        } else {
+            if (roll(poller, EVENT_REPEATED)) {
+                hold(poller, -1, event, (int64_t)(choose(poller) % 6000000));
+            }
+            memmove(events + (size_t)kept++ * size, event, size);
+        }
+    }
+    return kept;
+}
+
+static void reorder(int poller, unsigned char *events, int count)
+{
+    size_t size = event_size(poller);
+    if (count < 2 || !roll(poller, EVENT_REORDERED)) {
+        return;
+    }
+    for (int i = count - 1; i > 0; i--) {
+        size_t other = (size_t)(choose(poller) % (uint64_t)(i + 1));
+        unsigned char saved[MAX_EVENT];
+        memcpy(saved, events + (size_t)i * size, size);
+        memcpy(events + (size_t)i * size, events + other * size, size);
+        memcpy(events + other * size, saved, size);
+    }
+}
+
+static bool is_change_error(int poller, const unsigned char *events, int count)
+{
+    struct kevent first;
+    if (count == 0 || !find(poller)->is_kqueue) {
+        return false;
+    }
+    memcpy(&first, events, sizeof first);
+    return (first.flags & EV_ERROR) != 0;
+}
+
+static int fetch(int poller, const struct kevent *changes, int change_count, void *events, int capacity, int64_t timeout)
+{
+    if (find(poller)->is_kqueue) {
+        struct timespec duration = { timeout / 1000000000, timeout % 1000000000 };
+        return real_kevent(poller, changes, change_count, events, capacity, &duration);
+    }
+    return real_epoll_wait(poller, events, capacity, (int)((timeout + 999999) / 1000000));
+}
+
+/* The waits are short ones, one after another: an event may be held for a waiting poller by another thread. */
+static int wait_for_events(
+    int poller, const struct kevent *changes, int change_count, unsigned char *events, int capacity, int64_t timeout)
+{
+    size_t size = event_size(poller);
+    int64_t end = timeout < 0 ? INT64_MAX : now_ns() + timeout;
+    while (true) {
+        pthread_mutex_lock(&lock);
+        hold_spurious(poller);
+        int count = change_count > 0 ? 0 : take_due(poller, events, capacity);
+        pthread_mutex_unlock(&lock);
+
+        int64_t left = end == INT64_MAX ? SLICE_NS : end - now_ns();
+        left = count > 0 || left < 0 ? 0 : left > SLICE_NS ? SLICE_NS : left;
+        int more = count == capacity ? 0 : fetch(poller, changes, change_count, events + (size_t)count * size, capacity - count, left);
+        if (more < 0 && count == 0) {
+            return -1;
+        }
+        if (is_change_error(poller, events + (size_t)count * size, more)) {
+            return count + more;
+        }
+        change_count = 0;
+        pthread_mutex_lock(&lock);
+        count += more > 0 ? disturb(poller, events + (size_t)count * size, more) : 0;
+        reorder(poller, events, count);
+        pthread_mutex_unlock(&lock);
+        if (count > 0 || now_ns() >= end) {
+            return count;
+        }
+    }
+}
+
+EXPORT int epoll_wait(int poller, struct epoll_event *events, int capacity, int timeout)
+{
+    if (refuse(poller, "epoll_wait on a closed descriptor")) {
+        return -1;
+    }
+    return roll(poller, WAIT_EINTR) ? fail(EINTR)
+        : wait_for_events(poller, NULL, 0, (unsigned char *)events, capacity, timeout < 0 ? -1 : timeout * 1000000L);
+}
+
+static void forget_peer(int fd)
+{
+    struct descriptor *d = find(fd);
+    if (d != NULL && d->port != 0) {
+        broken_ports[d->port] = 1;
+    }
+}
+
+EXPORT int epoll_ctl(int poller, int operation, int fd, struct epoll_event *event)
+{
+    if (refuse(poller, "epoll_ctl on a closed poller") || refuse(fd, "epoll_ctl for a closed descriptor")) {
+        return -1;
+    }
+    if (operation == EPOLL_CTL_ADD && roll(fd, REGISTER_ENOMEM)) {
+        forget_peer(fd);
+        return fail(ENOMEM);
+    }
+    struct descriptor *d = find(fd);
+    if (operation == EPOLL_CTL_DEL && d != NULL) {
+        forget_registration(fd);
+    }
+    pthread_mutex_lock(&lock);
+    int result = real_epoll_ctl(poller, operation, fd, event);
+    if (result == 0 && operation == EPOLL_CTL_ADD && d != NULL) {
+        d->epoll = *event;
+        d->poller = poller;
+    }
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+EXPORT int kqueue(void)
+{
+    if (real_kqueue == NULL) {
+        return fail(ENOSYS);
+    }
+    if (roll(0, SETUP_SHORTAGE)) {
+        return fail(EMFILE);
+    }
+    int fd = own(real_kqueue());
+    if (fd >= 0) {
+        table[fd].is_kqueue = true;
+    }
+    return fd;
+}
+
+static bool remember_changes(int poller, const struct kevent *changes, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct descriptor *d = find((int)changes[i].ident);
+        if (d == NULL || (changes[i].filter != EVFILT_READ && changes[i].filter != EVFILT_WRITE)) {
+            continue;
+        }
+        if (refuse((int)changes[i].ident, "kevent for a closed descriptor")) {
+            return false;
+        }
+        if ((changes[i].flags & EV_DELETE) != 0) {
+            forget_registration((int)changes[i].ident);
+        } else if ((changes[i].flags & EV_ADD) != 0) {
+            *(changes[i].filter == EVFILT_READ ? &d->read_event : &d->write_event) = changes[i];
+            d->poller = poller;
+        }
+    }
+    return true;
+}
+
+EXPORT int kevent(
+    int poller, const struct kevent *changes, int change_count, struct kevent *events, int capacity,
+    const struct timespec *timeout)
+{
+    if (refuse(poller, "kevent on a closed descriptor") || !remember_changes(poller, changes, change_count)) {
+        return -1;
+    }
+    if (capacity == 0) {
+        return real_kevent(poller, changes, change_count, events, capacity, timeout);
+    }
+    /* An interrupted kevent has made its changes (kqueue(2)); with changes, it is left alone. */
+    return change_count == 0 && roll(poller, WAIT_EINTR) ? fail(EINTR)
+        : wait_for_events(
+            poller, changes, change_count, (unsigned char *)events, capacity,
+            timeout == NULL ? -1 : timeout->tv_sec * 1000000000L + timeout->tv_nsec);
+}
+
+EXPORT int poll(struct pollfd *descriptors, nfds_t count, int timeout)
+{
+    if (roll(0, WAIT_EINTR)) {
+        return fail(EINTR);
+    }
+    if (count == 1) {
+        bool due = false;
+        pthread_mutex_lock(&lock);
+        int64_t now = now_ns();
+        for (struct held *held = held_events; held != NULL && !due; held = held->next) {
+            due = held->poller == descriptors->fd && held->due <= now;
+        }
+        pthread_mutex_unlock(&lock);
+        if (due) {
+            descriptors->revents = POLLIN;
+            return 1;
+        }
+    }
+    return real_poll(descriptors, count, timeout);
+}
+
+/* ---- sockets ---- */
+
+static int tcp_state(int fd)
+{
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    return find(fd)->port == 0 || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0 ? 0 : info.tcpi_state;
+}
+
+/*
+ * The connection ends here and now. The kernel's half is tcp_disconnect(), which drops what is unread and sends a RST.
+ * After the peer's FIN a reset would not take away what came before it, so then only sending fails.
+ */
+static bool can_reset(int fd, bool writing)
+{
+    int state = find(fd)->port == 0 ? 0 : tcp_state(fd);
+    return state == TCP_ESTABLISHED || (writing && state == TCP_CLOSE_WAIT);
+}
+
+static int reset(int fd, int error)
+{
+    struct descriptor *d = find(fd);
+    forget_peer(fd);
+    if (tcp_state(fd) == TCP_ESTABLISHED) {
+        struct sockaddr none = { .sa_family = AF_UNSPEC };
+        d->broken = true;
+        (void)connect(fd, &none, sizeof none);
+        inject_edge(fd, READS | WRITES | BREAKS);
+    } else {
+        d->write_broken = true;
+    }
+    return fail(error);
+}
+
+/* Whether a receive ends here; its result is then in *result. */
+static bool before_read(int fd, ssize_t *result)
+{
+    struct descriptor *d = find(fd);
+    *result = -1;
+    if (refuse(fd, "recv on a closed descriptor")) {
+        return true;
+    }
+    if (d == NULL || d->ownership != OPEN) {
+        return false;
+    }
+    if (d->broken) {
+        *result = 0;
+        return true;
+    }
+    if (roll(fd, READ_EINTR)) {
+        return fail(EINTR);
+    }
+    if (is_registered(fd) && roll(fd, READ_EAGAIN)) {
+        inject_edge(fd, READS);
+        return fail(EAGAIN);
+    }
+    if (roll(fd, READ_ENOMEM)) {
+        return fail(choose(fd) % 2 == 0 ? ENOMEM : ENOBUFS);
+    }
+    return rates[READ_ECONNRESET] != 0 && can_reset(fd, false) && roll(fd, READ_ECONNRESET) && reset(fd, ECONNRESET);
+}
+
+/* How much of it to pass on: often very little. */
+static size_t shorten(int fd, size_t length)
+{
+    uint64_t x = choose(fd);
+    size_t most = length - 1;
+    return 1 + x / 4 % (x % 4 == 0 && most > 8 ? 8 : most);
+}
+
+static size_t total(const struct msghdr *message)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < message->msg_iovlen; i++) {
+        length += message->msg_iov[i].iov_len;
+    }
+    return length;
+}
+
+/* A copy of the message's vectors, cut off after so many bytes. */
+static struct msghdr cut(const struct msghdr *message, struct iovec *vectors, size_t length)
+{
+    struct msghdr result = *message;
+    size_t count = 0;
+    for (; length > 0; count++) {
+        vectors[count] = message->msg_iov[count];
+        vectors[count].iov_len = vectors[count].iov_len < length ? vectors[count].iov_len : length;
+        length -= vectors[count].iov_len;
+    }
+    result.msg_iov = vectors;
+    result.msg_iovlen = count;
+    return result;
+}
+
+static ssize_t after_short(int fd, ssize_t result, size_t asked, int direction)
+{
+    if (result == (ssize_t)asked) {
+        inject_edge(fd, direction);
+    }
+    return result;
+}
+
+EXPORT ssize_t recv(int fd, void *buffer, size_t length, int flags)
+{
+    ssize_t result;
+    if (before_read(fd, &result)) {
+        return result;
+    }
+    if (length > 1 && is_registered(fd) && roll(fd, READ_SHORT)) {
+        size_t part = shorten(fd, length);
+        return after_short(fd, real_recv(fd, buffer, part, flags), part, READS);
+    }
+    return real_recv(fd, buffer, length, flags);
+}
+
+EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    ssize_t result;
+    if (before_read(fd, &result)) {
+        return result;
+    }
+    size_t length = total(message);
+    if (length > 1 && message->msg_iovlen <= MAX_VECTORS && is_registered(fd) && roll(fd, READ_SHORT)) {
+        struct iovec vectors[MAX_VECTORS];
+        size_t part = shorten(fd, length);
+        struct msghdr shorter = cut(message, vectors, part);
+        return after_short(fd, real_recvmsg(fd, &shorter, flags), part, READS);
+    }
+    return real_recvmsg(fd, message, flags);
+}
+
+static bool before_write(int fd)
+{
+    struct descriptor *d = find(fd);
+    if (refuse(fd, "send on a closed descriptor")) {
+        return true;
+    }
+    if (d == NULL || d->ownership != OPEN) {
+        return false;
+    }
+    if (d->broken || d->write_broken) {
+        return fail(EPIPE);
+    }
+    if (roll(fd, WRITE_EINTR)) {
+        return fail(EINTR);
+    }
+    if (is_registered(fd) && roll(fd, WRITE_EAGAIN)) {
+        inject_edge(fd, WRITES);
+        return fail(EAGAIN);
+    }
+    if (roll(fd, WRITE_ENOBUFS)) {
+        return fail(choose(fd) % 2 == 0 ? ENOMEM : ENOBUFS);
+    }
+    if ((rates[WRITE_ECONNRESET] | rates[WRITE_EPIPE]) == 0 || !can_reset(fd, true)) {
+        return false;
+    }
+    return (roll(fd, WRITE_ECONNRESET) && reset(fd, ECONNRESET)) || (roll(fd, WRITE_EPIPE) && reset(fd, EPIPE));
+}
+
+EXPORT ssize_t send(int fd, const void *buffer, size_t length, int flags)
+{
+    if (before_write(fd)) {
+        return -1;
+    }
+    if (length > 1 && is_registered(fd) && roll(fd, WRITE_SHORT)) {
+        size_t part = shorten(fd, length);
+        return after_short(fd, real_send(fd, buffer, part, flags), part, WRITES);
+    }
+    return real_send(fd, buffer, length, flags);
+}
+
+EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    if (before_write(fd)) {
+        return -1;
+    }
+    size_t length = total(message);
+    if (length > 1 && message->msg_iovlen <= MAX_VECTORS && is_registered(fd) && roll(fd, WRITE_SHORT)) {
+        struct iovec vectors[MAX_VECTORS];
+        size_t part = shorten(fd, length);
+        struct msghdr shorter = cut(message, vectors, part);
+        return after_short(fd, real_sendmsg(fd, &shorter, flags), part, WRITES);
+    }
+    return real_sendmsg(fd, message, flags);
+}
+
+/* The connection that would be accepted is lost, or the error comes for nothing. */
+static int lose(int fd, int error)
+{
+    if (choose(fd) % 2 == 0) {
+        struct sockaddr_storage address;
+        socklen_t length = sizeof address;
+        int lost = real_accept4(fd, (struct sockaddr *)&address, &length, SOCK_CLOEXEC);
+        if (lost >= 0) {
+            struct linger at_once = { 1, 0 };
+            broken_ports[ntohs(((struct sockaddr_in *)&address)->sin_port)] = 1;
+            (void)real_setsockopt(lost, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+            (void)real_close(lost);
+        }
+    }
+    return fail(error);
+}
+
+EXPORT int accept4(int listener, struct sockaddr *address, socklen_t *length, int flags)
+{
+    if (refuse(listener, "accept4 on a closed descriptor")) {
+        return -1;
+    }
+    if (roll(listener, ACCEPT_EINTR)) {
+        return fail(EINTR);
+    }
+    if (is_registered(listener) && roll(listener, ACCEPT_EAGAIN)) {
+        inject_edge(listener, READS);
+        return fail(EAGAIN);
+    }
+    if (roll(listener, ACCEPT_ECONNABORTED)) {
+        return lose(listener, ECONNABORTED);
+    }
+    if (roll(listener, ACCEPT_EPROTO)) {
+        return lose(listener, EPROTO);
+    }
+    static const int shortages[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM };
+    for (int i = 0; i < 4; i++) {
+        if (roll(listener, (enum fault)(ACCEPT_EMFILE + i))) {
+            return fail(shortages[i]);
+        }
+    }
+    int fd = own(real_accept4(listener, address, length, flags));
+    if (fd >= 0 && fd < MAX_FD && (address->sa_family == AF_INET || address->sa_family == AF_INET6)) {
+        table[fd].port = ntohs(((struct sockaddr_in *)address)->sin_port);
+    }
+    return fd;
+}
+
+EXPORT int socket(int domain, int type, int protocol)
+{
+    return roll(0, SETUP_SHORTAGE) ? fail(ENFILE) : own(real_socket(domain, type, protocol));
+}
+
+EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    return roll(fd, SETUP_SHORTAGE) ? fail(ENOMEM) : real_bind(fd, address, length);
+}
+
+EXPORT int listen(int fd, int backlog)
+{
+    return roll(fd, SETUP_SHORTAGE) ? fail(ENOBUFS) : real_listen(fd, backlog);
+}
+
+EXPORT int epoll_create1(int flags)
+{
+    return roll(0, SETUP_SHORTAGE) ? fail(EMFILE) : own(real_epoll_create1(flags));
+}
+
+EXPORT int eventfd(unsigned initial, int flags)
+{
+    return roll(0, SETUP_SHORTAGE) ? fail(ENOMEM) : own(real_eventfd(initial, flags));
+}
+
+EXPORT int shutdown(int fd, int how)
+{
+    return refuse(fd, "shutdown on a closed descriptor") ? -1 : real_shutdown(fd, how);
+}
+
+EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+    return refuse(fd, "setsockopt on a closed descriptor") ? -1 : real_setsockopt(fd, level, name, value, length);
+}
+
+EXPORT int close(int fd)
+{
+    struct descriptor *d = find(fd);
+    if (d == NULL) {
+        return real_close(fd);
+    }
+    forget_registration(fd);
+    bool interrupted = d->ownership == OPEN && roll(fd, CLOSE_EINTR);
+
+    pthread_mutex_lock(&lock);
+    bool owned = d->ownership == OPEN;
+    d->ownership = CLOSED;
+    pthread_mutex_unlock(&lock);
+    if (!owned) {
+        violation("close of a descriptor that is not the transport's", fd);
+        return fail(EBADF);
+    }
+    /* Linux closes the descriptor before it reports EINTR (close(2)). */
+    int result = real_close(fd);
+    return interrupted ? fail(EINTR) : result;
+}
+
+EXPORT int nanosleep(const struct timespec *duration, struct timespec *remaining)
+{
+    return roll(0, SLEEP_EINTR) ? fail(EINTR) : real_nanosleep(duration, remaining);
+}
+
+/* ---- for the test ---- */
+
+EXPORT int faulty_count(void)
+{
+    return FAULTS;
+}
+
+EXPORT const char *faulty_name(int fault)
+{
+    return fault_names[fault];
+}
+
+/* Begins an episode. The books are cleared, but for descriptors that are still open. */
+EXPORT void faulty_start(uint64_t new_seed, const uint32_t *per_million)
+{
+    pthread_mutex_lock(&lock);
+    active = false;
+    seed = new_seed;
+    serials = 0;
+    memcpy(rates, per_million, sizeof rates);
+    memset(counts, 0, sizeof counts);
+    memset(broken_ports, 0, sizeof broken_ports);
+    note_count = 0;
+    violation_length = 0;
+    violations[0] = 0;
+    table[0].choices = 0;
+    active = true;
+    pthread_mutex_unlock(&lock);
+}
+
+/* No more faults. Events that are held still come. */
+EXPORT void faulty_stop(void)
+{
+    active = false;
+}
+
+EXPORT uint64_t faulty_injected(int fault)
+{
+    return counts[fault];
+}
+
+/* Whether the connection from this port was reset or lost by an injected fault. */
+EXPORT int faulty_broken(int port)
+{
+    return broken_ports[port & 0xFFFF];
+}
+
+/* How many of the transport's descriptors are open. */
+EXPORT int faulty_open(void)
+{
+    int count = 0;
+    pthread_mutex_lock(&lock);
+    for (int fd = 0; fd <= highest_fd; fd++) {
+        count += table[fd].ownership == OPEN;
+    }
+    pthread_mutex_unlock(&lock);
+    return count;
+}
+
+EXPORT const char *faulty_violations(void)
+{
+    return violations;
+}
+
+static size_t print(char *text, size_t size, size_t at, const char *format, ...)
+{
+    va_list arguments;
+    if (at >= size) {
+        return at;
+    }
+    va_start(arguments, format);
+    int length = vsnprintf(text + at, size - at, format, arguments);
+    va_end(arguments);
+    return at + (size_t)length < size ? at + (size_t)length : size - 1;
+}
+
+/* Writes the open descriptors, the held events and the last notes as text. Returns its length. */
+EXPORT size_t faulty_journal(char *text, size_t size, int last)
+{
+    size_t at = 0;
+    pthread_mutex_lock(&lock);
+    int64_t now = now_ns();
+    for (int fd = 0; fd <= highest_fd; fd++) {
+        struct descriptor *d = &table[fd];
+        if (d->ownership == OPEN) {
+            at = print(text, size, at, "open: fd %d number %u peer port %u poller %d%s\n", fd, d->serial, d->port,
+                d->poller, d->broken ? " broken" : "");
+        }
+    }
+    for (struct held *held = held_events; held != NULL; held = held->next) {
+        at = print(text, size, at, "held: poller %d fd %d due in %ld us\n", held->poller, held->fd, (held->due - now) / 1000);
+    }
+    uint64_t first = note_count > (uint64_t)last ? note_count - (uint64_t)last : 0;
+    for (uint64_t i = first; i < note_count; i++) {
+        struct note *n = &notes[i % NOTES];
+        at = print(text, size, at, "%ld us thread %d fd %d number %u %s\n", (n->time - now) / 1000, n->thread, n->fd,
+            n->serial, n->what);
+    }
+    pthread_mutex_unlock(&lock);
+    return at;
+}
