@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Diagnostics;
 using KestrelEventLoopTransport.Listening;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Polling;
@@ -54,10 +55,10 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         _options = options.Value;
         _memoryPools = memoryPoolFactory;
         _loggerFactory = loggerFactory;
-        _logger = loggerFactory.CreateLogger("KestrelEventLoopTransport.Listening");
+        _logger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Listening");
         _metrics = new LoopMetrics(meterFactory);
-        _handOffLog = new HandOffLog(loggerFactory.CreateLogger("KestrelEventLoopTransport.Loops"));
-        _connectionLogger = loggerFactory.CreateLogger("KestrelEventLoopTransport.Connections");
+        _handOffLog = new HandOffLog(SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
+        _connectionLogger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections");
         _finOnError = AppContext.TryGetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", out var fin) && fin;
     }
 

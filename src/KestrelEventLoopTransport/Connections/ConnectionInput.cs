@@ -255,6 +255,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     private void Resume()
     {
         _readiness.Take(Readiness.Claimed);
+        Exception? failure = null;
         try
         {
             while (!TryFinish())
@@ -268,10 +269,9 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         catch (Exception exception)
         {
             // No memory for a block, for instance: the reader learns of it, not the loop.
-            _source.SetException(exception);
-            return;
+            failure = exception;
         }
-        _connection.Dispatch(ref _source);
+        _connection.Dispatch(ref _source, failure);
         if (PeerGone)
         {
             // Not earlier: Kestrel then aborts, and what came with the FIN was to be answered first.

@@ -79,7 +79,11 @@ internal sealed partial class ConnectionOutput
     }
 
     /// <summary>Sends what was deferred, if anything.</summary>
-    internal void Uncork()
+    /// <param name="mayRunInline">
+    /// Whether a flush that waited may complete right here. Only where no application code is below on the stack, which
+    /// might hold a lock that the flush's continuation takes: Kestrel aborts, for one, under its own.
+    /// </param>
+    internal void Uncork(bool mayRunInline = false)
     {
         while (true)
         {
@@ -94,7 +98,7 @@ internal sealed partial class ConnectionOutput
             {
                 if (sends)
                 {
-                    Send();
+                    Send(mayRunInline);
                 }
                 return;
             }
@@ -177,7 +181,7 @@ internal sealed partial class ConnectionOutput
         var state = Interlocked.And(ref _state, ~(Queued | FlushReady));
         if ((state & Deferred) != 0)
         {
-            Uncork();
+            Uncork(mayRunInline: true);
         }
         if ((state & FlushReady) != 0)
         {
@@ -255,7 +259,7 @@ internal sealed partial class ConnectionOutput
             : Deferral.None;
     }
 
-    private void Send(bool mayRunInline = true)
+    private void Send(bool mayRunInline = false)
     {
         var budget = MaxSends;
         while (EndSend(SendCommitted(ref budget), mayRunInline))
@@ -268,7 +272,7 @@ internal sealed partial class ConnectionOutput
     /// </summary>
     /// <param name="error">0 when all that was committed is sent, else what stopped it.</param>
     /// <param name="mayRunInline">Whether a flush that waited may complete right here.</param>
-    private bool EndSend(int error, bool mayRunInline = true)
+    private bool EndSend(int error, bool mayRunInline = false)
     {
         while (true)
         {
@@ -410,6 +414,6 @@ internal sealed partial class ConnectionOutput
 
     private sealed class SendRetry(ConnectionOutput output) : IThreadPoolWorkItem
     {
-        public void Execute() => output.Uncork();
+        public void Execute() => output.Uncork(mayRunInline: true);
     }
 }

@@ -118,22 +118,36 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
     /// Runs application code, by completing what it awaits. What it flushes meanwhile is corked and goes out at the
     /// end, or when the supervisor finds that there is none in sight.
     /// </summary>
-    internal void Dispatch(ref ManualResetValueTaskSourceCore<bool> awaited)
+    /// <param name="awaited">What the application awaits.</param>
+    /// <param name="exception">What it fails with; null when it succeeds.</param>
+    internal void Dispatch(ref ManualResetValueTaskSourceCore<bool> awaited, Exception? exception = null)
     {
         if (DispatchSlot.OfThread is not { } slot)
         {
-            awaited.SetResult(true);
+            Complete(ref awaited, exception);
             return;
         }
         var outer = slot.Enter(this);
         try
         {
-            awaited.SetResult(true);
+            Complete(ref awaited, exception);
         }
         finally
         {
             slot.Exit(outer);
             Output.Uncork();
+        }
+    }
+
+    private static void Complete(ref ManualResetValueTaskSourceCore<bool> awaited, Exception? exception)
+    {
+        if (exception is null)
+        {
+            awaited.SetResult(true);
+        }
+        else
+        {
+            awaited.SetException(exception);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using KestrelEventLoopTransport.Diagnostics;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
@@ -29,14 +30,8 @@ internal sealed class EventLoopGroup
         _standbys = new StandbyThreads(_supervisor, options.EventLoopCount, options.MaxStandbyThreads);
         _loops = new EventLoop[options.EventLoopCount];
         _running = _loops.Length;
-        CreateLoops(options.Scheduling, pools, loggerFactory.CreateLogger("KestrelEventLoopTransport.Loops"));
-
-        foreach (var loop in _loops)
-        {
-            loop.GiveTo(_standbys.TryTake()!);
-        }
-        var handedOff = options.Scheduling == ApplicationScheduling.Adaptive ? _loops : [];
-        _supervisor.Start(handedOff, _standbys);
+        CreateLoops(options.Scheduling, pools, SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
+        StartThreads(options.Scheduling == ApplicationScheduling.Adaptive ? _loops : []);
         metrics.Observe(_standbys);
     }
 
@@ -96,6 +91,33 @@ internal sealed class EventLoopGroup
                 }
                 throw;
             }
+        }
+    }
+
+    private void StartThreads(EventLoop[] handedOff)
+    {
+        var threads = new List<LoopThread>(_loops.Length);
+        try
+        {
+            foreach (var _ in _loops)
+            {
+                threads.Add(_standbys.TryTake() ?? throw new InsufficientMemoryException(
+                    $"The system lets the process start only {threads.Count} of the threads that {_loops.Length} event loops (EventLoopCount) need."));
+            }
+            _supervisor.Start(handedOff, _standbys);
+        }
+        catch
+        {
+            threads.ForEach(static thread => thread.End());
+            foreach (var loop in _loops)
+            {
+                loop.DisposeUnstarted();
+            }
+            throw;
+        }
+        for (var i = 0; i < _loops.Length; i++)
+        {
+            _loops[i].GiveTo(threads[i]);
         }
     }
 

@@ -16,6 +16,7 @@ internal static partial class Libc
     public const int IPPROTO_IPV6 = 41;
     public const int IPV6_V6ONLY = 26;
     public const int RLIMIT_NOFILE = 7;
+    public const int RLIMIT_AS = 9;
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int socket(int domain, int type, int protocol);

@@ -27,8 +27,6 @@ internal static class Http2Peer
             },
         })
         {
-            DefaultRequestVersion = HttpVersion.Version20,
-            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
             BaseAddress = new Uri($"http://{endPoint}/"),
             Timeout = Timeout.InfiniteTimeSpan,
         };
@@ -60,6 +58,8 @@ internal static class Http2Peer
     {
         using var request = new HttpRequestMessage(isPost ? HttpMethod.Post : HttpMethod.Get, $"?stream={stream}&length={length}")
         {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
             Content = isPost ? new ByteArrayContent(Pattern.Create(length, stream)) : null,
         };
         using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
