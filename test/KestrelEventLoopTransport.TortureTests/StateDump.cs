@@ -11,7 +11,7 @@ namespace KestrelEventLoopTransport.Tests.Torture;
 /// </summary>
 internal sealed class StateDump
 {
-    private const int MaxDepth = 12;
+    private const int MaxDepth = 30;
     private const string Own = "KestrelEventLoopTransport";
     private const string Tests = Own + ".Tests";
 

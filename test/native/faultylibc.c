@@ -218,7 +218,9 @@ static bool roll(int fd, enum fault fault)
         return false;
     }
     __atomic_fetch_add(&counts[fault], 1, __ATOMIC_RELAXED);
-    note(fd, fault_names[fault], 0);
+    if (fault != EVENT_SPURIOUS) {
+        note(fd, fault_names[fault], 0);
+    }
     return true;
 }
 
@@ -343,7 +345,9 @@ static int take_due(int poller, unsigned char *events, int capacity)
         struct held *held = *link;
         if (held->poller == poller && held->due <= now) {
             memcpy(events + (size_t)count++ * size, held->event, size);
-            note(held->fd, "edge", 0);
+            if (held->fd < 0 || table[held->fd].port != 0) {
+                note(held->fd, "edge", 0);
+            }
             *link = held->next;
             free(held);
         } else {
@@ -993,6 +997,27 @@ static size_t print(char *text, size_t size, size_t at, const char *format, ...)
     return at + (size_t)length < size ? at + (size_t)length : size - 1;
 }
 
+static size_t print_note(char *text, size_t size, size_t at, const struct note *n, int64_t now)
+{
+    return print(text, size, at, "%ld us thread %d fd %d number %u %s\n", (n->time - now) / 1000, n->thread, n->fd,
+        n->serial, n->what);
+}
+
+/* The last notes of the connections that are still open. */
+static size_t print_open(char *text, size_t size, size_t at, int64_t now)
+{
+    int printed[MAX_FD / 64] = { 0 };
+    uint64_t first = note_count > NOTES ? note_count - NOTES : 0;
+    for (uint64_t i = note_count; i > first; i--) {
+        struct note *n = &notes[(i - 1) % NOTES];
+        if (n->fd >= 0 && n->fd < MAX_FD / 64 && table[n->fd].ownership == OPEN && table[n->fd].port != 0
+            && printed[n->fd]++ < 40) {
+            at = print_note(text, size, at, n, now);
+        }
+    }
+    return at;
+}
+
 /* Writes the open descriptors, the held events and the last notes as text. Returns its length. */
 EXPORT size_t faulty_journal(char *text, size_t size, int last)
 {
@@ -1009,11 +1034,11 @@ EXPORT size_t faulty_journal(char *text, size_t size, int last)
     for (struct held *held = held_events; held != NULL; held = held->next) {
         at = print(text, size, at, "held: poller %d fd %d due in %ld us\n", held->poller, held->fd, (held->due - now) / 1000);
     }
+    at = print_open(text, size, at, now);
     uint64_t first = note_count > (uint64_t)last ? note_count - (uint64_t)last : 0;
     for (uint64_t i = first; i < note_count; i++) {
         struct note *n = &notes[i % NOTES];
-        at = print(text, size, at, "%ld us thread %d fd %d number %u %s\n", (n->time - now) / 1000, n->thread, n->fd,
-            n->serial, n->what);
+        at = print_note(text, size, at, n, now);
     }
     pthread_mutex_unlock(&lock);
     return at;

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Pipelines;
+using System.Net;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Tests.Torture;
@@ -51,7 +52,11 @@ internal sealed class ConversationServer
             {
                 server.OnFailed(exception);
             }
-            else if (exception is not (ConnectionResetException or ConnectionAbortedException or FailingMemoryException))
+            else if (exception is FailingMemoryException)
+            {
+                episode.FindConversation((IPEndPoint)connection.RemoteEndPoint!).MemoryFailed = true;
+            }
+            else if (exception is not (ConnectionResetException or ConnectionAbortedException))
             {
                 episode.Fail($"The header was not read: {exception}");
             }
@@ -117,7 +122,7 @@ internal sealed class ConversationServer
                 return;
             }
 
-            if (position == _conversation.Upload && _conversation.ServerEnd != ServerEnd.AfterFin)
+            if (position == _conversation.Upload && (_conversation.ServerEnd != ServerEnd.AfterFin || ClientWaitsForReply))
             {
                 return;
             }
@@ -141,9 +146,10 @@ internal sealed class ConversationServer
                 }
             }
 
-            // The rest is there and has been looked at, or must be offered again.
+            // The rest must be offered again at once, or when more has come, if more is to come.
             var end = result.Buffer.GetPosition(consumed);
-            _input.AdvanceTo(end, random.Next(2) == 0 && !result.IsCanceled ? result.Buffer.End : end);
+            var isLast = _conversation.ClientEnd == ClientEnd.LateHalfClose && position + length - consumed == _conversation.Upload;
+            _input.AdvanceTo(end, random.Next(2) == 0 && !isLast ? result.Buffer.End : end);
             if (_conversation.Kind == ConversationKind.Echo && consumed > 0)
             {
                 await FlushAsync(random);
@@ -153,13 +159,6 @@ internal sealed class ConversationServer
             if (result.IsCompleted)
             {
                 OnCleanEnd(position);
-                return;
-            }
-
-            if (_conversation.Kind == ConversationKind.Reply && position == _conversation.Upload && _conversation.ServerEnd == ServerEnd.AfterFin
-                && _conversation.ClientEnd == ClientEnd.LateHalfClose)
-            {
-                // The client waits for the answer before it sends its FIN.
                 return;
             }
 
@@ -286,7 +285,7 @@ internal sealed class ConversationServer
 
     private async Task EndAsync()
     {
-        if (_conversation is { ServerEnd: ServerEnd.AfterFin, Kind: ConversationKind.Reply, ClientEnd: ClientEnd.LateHalfClose })
+        if (ClientWaitsForReply && _conversation.ServerEnd == ServerEnd.AfterFin)
         {
             while (!(await ReadAndDropAsync()).IsCompleted)
             {
@@ -359,6 +358,9 @@ internal sealed class ConversationServer
             _episode.Fail($"ConnectionClosed fired on a live connection: {_conversation}");
         }
     }
+
+    /// <summary>Whether the client's FIN comes after the answer.</summary>
+    private bool ClientWaitsForReply => _conversation is { Kind: ConversationKind.Reply, ClientEnd: ClientEnd.LateHalfClose };
 
     private bool IsUnbroken => _conversation.EndsInOrder && !_episode.Stopping && !_conversation.IsBroken;
 
