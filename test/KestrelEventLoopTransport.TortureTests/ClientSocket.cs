@@ -12,9 +12,18 @@ internal static class ClientSocket
     /// </summary>
     public static Socket Create(EndPoint endPoint, out int port)
     {
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        port = ((IPEndPoint)socket.LocalEndPoint!).Port;
-        return socket;
+        while (true)
+        {
+            var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+            if (port != ((IPEndPoint)endPoint).Port)
+            {
+                return socket;
+            }
+
+            // The server has stopped and left us its port: we would connect to ourselves.
+            socket.Dispose();
+        }
     }
 }

@@ -26,7 +26,7 @@ internal sealed class DirectServer : TortureServer
         _episode = episode;
         _application = application;
         _listener = listener;
-        Transport = FindTransport(application.Services);
+        Transport = FindTransport(application.Services)!;
         _accepting = Task.Run(AcceptAsync);
     }
 
@@ -52,7 +52,7 @@ internal sealed class DirectServer : TortureServer
             }
         };
         var application = settings.CreateApplication();
-        var factory = (IConnectionListenerFactory)FindTransport(application.Services);
+        var factory = (IConnectionListenerFactory)FindTransport(application.Services)!;
         FaultyLibc.Start(plan.Seed, plan.Mix);
         return new DirectServer(episode, settings, application, await BindAsync(factory));
     }

@@ -14,7 +14,7 @@ internal sealed class KestrelServer : TortureServer
     {
         _episode = episode;
         _server = server;
-        Transport = FindTransport(server.Services);
+        Transport = FindTransport(server.Services) ?? new object();
     }
 
     public override EndPoint EndPoint => _server.EndPoint;

@@ -39,6 +39,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -1027,8 +1028,10 @@ EXPORT size_t faulty_journal(char *text, size_t size, int last)
     for (int fd = 0; fd <= highest_fd; fd++) {
         struct descriptor *d = &table[fd];
         if (d->ownership == OPEN) {
-            at = print(text, size, at, "open: fd %d number %u peer port %u poller %d%s\n", fd, d->serial, d->port,
-                d->poller, d->broken ? " broken" : "");
+            int unread = 0;
+            (void)ioctl(fd, FIONREAD, &unread);
+            at = print(text, size, at, "open: fd %d number %u peer port %u poller %d tcp state %d unread %d%s\n", fd, d->serial,
+                d->port, d->poller, tcp_state(fd), unread, d->broken ? " broken" : "");
         }
     }
     for (struct held *held = held_events; held != NULL; held = held->next) {

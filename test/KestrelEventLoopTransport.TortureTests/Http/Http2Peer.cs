@@ -1,16 +1,29 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 
 namespace KestrelEventLoopTransport.Tests.Torture;
 
 /// <summary>.NET's client with many streams on one connection.</summary>
-internal static class Http2Peer
+internal sealed class Http2Peer
 {
     private const int MaxStreams = 12;
 
+    // The client looks at a response only when it has sent the request's body: what the server echoes meanwhile must
+    // fit into the stream's window of 64 KiB, or both would wait for each other.
+    private const int MaxPost = 40_000;
+
+    private readonly ConcurrentDictionary<int, string> _streams = new();
+    private readonly List<int> _ports = [];
+
+    public override string ToString()
+        => $"HTTP/2 connections from {string.Join(", ", _ports)}: {string.Join("; ", _streams.Select(static s => $"stream {s.Key} {s.Value}"))}";
+
     public static async Task RunAsync(Episode episode, EndPoint endPoint, int connection, Random random)
     {
-        var ports = new List<int>();
+        var peer = new Http2Peer();
+        var ports = peer._ports;
+        episode.Watch(peer);
         using var client = new HttpClient(new SocketsHttpHandler
         {
             UseProxy = false,
@@ -32,7 +45,7 @@ internal static class Http2Peer
         };
         try
         {
-            await Task.WhenAll(Enumerable.Range(0, random.Next(1, MaxStreams)).Select(stream => RequestAsync(
+            await Task.WhenAll(Enumerable.Range(0, random.Next(1, MaxStreams)).Select(stream => peer.RequestAsync(
                 episode,
                 client,
                 (connection * MaxStreams) + stream,
@@ -52,10 +65,16 @@ internal static class Http2Peer
                 episode.Fail($"HTTP/2 connection {connection} from ports {string.Join(", ", ports)}: {exception}");
             }
         }
+        finally
+        {
+            episode.Unwatch(peer);
+        }
     }
 
-    private static async Task RequestAsync(Episode episode, HttpClient client, int stream, int length, bool isPost)
+    private async Task RequestAsync(Episode episode, HttpClient client, int stream, int length, bool isPost)
     {
+        length = isPost ? Math.Min(length, MaxPost) : length;
+        _streams[stream] = $"{(isPost ? "POST" : "GET")} of {length}";
         using var request = new HttpRequestMessage(isPost ? HttpMethod.Post : HttpMethod.Get, $"?stream={stream}&length={length}")
         {
             Version = HttpVersion.Version20,
@@ -75,6 +94,7 @@ internal static class Http2Peer
         for (int n; (n = await body.ReadAsync(buffer)) > 0; position += n)
         {
             episode.OnReceived(n);
+            _streams[stream] = $"{(isPost ? "POST" : "GET")} received {position + n} of {length}";
             if (Pattern.FirstMismatch(buffer.AsSpan(0, n), stream, position) is var at and >= 0)
             {
                 episode.Fail($"A wrong byte at {position + at} of {length}, stream {stream}.");
@@ -86,5 +106,7 @@ internal static class Http2Peer
         {
             episode.Fail($"Stream {stream} ended after {position} of {length} bytes.");
         }
+
+        _streams.TryRemove(stream, out _);
     }
 }
