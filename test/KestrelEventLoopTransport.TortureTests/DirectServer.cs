@@ -48,7 +48,7 @@ internal sealed class DirectServer : TortureServer
             AddServices(plan, services);
             if (plan.PoolFails)
             {
-                services.AddSingleton<IMemoryPoolFactory<byte>>(new FailingMemoryPoolFactory(settings.Pools!, PoolFailsOneIn));
+                services.AddSingleton<IMemoryPoolFactory<byte>>(new FailingMemoryPoolFactory(settings.Pools!, static () => Random.Shared.Next(PoolFailsOneIn) == 0));
             }
         };
         var application = settings.CreateApplication();

@@ -171,11 +171,6 @@ internal sealed class Episode(EpisodePlan plan)
                 var conversation = new Conversation(NextConnection(), random, plan.MaxTransfer);
                 _conversations[conversation.Id] = conversation;
                 await ConversationClient.RunAsync(this, conversation, server.EndPoint, random);
-                if (_conversations.Count > 2000)
-                {
-                    _conversations.TryRemove(conversation.Id, out _);
-                }
-
                 break;
         }
     }

@@ -48,7 +48,7 @@ internal abstract class TortureServer : IAsyncDisposable
     {
         if (plan.LogFails)
         {
-            services.AddSingleton<ILoggerProvider>(new FailingLogs(oneIn: 4));
+            services.AddSingleton<ILoggerProvider>(new FailingLogs(static () => Random.Shared.Next(4) == 0));
         }
     }
 

@@ -41,4 +41,14 @@ internal static class Echo
         await client.SendAsync(Pattern.Create(length, stream));
         Pattern.AssertMatches(await client.ReceiveExactlyAsync(length), stream);
     }
+
+    /// <summary>The same for a connection that nobody serves.</summary>
+    public static async Task RoundTripAsync(RawClient client, ConnectionContext connection)
+    {
+        await client.SendAsync(Pattern.Create(100));
+        var result = await connection.Transport.Input.ReadAtLeastAsync(100).DefaultTimeout();
+        await connection.Transport.Output.WriteAsync(result.Buffer.ToArray());
+        connection.Transport.Input.AdvanceTo(result.Buffer.End);
+        Pattern.AssertMatches(await client.ReceiveExactlyAsync(100));
+    }
 }

@@ -74,5 +74,9 @@ internal sealed class FaultMix
         return new FaultMix(name, [.. rates]);
     }
 
+    /// <summary>Some faults, every time.</summary>
+    public static FaultMix Always(params string[] faults)
+        => new("always", [.. FaultyLibc.Names.Select(name => faults.Contains(name) ? 1_000_000u : 0)]);
+
     public override string ToString() => Name;
 }

@@ -1,0 +1,57 @@
+using System.Buffers;
+using Microsoft.AspNetCore.Connections;
+
+namespace KestrelEventLoopTransport.Tests.Torture;
+
+/// <summary>
+/// What the torture test has found. Seeds repeat the choices, not the timing: they are kept beside a test of the very
+/// thing.
+/// </summary>
+[Trait("Contract", "torture")]
+public sealed class RegressionTests
+{
+    private const int Unsent = 4096;
+
+    [Theory]
+    [InlineData(5)] // A logger that threw left connections unfinished.
+    public Task Seed(int seed) => TortureTests.RunAsync(seed, new TortureTests.Totals(), collect: true);
+
+    /// <summary>
+    /// Kestrel aborts under a lock that the continuation of a flush may want. A flush that waits because the kernel had
+    /// no memory must not complete in there, although the send that Abort makes succeeds.
+    /// </summary>
+    [Fact]
+    [Trait("Contract", "21")]
+    public async Task Abort_completes_no_flush_on_its_own_stack()
+    {
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Inline, static options => (options.EventLoopCount, options.MaxWriteBufferSize) = (1, Unsent));
+        await using var pair = await transport.ConnectAsync();
+        var ranInAbort = new TaskCompletionSource<bool>();
+        var reading = pair.Input.ReadAsync();
+        Assert.False(reading.IsCompleted);
+        reading.GetAwaiter().UnsafeOnCompleted(() =>
+        {
+            // On the loop's thread, where nothing else can happen until this returns.
+            var aborting = false;
+            FaultyLibc.Start(1, FaultMix.Always("write-ENOBUFS"));
+            pair.Output.Write(new byte[Unsent * 2]);
+            var flush = pair.Output.FlushAsync();
+            FaultyLibc.Stop();
+            if (flush.IsCompleted)
+            {
+                ranInAbort.SetException(new InvalidOperationException("The flush did not wait."));
+                return;
+            }
+
+            flush.GetAwaiter().UnsafeOnCompleted(() => ranInAbort.SetResult(Volatile.Read(ref aborting)));
+            Volatile.Write(ref aborting, true);
+            pair.Connection.Abort(new ConnectionAbortedException("test"));
+            Volatile.Write(ref aborting, false);
+        });
+
+        await pair.Client.SendAsync("x");
+
+        Assert.False(await ranInAbort.Task.DefaultTimeout());
+    }
+}
