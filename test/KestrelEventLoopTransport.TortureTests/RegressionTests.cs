@@ -28,7 +28,7 @@ public sealed class RegressionTests
             ApplicationScheduling.Inline, static options => (options.EventLoopCount, options.MaxWriteBufferSize) = (1, Unsent));
         await using var pair = await transport.ConnectAsync();
         var ranInAbort = new TaskCompletionSource<bool>();
-        var reading = pair.Input.ReadAsync();
+        var reading = pair.Input.ReadAsync().AsTask();
         Assert.False(reading.IsCompleted);
         reading.GetAwaiter().UnsafeOnCompleted(() =>
         {
@@ -36,7 +36,7 @@ public sealed class RegressionTests
             var aborting = false;
             FaultyLibc.Start(1, FaultMix.Always("write-ENOBUFS"));
             pair.Output.Write(new byte[Unsent * 2]);
-            var flush = pair.Output.FlushAsync();
+            var flush = pair.Output.FlushAsync().AsTask();
             FaultyLibc.Stop();
             if (flush.IsCompleted)
             {

@@ -81,7 +81,7 @@ internal sealed class ConversationServer
             if (_conversation.Kind == ConversationKind.Duplex)
             {
                 // Kestrel's application half writes while its transport half reads.
-                var sending = Task.Run(() => SendAsync(new Random(_conversation.ServerSeed + 1)));
+                var sending = Task.Run(SendBesideAsync);
                 try
                 {
                     await ReceiveAsync(random);
@@ -193,6 +193,21 @@ internal sealed class ConversationServer
         }
 
         return await _input.ReadAsync();
+    }
+
+    /// <summary>Sends while the handler receives, and ends both if it fails.</summary>
+    private async Task SendBesideAsync()
+    {
+        try
+        {
+            await SendAsync(new Random(_conversation.ServerSeed + 1));
+        }
+        catch (FailingMemoryException)
+        {
+            _conversation.MemoryFailed = true;
+            _conversation.ServerEnding = true;
+            _connection.Abort(_abortReason);
+        }
     }
 
     private async Task SendAsync(Random random)
