@@ -33,7 +33,7 @@ public sealed class RegressionTests
         reading.GetAwaiter().UnsafeOnCompleted(() =>
         {
             // On the loop's thread, where nothing else can happen until this returns.
-            var aborting = false;
+            var abortingThread = 0;
             FaultyLibc.Start(1, FaultMix.Always("write-ENOBUFS"));
             pair.Output.Write(new byte[Unsent * 2]);
             var flush = pair.Output.FlushAsync().AsTask();
@@ -44,10 +44,10 @@ public sealed class RegressionTests
                 return;
             }
 
-            flush.GetAwaiter().UnsafeOnCompleted(() => ranInAbort.SetResult(Volatile.Read(ref aborting)));
-            Volatile.Write(ref aborting, true);
+            flush.GetAwaiter().UnsafeOnCompleted(() => ranInAbort.SetResult(Volatile.Read(ref abortingThread) == Environment.CurrentManagedThreadId));
+            Volatile.Write(ref abortingThread, Environment.CurrentManagedThreadId);
             pair.Connection.Abort(new ConnectionAbortedException("test"));
-            Volatile.Write(ref aborting, false);
+            Volatile.Write(ref abortingThread, 0);
         });
 
         await pair.Client.SendAsync("x");
