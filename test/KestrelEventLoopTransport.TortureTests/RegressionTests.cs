@@ -8,6 +8,7 @@ namespace KestrelEventLoopTransport.Tests.Torture;
 /// thing.
 /// </summary>
 [Trait("Contract", "torture")]
+[Collection(ProcessWide.Name)]
 public sealed class RegressionTests
 {
     private const int Unsent = 4096;

@@ -9,6 +9,7 @@ namespace KestrelEventLoopTransport.Tests.Torture;
 /// longer than the two minutes of a test run, KESTREL_TORTURE_SEED sets the first seed, KESTREL_TORTURE_EPISODES the
 /// number of episodes: a failed episode is repeated by its seed and 1.
 /// </summary>
+[Collection(ProcessWide.Name)]
 public sealed class TortureTests
 {
     private const int DefaultSeconds = 120;
