@@ -111,6 +111,47 @@ public class EndPointOptions
     /// </summary>
     public long? MaxWriteBufferSize { get; set; } = 64 * 1024;
 
+    /// <summary>Who accepts the connections. Default: <see cref="AcceptMode.SharedListener"/>.</summary>
+    public AcceptMode AcceptMode { get; set; } = AcceptMode.SharedListener;
+
+    /// <summary>
+    /// Which loop serves a connection. Default: <see cref="LoadBalancing.RoundRobin"/>.
+    /// </summary>
+    public LoadBalancing LoadBalancing { get; set; } = LoadBalancing.RoundRobin;
+
+    /// <summary>
+    /// A policy of one's own in place of <see cref="LoadBalancing"/>. Default: <see langword="null"/>.
+    /// </summary>
+    public LoadBalancer? CustomLoadBalancer { get; set; }
+
+    /// <summary>
+    /// Most connections that are open at a time. At least 1. Kestrel's own <c>Limits.MaxConcurrentConnections</c> is for
+    /// all endpoints together and closes what is beyond. Default: <see langword="null"/>, no limit.
+    /// </summary>
+    public int? MaxConnections { get; set; }
+
+    /// <summary>
+    /// What happens to connections beyond <see cref="MaxConnections"/>. Default:
+    /// <see cref="MaxConnectionsPolicy.Pause"/>.
+    /// </summary>
+    public MaxConnectionsPolicy MaxConnectionsPolicy { get; set; } = MaxConnectionsPolicy.Pause;
+
+    /// <summary>
+    /// Most connections that a loop accepts before its open connections get their turn, and most that it accepts ahead
+    /// of the application; beyond that they wait in the kernel's queue (<see cref="Backlog"/>). From 1 to 1024.
+    /// Default: 64.
+    /// </summary>
+    public int AcceptBatchSize { get; set; } = 64;
+
+    /// <summary>
+    /// How long a stopping endpoint that others may serve too stays open for connections that are just being
+    /// established, and for the first requests of those that have been; new ones go to the others. That concerns
+    /// <see cref="ReusePort"/>, a socket that came from outside and one whose descriptor was duplicated. Longer than the
+    /// round trip of most clients, shorter than the second after which they repeat a lost handshake. From 0, which
+    /// closes at once, to 1 minute. Default: 300 milliseconds.
+    /// </summary>
+    public TimeSpan HandOverPeriod { get; set; } = TimeSpan.FromMilliseconds(300);
+
     /// <summary>Options of TCP (<c>tcp(7)</c>). Not applied to Unix sockets.</summary>
     public TcpOptions Tcp { get; private set; } = new();
 

@@ -15,6 +15,7 @@ internal sealed class EndPointOptionsValidator
     {
         var validator = new EndPointOptionsValidator();
         validator.CheckSocket(options);
+        validator.CheckAccepting(options);
         validator.CheckTcp(options.Tcp);
         validator.CheckUnix(options.Unix);
         return validator._problems;
@@ -38,6 +39,19 @@ internal sealed class EndPointOptionsValidator
         CheckBufferSize(nameof(options.MaxWriteBufferSize), options.MaxWriteBufferSize);
     }
 
+    private void CheckAccepting(EndPointOptions options)
+    {
+        CheckName(nameof(options.AcceptMode), options.AcceptMode);
+        CheckName(nameof(options.LoadBalancing), options.LoadBalancing);
+        CheckRange(nameof(options.MaxConnections), options.MaxConnections, 1, int.MaxValue);
+        CheckName(nameof(options.MaxConnectionsPolicy), options.MaxConnectionsPolicy);
+        CheckRange(nameof(options.AcceptBatchSize), options.AcceptBatchSize, 1, 1024);
+        if (options.HandOverPeriod < TimeSpan.Zero || options.HandOverPeriod > TimeSpan.FromMinutes(1))
+        {
+            Add(nameof(options.HandOverPeriod), $"{options.HandOverPeriod}; it must be from {TimeSpan.Zero} to {TimeSpan.FromMinutes(1)}");
+        }
+    }
+
     private void CheckTcp(TcpOptions tcp)
     {
         CheckTime("Tcp.KeepAlive.Time", tcp.KeepAlive.Time, TimeSpan.TicksPerSecond, "seconds", 1, short.MaxValue);
@@ -59,6 +73,15 @@ internal sealed class EndPointOptionsValidator
         }
         CheckBytes("Unix.Owner", unix.Owner, 255);
         CheckBytes("Unix.Group", unix.Group, 255);
+    }
+
+    private void CheckName<TEnum>(string option, TEnum value)
+        where TEnum : struct, Enum
+    {
+        if (!Enum.IsDefined(value))
+        {
+            Add(option, $"{value}; it must be one of {string.Join(", ", Enum.GetNames<TEnum>())}");
+        }
     }
 
     private void CheckRange(string option, int? value, int least, int most)

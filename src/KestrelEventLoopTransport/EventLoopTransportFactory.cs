@@ -62,6 +62,9 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         _finOnError = AppContext.TryGetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", out var fin) && fin;
     }
 
+    /// <summary>What the transport is doing: its listeners, its loops and their connections.</summary>
+    public EventLoopTransportState State { get; } = new();
+
     /// <summary>
     /// Whether this transport serves an endpoint: an <see cref="IPEndPoint"/>, a
     /// <see cref="UnixDomainSocketEndPoint"/> or a <see cref="FileHandleEndPoint"/>, on an operating system with a
@@ -98,23 +101,38 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     /// <exception cref="IOException"><see cref="EndPointOptions.ConfigureListenSocket"/> threw an exception.</exception>
     /// <exception cref="InvalidOperationException">A Unix socket's file is to belong to somebody unknown.</exception>
     /// <exception cref="NotSupportedException">The endpoint is of a kind that <see cref="CanBind"/> denies.</exception>
-    public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
+    public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(endpoint);
 
-        var settings = SettingsFor(endpoint);
-        var socket = ListenSocket.Create(endpoint, settings);
+        var listener = CreateListener(endpoint);
+        try
+        {
+            listener.Start();
+        }
+        catch
+        {
+            await listener.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+        State.Add(listener);
+        return listener;
+    }
+
+    private EventLoopListener CreateListener(EndPoint endPoint)
+    {
+        var settings = SettingsFor(endPoint);
+        var sockets = ListenSocketSet.Create(endPoint, settings, _options.EventLoopCount);
         EventLoopGroup? group = null;
         try
         {
             group = AcquireGroup();
-            var acceptor = new Acceptor(socket, group, settings);
-            return new(new EventLoopListener(socket, group, acceptor));
+            return new EventLoopListener(sockets, group, settings, State.Remove);
         }
         catch
         {
             group?.Release();
-            socket.Close();
+            Array.ForEach(sockets, static socket => socket.Close());
             throw;
         }
     }
@@ -143,6 +161,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
             if (_group is null || !_group.TryAddReference())
             {
                 _group = new EventLoopGroup(_options, _memoryPools, _metrics, _handOffLog, _loggerFactory);
+                State.Group = _group;
             }
             return _group;
         }

@@ -64,6 +64,8 @@ public static class EventLoopTransportWebHostBuilderExtensions
             ServiceDescriptor.Singleton<IConnectionListenerFactory, EventLoopTransportFactory>());
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IConfigureOptions<EventLoopTransportOptions>, EventLoopTransportConfiguration>());
+        services.TryAddSingleton(static provider
+            => provider.GetServices<IConnectionListenerFactory>().OfType<EventLoopTransportFactory>().Last().State);
         return services.AddOptionsWithValidateOnStart<EventLoopTransportOptions, EventLoopTransportOptionsValidator>();
     }
 }

@@ -26,7 +26,7 @@ internal sealed partial class StreamConnection
     private static readonly ConnectionAbortedException _finReason = new("The connection was closed.");
     private static readonly CancellationTokenSource _alreadyClosed = CreateCanceled();
 
-    private readonly EventLoopGroup _group;
+    private readonly IConnectionOwner _owner;
     private ConnectionAbortedException? _abortReason;
     private CancellationTokenSource? _closedSource;
     private CancellationTokenSource? _closedSourceToCancel;
@@ -274,7 +274,7 @@ internal sealed partial class StreamConnection
     {
         if (Interlocked.Decrement(ref _pending) == 0)
         {
-            _group.Release();
+            _owner.OnFinished(this);
 
             // A full fence: dispose looks for the one after it has set the other.
             Interlocked.Exchange(ref _isFinished, true);

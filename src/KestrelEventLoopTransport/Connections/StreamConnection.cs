@@ -29,21 +29,21 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
 
     /// <param name="fd">The connected, non-blocking socket. The connection owns it from here on.</param>
     /// <param name="loop">The loop that will poll it.</param>
-    /// <param name="group">The loop's group. The connection owns one reference, taken by the caller.</param>
+    /// <param name="owner">Is told of the connection's end.</param>
     /// <param name="settings">The listener's settings.</param>
     /// <param name="remoteAddress">The peer's address, as <c>accept(2)</c> gave it.</param>
     /// <param name="localEndPoint">The local endpoint, where it is the same for all of the listener's connections.</param>
     internal StreamConnection(
         int fd,
         EventLoop loop,
-        EventLoopGroup group,
+        IConnectionOwner owner,
         ConnectionSettings settings,
         ReadOnlySpan<byte> remoteAddress,
         EndPoint? localEndPoint)
     {
         Fd = fd;
         Loop = loop;
-        _group = group;
+        _owner = owner;
         _settings = settings;
         _isUnix = SocketAddressBytes.IsUnix(remoteAddress);
         if (_isUnix)

@@ -1,29 +1,36 @@
 using System.Net;
-using System.Threading.Tasks.Sources;
 using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Listening.Balancing;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
-using Microsoft.AspNetCore.Connections;
-using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Listening;
 
 /// <summary>
-/// Accepts connections when asked for one, and gives each to the next loop. An accept that fails never ends the
-/// acceptor: Kestrel would stop listening for good.
+/// Accepts the connections of one listening socket, on the loop that polls it, and assigns each to a loop. An accept
+/// that fails never ends the acceptor: Kestrel would stop listening for good.
 /// </summary>
 /// <remarks>
-/// The states are those of <see cref="Readiness"/>: one <c>AcceptAsync</c> at a time is running, parked or claimed;
-/// the loop signals edges; <see cref="Stop"/> ends it. <c>Released</c> closes the listening socket.
+/// <para>
+/// The states are bits of <see cref="Readiness"/>. <c>Ready</c>: there may be connections in the kernel's queue; set by
+/// the loop's edges, and again by whoever ends a hold. <c>Busy</c>: one thread, whichever came first, is accepting; all
+/// fields below that are not volatile belong to it. <c>Stopped</c>, <c>Released</c>: the end, see below.
+/// </para>
+/// <para>
+/// An acceptor on hold has taken <c>Ready</c> away though connections may be left. Each reason has somebody who sets it
+/// again: too many accepted connections that the application has not taken (<see cref="OnTaken"/>), as many open as
+/// there may be (<see cref="OnRoom"/>), no descriptors or memory (<c>PauseEnd</c>, a timer).
+/// </para>
+/// <para>
+/// The end: <see cref="Drain"/> accepts what is in the queue, without holds and without turns; then <see cref="Stop"/>
+/// sets <c>Stopped</c>, and whoever sets <c>Released</c>, the stopping or the busy thread, closes the socket.
+/// </para>
 /// </remarks>
-internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolWorkItem, IValueTaskSource<ConnectionContext?>
+internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatchTarget
 {
     private const int FirstPause = 5;
     private const int LongestPause = 1000;
-
-    // Connections accepted in one go on the loop's thread before its own connections get their turn.
-    private const int MaxBurst = 64;
 
     // Accepts that may fail one after another before the acceptor pauses.
     private const int MaxFailures = 16;
@@ -32,195 +39,204 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
     private readonly EventLoop _loop;
     private readonly EventLoopGroup _group;
     private readonly ListenerSettings _settings;
-    private readonly ILogger _logger;
+    private readonly ListenerAccount _account;
+    private readonly LoopSelector _selector;
+    private readonly AcceptQueue _queue;
     private readonly EndPoint? _localEndPoint;
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly ulong _token;
+    private readonly Lock _closing = new();
+    private readonly int _batch;
+    private readonly bool _refuses;
+    private readonly bool _pauses;
+    private readonly bool _runsUserCode;
     private Readiness _readiness;
-    private ManualResetValueTaskSourceCore<bool> _source;
-    private CancellationToken _cancellationToken;
-    private CancellationTokenRegistration _registration;
-    private StreamConnection? _accepted;
-    private bool _waiting;
+    private ulong _token;
     private int _failures;
     private int _pause;
     private long _pausedUntil;
-    private int _burst;
-    private int _refused;
+    private bool _short;
+    private int _drainLeft;
 
-    internal Acceptor(ListenSocket socket, EventLoopGroup group, ListenerSettings settings)
+    // Accepted and not yet taken by the application: counted up here, down there.
+    private int _ahead;
+    private int _full;
+
+    // In the queue of those that wait for a connection to end. Set here, cleared by who takes it out.
+    private int _awaitsRoom;
+    private bool _isClosed;
+    private volatile bool _draining;
+
+    /// <param name="socket">The listening socket; the acceptor closes it.</param>
+    /// <param name="loop">The loop that polls it.</param>
+    /// <param name="group">The loops that get the connections.</param>
+    /// <param name="settings">The listener's settings.</param>
+    /// <param name="account">The listener's connections.</param>
+    /// <param name="selector">Assigns connections to loops.</param>
+    /// <param name="queue">Where connections go.</param>
+    internal Acceptor(
+        ListenSocket socket,
+        EventLoop loop,
+        EventLoopGroup group,
+        ListenerSettings settings,
+        ListenerAccount account,
+        LoopSelector selector,
+        AcceptQueue queue)
     {
         _socket = socket;
+        _loop = loop;
         _group = group;
-        _loop = group.Next();
         _settings = settings;
-        _logger = settings.Logger;
+        _account = account;
+        _selector = selector;
+        _queue = queue;
+
+        var options = settings.Options;
+        _batch = options.AcceptBatchSize;
+        _refuses = options.MaxConnections is not null && options.MaxConnectionsPolicy == MaxConnectionsPolicy.Refuse;
+        _pauses = options.MaxConnections is not null && !_refuses;
+        _runsUserCode = options.ConfigureAcceptedSocket is not null || options.CustomLoadBalancer is not null;
 
         // Behind a wildcard address, every connection has a local address of its own.
         _localEndPoint = socket.EndPoint is IPEndPoint ip && (ip.Address.Equals(IPAddress.Any) || ip.Address.Equals(IPAddress.IPv6Any))
             ? null
             : socket.EndPoint;
-        _token = _loop.Register(socket.Fd, this);
     }
 
-    /// <summary>The next connection, or null once the acceptor is stopped.</summary>
-    internal ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken)
+    /// <summary>Begins to accept.</summary>
+    internal void Start() => _token = _loop.Register(_socket.Fd, this);
+
+    /// <summary>
+    /// Accepts what is in the queue: the kernel resets it when the socket is closed. A socket that others have too
+    /// keeps its queue for them.
+    /// </summary>
+    internal void Drain()
     {
-        if (_waiting)
+        if (_socket.IsShared)
         {
-            throw new InvalidOperationException("An accept is in progress.");
+            return;
         }
-        if (cancellationToken.IsCancellationRequested)
-        {
-            return ValueTask.FromCanceled<ConnectionContext?>(cancellationToken);
-        }
-        if (++_burst > MaxBurst && _loop.IsCurrent)
-        {
-            _burst = 0;
-            BeginWait(cancellationToken);
-            var yielded = new ValueTask<ConnectionContext?>(this, _source.Version);
-            _loop.Post(this);
-            return yielded;
-        }
-        while (!TryFinish())
-        {
-            BeginWait(cancellationToken);
-            var result = new ValueTask<ConnectionContext?>(this, _source.Version);
-            if (_readiness.TryPark())
-            {
-                return result;
-            }
-            EndWait();
-        }
-        return new(TakeResult());
+        // The queue cannot hold more than that, and what comes in meanwhile must not keep us here.
+        _drainLeft = Math.Min(_settings.Options.Backlog, int.MaxValue - 1) + 1;
+        _draining = true;
+        _readiness.Signal(Readiness.Ready);
+        Run();
+
+        // If the loop was busy with it, it goes on now. A hook that does not return is not waited for.
+        SpinWait.SpinUntil(() => !_readiness.Has(Readiness.Ready | Readiness.Busy), LongestPause);
     }
 
-    /// <summary>Accepts no more. The task ends when the listening socket is closed.</summary>
+    /// <summary>Accepts no more. The task ends when the socket is closed.</summary>
     internal Task Stop()
     {
-        _readiness.Stop(out var released, out var claimed);
+        _readiness.Stop(out var released, out _);
         if (released)
         {
             Close();
         }
-        if (claimed)
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-        }
         return _closed.Task;
+    }
+
+    /// <summary>A second descriptor of the socket, or -1 when it is closed already.</summary>
+    internal int Duplicate(bool inheritable)
+    {
+        lock (_closing)
+        {
+            return _isClosed ? -1 : _socket.Duplicate(inheritable);
+        }
+    }
+
+    /// <summary>The application has taken one of this acceptor's connections.</summary>
+    internal void OnTaken()
+    {
+        if (Interlocked.Decrement(ref _ahead) <= _batch / 2
+            && Volatile.Read(ref _full) != 0
+            && Interlocked.Exchange(ref _full, 0) != 0)
+        {
+            EndHold();
+        }
+    }
+
+    /// <summary>A connection of the listener has ended while this acceptor waited for that.</summary>
+    internal void OnRoom()
+    {
+        Volatile.Write(ref _awaitsRoom, 0);
+        EndHold();
     }
 
     public void OnReady(PollEvents events)
     {
-        _burst = 0;
-        if (!_readiness.Signal(Readiness.Ready))
-        {
-            return;
-        }
-        if (_loop.RunsApplication)
-        {
-            Resume();
-        }
-        else
-        {
-            _loop.PostToPool(this);
-        }
+        _readiness.Signal(Readiness.Ready);
+        RunWhereAllowed();
     }
 
-    void IThreadPoolWorkItem.Execute()
-    {
-        if (!_loop.MovesToPool(this))
-        {
-            Resume();
-        }
-    }
+    void IThreadPoolWorkItem.Execute() => RunWhereAllowed();
 
     void IDispatchTarget.OnOverdue()
     {
-        // Nothing waits for the end of an accept callback.
+        // Nothing waits for the end of a hook.
     }
 
-    string IDispatchTarget.Describe() => $"the listener on {_socket.EndPoint}";
+    string IDispatchTarget.Describe() => $"a hook of the listener on {_socket.EndPoint}";
 
-    ConnectionContext? IValueTaskSource<ConnectionContext?>.GetResult(short token)
+    private void EndHold()
     {
-        EndWait();
-        _source.GetResult(token);
-        return TakeResult();
+        _readiness.Signal(Readiness.Ready);
+        _loop.Post(this);
     }
 
-    ValueTaskSourceStatus IValueTaskSource<ConnectionContext?>.GetStatus(short token) => _source.GetStatus(token);
-
-    void IValueTaskSource<ConnectionContext?>.OnCompleted(
-        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
-        => _source.OnCompleted(continuation, state, token, flags);
-
-    private void Resume()
+    private void RunWhereAllowed()
     {
-        while (!TryFinish())
+        if (!_runsUserCode || !_loop.MovesToPool(this))
         {
-            if (_readiness.TryPark())
+            Run();
+        }
+    }
+
+    /// <summary>Accepts until there is nothing left, a hold, or the loop's other work is due.</summary>
+    private void Run()
+    {
+        for (var left = _batch; ; left--)
+        {
+            if (left == 0 && !_draining)
             {
+                if (_readiness.Has(Readiness.Ready))
+                {
+                    _loop.Post(this);
+                }
                 return;
-            }
-        }
-        var slot = DispatchSlot.OfThread;
-        var outer = slot?.Enter(this);
-        try
-        {
-            _source.SetResult(true);
-        }
-        finally
-        {
-            slot?.Exit(outer);
-        }
-    }
-
-    /// <summary>Brings the accept to an end if it can have one now: a connection, cancelled, stopped.</summary>
-    private bool TryFinish()
-    {
-        while (true)
-        {
-            if (_readiness.Has(Readiness.Stopped | Readiness.TokenCanceled))
-            {
-                return true;
             }
             if (!_readiness.TryBegin())
             {
-                if (_readiness.Has(Readiness.Ready | Readiness.Stopped))
-                {
-                    continue;
-                }
-                return false;
+                return;
             }
-            if (_readiness.End(more: AcceptOnce()))
+            if (_readiness.End(more: AcceptOnce(out var added)))
             {
                 Close();
             }
-            if (_accepted is not null)
+            if (added)
             {
-                return true;
+                _queue.Announce(_loop);
+            }
+            if (DispatchSlot.OfThread is { LostLoop: true })
+            {
+                // Somebody else runs the loop now.
+                _loop.Post(this);
+                return;
             }
         }
     }
 
-    private StreamConnection? TakeResult()
+    /// <summary>
+    /// One accept. Returns whether there may be more. Never throws: Kestrel would stop listening for good.
+    /// </summary>
+    private bool AcceptOnce(out bool added)
     {
-        var accepted = _accepted;
-        _accepted = null;
-        if (_readiness.Take(Readiness.TokenCanceled) && accepted is null)
-        {
-            throw new OperationCanceledException(_cancellationToken);
-        }
-        return accepted;
-    }
-
-    /// <summary>One accept. Never throws: Kestrel would stop listening for good.</summary>
-    private bool AcceptOnce()
-    {
+        added = false;
+        var slot = _runsUserCode ? DispatchSlot.OfThread : null;
+        var outer = slot?.Enter(this);
         try
         {
-            return Accept();
+            return MayAccept() && Accept(ref added);
         }
         catch (Exception)
         {
@@ -228,26 +244,79 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
             SchedulePauseEnd();
             return false;
         }
+        finally
+        {
+            slot?.Exit(outer);
+        }
     }
 
-    /// <summary>Returns whether there may be more to accept.</summary>
-    private bool Accept()
+    /// <summary>False when the acceptor goes on hold.</summary>
+    private bool MayAccept()
     {
         if (_pause != 0 && Environment.TickCount64 < _pausedUntil)
         {
             // New connections make edges during a pause; its timer comes.
             return false;
         }
-        var address = stackalloc byte[Linux.SockAddrStorageSize];
-        uint length = Linux.SockAddrStorageSize;
-        var fd = Libc.accept4(_socket.Fd, address, &length, Linux.SOCK_CLOEXEC | Linux.SOCK_NONBLOCK);
-        if (fd < 0)
+        return _draining ? --_drainLeft >= 0 : !IsFull();
+    }
+
+    /// <summary>Whether the application has enough to take. Then it lets the acceptor go on when it has taken half.</summary>
+    private bool IsFull()
+    {
+        if (Volatile.Read(ref _ahead) < _batch)
         {
-            return OnAcceptFailed(Errno.Last);
+            return false;
+        }
+        Interlocked.Exchange(ref _full, 1);
+        return Volatile.Read(ref _ahead) >= _batch || Interlocked.Exchange(ref _full, 0) == 0;
+    }
+
+    private bool Accept(ref bool added)
+    {
+        if (_pauses && !TryEnterOrWait())
+        {
+            return false;
         }
         try
         {
-            _accepted = Connect(fd, new ReadOnlySpan<byte>(address, (int)length));
+            var address = stackalloc byte[Linux.SockAddrStorageSize];
+            uint length = Linux.SockAddrStorageSize;
+            var fd = Libc.accept4(_socket.Fd, address, &length, Linux.SOCK_CLOEXEC | Linux.SOCK_NONBLOCK);
+            if (fd < 0)
+            {
+                return OnAcceptFailed(Errno.Last);
+            }
+            _failures = 0;
+            return TryAdd(fd, new ReadOnlySpan<byte>(address, (int)length), ref added);
+        }
+        finally
+        {
+            if (_pauses && !added)
+            {
+                _account.Leave();
+            }
+        }
+    }
+
+    /// <summary>Makes a connection of an accepted descriptor, or closes it. Returns whether accepting may go on.</summary>
+    private bool TryAdd(int fd, ReadOnlySpan<byte> remoteAddress, ref bool added)
+    {
+        if (!_pauses && !_account.TryEnter())
+        {
+            Refuse(fd);
+            return true;
+        }
+        try
+        {
+            if (Connect(fd, remoteAddress) is { } connection)
+            {
+                _account.CountAccepted();
+                Interlocked.Increment(ref _ahead);
+                _queue.Add(connection, this);
+                added = true;
+            }
+            return true;
         }
         catch (Exception exception)
         {
@@ -255,48 +324,78 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
             Pause(exception);
             return false;
         }
-        _failures = 0;
-        if (_accepted is null && ++_refused >= MaxBurst)
+        finally
         {
-            // A hook that refuses a flood must not keep the loop from its connections.
-            _refused = 0;
-            _loop.Post(new PauseEnd(this));
-            return false;
+            if (!_pauses && !added)
+            {
+                _account.Leave();
+            }
         }
-        return true;
     }
 
     private StreamConnection? Connect(int fd, ReadOnlySpan<byte> remoteAddress)
     {
+        EventLoop? loop = null;
+        var referenced = false;
         var owned = false;
         try
         {
-            if (!_settings.TryConfigureAccepted(fd, _socket.EndPoint, remoteAddress) || !_group.TryAddReference())
+            if (!_settings.TryConfigureAccepted(fd, _socket.EndPoint, remoteAddress))
+            {
+                _account.CountRefused();
+                return null;
+            }
+            referenced = _group.TryAddReference();
+            if (!referenced)
             {
                 return null;
             }
-            var connection = new StreamConnection(fd, _group.Next(), _group, _settings.Connections, remoteAddress, _localEndPoint);
-            try
-            {
-                connection.Start();
-                owned = true;
-                return connection;
-            }
-            finally
-            {
-                if (!owned)
-                {
-                    _group.Release();
-                }
-            }
+            loop = _selector.Assign(new LoadBalancingContext(_group.Loops, _loop.Index, remoteAddress));
+            var connection = new StreamConnection(fd, loop, _account, _settings.Connections, remoteAddress, _localEndPoint);
+            connection.Start();
+            owned = true;
+            return connection;
         }
         finally
         {
             if (!owned)
             {
+                loop?.Load.Undo();
+                if (referenced)
+                {
+                    _group.Release();
+                }
                 _settings.CloseUnused(fd);
             }
         }
+    }
+
+    /// <summary>Closes with a reset: a FIN would look like an empty answer and leave a TIME_WAIT behind.</summary>
+    private void Refuse(int fd)
+    {
+        var linger = stackalloc int[2] { 1, 0 };
+        _ = Libc.setsockopt(fd, Linux.SOL_SOCKET, Linux.SO_LINGER, linger, 2 * sizeof(int));
+        _ = Libc.close(fd);
+        _account.CountRefused();
+        ListenerLog.ConnectionRefused(_settings.Logger, _socket.EndPoint, _settings.Options.MaxConnections!.Value);
+    }
+
+    private bool TryEnterOrWait()
+    {
+        if (_account.TryEnter())
+        {
+            return true;
+        }
+        if (_draining)
+        {
+            return false;
+        }
+        if (Interlocked.Exchange(ref _awaitsRoom, 1) == 0)
+        {
+            ListenerLog.AcceptLimited(_settings.Logger, _socket.EndPoint, _settings.Options.MaxConnections!.Value);
+            _account.Await(this);
+        }
+        return _account.TryEnter();
     }
 
     private bool OnAcceptFailed(int error)
@@ -309,27 +408,30 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
             case var _ when Errno.IsShortage(error) || ++_failures > MaxFailures:
                 // Many failures in a row are not about single connections: a descriptor that somebody else closed, a
                 // security module that forbids accepting. A busy loop would help nobody.
+                _account.CountFailed();
                 Pause(Errno.ToException(error));
                 return false;
             default:
                 // EINTR, and what went wrong with that one connection before it was accepted: ECONNABORTED, EPROTO,
                 // EPERM from a firewall, network errors (accept(2): treat them like EAGAIN by retrying).
-                ListenerLog.AcceptFailed(_logger, _socket.EndPoint, error);
+                _account.CountFailed();
+                ListenerLog.AcceptFailed(_settings.Logger, _socket.EndPoint, error);
                 return true;
         }
     }
 
     /// <summary>
     /// Lets the kernel's backlog hold connections for a while, 5 ms doubling to 1 s. The episode lasts until the backlog
-    /// is empty: a descriptor that becomes free now and then does not end it. One log line per episode.
+    /// is empty: a descriptor that becomes free now and then does not end it. One log line per episode and listener.
     /// </summary>
     private void Pause(Exception exception)
     {
-        var begins = _pause == 0;
+        var begins = !_short && _account.BeginShortage();
+        _short = true;
         SchedulePauseEnd();
         if (begins)
         {
-            ListenerLog.AcceptPaused(_logger, _socket.EndPoint, exception);
+            ListenerLog.AcceptPaused(_settings.Logger, _socket.EndPoint, exception);
         }
     }
 
@@ -343,37 +445,14 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
     private void EndPause()
     {
         _failures = 0;
-        if (_pause != 0)
+        _pause = 0;
+        if (_short)
         {
-            _pause = 0;
-            ListenerLog.AcceptResumed(_logger, _socket.EndPoint);
-        }
-    }
-
-    private void BeginWait(CancellationToken cancellationToken)
-    {
-        _waiting = true;
-        _source.Reset();
-        if (cancellationToken.CanBeCanceled)
-        {
-            _cancellationToken = cancellationToken;
-            _registration = cancellationToken.UnsafeRegister(
-                static acceptor => ((Acceptor)acceptor!).CancelByToken(), this);
-        }
-    }
-
-    private void EndWait()
-    {
-        _waiting = false;
-        _registration.Dispose();
-        _registration = default;
-    }
-
-    private void CancelByToken()
-    {
-        if (_readiness.Signal(Readiness.TokenCanceled))
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            _short = false;
+            if (_account.EndShortage())
+            {
+                ListenerLog.AcceptResumed(_settings.Logger, _socket.EndPoint);
+            }
         }
     }
 
@@ -381,8 +460,14 @@ internal sealed unsafe class Acceptor : IPollable, IDispatchTarget, IThreadPoolW
     {
         try
         {
-            _loop.Unregister(_token, _socket.OwnsDescriptor ? -1 : _socket.Fd);
-            _socket.Close();
+            lock (_closing)
+            {
+                _isClosed = true;
+
+                // Somebody else may hold the socket: closing our descriptor alone would leave it with the poller.
+                _loop.Unregister(_token, _socket.Fd);
+                _socket.Close();
+            }
         }
         finally
         {

@@ -1,39 +1,175 @@
 using System.Net;
+using KestrelEventLoopTransport.Listening.Balancing;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Native;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Listening;
 
-/// <summary>One bound endpoint.</summary>
+/// <summary>One bound endpoint: its listening sockets, their acceptors and the queue between them and Kestrel.</summary>
+/// <remarks>
+/// It listens; then, where others serve the same address, hands over to them (<see cref="HandOver"/>); then accepts what
+/// has come in and closes. The first of unbind and dispose begins that, and dispose cuts the handing over short.
+/// </remarks>
 internal sealed class EventLoopListener : IConnectionListener
 {
+    private readonly ListenSocket[] _sockets;
+    private readonly Acceptor[] _acceptors;
     private readonly EventLoopGroup _group;
-    private readonly Acceptor _acceptor;
+    private readonly ListenerSettings _settings;
+    private readonly AcceptQueue _queue;
+    private readonly Action<EventLoopListener> _onStopped;
+    private readonly TaskCompletionSource _handOverEnd = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _lock = new();
+    private Task? _stopped;
+    private bool _steers;
     private int _disposed;
 
-    /// <param name="socket">The listening socket; the listener owns it.</param>
+    /// <param name="sockets">The listening sockets; the listener owns them.</param>
     /// <param name="group">The loops. The listener owns one reference, taken by the caller.</param>
-    /// <param name="acceptor">The socket's acceptor.</param>
-    internal EventLoopListener(ListenSocket socket, EventLoopGroup group, Acceptor acceptor)
+    /// <param name="settings">The settings for this endpoint.</param>
+    /// <param name="onStopped">Called when it listens no more.</param>
+    internal EventLoopListener(
+        ListenSocket[] sockets,
+        EventLoopGroup group,
+        ListenerSettings settings,
+        Action<EventLoopListener> onStopped)
     {
-        EndPoint = socket.EndPoint;
+        EndPoint = sockets[0].EndPoint;
+        _sockets = sockets;
         _group = group;
-        _acceptor = acceptor;
+        _settings = settings;
+        _onStopped = onStopped;
+        _queue = new AcceptQueue(EndPoint);
+        Account = new ListenerAccount(group, settings.Options.MaxConnections);
+
+        var selector = LoopSelector.Create(settings.Options, group, settings.Logger);
+        _acceptors = new Acceptor[sockets.Length];
+        for (var i = 0; i < sockets.Length; i++)
+        {
+            var loop = sockets.Length == 1 ? group.NextForAcceptor() : group.Loops[i];
+            _acceptors[i] = new Acceptor(sockets[i], loop, group, settings, Account, selector, _queue);
+        }
     }
 
     public EndPoint EndPoint { get; }
 
-    public ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
-        => _acceptor.AcceptAsync(cancellationToken);
+    /// <summary>The connections, counted.</summary>
+    internal ListenerAccount Account { get; }
 
-    public ValueTask UnbindAsync(CancellationToken cancellationToken = default) => new(_acceptor.Stop());
+    internal int SocketCount => _sockets.Length;
+
+    /// <summary>Begins to accept. When that fails, the listener is to be disposed of.</summary>
+    internal void Start()
+    {
+        foreach (var acceptor in _acceptors)
+        {
+            acceptor.Start();
+        }
+    }
+
+    /// <summary>A second descriptor of one of the listening sockets, or -1 when it is closed.</summary>
+    internal int Duplicate(int socket, bool inheritable) => _acceptors[socket].Duplicate(inheritable);
+
+    public ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
+        => _queue.AcceptAsync(cancellationToken);
+
+    public async ValueTask UnbindAsync(CancellationToken cancellationToken = default)
+    {
+        using var registration = cancellationToken.UnsafeRegister(
+            static listener => ((EventLoopListener)listener!)._handOverEnd.TrySetResult(), this);
+        await StopAsync().ConfigureAwait(false);
+    }
 
     public async ValueTask DisposeAsync()
     {
-        await _acceptor.Stop().ConfigureAwait(false);
-        if (Interlocked.Exchange(ref _disposed, 1) == 0 && _group.Release())
+        _handOverEnd.TrySetResult();
+        await StopAsync().ConfigureAwait(false);
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+        while (_queue.TryTakeLeft(out var connection))
+        {
+            connection.Abort();
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+        if (_group.Release())
         {
             await _group.Stopped.ConfigureAwait(false);
         }
+    }
+
+    private Task StopAsync()
+    {
+        lock (_lock)
+        {
+            // Not on the caller's thread: that may be a loop's.
+            return _stopped ??= Task.Run(StopOnceAsync);
+        }
+    }
+
+    private async Task StopOnceAsync()
+    {
+        if (!_handOverEnd.Task.IsCompleted && HandOver())
+        {
+            await _handOverEnd.Task.WaitAsync(_settings.Options.HandOverPeriod)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        foreach (var acceptor in _acceptors)
+        {
+            acceptor.Drain();
+        }
+        _onStopped(this);
+        if (_steers)
+        {
+            // The program would outlive us in the sockets of the others.
+            SocketFilter.SelectAllListeners(_sockets[0].Fd);
+        }
+        await Task.WhenAll(_acceptors.Select(static acceptor => acceptor.Stop())).ConfigureAwait(false);
+        _queue.Complete();
+    }
+
+    /// <summary>
+    /// Sends new connections to the others that serve the address. False when there is nobody, or nothing to wait for.
+    /// </summary>
+    /// <remarks>
+    /// Two things would fail at a plain close: a connection whose handshake has begun with our socket, for which the
+    /// others know nothing, and one that Kestrel has just got, whose first request has not come yet: Kestrel closes
+    /// idle connections as soon as nothing accepts any more. Both need a little time without new connections.
+    /// </remarks>
+    private bool HandOver()
+    {
+        if (_settings.Options.HandOverPeriod == TimeSpan.Zero)
+        {
+            return false;
+        }
+        if (_sockets[0].IsShared)
+        {
+            // The others accept from the same queue.
+            foreach (var acceptor in _acceptors)
+            {
+                acceptor.Stop();
+            }
+            return true;
+        }
+        if (!_settings.Options.ReusePort || EndPoint is not IPEndPoint)
+        {
+            return false;
+        }
+        var own = _sockets.Length;
+        var all = PortSharers.Count(_sockets[0].Fd);
+        if (all == own)
+        {
+            return false;
+        }
+        // Those that came later listen behind ours. Where that is not so (a third process), the kernel may still choose
+        // ours, and the client has to repeat its first segment: a second lost, no connection.
+        _steers = all > own && SocketFilter.SelectListeners(_sockets[0].Fd, own, all - own) == 0;
+        foreach (var socket in _sockets)
+        {
+            _ = SocketFilter.DropNewHandshakes(socket.Fd);
+        }
+        return true;
     }
 }

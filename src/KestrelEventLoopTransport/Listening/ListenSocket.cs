@@ -46,10 +46,26 @@ internal sealed unsafe class ListenSocket
         }
     }
 
+    /// <summary>Whether there may be descriptors of the socket that are not ours.</summary>
+    internal bool IsDuplicated { get; private set; }
+
+    /// <summary>Whether somebody else has the socket too and may go on with its queue.</summary>
+    internal bool IsShared => !OwnsDescriptor || IsDuplicated;
+
+    /// <summary>A second descriptor of the socket (<c>F_DUPFD</c>, <c>fcntl(2)</c>). Somebody else owns it.</summary>
+    internal int Duplicate(bool inheritable)
+    {
+        var fd = Libc.fcntl(Fd, inheritable ? Linux.F_DUPFD : Linux.F_DUPFD_CLOEXEC, 0);
+        Check(fd, "fcntl F_DUPFD");
+        IsDuplicated = true;
+        return fd;
+    }
+
     internal void Close()
     {
         // The file goes first: once the socket is closed, another process may take the path over.
-        if (_unixPath is not null && _unixFile is { } file)
+        // A socket that somebody else holds too goes on under its name.
+        if (_unixPath is not null && _unixFile is { } file && !IsDuplicated)
         {
             UnixSocketFile.Delete(_unixPath, file);
         }

@@ -32,6 +32,14 @@ internal sealed class ListenerSettings
     /// <summary>The same for Unix sockets.</summary>
     internal SocketOption[] AcceptedUnixOptions { get; }
 
+    /// <summary>The same for one more socket on an address that a first one has taken.</summary>
+    internal ListenerSettings WithReusePort()
+    {
+        var options = Options.Copy();
+        options.ReusePort = true;
+        return new ListenerSettings(options, Connections, Logger);
+    }
+
     /// <summary>
     /// Prepares a socket that has just been accepted, before anything is read from it. False when the user's hook refused
     /// it or something failed: the connection is to be closed. Without options and hook it does nothing.

@@ -42,6 +42,7 @@ internal sealed partial class EventLoop
     private volatile bool _stopping;
 
     internal EventLoop(
+        int index,
         MemoryPool<byte> pool,
         ApplicationScheduling scheduling,
         Supervisor supervisor,
@@ -49,6 +50,7 @@ internal sealed partial class EventLoop
         ILogger logger,
         Action<EventLoop> onExit)
     {
+        Index = index;
         Pool = pool;
         _scheduling = scheduling;
         _standbys = standbys;
@@ -57,6 +59,12 @@ internal sealed partial class EventLoop
         _poolDispatch = new PoolDispatch(supervisor);
         _poller = Poller.Create();
     }
+
+    /// <summary>The loop's number in its group, from 0.</summary>
+    internal int Index { get; }
+
+    /// <summary>The loop's connections, counted.</summary>
+    internal LoopLoad Load { get; } = new();
 
     /// <summary>The memory of this loop's connections.</summary>
     internal MemoryPool<byte> Pool { get; }

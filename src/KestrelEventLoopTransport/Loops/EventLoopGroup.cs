@@ -17,6 +17,7 @@ internal sealed class EventLoopGroup
     private int _references = 1;
     private int _running;
     private uint _next;
+    private uint _nextAcceptor;
 
     /// <summary>Creates and starts the loops. The caller holds the first reference.</summary>
     internal EventLoopGroup(
@@ -38,8 +39,14 @@ internal sealed class EventLoopGroup
     /// <summary>Completes when the threads have ended, but for one that application code still keeps.</summary>
     internal Task Stopped => Task.WhenAll(_supervisor.Stopped, _standbys.Stopped);
 
-    /// <summary>The next loop, round robin.</summary>
+    internal ReadOnlySpan<EventLoop> Loops => _loops;
+
+    /// <summary>The next loop for a connection, round robin.</summary>
     internal EventLoop Next() => _loops[(Interlocked.Increment(ref _next) - 1) % (uint)_loops.Length];
+
+    /// <summary>The next loop for a listener, round robin.</summary>
+    internal EventLoop NextForAcceptor()
+        => _loops[(Interlocked.Increment(ref _nextAcceptor) - 1) % (uint)_loops.Length];
 
     /// <summary>Takes a reference, unless the last one has gone already.</summary>
     internal bool TryAddReference()
@@ -80,7 +87,7 @@ internal sealed class EventLoopGroup
             try
             {
                 pool = pools.Create(new MemoryPoolOptions { Owner = "kestrel" });
-                _loops[i] = new EventLoop(pool, scheduling, _supervisor, _standbys, logger, OnExit);
+                _loops[i] = new EventLoop(i, pool, scheduling, _supervisor, _standbys, logger, OnExit);
             }
             catch
             {

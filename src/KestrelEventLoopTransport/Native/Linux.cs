@@ -15,6 +15,7 @@ internal static class Linux
 
     internal const int SOL_SOCKET = 1;
     internal const int SO_REUSEADDR = 2;
+    internal const int SO_TYPE = 3;
     internal const int SO_SNDBUF = 7;
     internal const int SO_RCVBUF = 8;
     internal const int SO_KEEPALIVE = 9;
@@ -22,9 +23,12 @@ internal static class Linux
     internal const int SO_LINGER = 13;
     internal const int SO_REUSEPORT = 15;
     internal const int SO_BINDTODEVICE = 25;
+    internal const int SO_ATTACH_FILTER = 26;
     internal const int SO_DOMAIN = 39;
     internal const int SO_BUSY_POLL = 46;
     internal const int SO_INCOMING_CPU = 49;
+    internal const int SO_ATTACH_REUSEPORT_CBPF = 51;
+    internal const int SO_DETACH_REUSEPORT_BPF = 68;
     internal const int IPPROTO_IP = 0;
     internal const int IP_TOS = 1;
     internal const int IPPROTO_TCP = 6;
@@ -47,8 +51,12 @@ internal static class Linux
 
     internal const int SHUT_WR = 1;
 
+    internal const int F_DUPFD = 0;
+    internal const int F_SETFD = 2;
+    internal const int FD_CLOEXEC = 1;
     internal const int F_GETFL = 3;
     internal const int F_SETFL = 4;
+    internal const int F_DUPFD_CLOEXEC = 1030;
     internal const int O_NONBLOCK = 0x800;
     internal const int O_CLOEXEC = 0x80000;
     internal const int O_PATH = 0x200000;

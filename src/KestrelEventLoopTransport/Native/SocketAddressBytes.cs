@@ -36,6 +36,26 @@ internal struct SocketAddressBytes
         return result;
     }
 
+    /// <summary>
+    /// The IP address in an address of the kernel's, without port and scope. 4 bytes for IPv4, also where it is mapped
+    /// into IPv6 (RFC 4291, 2.5.5.2); empty for other families.
+    /// </summary>
+    internal static ReadOnlySpan<byte> GetIPAddress(ReadOnlySpan<byte> address)
+    {
+        switch (MemoryMarshal.Read<ushort>(address))
+        {
+            case Linux.AF_INET:
+                return address.Slice(4, 4);
+            case Linux.AF_INET6:
+                var v6 = address.Slice(8, 16);
+                return v6[..12].SequenceEqual(MappedPrefix) ? v6[12..] : v6;
+            default:
+                return [];
+        }
+    }
+
+    private static ReadOnlySpan<byte> MappedPrefix => [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF];
+
     internal static bool IsUnix(ReadOnlySpan<byte> address) => MemoryMarshal.Read<ushort>(address) == Linux.AF_UNIX;
 
     /// <summary>The address as an <see cref="IPEndPoint"/>, or null when it is of another family.</summary>

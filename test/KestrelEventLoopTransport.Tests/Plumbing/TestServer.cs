@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Tests;
 
@@ -23,6 +24,8 @@ internal sealed class TestServer : IAsyncDisposable
     public TestSettings Settings { get; }
 
     public IServiceProvider Services => _application.Services;
+
+    public EventLoopTransportState State => Services.GetRequiredService<EventLoopTransportState>();
 
     public CapturedLogs Logs => Settings.Logs;
 

@@ -1,0 +1,26 @@
+using KestrelEventLoopTransport.Loops;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Listening.Balancing;
+
+/// <summary>Assigns connections to loops. Any thread may ask.</summary>
+internal abstract class LoopSelector
+{
+    internal static LoopSelector Create(EndPointOptions options, EventLoopGroup group, ILogger logger)
+    {
+        var roundRobin = new RoundRobinSelector(group);
+        if (options.CustomLoadBalancer is { } custom)
+        {
+            return new CustomSelector(custom, roundRobin, logger);
+        }
+        return options.LoadBalancing switch
+        {
+            LoadBalancing.LeastConnections => new LeastConnectionsSelector(group),
+            LoadBalancing.SourceAddressHash => new SourceAddressHashSelector(roundRobin),
+            _ => roundRobin,
+        };
+    }
+
+    /// <summary>Chooses the loop of a connection and counts the connection there.</summary>
+    internal abstract EventLoop Assign(in LoadBalancingContext context);
+}

@@ -1,0 +1,55 @@
+using System.Net;
+using KestrelEventLoopTransport.Native;
+using Microsoft.AspNetCore.Connections;
+
+namespace KestrelEventLoopTransport.Listening;
+
+/// <summary>The listening sockets of an endpoint: one, or one for each loop.</summary>
+internal static class ListenSocketSet
+{
+    /// <summary>Binds and listens. When that fails, no socket is left.</summary>
+    /// <exception cref="AddressInUseException">Somebody else listens on the endpoint.</exception>
+    internal static ListenSocket[] Create(EndPoint endPoint, ListenerSettings settings, int loopCount)
+    {
+        var first = ListenSocket.Create(endPoint, settings);
+        if (endPoint is not IPEndPoint || settings.Options.AcceptMode != AcceptMode.ListenerPerLoop || loopCount == 1)
+        {
+            return [first];
+        }
+        var sockets = new List<ListenSocket>(loopCount) { first };
+        try
+        {
+            AddOthers(sockets, settings, loopCount);
+        }
+        catch
+        {
+            sockets.ForEach(static socket => socket.Close());
+            throw;
+        }
+        return [.. sockets];
+    }
+
+    private static void AddOthers(List<ListenSocket> sockets, ListenerSettings settings, int count)
+    {
+        // Unless the user wants to share the port, the first socket has bound and listens without SO_REUSEPORT: that
+        // fails if anybody else listens, and whoever comes later without the option fails too. Only now may the others
+        // join; the option counts for them although the first listens already (inet_csk_bind_conflict).
+        var first = sockets[0];
+        var shares = settings.Options.ReusePort;
+        if (!shares)
+        {
+            SocketOption.FromInt32(nameof(AcceptMode.ListenerPerLoop), Linux.SOL_SOCKET, Linux.SO_REUSEPORT, 1).Set(first.Fd);
+        }
+        var sharing = settings.WithReusePort();
+        while (sockets.Count < count)
+        {
+            sockets.Add(ListenSocket.Create(first.EndPoint, sharing));
+        }
+        if (!shares)
+        {
+            // The kernel lets in a process of the same user that sets SO_REUSEPORT by itself: it gets no connections.
+            // Fails on kernels before 4.5 only.
+            _ = SocketFilter.SelectListeners(first.Fd, 0, count);
+        }
+    }
+}

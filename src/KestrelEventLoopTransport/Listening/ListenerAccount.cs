@@ -1,0 +1,79 @@
+using System.Collections.Concurrent;
+using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Loops;
+
+namespace KestrelEventLoopTransport.Listening;
+
+/// <summary>The connections of a listener, counted over all its acceptors, and the most that it may have.</summary>
+/// <remarks>
+/// No acceptor waits for ever: it joins the queue of the waiting and then tries to enter once more; who leaves counts
+/// down first and then looks into the queue.
+/// </remarks>
+internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections) : IConnectionOwner
+{
+    private readonly int _most = maxConnections ?? int.MaxValue;
+    private readonly ConcurrentQueue<Acceptor> _waiting = new();
+    private int _current;
+    private long _accepted;
+    private long _refused;
+    private long _failed;
+    private int _paused;
+
+    /// <summary>Connections that are open, or about to be: counted from before they are accepted where there is a limit.</summary>
+    internal int Current => Volatile.Read(ref _current);
+
+    internal long Accepted => Volatile.Read(ref _accepted);
+
+    internal long Refused => Volatile.Read(ref _refused);
+
+    internal long Failed => Volatile.Read(ref _failed);
+
+    /// <summary>Makes room for one connection. False when there are as many as there may be.</summary>
+    internal bool TryEnter()
+    {
+        while (true)
+        {
+            var current = Volatile.Read(ref _current);
+            if (current >= _most)
+            {
+                return false;
+            }
+            if (Interlocked.CompareExchange(ref _current, current + 1, current) == current)
+            {
+                return true;
+            }
+        }
+    }
+
+    /// <summary>Gives the room back.</summary>
+    internal void Leave()
+    {
+        Interlocked.Decrement(ref _current);
+        if (_waiting.TryDequeue(out var acceptor))
+        {
+            acceptor.OnRoom();
+        }
+    }
+
+    /// <summary>Has an acceptor called when a connection leaves.</summary>
+    internal void Await(Acceptor acceptor) => _waiting.Enqueue(acceptor);
+
+    internal void CountAccepted() => Interlocked.Increment(ref _accepted);
+
+    internal void CountRefused() => Interlocked.Increment(ref _refused);
+
+    internal void CountFailed() => Interlocked.Increment(ref _failed);
+
+    /// <summary>An acceptor cannot accept for want of descriptors or memory. True when it is the only one.</summary>
+    internal bool BeginShortage() => Interlocked.Increment(ref _paused) == 1;
+
+    /// <summary>The acceptor's queue is empty again. True when no other acceptor is short.</summary>
+    internal bool EndShortage() => Interlocked.Decrement(ref _paused) == 0;
+
+    public void OnFinished(StreamConnection connection)
+    {
+        connection.Loop.Load.Remove();
+        Leave();
+        group.Release();
+    }
+}

@@ -1,0 +1,172 @@
+using System.Net.Sockets;
+
+namespace KestrelEventLoopTransport.Tests.Balancing;
+
+[Trait("Stock", "fails")]
+public sealed class MaxConnectionsTests
+{
+    private const int Most = 3;
+
+    [Theory]
+    [MemberData(nameof(ModeData.WithSchedulings), MemberType = typeof(ModeData))]
+    public async Task Pause_leaves_the_rest_to_the_kernel_until_connections_end(ApplicationScheduling scheduling, AcceptMode mode)
+    {
+        await using var server = await StartAsync(scheduling, mode, MaxConnectionsPolicy.Pause);
+        var clients = new List<RawClient>();
+        for (var i = 0; i < 20; i++)
+        {
+            var client = await server.ConnectAsync();
+            await client.SendAsync(Pattern.Create(100));
+            clients.Add(client);
+        }
+
+        // Each that is answered makes room for one more, and there are never more than that.
+        var answered = 0;
+        while (clients.Count > 0)
+        {
+            await Poll.UntilAsync(() => clients.Count(static client => client.Socket.Available == 100) == Math.Min(Most, clients.Count));
+            Assert.True(server.State.ConnectionCount <= Most);
+            var done = clients.First(static client => client.Socket.Available == 100);
+            Pattern.AssertMatches(await done.ReceiveExactlyAsync(100));
+            done.ShutdownSend();
+            await done.ExpectFinAsync();
+            done.Dispose();
+            clients.Remove(done);
+            answered++;
+        }
+
+        Assert.Equal(20, answered);
+        Assert.Equal(0, server.State.Listeners[0].RefusedConnections);
+    }
+
+    [Theory]
+    [MemberData(nameof(ModeData.WithSchedulings), MemberType = typeof(ModeData))]
+    public async Task Refuse_resets_the_rest(ApplicationScheduling scheduling, AcceptMode mode)
+    {
+        await using var server = await StartAsync(scheduling, mode, MaxConnectionsPolicy.Refuse);
+        for (var round = 1; round <= 3; round++)
+        {
+            var open = new List<RawClient>();
+            for (var i = 0; i < Most; i++)
+            {
+                open.Add(await server.ConnectAsync());
+                await Echo.RoundTripAsync(open[i]);
+            }
+            for (var i = 0; i < 5; i++)
+            {
+                await AssertRefusedAsync(server);
+            }
+
+            Assert.Equal(Most, server.State.Listeners[0].ConnectionCount);
+            Assert.Equal(5 * round, server.State.Listeners[0].RefusedConnections);
+            Assert.Equal(Most * round, server.State.Listeners[0].AcceptedConnections);
+            foreach (var client in open)
+            {
+                await Echo.RoundTripAsync(client);
+                client.ShutdownSend();
+                await client.ExpectFinAsync();
+                client.Dispose();
+            }
+            await Poll.UntilAsync(() => server.State.Listeners[0].ConnectionCount == 0);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(ModeData.All), MemberType = typeof(ModeData))]
+    public async Task The_limit_holds_in_a_storm(AcceptMode mode)
+    {
+        var open = 0;
+        var most = 0;
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = ApplicationScheduling.Adaptive,
+            Transport = options => Limit(options, mode, MaxConnectionsPolicy.Pause),
+            Connection = async connection =>
+            {
+                var now = Interlocked.Increment(ref open);
+                for (var seen = Volatile.Read(ref most); now > seen; seen = Volatile.Read(ref most))
+                {
+                    Interlocked.CompareExchange(ref most, now, seen);
+                }
+                await Echo.RunAsync(connection);
+                Interlocked.Decrement(ref open);
+            },
+        });
+
+        await Parallel.ForAsync(0, 500, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (i, _) =>
+        {
+            using var client = await server.ConnectAsync();
+            await Echo.RoundTripAsync(client);
+            if (i % 2 == 0)
+            {
+                client.Reset();
+            }
+        });
+
+        Assert.Equal(Most, most);
+        Assert.Equal(500, server.State.Listeners[0].AcceptedConnections);
+        await Poll.UntilAsync(() => server.State.ConnectionCount == 0);
+    }
+
+    // Kestrel's own accept loop takes what it gets: so here nobody takes.
+    [Theory]
+    [MemberData(nameof(ModeData.All), MemberType = typeof(ModeData))]
+    public async Task An_application_that_takes_no_connections_leaves_them_to_the_kernel(AcceptMode mode)
+    {
+        const int Batch = 4;
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, options =>
+        {
+            options.EventLoopCount = 2;
+            options.AcceptMode = mode;
+            options.AcceptBatchSize = Batch;
+        });
+        var listener = await transport.BindAsync();
+        var state = Assert.Single(BalanceTests.StateOf(transport).Listeners);
+        var clients = new List<RawClient>();
+        for (var i = 0; i < 40; i++)
+        {
+            clients.Add(await RawClient.ConnectAsync(listener.EndPoint));
+        }
+        var most = mode == AcceptMode.SharedListener ? Batch : 2 * Batch;
+
+        await Poll.UntilAsync(() => state.AcceptedConnections == most);
+        for (var taken = 1; taken <= clients.Count; taken++)
+        {
+            Assert.True(state.AcceptedConnections < taken + most);
+            await (await listener.AcceptAsync().DefaultTimeout())!.DisposeAsync().DefaultTimeout();
+        }
+
+        Assert.Equal(clients.Count, state.AcceptedConnections);
+        clients.ForEach(static client => client.Dispose());
+    }
+
+    private static Task<TestServer> StartAsync(ApplicationScheduling scheduling, AcceptMode mode, MaxConnectionsPolicy policy)
+        => TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Connection = Echo.RunAsync,
+            Transport = options => Limit(options, mode, policy),
+        });
+
+    private static void Limit(EventLoopTransportOptions options, AcceptMode mode, MaxConnectionsPolicy policy)
+    {
+        options.EventLoopCount = 4;
+        options.AcceptMode = mode;
+        options.MaxConnections = Most;
+        options.MaxConnectionsPolicy = policy;
+    }
+
+    private static async Task AssertRefusedAsync(TestServer server)
+    {
+        try
+        {
+            using var refused = await server.ConnectAsync();
+            await refused.ExpectResetAsync();
+        }
+        catch (SocketException exception)
+        {
+            // The reset may come before connect has returned.
+            Assert.Equal(SocketError.ConnectionReset, exception.SocketErrorCode);
+        }
+    }
+}
