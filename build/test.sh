@@ -47,6 +47,7 @@ haproxy haproxy
 gcc gcc
 ss iproute2
 strace strace
+systemd-socket-activate systemd
 TOOLS
   if ((${#missing[@]} == 0)); then
     return

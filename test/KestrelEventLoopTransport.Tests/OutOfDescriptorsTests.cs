@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using KestrelEventLoopTransport.Tests.Balancing;
 
 namespace KestrelEventLoopTransport.Tests;
 
@@ -16,11 +17,11 @@ public sealed partial class OutOfDescriptorsTests
         => ChildProcess.RunAsync(typeof(OutOfDescriptorsTests), nameof(Says_so_once_in_a_process_of_its_own));
 
     [Theory(Explicit = true)]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
-    public async Task Serves_on_and_recovers_in_a_process_of_its_own(ApplicationScheduling scheduling)
+    [MemberData(nameof(ModeData.WithSchedulings), MemberType = typeof(ModeData))]
+    public async Task Serves_on_and_recovers_in_a_process_of_its_own(ApplicationScheduling scheduling, AcceptMode mode)
     {
         await Task.Factory.StartNew(DescriptorShortage.StartPoolThreads, TaskCreationOptions.LongRunning);
-        await using var server = await TestServer.StartAsync(scheduling, Echo.RunAsync);
+        await using var server = await StartAsync(scheduling, mode);
         var idle = ProcessState.Capture().Sockets;
 
         // A rehearsal, as whatever code is needed cannot be loaded from files later.
@@ -32,15 +33,16 @@ public sealed partial class OutOfDescriptorsTests
     }
 
     [Theory(Explicit = true)]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
-    public async Task Says_so_once_in_a_process_of_its_own(ApplicationScheduling scheduling)
+    [MemberData(nameof(ModeData.WithSchedulings), MemberType = typeof(ModeData))]
+    public async Task Says_so_once_in_a_process_of_its_own(ApplicationScheduling scheduling, AcceptMode mode)
     {
         await Task.Factory.StartNew(DescriptorShortage.StartPoolThreads, TaskCreationOptions.LongRunning);
-        await using var server = await TestServer.StartAsync(scheduling, Echo.RunAsync);
+        await using var server = await StartAsync(scheduling, mode);
         var idle = ProcessState.Capture().Sockets;
         await EpisodeAsync(server, idle, scarce: false);
         await EpisodeAsync(server, idle);
         var before = server.Logs.Entries.Count;
+        var attemptsBefore = server.State.Listeners[0].FailedAccepts;
 
         await EpisodeAsync(server, idle);
 
@@ -49,7 +51,23 @@ public sealed partial class OutOfDescriptorsTests
             .Where(static entry => !ConnectionId().IsMatch(entry.Message))
             .ToList();
         Assert.True(lines.Count is 1 or 2, $"{lines.Count} lines: {string.Join(Environment.NewLine, lines.Take(5))}");
+
+        // And did not burn a processor meanwhile: from 5 ms doubling to 1 s, a few attempts.
+        var attempts = server.State.Listeners[0].FailedAccepts - attemptsBefore;
+        Assert.InRange(attempts, 1, 100);
     }
+
+    private static Task<TestServer> StartAsync(ApplicationScheduling scheduling, AcceptMode mode)
+        => TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Connection = Echo.RunAsync,
+            Transport = options =>
+            {
+                options.EventLoopCount = 4;
+                options.AcceptMode = mode;
+            },
+        });
 
     private static async Task EpisodeAsync(TestServer server, int idle, bool scarce = true)
     {

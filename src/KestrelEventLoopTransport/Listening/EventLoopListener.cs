@@ -43,7 +43,7 @@ internal sealed class EventLoopListener : IConnectionListener
         _queue = new AcceptQueue(EndPoint);
         Account = new ListenerAccount(group, settings.Options.MaxConnections);
 
-        var selector = LoopSelector.Create(settings.Options, group, settings.Logger);
+        var selector = LoopSelector.Create(settings.Options, group, EndPoint, settings.Logger);
         _acceptors = new Acceptor[sockets.Length];
         for (var i = 0; i < sockets.Length; i++)
         {
@@ -91,7 +91,6 @@ internal sealed class EventLoopListener : IConnectionListener
         }
         while (_queue.TryTakeLeft(out var connection))
         {
-            connection.Abort();
             await connection.DisposeAsync().ConfigureAwait(false);
         }
         if (_group.Release())

@@ -21,6 +21,9 @@ internal sealed record Candidate(string Name, IReadOnlyList<string> CommandLine,
             new Candidate(TransportNames.SocketsInline, [.. server, TransportNames.SocketsInline], InlineCompletions: true),
             .. Enum.GetNames<ApplicationScheduling>().Select(scheduling =>
                 new Candidate(scheduling, [.. server, TransportNames.EventLoop, "--scheduling", scheduling])),
+            // Two loops, though they share a processor: with one loop both modes are the same.
+            .. Enum.GetNames<AcceptMode>().Select(mode =>
+                new Candidate(mode, [.. server, TransportNames.EventLoop, "--accept-mode", mode, "--loops", "2"])),
             new Candidate(Floor, [Path.Combine(settings.NativeDirectory, "floor")]),
         ];
     }

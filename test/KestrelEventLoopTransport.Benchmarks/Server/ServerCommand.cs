@@ -21,6 +21,10 @@ internal static class ServerCommand
         {
             Description = "Number of event loops (eventloop only).",
         };
+        var acceptMode = new Option<AcceptMode?>("--accept-mode")
+        {
+            Description = "Who accepts the connections (eventloop only).",
+        };
         var firstPort = new Option<int>("--first-port")
         {
             Description = "Port of HTTP; HTTPS, h2c and raw echo follow. 0: free ports.",
@@ -35,6 +39,7 @@ internal static class ServerCommand
             transport,
             scheduling,
             loops,
+            acceptMode,
             firstPort,
             exitWithStdin,
         };
@@ -43,6 +48,7 @@ internal static class ServerCommand
                 arguments.GetValue(transport)!,
                 arguments.GetValue(scheduling),
                 arguments.GetValue(loops),
+                arguments.GetValue(acceptMode),
                 arguments.GetValue(firstPort),
                 arguments.GetValue(exitWithStdin)),
             cancellationToken));

@@ -4,5 +4,6 @@ internal sealed record ServerSettings(
     string Transport,
     ApplicationScheduling? Scheduling,
     int? Loops,
+    AcceptMode? AcceptMode,
     int FirstPort,
     bool ExitWithStdin);

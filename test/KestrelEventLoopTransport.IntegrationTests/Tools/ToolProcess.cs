@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 
 namespace KestrelEventLoopTransport.IntegrationTests.Tools;
@@ -25,6 +26,8 @@ internal sealed class ToolProcess : IAsyncDisposable
         process.BeginErrorReadLine();
         process.StandardInput.Close();
     }
+
+    public int Id => _process.Id;
 
     public bool HasExited => _process.HasExited;
 
@@ -60,6 +63,14 @@ internal sealed class ToolProcess : IAsyncDisposable
             RedirectStandardError = true,
         };
         return new ToolProcess(Process.Start(start) ?? throw new Win32Exception($"{tool} did not start"));
+    }
+
+    /// <summary>Asks the process to end, by a signal, and waits until it has.</summary>
+    public async Task<ToolResult> StopAsync(string signal = "TERM")
+    {
+        (await RunAsync("kill", $"-{signal}", Id.ToString(CultureInfo.InvariantCulture))).AssertSuccess();
+        await _process.WaitForExitAsync(HangGuard.Token);
+        return new ToolResult(_process.ExitCode, Output, Error);
     }
 
     public async ValueTask DisposeAsync()

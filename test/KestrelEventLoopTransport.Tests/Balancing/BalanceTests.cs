@@ -147,7 +147,7 @@ public sealed class BalanceTests
     public async Task A_custom_policy_decides(AcceptMode mode)
     {
         var balancer = new ByLastByte();
-        await using var transport = Create(mode, default, options => options.CustomLoadBalancer = balancer);
+        await using var transport = Create(mode, default, options => options.CustomLoadBalancer = balancer.SelectLoop);
         var listener = await transport.BindAsync();
         var state = StateOf(transport);
 
@@ -167,14 +167,14 @@ public sealed class BalanceTests
     public async Task A_custom_policy_that_fails_costs_no_connection_and_is_logged_once(int? answer)
     {
         await using var transport = Create(
-            AcceptMode.SharedListener, default, options => options.CustomLoadBalancer = new Constant(answer));
+            AcceptMode.SharedListener, default, options => options.CustomLoadBalancer = (in _) => answer ?? throw new InvalidOperationException("No answer."));
         var listener = await transport.BindAsync();
 
         await ForEachConnectionAsync(listener, 8);
 
         Assert.All(StateOf(transport).Loops, static loop => Assert.Equal(2, loop.TotalConnections));
         var entry = Assert.Single(transport.Logs.Entries, static entry => entry.EventId.Name == "LoadBalancerFailed");
-        Assert.Contains(typeof(Constant).FullName!, entry.Message, StringComparison.Ordinal);
+        Assert.Contains(listener.EndPoint.ToString()!, entry.Message, StringComparison.Ordinal);
         Assert.Contains($"loop {answer ?? -1} of {Loops}", entry.Message, StringComparison.Ordinal);
     }
 
@@ -187,14 +187,16 @@ public sealed class BalanceTests
         using var blocks = new ManualResetEventSlim();
         using var release = new ManualResetEventSlim();
         var armed = false;
-        var balancer = new Blocking(() =>
+        int Block(in LoadBalancingContext context)
         {
             if (armed)
             {
                 blocks.Set();
                 release.Wait();
             }
-        });
+            return 0;
+        }
+
         await using var server = await TestServer.StartAsync(new TestSettings
         {
             Scheduling = scheduling,
@@ -202,7 +204,7 @@ public sealed class BalanceTests
             Transport = options =>
             {
                 options.EventLoopCount = 1;
-                options.CustomLoadBalancer = balancer;
+                options.CustomLoadBalancer = Block;
             },
         });
         using var open = await server.ConnectAsync();
@@ -267,32 +269,18 @@ public sealed class BalanceTests
         Assert.True(counts.TrueForAll(count => Math.Abs(count - mean) <= 2), $"{string.Join(", ", counts)}; seed {seed}");
     }
 
-    private sealed class ByLastByte : LoadBalancer
+    private sealed class ByLastByte
     {
         public EndPoint? Last { get; private set; }
 
         public HashSet<int> AcceptingLoops { get; } = [];
 
-        public override int SelectLoop(in LoadBalancingContext context)
+        public int SelectLoop(in LoadBalancingContext context)
         {
             Assert.Equal(4, context.RemoteAddress.Length);
             Last = context.RemoteEndPoint;
             AcceptingLoops.Add(context.AcceptingLoop);
             return context.RemoteAddress[^1] % context.LoopCount;
-        }
-    }
-
-    private sealed class Constant(int? answer) : LoadBalancer
-    {
-        public override int SelectLoop(in LoadBalancingContext context) => answer ?? throw new InvalidOperationException("No answer.");
-    }
-
-    private sealed class Blocking(Action block) : LoadBalancer
-    {
-        public override int SelectLoop(in LoadBalancingContext context)
-        {
-            block();
-            return 0;
         }
     }
 }

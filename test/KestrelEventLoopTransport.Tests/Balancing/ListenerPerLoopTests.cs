@@ -38,7 +38,7 @@ public sealed class ListenerPerLoopTests
             {
                 options.EventLoopCount = Loops;
                 options.AcceptMode = AcceptMode.ListenerPerLoop;
-                options.CustomLoadBalancer = new Local();
+                options.CustomLoadBalancer = static (in LoadBalancingContext context) => context.AcceptingLoop;
             },
         });
         var loopback = address.Contains(':', StringComparison.Ordinal) ? IPAddress.IPv6Loopback : IPAddress.Loopback;
@@ -147,9 +147,4 @@ public sealed class ListenerPerLoopTests
             options.AcceptMode = mode;
             configure?.Invoke(options);
         });
-
-    private sealed class Local : LoadBalancer
-    {
-        public override int SelectLoop(in LoadBalancingContext context) => context.AcceptingLoop;
-    }
 }

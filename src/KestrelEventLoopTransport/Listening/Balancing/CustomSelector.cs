@@ -1,10 +1,11 @@
+using System.Net;
 using KestrelEventLoopTransport.Loops;
 using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Listening.Balancing;
 
 /// <summary>The user's policy. What it gets wrong costs no connection.</summary>
-internal sealed class CustomSelector(LoadBalancer balancer, LoopSelector fallback, ILogger logger) : LoopSelector
+internal sealed class CustomSelector(LoadBalancer balancer, LoopSelector fallback, EndPoint endPoint, ILogger logger) : LoopSelector
 {
     private int _logged;
 
@@ -14,7 +15,7 @@ internal sealed class CustomSelector(LoadBalancer balancer, LoopSelector fallbac
         Exception? failure = null;
         try
         {
-            index = balancer.SelectLoop(context);
+            index = balancer(context);
         }
         catch (Exception exception)
         {
@@ -25,7 +26,7 @@ internal sealed class CustomSelector(LoadBalancer balancer, LoopSelector fallbac
         {
             if (Interlocked.Exchange(ref _logged, 1) == 0)
             {
-                ListenerLog.LoadBalancerFailed(logger, balancer.GetType(), index, context.LoopCount, failure);
+                ListenerLog.LoadBalancerFailed(logger, endPoint, index, context.LoopCount, failure);
             }
             return fallback.Assign(context);
         }

@@ -1,3 +1,4 @@
+using System.Net;
 using KestrelEventLoopTransport.Loops;
 using Microsoft.Extensions.Logging;
 
@@ -6,12 +7,12 @@ namespace KestrelEventLoopTransport.Listening.Balancing;
 /// <summary>Assigns connections to loops. Any thread may ask.</summary>
 internal abstract class LoopSelector
 {
-    internal static LoopSelector Create(EndPointOptions options, EventLoopGroup group, ILogger logger)
+    internal static LoopSelector Create(EndPointOptions options, EventLoopGroup group, EndPoint endPoint, ILogger logger)
     {
         var roundRobin = new RoundRobinSelector(group);
         if (options.CustomLoadBalancer is { } custom)
         {
-            return new CustomSelector(custom, roundRobin, logger);
+            return new CustomSelector(custom, roundRobin, endPoint, logger);
         }
         return options.LoadBalancing switch
         {

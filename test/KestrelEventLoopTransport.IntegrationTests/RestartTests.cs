@@ -1,0 +1,135 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
+using KestrelEventLoopTransport.IntegrationTests.Server;
+using KestrelEventLoopTransport.IntegrationTests.Tools;
+
+namespace KestrelEventLoopTransport.IntegrationTests;
+
+/// <summary>The sample RollingRestart, in processes of its own, under wrk.</summary>
+public sealed partial class RestartTests
+{
+    private const int Restarts = 10;
+
+    // 20 restarts for each accept mode: every request is answered, whoever answers it.
+    [Theory(Timeout = 4 * HangGuard.Milliseconds)]
+    [InlineData(AcceptMode.SharedListener, true)]
+    [InlineData(AcceptMode.SharedListener, false)]
+    [InlineData(AcceptMode.ListenerPerLoop, true)]
+    [InlineData(AcceptMode.ListenerPerLoop, false)]
+    public async Task No_request_fails_across_rolling_restarts(AcceptMode mode, bool closes)
+    {
+        Assert.SkipUnless(TransportUnderTest.Exists, "this build has no event-loop transport: UseEventLoopTransport() is a stub");
+        var url = $"http://127.0.0.1:{FreePort()}";
+        var server = await StartAsync(url, mode);
+        try
+        {
+            string[] header = closes ? ["-H", "Connection: close"] : [];
+            await using var load = ToolProcess.Start("wrk", ["-t2", "-c32", "-d10m", "--timeout", "60s", .. header, url + "/"]);
+            for (var restart = 0; restart < Restarts; restart++)
+            {
+                var next = await StartAsync(url, mode);
+                (await server.StopAsync()).AssertSuccess();
+                await server.DisposeAsync();
+                server = next;
+            }
+
+            // wrk reports when it is interrupted.
+            var output = (await load.StopAsync("INT")).AssertSuccess().Output;
+            Assert.DoesNotContain("Socket errors", output, StringComparison.Ordinal);
+            Assert.DoesNotContain("Non-2xx", output, StringComparison.Ordinal);
+            Assert.True(int.Parse(Requests().Match(output).Groups[1].Value, CultureInfo.InvariantCulture) > 1000, output);
+        }
+        finally
+        {
+            await server.DisposeAsync();
+        }
+    }
+
+    [Fact(Timeout = HangGuard.Milliseconds)]
+    public async Task Without_the_option_a_second_process_is_told_that_the_address_is_in_use()
+    {
+        Assert.SkipUnless(TransportUnderTest.Exists, "this build has no event-loop transport: UseEventLoopTransport() is a stub");
+        foreach (var mode in Enum.GetValues<AcceptMode>())
+        {
+            var url = $"http://127.0.0.1:{FreePort()}";
+            await using var first = await StartAsync(url, mode, "--Exclusive=true");
+
+            foreach (var second in Enum.GetValues<AcceptMode>())
+            {
+                var refused = await ToolProcess.RunAsync("dotnet", Arguments(url, second, "--Exclusive=true"));
+
+                Assert.NotEqual(0, refused.ExitCode);
+                Assert.Contains($"Failed to bind to address {url}: address already in use", refused.Output + refused.Error, StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Fact(Timeout = HangGuard.Milliseconds)]
+    public async Task Socket_activation_serves_the_connection_that_started_the_process()
+    {
+        Assert.SkipUnless(TransportUnderTest.Exists, "this build has no event-loop transport: UseEventLoopTransport() is a stub");
+        var port = FreePort();
+        await using var systemd = ToolProcess.Start(
+            "systemd-socket-activate", ["-l", $"127.0.0.1:{port}", "--fdname=web", "dotnet", .. Arguments("http://127.0.0.1:0", AcceptMode.SharedListener)]);
+        using var client = new HttpClient();
+        string? answer = null;
+        while (answer is null)
+        {
+            try
+            {
+                answer = await client.GetStringAsync($"http://127.0.0.1:{port}/", HangGuard.Token);
+            }
+            catch (HttpRequestException) when (!systemd.HasExited)
+            {
+                // The tool does not listen yet.
+                await Task.Delay(20, HangGuard.Token);
+            }
+        }
+
+        // The tool becomes the server: the process is the same.
+        Assert.Equal($"Answered by process {systemd.Id}", answer);
+        (await systemd.StopAsync()).AssertSuccess();
+    }
+
+    private static async Task<ToolProcess> StartAsync(string url, AcceptMode mode, params string[] more)
+    {
+        var server = ToolProcess.Start("dotnet", Arguments(url, mode, more));
+        while (!server.Output.Contains("listens", StringComparison.Ordinal))
+        {
+            Assert.False(server.HasExited, server.Output + server.Error);
+            await Task.Delay(10, HangGuard.Token);
+        }
+        return server;
+    }
+
+    private static string[] Arguments(string url, AcceptMode mode, params string[] more)
+        =>
+        [
+            SamplePath(),
+            "--urls", url,
+            $"--Kestrel:EventLoopTransport:AcceptMode={mode}",
+            "--Kestrel:EventLoopTransport:EventLoopCount=3",
+            .. more,
+        ];
+
+    // Beside this project's own output: test/{project}/bin/{configuration}/{framework}/.
+    private static string SamplePath()
+    {
+        var output = new DirectoryInfo(AppContext.BaseDirectory);
+        var root = output.Parent!.Parent!.Parent!.Parent!.Parent!;
+        return Path.Combine(
+            root.FullName, "samples", "RollingRestart", "bin", output.Parent.Name, output.Name, "RollingRestart.dll");
+    }
+
+    private static int FreePort()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+
+    [GeneratedRegex(@"(\d+) requests in")]
+    private static partial Regex Requests();
+}
