@@ -69,7 +69,14 @@ internal sealed class EventLoopListener : IConnectionListener
     }
 
     /// <summary>A second descriptor of one of the listening sockets, or -1 when it is closed.</summary>
-    internal int Duplicate(int socket, bool inheritable) => _acceptors[socket].Duplicate(inheritable);
+    internal int Duplicate(int socket, bool inheritable)
+    {
+        lock (_lock)
+        {
+            // One that is handing over has a filter on it.
+            return _stopped is null ? _acceptors[socket].Duplicate(inheritable) : -1;
+        }
+    }
 
     public ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
         => _queue.AcceptAsync(cancellationToken);
@@ -110,6 +117,19 @@ internal sealed class EventLoopListener : IConnectionListener
 
     private async Task StopOnceAsync()
     {
+        try
+        {
+            await StopAcceptorsAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            // Whatever happened: Kestrel waits for it.
+            _queue.Complete();
+        }
+    }
+
+    private async Task StopAcceptorsAsync()
+    {
         if (!_handOverEnd.Task.IsCompleted && HandOver())
         {
             await _handOverEnd.Task.WaitAsync(_settings.Options.HandOverPeriod)
@@ -126,7 +146,6 @@ internal sealed class EventLoopListener : IConnectionListener
             SocketFilter.SelectAllListeners(_sockets[0].Fd);
         }
         await Task.WhenAll(_acceptors.Select(static acceptor => acceptor.Stop())).ConfigureAwait(false);
-        _queue.Complete();
     }
 
     /// <summary>

@@ -16,7 +16,7 @@ internal abstract class LoopSelector
         }
         return options.LoadBalancing switch
         {
-            LoadBalancing.LeastConnections => new LeastConnectionsSelector(group),
+            LoadBalancing.LeastConnections => new LeastConnectionsSelector(),
             LoadBalancing.SourceAddressHash => new SourceAddressHashSelector(roundRobin),
             _ => roundRobin,
         };
