@@ -373,10 +373,10 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
     /// <summary>Closes with a reset: a FIN would look like an empty answer and leave a TIME_WAIT behind.</summary>
     private void Refuse(int fd)
     {
+        _account.CountRefused();
         var linger = stackalloc int[2] { 1, 0 };
         _ = Libc.setsockopt(fd, Linux.SOL_SOCKET, Linux.SO_LINGER, linger, 2 * sizeof(int));
         _ = Libc.close(fd);
-        _account.CountRefused();
         ListenerLog.ConnectionRefused(_settings.Logger, _socket.EndPoint, _settings.Options.MaxConnections!.Value);
     }
 
