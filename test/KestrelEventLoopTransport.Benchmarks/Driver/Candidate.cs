@@ -3,7 +3,12 @@ using KestrelEventLoopTransport.Benchmarks.Server;
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
 // A server to measure: how it is started and what it is called in the tables.
-internal sealed record Candidate(string Name, IReadOnlyList<string> CommandLine, bool InlineCompletions = false)
+// OnlyWorkload: The one workload that it takes part in, unless it is named in --candidates.
+internal sealed record Candidate(
+    string Name,
+    IReadOnlyList<string> CommandLine,
+    bool InlineCompletions = false,
+    string? OnlyWorkload = null)
 {
     public const string Baseline = TransportNames.Sockets;
     public const string Floor = "floor";
@@ -23,7 +28,10 @@ internal sealed record Candidate(string Name, IReadOnlyList<string> CommandLine,
                 new Candidate(scheduling, [.. server, TransportNames.EventLoop, "--scheduling", scheduling])),
             // Two loops, though they share a processor: with one loop both modes are the same.
             .. Enum.GetNames<AcceptMode>().Select(mode =>
-                new Candidate(mode, [.. server, TransportNames.EventLoop, "--accept-mode", mode, "--loops", "2"])),
+                new Candidate(mode, [.. server, TransportNames.EventLoop, "--accept-mode", mode, "--loops", "2"])
+                {
+                    OnlyWorkload = Workloads.Close,
+                }),
             new Candidate(Floor, [Path.Combine(settings.NativeDirectory, "floor")]),
         ];
     }

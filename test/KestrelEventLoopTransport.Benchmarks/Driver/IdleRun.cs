@@ -18,7 +18,7 @@ internal sealed class IdleRun(RunSettings settings)
     {
         Console.WriteLine($"\n{settings.IdleConnections} idle connections");
         var results = new List<IdleResult>();
-        foreach (var candidate in candidates.Where(candidate => !candidate.IsFloor))
+        foreach (var candidate in candidates.Where(candidate => !candidate.IsFloor && candidate.OnlyWorkload is null))
         {
             try
             {

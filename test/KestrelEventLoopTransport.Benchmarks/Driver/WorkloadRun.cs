@@ -16,6 +16,7 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
         Console.WriteLine($"\n{workload.Title}");
         var results = candidates
             .Where(candidate => workload.HasFloor || !candidate.IsFloor)
+            .Where(candidate => settings.Candidates.Count > 0 || (candidate.OnlyWorkload ?? workload.Name) == workload.Name)
             .Select(candidate => new CandidateResult(candidate))
             .ToList();
         try

@@ -8,6 +8,9 @@ internal static class Workloads
     // Idle connections are counted in bytes, not in operations, and have a measurement of their own.
     public const string Idle = "idle";
 
+    // Where the ways to accept differ.
+    public const string Close = "close";
+
     private const string Request = "request";
     private const string Message = "message";
     private const int Connections = 64;
@@ -30,7 +33,7 @@ internal static class Workloads
         new("http2", "HTTP/2, 8 × 32 streams", Request, new H2Load("/plaintext"),
             new ResponseCheck("/plaintext", _plaintext, Http2: true)),
         new("echo", "Raw echo, 128 B", Message, new NativeLoad("echo", Connections, MessageSize), HasFloor: true),
-        new("close", "Connection per request", Request, new WrkLoad("/plaintext", CloseConnections: true),
+        new(Close, "Connection per request", Request, new WrkLoad("/plaintext", CloseConnections: true),
             new ResponseCheck("/plaintext", _plaintext), HasFloor: true),
         new("tls", "Plaintext over TLS", Request, new WrkLoad("/plaintext", Https: true),
             new ResponseCheck("/plaintext", _plaintext, Https: true)),
