@@ -1,0 +1,113 @@
+using System.Buffers;
+
+namespace KestrelEventLoopTransport.Framing.Codecs;
+
+/// <summary>Frames that end with one of several delimiters. <see cref="ScanState.Step"/> is the automaton's state.</summary>
+internal sealed class DelimitedCodec : FrameCodec
+{
+    private readonly DelimiterAutomaton _automaton;
+    private readonly byte[] _written;
+    private readonly bool _keepDelimiter;
+
+    internal DelimitedCodec(int maxFrameLength, byte[][] delimiters, bool keepDelimiter)
+        : base(maxFrameLength)
+    {
+        Validate(delimiters);
+        _automaton = new DelimiterAutomaton(delimiters);
+        _written = delimiters[0];
+        _keepDelimiter = keepDelimiter;
+    }
+
+    internal override bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state)
+    {
+        var end = _automaton.Search(bytes, ref state.Step);
+        state.Uncounted = _automaton.Depth(state.Step);
+        if (end < 0)
+        {
+            return false;
+        }
+        state.Tail = _keepDelimiter ? 0 : state.Uncounted;
+        state.Length = state.Seen + end;
+        return true;
+    }
+
+    internal override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output)
+    {
+        var end = Search(frame, out var state);
+        if (_keepDelimiter)
+        {
+            if (end < 0 || end != frame.Length)
+            {
+                throw new ArgumentException("The frame does not end with a delimiter, or has more of them.", nameof(frame));
+            }
+            ThrowIfTooLong(end - _automaton.Depth(state));
+            frame.WriteTo(output, default, default);
+            return;
+        }
+
+        // The frame's last bytes and the delimiter's first ones may be a delimiter, too.
+        if (end >= 0 || _automaton.Search(_written, ref state) != _written.Length || _automaton.Depth(state) != _written.Length)
+        {
+            throw new ArgumentException("The frame contains a delimiter, or would with the one behind it.", nameof(frame));
+        }
+        ThrowIfTooLong(frame.Length);
+        frame.WriteTo(output, default, _written);
+    }
+
+    /// <summary>Number of bytes up to the end of the first delimiter in the frame, or -1.</summary>
+    private long Search(in FrameContent frame, out int state)
+    {
+        state = 0;
+        var seen = 0L;
+        var index = 0;
+        SequencePosition position = default;
+        while (frame.TryGetPiece(ref index, ref position, out var piece))
+        {
+            var end = _automaton.Search(piece, ref state);
+            if (end >= 0)
+            {
+                return seen + end;
+            }
+            seen += piece.Length;
+        }
+        return -1;
+    }
+
+    private static void Validate(byte[][] delimiters)
+    {
+        if (delimiters.Length == 0)
+        {
+            throw new ArgumentException("There must be at least one delimiter.", nameof(delimiters));
+        }
+        if (delimiters.Any(static d => d.Length == 0))
+        {
+            throw new ArgumentException("A delimiter must have at least one byte.", nameof(delimiters));
+        }
+        var total = delimiters.Sum(static d => (long)d.Length);
+        if (total > DelimiterAutomaton.MaxTotalLength)
+        {
+            throw new ArgumentException(
+                $"The delimiters have {total} bytes; {DelimiterAutomaton.MaxTotalLength} are allowed.", nameof(delimiters));
+        }
+        for (var i = 0; i < delimiters.Length; i++)
+        {
+            for (var j = 0; j < delimiters.Length; j++)
+            {
+                if (i != j)
+                {
+                    ThrowIfAmbiguous(delimiters[i], delimiters[j]);
+                }
+            }
+        }
+    }
+
+    private static void ThrowIfAmbiguous(byte[] inner, byte[] outer)
+    {
+        if (outer.AsSpan(0, outer.Length - 1).IndexOf(inner) >= 0 || outer.AsSpan().SequenceEqual(inner))
+        {
+            throw new ArgumentException(
+                $"The delimiter {Convert.ToHexString(inner)} is equal to, the start of, or in the middle of the delimiter"
+                + $" {Convert.ToHexString(outer)}: only at its end would it be allowed.");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+using System.Buffers;
+
+namespace KestrelEventLoopTransport.Framing.Codecs;
+
+/// <summary>
+/// Lines that end with LF or CR LF. Finds what <see cref="DelimitedCodec"/> would find with these two delimiters, with
+/// a single search for LF.
+/// </summary>
+internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDelimiter) : FrameCodec(maxFrameLength)
+{
+    internal override bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state)
+    {
+        var index = bytes.IndexOf((byte)'\n');
+        if (index < 0)
+        {
+            // A CR at the very end may belong to the line's end. Step says that there is one.
+            state.Step = state.Uncounted = bytes[^1] == '\r' ? 1 : 0;
+            return false;
+        }
+        var hasCr = index > 0 ? bytes[index - 1] == '\r' : state.Step != 0;
+        state.Uncounted = hasCr ? 2 : 1;
+        state.Tail = keepDelimiter ? 0 : state.Uncounted;
+        state.Length = state.Seen + index + 1;
+        return true;
+    }
+
+    internal override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output)
+    {
+        var end = Search(frame);
+        if (keepDelimiter)
+        {
+            if (end.Length != frame.Length)
+            {
+                throw new ArgumentException("The frame does not end with the end of a line, or has more of them.", nameof(frame));
+            }
+            ThrowIfTooLong(frame.Length - end.Uncounted);
+            frame.WriteTo(output, default, default);
+            return;
+        }
+        if (end.Length != 0)
+        {
+            throw new ArgumentException("The frame contains the end of a line.", nameof(frame));
+        }
+        if (end.Step != 0 && ending.Length == 1)
+        {
+            throw new ArgumentException("The frame ends with CR, which would become part of the line's end.", nameof(frame));
+        }
+        ThrowIfTooLong(frame.Length);
+        frame.WriteTo(output, default, ending);
+    }
+
+    private ScanState Search(in FrameContent frame)
+    {
+        ScanState state = default;
+        var index = 0;
+        SequencePosition position = default;
+        while (frame.TryGetPiece(ref index, ref position, out var piece))
+        {
+            if (piece.IsEmpty)
+            {
+                continue;
+            }
+            if (ScanCore(piece, ref state))
+            {
+                break;
+            }
+            state.Seen += piece.Length;
+        }
+        return state;
+    }
+}

@@ -1,0 +1,182 @@
+using System.Buffers;
+using KestrelEventLoopTransport.Framing.Codecs;
+
+namespace KestrelEventLoopTransport.Framing;
+
+/// <summary>
+/// Cuts a stream of bytes into frames and writes frames to one: decoder and encoder of one setting. Immutable; one
+/// instance serves any number of connections at once.
+/// </summary>
+/// <remarks>
+/// <para>
+/// What a decoder finds never depends on how the bytes were cut into reads and buffers, and it looks at each byte once.
+/// An encoder takes a frame as the decoder hands it out, and refuses one that the decoder would not read back as it is.
+/// </para>
+/// <para>
+/// The meaning of parameters is that of netty's <c>LineBasedFrameDecoder</c>, <c>DelimiterBasedFrameDecoder</c>,
+/// <c>FixedLengthFrameDecoder</c>, <c>LengthFieldBasedFrameDecoder</c> and <c>ProtobufVarint32FrameDecoder</c>.
+/// </para>
+/// </remarks>
+public abstract class FrameCodec
+{
+    private protected FrameCodec(int maxFrameLength)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxFrameLength, 1);
+        MaxFrameLength = maxFrameLength;
+    }
+
+    /// <summary>
+    /// Length of the longest frame in bytes. Which bytes count is said at each codec. A reader buffers no more than this,
+    /// the frame's prefix or delimiter, and what a single read of its <c>PipeReader</c> returned.
+    /// </summary>
+    public int MaxFrameLength { get; }
+
+    /// <summary>Lines, without their ends.</summary>
+    /// <param name="maxFrameLength">Longest line in bytes, its end not counted; at least 1.</param>
+    /// <param name="ending">What ends a line. Default: LF or CR LF when reading, LF when writing.</param>
+    /// <param name="keepDelimiter">
+    /// Whether frames include the line's end, when read and when written. Default: <see langword="false"/>.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">A parameter is out of range.</exception>
+    public static FrameCodec Line(int maxFrameLength, LineEnding ending = LineEnding.Lf, bool keepDelimiter = false)
+        => ending switch
+        {
+            LineEnding.Lf => new LineCodec(maxFrameLength, "\n"u8.ToArray(), keepDelimiter),
+            LineEnding.CrLf => new LineCodec(maxFrameLength, "\r\n"u8.ToArray(), keepDelimiter),
+            LineEnding.StrictCrLf => new DelimitedCodec(maxFrameLength, ["\r\n"u8.ToArray()], keepDelimiter),
+            _ => throw new ArgumentOutOfRangeException(nameof(ending), ending, "Lf, CrLf or StrictCrLf is allowed."),
+        };
+
+    /// <summary>Frames that end with a delimiter of one or more bytes.</summary>
+    /// <param name="maxFrameLength">Longest frame in bytes, its delimiter not counted; at least 1.</param>
+    /// <param name="delimiter">The delimiter; 1 to 1024 bytes.</param>
+    /// <param name="keepDelimiter">
+    /// Whether frames include the delimiter, when read and when written. Default: <see langword="false"/>.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxFrameLength"/> is out of range.</exception>
+    /// <exception cref="ArgumentException">The delimiter is empty or too long.</exception>
+    public static FrameCodec Delimited(int maxFrameLength, ReadOnlySpan<byte> delimiter, bool keepDelimiter = false)
+        => new DelimitedCodec(maxFrameLength, [delimiter.ToArray()], keepDelimiter);
+
+    /// <summary>Frames that end with any of several delimiters. Where two end at the same byte, the longer one counts.</summary>
+    /// <param name="maxFrameLength">Longest frame in bytes, its delimiter not counted; at least 1.</param>
+    /// <param name="delimiters">
+    /// The delimiters, 1 to 1024 bytes together. The first one is written. None may be equal to, the start of, or in the
+    /// middle of another one: where a frame ends would depend on what has arrived.
+    /// </param>
+    /// <param name="keepDelimiter">
+    /// Whether frames include their delimiter, when read and when written. Default: <see langword="false"/>.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxFrameLength"/> is out of range.</exception>
+    /// <exception cref="ArgumentException">The delimiters are not as described.</exception>
+    public static FrameCodec Delimited(int maxFrameLength, IEnumerable<byte[]> delimiters, bool keepDelimiter = false)
+    {
+        ArgumentNullException.ThrowIfNull(delimiters);
+        return new DelimitedCodec(maxFrameLength, [.. delimiters.Select(static d => d?.ToArray() ?? [])], keepDelimiter);
+    }
+
+    /// <summary>Frames that are all of the same length.</summary>
+    /// <param name="frameLength">Length of each frame in bytes; at least 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="frameLength"/> is out of range.</exception>
+    public static FrameCodec FixedLength(int frameLength) => new FixedLengthCodec(frameLength);
+
+    /// <summary>Frames behind their length. The length is not part of the frame.</summary>
+    /// <param name="maxFrameLength">Longest frame in bytes, the prefix not counted; at least 1.</param>
+    /// <param name="prefixSize">Size of the length in bytes: 1, 2, 3, 4 or 8. Default: 4.</param>
+    /// <param name="byteOrder">Order of the length's bytes. Default: <see cref="ByteOrder.BigEndian"/>.</param>
+    /// <param name="lengthIncludesPrefix">
+    /// Whether the length counts its own bytes. Default: <see langword="false"/>.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">A parameter is out of range.</exception>
+    public static FrameCodec LengthPrefixed(
+        int maxFrameLength,
+        int prefixSize = 4,
+        ByteOrder byteOrder = ByteOrder.BigEndian,
+        bool lengthIncludesPrefix = false)
+        => LengthFieldCodec.Prefixed(maxFrameLength, prefixSize, byteOrder, lengthIncludesPrefix);
+
+    /// <summary>
+    /// Frames with a header in which a field tells their length, with the parameters of netty's
+    /// <c>LengthFieldBasedFrameDecoder</c>. A frame has <c>lengthFieldOffset + lengthFieldLength + lengthAdjustment</c>
+    /// bytes more than the field says. A field of 8 bytes is signed, the others are not.
+    /// </summary>
+    /// <remarks>
+    /// When written, the length is filled in: it is the bytes of the field in the given frame that do not matter. If the
+    /// reader strips other header bytes than the field itself, nobody knows what to write there, and writing throws
+    /// <see cref="NotSupportedException"/>.
+    /// </remarks>
+    /// <param name="maxFrameLength">Longest frame in bytes, with its whole header; at least 1.</param>
+    /// <param name="lengthFieldOffset">Number of bytes before the field; 0 or more.</param>
+    /// <param name="lengthFieldLength">Size of the field in bytes: 1, 2, 3, 4 or 8.</param>
+    /// <param name="lengthAdjustment">What to add to the field's value to get the number of bytes behind it. Default: 0.</param>
+    /// <param name="initialBytesToStrip">
+    /// Number of bytes to strip from the front of each frame; no more than the shortest possible frame has. Default: 0.
+    /// </param>
+    /// <param name="byteOrder">Order of the field's bytes. Default: <see cref="ByteOrder.BigEndian"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// A parameter is out of range, or the shortest possible frame is longer than <paramref name="maxFrameLength"/>.
+    /// </exception>
+    public static FrameCodec LengthField(
+        int maxFrameLength,
+        int lengthFieldOffset,
+        int lengthFieldLength,
+        int lengthAdjustment = 0,
+        int initialBytesToStrip = 0,
+        ByteOrder byteOrder = ByteOrder.BigEndian)
+        => LengthFieldCodec.WithHeader(
+            maxFrameLength, lengthFieldOffset, lengthFieldLength, lengthAdjustment, initialBytesToStrip, byteOrder);
+
+    /// <summary>
+    /// Frames behind their length as a Protocol Buffers varint: seven bits a byte, least significant first, the top bit
+    /// set on all bytes but the last; up to 5 bytes and 2³¹−1. The length is not part of the frame.
+    /// </summary>
+    /// <param name="maxFrameLength">Longest frame in bytes, the prefix not counted; at least 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxFrameLength"/> is out of range.</exception>
+    public static FrameCodec Varint32(int maxFrameLength) => new Varint32Codec(maxFrameLength);
+
+    /// <summary>Writes one frame, for example to encode once what is sent to many connections.</summary>
+    /// <param name="output">Where to. Nothing is written if the frame is refused.</param>
+    /// <param name="frame">The frame, as a reader gets it.</param>
+    /// <exception cref="ArgumentException">
+    /// A reader with this codec would not get the frame back as it is: it is too long, contains the delimiter, does not
+    /// have the fixed length.
+    /// </exception>
+    /// <exception cref="NotSupportedException">The codec only reads, see <see cref="LengthField"/>.</exception>
+    public void Encode(IBufferWriter<byte> output, ReadOnlySpan<byte> frame) => Encode(output, frame, default);
+
+    /// <inheritdoc cref="Encode(IBufferWriter{byte}, ReadOnlySpan{byte})"/>
+    /// <summary>Writes one frame that comes in two parts.</summary>
+    /// <param name="output">Where to. Nothing is written if the frame is refused.</param>
+    /// <param name="header">The frame's first part.</param>
+    /// <param name="payload">The rest of it.</param>
+    public void Encode(IBufferWriter<byte> output, ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        EncodeCore(new FrameContent(header, payload), output);
+    }
+
+    /// <inheritdoc cref="Encode(IBufferWriter{byte}, ReadOnlySpan{byte})"/>
+    public void Encode(IBufferWriter<byte> output, in ReadOnlySequence<byte> frame)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        EncodeCore(new FrameContent(frame), output);
+    }
+
+    /// <summary>
+    /// Looks at the bytes that follow those of earlier calls for the same frame. Returns whether the frame's length is
+    /// known now, or it has an error; otherwise all of the bytes belong to it.
+    /// </summary>
+    /// <param name="bytes">Never empty.</param>
+    /// <param name="state">Of this frame. The decoder leaves <see cref="ScanState.Seen"/> alone.</param>
+    internal abstract bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state);
+
+    internal abstract void EncodeCore(in FrameContent frame, IBufferWriter<byte> output);
+
+    private protected void ThrowIfTooLong(long counted)
+    {
+        if (counted > MaxFrameLength)
+        {
+            throw new ArgumentException($"The frame has {counted} bytes; the codec's maximum is {MaxFrameLength}.");
+        }
+    }
+}

@@ -1,0 +1,328 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+using KestrelEventLoopTransport.Framing.Codecs;
+
+namespace KestrelEventLoopTransport.Framing;
+
+// Finds frames in what a read returned.
+//
+// The reader holds at most one read's result, between Hold and AdvanceTo. Inside it there are two places: where the
+// current frame starts (_startObject, _startIndex), and what is scanned: _memory from _offset on, with _hereObject and
+// _hereIndex as the position of its first byte. _scan.Seen is the distance between the two. A frame's bounds are first
+// measured (by the codec), then reached (they may lie beyond what has arrived), and the frame is then found, or dropped
+// if it is too long. When bytes run out, everything is examined, and what belongs to the current frame is kept in the
+// pipe.
+public sealed partial class FrameReader
+{
+    private readonly CustomFrameCodec? _customCodec;
+    private ReadOnlySequence<byte> _buffer;
+    private bool _holding;
+
+    private object? _startObject;
+    private int _startIndex;
+
+    private object? _hereObject;
+    private int _hereIndex;
+    private ReadOnlySequenceSegment<byte>? _hereSegment;
+    private ReadOnlyMemory<byte> _memory;
+    private int _offset;
+    private SequencePosition _next;
+
+    private ScanState _scan;
+    private FrameProgress _progress;
+
+    // The current frame ends at this offset of _memory.
+    private bool _found;
+    private int _end;
+    private ReadOnlySequence<byte> _current;
+
+    // The current frame is too long and dropped as it arrives.
+    private bool _discarding;
+
+    // Bytes that the last AdvanceTo examined and did not consume.
+    private long _kept;
+
+    private bool _canceled;
+    private bool _completed;
+    private bool _ended;
+    private FrameException? _failure;
+
+    private SequencePosition Start => new(_startObject, _startIndex);
+
+    private bool TryHold()
+    {
+        ThrowIfFailed();
+        if (_ended || !_input.TryRead(out var result))
+        {
+            return false;
+        }
+        Hold(result);
+        return true;
+    }
+
+    private void Hold(in ReadResult result)
+    {
+        _buffer = result.Buffer;
+        _holding = true;
+        _completed = result.IsCompleted;
+        _canceled |= result.IsCanceled;
+        var start = _buffer.Start;
+        _startObject = start.GetObject();
+        _startIndex = start.GetInteger();
+        if (_scan.Length != 0)
+        {
+            _scan.Seen = 0;
+        }
+        MoveTo(_scan.Seen == 0 ? start : _buffer.GetPosition(_scan.Seen));
+        SkipEmptyMemory();
+    }
+
+    /// <summary>Finds the next frame in the held bytes. When there is none, lets go of them.</summary>
+    private bool Find()
+    {
+        while (_holding)
+        {
+            if ((_scan.Length == 0 && !TryMeasure()) || !TryReachEnd())
+            {
+                LetGo();
+                return false;
+            }
+            if (!_discarding)
+            {
+                _found = true;
+                return true;
+            }
+            Drop();
+        }
+        return false;
+    }
+
+    /// <summary>Learns the current frame's length; false when there are too few bytes for that.</summary>
+    private bool TryMeasure()
+    {
+        if (_customCodec is not null)
+        {
+            return TryMeasureCustom(_customCodec);
+        }
+        do
+        {
+            var bytes = _memory.Span[_offset..];
+            if (bytes.IsEmpty)
+            {
+                continue;
+            }
+            if (Codec.ScanCore(bytes, ref _scan))
+            {
+                CheckLength(_scan.Length - _scan.Uncounted);
+                return true;
+            }
+            _scan.Seen += bytes.Length;
+            CheckLength(_scan.Seen - _scan.Uncounted);
+        }
+        while (TryNextMemory());
+        return false;
+    }
+
+    // Here Step says that the frame has been looked at, and Value how many bytes are needed for the next look.
+    private bool TryMeasureCustom(CustomFrameCodec codec)
+    {
+        var bytes = _buffer.Slice(Start);
+        if (bytes.IsEmpty || bytes.Length < _scan.Value)
+        {
+            return false;
+        }
+        if (_scan.Step == 0)
+        {
+            _progress = default;
+            _scan.Step = 1;
+        }
+        var scan = codec.Scan(bytes, ref _progress);
+        _scan.Error = scan.Error;
+        if (scan.IsFrame)
+        {
+            _scan.Length = scan.Length;
+            _scan.Head = scan.Head;
+            _scan.Tail = scan.Tail;
+        }
+        else
+        {
+            _scan.Value = Math.Max(scan.Length, bytes.Length + 1);
+        }
+        CheckLength(Math.Max(_scan.Length, _scan.Value));
+        return scan.IsFrame;
+    }
+
+    /// <summary>Whether the current frame, whose length is known, has arrived with all its bytes.</summary>
+    private bool TryReachEnd()
+    {
+        var left = _scan.Length - _scan.Seen;
+        if (left > _memory.Length - _offset)
+        {
+            return TryReachEndFar();
+        }
+        _end = _offset + (int)left;
+        return true;
+    }
+
+    private bool TryReachEndFar()
+    {
+        var bytes = _buffer.Slice(Start);
+        if (bytes.Length < _scan.Length)
+        {
+            return false;
+        }
+        MoveTo(bytes.GetPosition(_scan.Length));
+        _scan.Seen = _scan.Length;
+        _end = 0;
+        return true;
+    }
+
+    private void Take(out ReadOnlySequence<byte> frame)
+    {
+        var end = _hereIndex + _end;
+        var start = _startIndex + _scan.Head;
+        if (_hereSegment is { } segment && ReferenceEquals(segment, _startObject))
+        {
+            frame = new ReadOnlySequence<byte>(segment, start, segment, end - _scan.Tail);
+        }
+        else
+        {
+            frame = _buffer.Slice(Start, new SequencePosition(_hereObject, end));
+            frame = frame.Slice(_scan.Head, _scan.Length - _scan.Head - _scan.Tail);
+        }
+        _found = false;
+        BeginFrame();
+    }
+
+    private void Drop()
+    {
+        DiscardedBytes += _scan.Length;
+        _discarding = false;
+        BeginFrame();
+    }
+
+    private void BeginFrame()
+    {
+        if (!ReferenceEquals(_startObject, _hereObject))
+        {
+            _startObject = _hereObject;
+        }
+        _startIndex = _hereIndex + _end;
+        _offset = _end;
+        _scan = default;
+        SkipEmptyMemory();
+    }
+
+    // So that a frame does not begin with an empty segment: nobody expects one.
+    private void SkipEmptyMemory()
+    {
+        while (_offset == _memory.Length && TryNextMemory())
+        {
+            if (_scan.Seen == 0)
+            {
+                _startObject = _hereObject;
+                _startIndex = _hereIndex;
+            }
+        }
+    }
+
+    /// <summary>Returns the held bytes to the pipe, which keeps those of the current frame.</summary>
+    private void LetGo()
+    {
+        var rest = _buffer.Slice(Start).Length;
+        var truncated = _completed && (rest > 0 || _discarding);
+        if (_discarding)
+        {
+            DiscardedBytes += rest;
+            _scan.Length = _scan.Length == 0 ? 0 : _scan.Length - rest;
+            _scan.Seen = 0;
+        }
+        _kept = _discarding || _completed ? 0 : rest;
+        AdvanceTo(_kept == 0 ? _buffer.End : Start, _buffer.End);
+        _ended = _completed;
+        if (truncated && !_options.AllowTruncated)
+        {
+            Fail(FrameError.Truncated, "The stream ended inside a frame.");
+        }
+    }
+
+    private void AdvanceTo(SequencePosition consumed, SequencePosition examined)
+    {
+        _holding = false;
+        _buffer = _current = default;
+        _memory = default;
+        _startObject = _hereObject = _hereSegment = null;
+        _next = default;
+        _input.AdvanceTo(consumed, examined);
+    }
+
+    private void MoveTo(SequencePosition position)
+    {
+        _next = position;
+        if (!TryNextMemory())
+        {
+            SetMemory(position, default);
+        }
+    }
+
+    private bool TryNextMemory()
+    {
+        var position = _next;
+        if (position.GetObject() is null || !_buffer.TryGet(ref _next, out var memory))
+        {
+            return false;
+        }
+        SetMemory(position, memory);
+        return true;
+    }
+
+    private void SetMemory(SequencePosition position, ReadOnlyMemory<byte> memory)
+    {
+        _hereObject = position.GetObject();
+        _hereSegment = _hereObject as ReadOnlySequenceSegment<byte>;
+        _hereIndex = position.GetInteger();
+        _memory = memory;
+        _offset = 0;
+    }
+
+    /// <summary>Looks at what was measured: an error, or too long?</summary>
+    private void CheckLength(long counted)
+    {
+        if (_scan.Error is not null || (counted > Codec.MaxFrameLength && !_discarding))
+        {
+            OnInvalid();
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void OnInvalid()
+    {
+        var error = _scan.Error;
+        if (error is null && _options.TooLong == TooLongBehavior.Discard && (_customCodec is null || _scan.Length != 0))
+        {
+            _discarding = true;
+            DiscardedFrames++;
+            return;
+        }
+        AdvanceTo(_buffer.End, _buffer.End);
+        Fail(
+            error is null ? FrameError.TooLong : FrameError.Corrupted,
+            error ?? $"A frame is longer than the maximum of {Codec.MaxFrameLength} bytes.");
+    }
+
+    private void Fail(FrameError error, string message)
+    {
+        _ended = true;
+        _failure = new FrameException(error, message);
+        throw _failure;
+    }
+
+    private void ThrowIfFailed()
+    {
+        if (_failure is not null)
+        {
+            throw _failure;
+        }
+    }
+}

@@ -1,0 +1,208 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+
+namespace KestrelEventLoopTransport.Framing;
+
+/// <summary>
+/// Reads frames from a <see cref="PipeReader"/>. For one reader at a time, as the <see cref="PipeReader"/> itself, which
+/// it does not complete.
+/// </summary>
+/// <remarks>
+/// <para>
+/// Frame by frame: <c>await foreach (var frame in reader)</c>. Or, to answer all frames that arrived together with one
+/// flush:
+/// <code>
+/// while (await reader.WaitToReadAsync())
+/// {
+///     while (reader.TryRead(out var frame))
+///     {
+///         writer.Write(frame);
+///     }
+///     await writer.FlushAsync();
+/// }
+/// </code>
+/// A frame is not copied. It is valid until the next call of any method of the reader: the next step of a loop.
+/// </para>
+/// <para>
+/// A <see cref="FrameException"/> ends reading; every later call throws it again. Frames before the offending one have
+/// been delivered by then. No frame is lost to an <see cref="OperationCanceledException"/>.
+/// </para>
+/// </remarks>
+public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte>>
+{
+    private readonly PipeReader _input;
+    private readonly FrameReaderOptions _options;
+
+    /// <summary>Creates a reader.</summary>
+    /// <param name="input">Where the bytes come from. Nobody else reads it until <see cref="Release"/>.</param>
+    /// <param name="codec">What a frame looks like.</param>
+    /// <param name="options">What to do about frames that are too long or incomplete. Default: to fail.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><see cref="FrameReaderOptions.TooLong"/> is not one of the values.</exception>
+    public FrameReader(PipeReader input, FrameCodec codec, FrameReaderOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        ArgumentNullException.ThrowIfNull(codec);
+        _input = input;
+        _options = options ?? FrameReaderOptions.Default;
+        if (_options.TooLong is not (TooLongBehavior.Error or TooLongBehavior.Discard))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(options), _options.TooLong, "TooLong is none of its values: Error or Discard is allowed.");
+        }
+        Codec = codec;
+        _customCodec = codec as CustomFrameCodec;
+    }
+
+    /// <summary>What a frame looks like.</summary>
+    public FrameCodec Codec { get; }
+
+    /// <summary>
+    /// Number of frames dropped because they were too long, with <see cref="TooLongBehavior.Discard"/>. A frame counts as
+    /// soon as it is known to be too long.
+    /// </summary>
+    public long DiscardedFrames { get; private set; }
+
+    /// <summary>Number of bytes dropped with these frames so far, with their headers and delimiters.</summary>
+    public long DiscardedBytes { get; private set; }
+
+    /// <summary>
+    /// Gives the next frame of those that have arrived, without waiting. Returns false at the end of each batch, which is
+    /// what one read of the <see cref="PipeReader"/> returned, even if there is more by then: so a loop ends, and its
+    /// answers are flushed, however fast the peer sends.
+    /// </summary>
+    /// <param name="frame">The frame; it may be empty.</param>
+    /// <exception cref="FrameException">What arrived is not a frame.</exception>
+    public bool TryRead(out ReadOnlySequence<byte> frame)
+    {
+        if (_found || (_holding ? Find() : TryHold() && Find()))
+        {
+            Take(out frame);
+            return true;
+        }
+        frame = default;
+        return false;
+    }
+
+    /// <summary>Waits for a frame. <see cref="TryRead"/> gives it.</summary>
+    /// <param name="cancellationToken">Ends the waiting.</param>
+    /// <returns>Whether there is a frame; false when the stream has ended.</returns>
+    /// <exception cref="FrameException">What arrived is not a frame, or the stream ended inside one.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// The token was cancelled, or the <see cref="PipeReader"/>'s read (<see cref="PipeReader.CancelPendingRead"/>).
+    /// </exception>
+    public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            return _found || Find() ? ValueTask.FromResult(true) : WaitAsync(take: false, cancellationToken);
+        }
+        catch (FrameException exception)
+        {
+            return ValueTask.FromException<bool>(exception);
+        }
+    }
+
+    /// <summary>
+    /// Gives the bytes behind the last frame back to the <see cref="PipeReader"/>, so that others can read them: another
+    /// codec's reader, say. This one can go on later.
+    /// </summary>
+    /// <remarks>
+    /// Right after a frame was delivered, that is. Later, the bytes of an incomplete frame may have been examined already
+    /// (<see cref="PipeReader.AdvanceTo(SequencePosition, SequencePosition)"/>), and a read does not return before there
+    /// are more of them.
+    /// </remarks>
+    public void Release()
+    {
+        if (!_holding)
+        {
+            return;
+        }
+        if (_found)
+        {
+            _found = false;
+            _scan = default;
+        }
+        var start = Start;
+        var examined = _buffer.Slice(0, start).Length < _kept ? _buffer.GetPosition(_kept) : start;
+        AdvanceTo(start, examined);
+    }
+
+    /// <summary>Enumerates the frames until the stream ends.</summary>
+    /// <param name="cancellationToken">Ends the waiting for a frame.</param>
+    public Enumerator GetAsyncEnumerator(CancellationToken cancellationToken = default) => new(this, cancellationToken);
+
+    IAsyncEnumerator<ReadOnlySequence<byte>> IAsyncEnumerable<ReadOnlySequence<byte>>.GetAsyncEnumerator(
+        CancellationToken cancellationToken)
+        => GetAsyncEnumerator(cancellationToken);
+
+    private ValueTask<bool> MoveNextAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (_found || Find())
+            {
+                Take(out _current);
+                return ValueTask.FromResult(true);
+            }
+            return WaitAsync(take: true, cancellationToken);
+        }
+        catch (FrameException exception)
+        {
+            return ValueTask.FromException<bool>(exception);
+        }
+    }
+
+    // Pooled: each frame that has to be waited for would allocate the method's state otherwise.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> WaitAsync(bool take, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            ThrowIfFailed();
+            if (_ended)
+            {
+                return false;
+            }
+            if (_canceled)
+            {
+                _canceled = false;
+                throw new OperationCanceledException("The read of the PipeReader was canceled.");
+            }
+            Hold(await _input.ReadAsync(cancellationToken).ConfigureAwait(false));
+            if (Find())
+            {
+                if (take)
+                {
+                    Take(out _current);
+                }
+                return true;
+            }
+        }
+    }
+
+    /// <summary>Enumerates the frames of a <see cref="FrameReader"/>, each valid until the next step.</summary>
+    public readonly struct Enumerator : IAsyncEnumerator<ReadOnlySequence<byte>>
+    {
+        private readonly FrameReader _reader;
+        private readonly CancellationToken _cancellationToken;
+
+        internal Enumerator(FrameReader reader, CancellationToken cancellationToken)
+        {
+            _reader = reader;
+            _cancellationToken = cancellationToken;
+        }
+
+        /// <summary>The frame.</summary>
+        public ReadOnlySequence<byte> Current => _reader._current;
+
+        /// <summary>Waits for the next frame.</summary>
+        /// <returns>Whether there is one; false when the stream has ended.</returns>
+        /// <exception cref="FrameException">What arrived is not a frame, or the stream ended inside one.</exception>
+        /// <exception cref="OperationCanceledException">As for <see cref="WaitToReadAsync"/>.</exception>
+        public ValueTask<bool> MoveNextAsync() => _reader.MoveNextAsync(_cancellationToken);
+
+        /// <summary>Does nothing: the reader stays as it is.</summary>
+        public ValueTask DisposeAsync() => default;
+    }
+}

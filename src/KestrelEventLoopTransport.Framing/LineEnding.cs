@@ -1,0 +1,14 @@
+namespace KestrelEventLoopTransport.Framing;
+
+/// <summary>What ends a line, for <see cref="FrameCodec.Line"/>.</summary>
+public enum LineEnding
+{
+    /// <summary>Reads lines that end with LF or CR LF; writes LF.</summary>
+    Lf,
+
+    /// <summary>Reads lines that end with LF or CR LF; writes CR LF, as most internet protocols ask for.</summary>
+    CrLf,
+
+    /// <summary>Reads and writes CR LF only. A CR or an LF alone is part of the line.</summary>
+    StrictCrLf,
+}
