@@ -10,19 +10,19 @@ namespace KestrelEventLoopTransport.Framing;
 /// <remarks>
 /// The maximum counts all bytes of a frame here, what <see cref="FrameScan.Frame"/> strips too. With
 /// <see cref="TooLongBehavior.Discard"/> a frame can only be skipped whose length the codec has told; one that goes on
-/// beyond the maximum without is an error.
+/// to the maximum without is an error.
 /// </remarks>
 /// <param name="maxFrameLength">Longest frame in bytes, with all its headers and delimiters; at least 1.</param>
 public abstract class CustomFrameCodec(int maxFrameLength) : FrameCodec(maxFrameLength)
 {
     /// <summary>Tells where the first frame in <paramref name="bytes"/> ends.</summary>
-    /// <param name="bytes">What has arrived, from the start of a frame on; never empty. More frames may follow it.</param>
+    /// <param name="bytes">What has arrived, from the start of a frame on: 1 byte to the maximum. Some may be of the next frames.</param>
     /// <param name="progress">
     /// For the codec's own use while the frame is incomplete: a codec that has to search should begin at
     /// <see cref="FrameProgress.Scanned"/>, or a peer that sends byte by byte makes it search n² bytes.
     /// </param>
-    /// <returns>What was found. It must depend on the bytes only, not on how many of them are there already.</returns>
-    protected internal abstract FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress);
+    /// <returns>What was found. It must not depend on how many bytes behind the frame are there already.</returns>
+    protected abstract FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress);
 
     /// <summary>
     /// Writes a frame such that <see cref="Scan"/> finds it again, or throws an <see cref="ArgumentException"/> before
@@ -31,6 +31,8 @@ public abstract class CustomFrameCodec(int maxFrameLength) : FrameCodec(maxFrame
     /// <param name="frame">The frame as a reader gets it; at most the maximum frame length.</param>
     /// <param name="output">Where to.</param>
     protected abstract void Encode(FrameContent frame, IBufferWriter<byte> output);
+
+    internal FrameScan ScanFrame(in ReadOnlySequence<byte> bytes, ref FrameProgress progress) => Scan(bytes, ref progress);
 
     internal sealed override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output)
     {

@@ -137,7 +137,13 @@ public sealed partial class FrameReader
             _progress = default;
             _scan.Step = 1;
         }
-        var scan = codec.Scan(bytes, ref _progress);
+
+        // The same for however much has arrived: a frame whose length cannot be told from so many bytes is too long.
+        if (bytes.Length > codec.MaxFrameLength)
+        {
+            bytes = bytes.Slice(0, codec.MaxFrameLength);
+        }
+        var scan = codec.ScanFrame(bytes, ref _progress);
         _scan.Error = scan.Error;
         if (scan.IsFrame)
         {

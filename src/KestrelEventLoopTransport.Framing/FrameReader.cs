@@ -123,9 +123,12 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
             _found = false;
             _scan = default;
         }
+
+        // A PipeReader does not let go of what was examined once.
         var start = Start;
-        var examined = _buffer.Slice(0, start).Length < _kept ? _buffer.GetPosition(_kept) : start;
-        AdvanceTo(start, examined);
+        var examined = Math.Max(_kept - _buffer.Slice(0, start).Length, 0);
+        _kept = examined;
+        AdvanceTo(start, _buffer.GetPosition(examined, start));
     }
 
     /// <summary>Enumerates the frames until the stream ends.</summary>

@@ -29,7 +29,7 @@ internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDeli
         var end = Search(frame);
         if (keepDelimiter)
         {
-            if (end.Length != frame.Length)
+            if (end.Length == 0 || end.Length != frame.Length)
             {
                 throw new ArgumentException("The frame does not end with the end of a line, or has more of them.", nameof(frame));
             }

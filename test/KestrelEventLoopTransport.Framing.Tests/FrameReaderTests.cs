@@ -1,0 +1,297 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text;
+
+namespace KestrelEventLoopTransport.Framing.Tests;
+
+public sealed class FrameReaderTests
+{
+    private readonly Pipe _pipe = new();
+
+    [Fact]
+    public async Task TryRead_gives_what_has_arrived()
+    {
+        var reader = CreateReader();
+        Assert.False(reader.TryRead(out _));
+
+        await WriteAsync("a\nb\nc");
+
+        Assert.True(reader.TryRead(out var frame));
+        Assert.Equal("a", Text(frame));
+        Assert.True(reader.TryRead(out frame));
+        Assert.Equal("b", Text(frame));
+        Assert.False(reader.TryRead(out _));
+
+        await WriteAsync("d\n");
+        Assert.True(reader.TryRead(out frame));
+        Assert.Equal("cd", Text(frame));
+    }
+
+    /// <summary>So that a loop over TryRead ends, however fast the peer sends.</summary>
+    [Fact]
+    public async Task TryRead_ends_with_the_batch()
+    {
+        var reader = CreateReader();
+        await WriteAsync("a\n");
+        Assert.True(await reader.WaitToReadAsync());
+        await WriteAsync("b\n");
+
+        Assert.True(reader.TryRead(out var frame));
+        Assert.Equal("a", Text(frame));
+        Assert.False(reader.TryRead(out _));
+        Assert.True(reader.TryRead(out frame));
+        Assert.Equal("b", Text(frame));
+    }
+
+    [Fact]
+    public async Task WaitToReadAsync_takes_nothing()
+    {
+        var reader = CreateReader();
+        await WriteAsync("a\n\n");
+        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(reader.TryRead(out var frame));
+        Assert.Equal("a", Text(frame));
+        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(reader.TryRead(out frame));
+        Assert.True(frame.IsEmpty);
+    }
+
+    [Fact]
+    public async Task Frames_before_an_error_are_delivered_and_the_error_stays()
+    {
+        var reader = CreateReader(max: 3);
+        await WriteAsync("a\ntoo long\nb\n");
+        Assert.True(reader.TryRead(out var frame));
+        Assert.Equal("a", Text(frame));
+
+        var exception = Assert.Throws<FrameException>(() => reader.TryRead(out _));
+
+        Assert.Equal(FrameError.TooLong, exception.Error);
+        Assert.Same(exception, Assert.Throws<FrameException>(() => reader.TryRead(out _)));
+        Assert.Same(exception, await Assert.ThrowsAsync<FrameException>(async () => await reader.WaitToReadAsync()));
+        Assert.Same(exception, await Assert.ThrowsAsync<FrameException>(async () => await reader.GetAsyncEnumerator().MoveNextAsync()));
+    }
+
+    [Fact]
+    public async Task An_error_does_not_leave_WaitToReadAsync_at_once_but_through_its_task()
+    {
+        var reader = CreateReader(max: 3);
+        await WriteAsync("a\ntoo long\n");
+        Assert.True(reader.TryRead(out _));
+        var wait = reader.WaitToReadAsync();
+        Assert.True(wait.IsFaulted);
+        await Assert.ThrowsAsync<FrameException>(async () => await wait);
+    }
+
+    [Fact]
+    public async Task A_long_line_fails_before_it_ends()
+    {
+        var reader = CreateReader(max: 3);
+        await WriteAsync("abcd");
+        Assert.Equal(FrameError.TooLong, Assert.Throws<FrameException>(() => reader.TryRead(out _)).Error);
+    }
+
+    [Fact]
+    public async Task The_end_inside_a_frame_is_an_error()
+    {
+        var reader = CreateReader();
+        await WriteAsync("a\nb");
+        await _pipe.Writer.CompleteAsync();
+        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(reader.TryRead(out _));
+        var exception = await Assert.ThrowsAsync<FrameException>(async () => await reader.WaitToReadAsync());
+        Assert.Equal(FrameError.Truncated, exception.Error);
+    }
+
+    [Fact]
+    public async Task The_end_between_frames_is_the_end()
+    {
+        var reader = CreateReader();
+        await WriteAsync("a\n");
+        await _pipe.Writer.CompleteAsync();
+        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(reader.TryRead(out _));
+        Assert.False(reader.TryRead(out _));
+        Assert.False(await reader.WaitToReadAsync());
+        Assert.False(reader.TryRead(out _));
+        await foreach (var _ in reader)
+        {
+            Assert.Fail("A frame after the end.");
+        }
+    }
+
+    [Fact]
+    public async Task The_PipeReaders_exception_passes_through()
+    {
+        var reader = CreateReader();
+        var wait = reader.WaitToReadAsync();
+        await _pipe.Writer.CompleteAsync(new InvalidDataException());
+        await Assert.ThrowsAsync<InvalidDataException>(async () => await wait);
+    }
+
+    [Fact]
+    public async Task A_cancelled_wait_loses_nothing()
+    {
+        var reader = CreateReader();
+        await WriteAsync("a");
+        using var cancellation = new CancellationTokenSource();
+        var wait = reader.WaitToReadAsync(cancellation.Token).AsTask();
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => wait.DefaultTimeout());
+
+        await WriteAsync("b\n");
+        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(reader.TryRead(out var frame));
+        Assert.Equal("ab", Text(frame));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task CancelPendingRead_ends_one_wait_and_loses_nothing(bool isWaiting)
+    {
+        var reader = CreateReader();
+        await WriteAsync("a");
+        var wait = isWaiting ? reader.WaitToReadAsync().AsTask() : null;
+        _pipe.Reader.CancelPendingRead();
+        wait ??= reader.WaitToReadAsync().AsTask();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => wait.DefaultTimeout());
+
+        await WriteAsync("b\n");
+        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(reader.TryRead(out var frame));
+        Assert.Equal("ab", Text(frame));
+    }
+
+    [Fact]
+    public async Task A_cancellation_seen_by_TryRead_ends_the_next_wait()
+    {
+        var reader = CreateReader();
+        _pipe.Reader.CancelPendingRead();
+        Assert.False(reader.TryRead(out _));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reader.WaitToReadAsync().AsTask().DefaultTimeout());
+        await WriteAsync("a\n");
+        Assert.True(await reader.WaitToReadAsync());
+    }
+
+    /// <summary>As in protocols with a line of text before binary data.</summary>
+    [Fact]
+    public async Task Release_lets_another_codec_go_on()
+    {
+        var lines = CreateReader();
+        await WriteAsync("data\n\u0003abcnext\n");
+        Assert.True(await lines.WaitToReadAsync());
+        Assert.True(lines.TryRead(out var frame));
+        Assert.Equal("data", Text(frame));
+        lines.Release();
+
+        var lengths = new FrameReader(_pipe.Reader, FrameCodec.LengthPrefixed(10, prefixSize: 1));
+        Assert.True(await lengths.WaitToReadAsync());
+        Assert.True(lengths.TryRead(out frame));
+        Assert.Equal("abc", Text(frame));
+        lengths.Release();
+
+        Assert.True(await lines.WaitToReadAsync());
+        Assert.True(lines.TryRead(out frame));
+        Assert.Equal("next", Text(frame));
+    }
+
+    [Fact]
+    public async Task Release_gives_back_a_frame_that_was_not_taken()
+    {
+        var reader = CreateReader();
+        await WriteAsync("a");
+        Assert.False(reader.TryRead(out _));
+        await WriteAsync("b\n");
+        Assert.True(await reader.WaitToReadAsync());
+
+        reader.Release();
+        reader.Release();
+
+        var result = await _pipe.Reader.ReadAsync().AsTask().DefaultTimeout();
+        Assert.Equal("ab\n", Text(result.Buffer));
+        _pipe.Reader.AdvanceTo(result.Buffer.Start);
+    }
+
+    [Fact]
+    public async Task Enumerating_goes_on_after_a_break()
+    {
+        var reader = CreateReader();
+        await WriteAsync("a\nb\n");
+        await foreach (var frame in reader)
+        {
+            Assert.Equal("a", Text(frame));
+            break;
+        }
+
+        await foreach (var frame in (IAsyncEnumerable<ReadOnlySequence<byte>>)reader)
+        {
+            Assert.Equal("b", Text(frame));
+            break;
+        }
+    }
+
+    [Fact]
+    public async Task Works_on_a_reader_over_an_array()
+    {
+        var input = PipeReader.Create(new ReadOnlySequence<byte>("a\nbc\r\n\n"u8.ToArray()));
+        var frames = new List<string>();
+        await foreach (var frame in new FrameReader(input, FrameCodec.Line(10)))
+        {
+            frames.Add(Text(frame));
+        }
+
+        Assert.Equal(["a", "bc", ""], frames);
+    }
+
+    [Fact]
+    public async Task Works_on_a_reader_over_a_stream()
+    {
+        var bytes = new byte[300_000];
+        new Random(1).NextBytes(bytes);
+        var input = PipeReader.Create(new MemoryStream(bytes), new StreamPipeReaderOptions(bufferSize: 100, minimumReadSize: 7));
+        var read = new MemoryStream();
+        await foreach (var frame in new FrameReader(input, FrameCodec.FixedLength(1000)))
+        {
+            read.Write(frame.ToArray());
+        }
+
+        Assert.Equal(bytes, read.ToArray());
+    }
+
+    [Fact]
+    public async Task A_custom_codec_is_asked_again_only_when_there_is_enough()
+    {
+        var codec = new CountingCodec();
+        var reader = new FrameReader(_pipe.Reader, codec);
+        for (var i = 0; i < 10; i++)
+        {
+            await WriteAsync("x");
+            Assert.Equal(i == 9, reader.TryRead(out _));
+        }
+
+        Assert.Equal(2, codec.Scans);
+    }
+
+    private FrameReader CreateReader(int max = 100) => new(_pipe.Reader, FrameCodec.Line(max));
+
+    private async Task WriteAsync(string text) => await _pipe.Writer.WriteAsync(Encoding.UTF8.GetBytes(text));
+
+    private static string Text(in ReadOnlySequence<byte> frame) => Encoding.UTF8.GetString(frame);
+
+    private sealed class CountingCodec() : CustomFrameCodec(100)
+    {
+        public int Scans { get; private set; }
+
+        protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
+        {
+            Assert.Equal(Scans, progress.State);
+            progress.State++;
+            Scans++;
+            return bytes.Length < 10 ? FrameScan.AtLeast(10) : FrameScan.Frame(10);
+        }
+
+        protected override void Encode(FrameContent frame, IBufferWriter<byte> output) => frame.WriteTo(output);
+    }
+}

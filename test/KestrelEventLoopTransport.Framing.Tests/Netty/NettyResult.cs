@@ -1,0 +1,9 @@
+namespace KestrelEventLoopTransport.Framing.Tests;
+
+/// <summary>A frame, or an error.</summary>
+internal sealed class NettyResult
+{
+    public byte[]? Frame { get; init; }
+
+    public string? Error { get; init; }
+}
