@@ -16,8 +16,7 @@ internal sealed class CountingPool : MemoryPool<byte>
 
     public override IMemoryOwner<byte> Rent(int minBufferSize = -1)
     {
-        var outstanding = Interlocked.Increment(ref _outstanding);
-        InterlockedMax(ref _most, outstanding);
+        Note(Interlocked.Increment(ref _outstanding));
         return new Block(this);
     }
 
@@ -25,11 +24,18 @@ internal sealed class CountingPool : MemoryPool<byte>
     {
     }
 
-    private static void InterlockedMax(ref int target, int value)
+    private void Note(int outstanding)
     {
-        for (var current = target; current < value;)
+        var most = Volatile.Read(ref _most);
+        while (most < outstanding)
         {
-            current = Interlocked.CompareExchange(ref target, value, current) is var seen && seen == current ? value : seen;
+            var seen = Interlocked.CompareExchange(ref _most, outstanding, most);
+            if (seen == most)
+            {
+                return;
+            }
+
+            most = seen;
         }
     }
 
