@@ -232,10 +232,15 @@ public sealed class FrameReaderTests
         }
     }
 
-    [Fact]
-    public async Task Works_on_a_reader_over_an_array()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Works_on_a_reader_over_memory_that_is_not_in_segments(bool isOwned)
     {
-        var input = PipeReader.Create(new ReadOnlySequence<byte>("a\nbc\r\n\n"u8.ToArray()));
+        var bytes = "xa\nbc\r\n\nx"u8.ToArray();
+        using var owner = new ArrayOwner(bytes);
+        var memory = isOwned ? owner.Memory : bytes;
+        var input = PipeReader.Create(new ReadOnlySequence<byte>(memory[1..^1]));
         var frames = new List<string>();
         await foreach (var frame in new FrameReader(input, FrameCodec.Line(10)))
         {
@@ -279,6 +284,19 @@ public sealed class FrameReaderTests
     private async Task WriteAsync(string text) => await _pipe.Writer.WriteAsync(Encoding.UTF8.GetBytes(text));
 
     private static string Text(in ReadOnlySequence<byte> frame) => Encoding.UTF8.GetString(frame);
+
+    private sealed class ArrayOwner(byte[] bytes) : MemoryManager<byte>
+    {
+        public override Span<byte> GetSpan() => bytes;
+
+        public override MemoryHandle Pin(int elementIndex = 0) => throw new NotSupportedException();
+
+        public override void Unpin() => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+        }
+    }
 
     private sealed class CountingCodec() : CustomFrameCodec(100)
     {
