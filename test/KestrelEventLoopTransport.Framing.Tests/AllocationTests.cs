@@ -102,7 +102,7 @@ public sealed class AllocationTests
     private static void AssertAllocatesNothing(Func<int> run)
     {
         var best = long.MaxValue;
-        for (var i = 0; i < 5 && best > 0; i++)
+        for (var i = 0; i < 10 && best > 0; i++)
         {
             var before = GC.GetAllocatedBytesForCurrentThread();
             var count = run();
