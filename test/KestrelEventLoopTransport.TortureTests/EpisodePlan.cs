@@ -1,6 +1,6 @@
 namespace KestrelEventLoopTransport.Tests.Torture;
 
-/// <summary>What an episode does: all of it chosen by its seed.</summary>
+/// <summary>What an episode does: chosen by its seed, where a test does not say otherwise.</summary>
 internal sealed class EpisodePlan
 {
     public EpisodePlan(int seed)
@@ -30,39 +30,39 @@ internal sealed class EpisodePlan
 
     public int Seed { get; }
 
-    public FaultMix Mix { get; }
+    public FaultMix Mix { get; init; }
 
-    public Serving Serving { get; }
+    public Serving Serving { get; init; }
 
-    public ApplicationScheduling Scheduling { get; }
+    public ApplicationScheduling Scheduling { get; init; }
 
-    public int Loops { get; }
+    public int Loops { get; init; }
 
-    public int Standbys { get; }
+    public int Standbys { get; init; }
 
     /// <summary>Connections at a time.</summary>
-    public int Connections { get; }
+    public int Connections { get; init; }
 
     /// <summary>How long new connections are begun.</summary>
-    public TimeSpan Length { get; }
+    public TimeSpan Length { get; init; }
 
-    public long? MaxWriteBufferSize { get; }
+    public long? MaxWriteBufferSize { get; init; }
 
-    public long? MaxReadBufferSize { get; }
+    public long? MaxReadBufferSize { get; init; }
 
-    public int MaxTransfer { get; }
+    public int MaxTransfer { get; init; }
 
     /// <summary>Whether handlers sleep and compute.</summary>
-    public bool Blocks { get; }
+    public bool Blocks { get; init; }
 
     /// <summary>Whether the server stops while connections are served.</summary>
-    public bool StopsEarly { get; }
+    public bool StopsEarly { get; init; }
 
     /// <summary>Whether the logger throws now and then.</summary>
-    public bool LogFails { get; }
+    public bool LogFails { get; init; }
 
     /// <summary>Whether the memory pool has no memory now and then.</summary>
-    public bool PoolFails { get; }
+    public bool PoolFails { get; init; }
 
     public override string ToString()
         => $"seed {Seed}: {Serving}, {Scheduling}, faults {Mix}, {Loops} loops, {Standbys} standbys, {Connections} connections, "

@@ -28,15 +28,15 @@ public sealed class TortureTests
         var totals = new Totals();
         for (var i = 0; i < most && (i == 0 || Stopwatch.GetElapsedTime(start) < duration || most < int.MaxValue); i++)
         {
-            await RunAsync(seed + i, totals, collect: i % CollectEvery == 0 || most == 1);
+            await RunAsync(new EpisodePlan(seed + i), totals, collect: i % CollectEvery == 0 || most == 1);
         }
 
         Console.WriteLine($"Torture from seed {seed}: {totals}");
     }
 
-    internal static async Task RunAsync(int seed, Totals totals, bool collect)
+    internal static async Task RunAsync(EpisodePlan plan, Totals totals, bool collect)
     {
-        var episode = new Episode(new EpisodePlan(seed));
+        var episode = new Episode(plan);
         var start = Stopwatch.GetTimestamp();
         if (await Watchdog.WatchAsync(episode, Task.Run(episode.RunAsync)) && episode.Failures.Count == 0)
         {
@@ -49,7 +49,7 @@ public sealed class TortureTests
         }
 
         totals.Add(episode);
-        Assert.True(episode.Failures.Count == 0, $"Repeat with KESTREL_TORTURE_SEED={seed} KESTREL_TORTURE_EPISODES=1.{Environment.NewLine}{episode.Describe()}");
+        Assert.True(episode.Failures.Count == 0, $"Repeat with KESTREL_TORTURE_SEED={plan.Seed} KESTREL_TORTURE_EPISODES=1.{Environment.NewLine}{episode.Describe()}");
     }
 
     private static int? FromEnvironment(string name)

@@ -16,7 +16,7 @@
  *  - A reset is one: the call that meets it gets ECONNRESET or EPIPE, later ones end of stream and EPIPE, the poller
  *    reports it, the peer gets a real RST. faulty_broken() tells the test whose it was.
  *  - ECONNABORTED and the like come either for nothing, or for a connection that was there and is then really lost.
- *  - write() to an eventfd is not made to fail: it cannot.
+ *  - write() to an eventfd is not made to fail: it cannot. Any call may be slow.
  *
  * Choices depend on the seed, on the descriptor's number in order of creation, and on the number of choices made for it
  * before; so a run repeats as far as the threads do.
@@ -55,7 +55,7 @@ enum fault {
     WRITE_SHORT, WRITE_EINTR, WRITE_EAGAIN, WRITE_ECONNRESET, WRITE_EPIPE, WRITE_ENOBUFS,
     ACCEPT_EINTR, ACCEPT_EAGAIN, ACCEPT_ECONNABORTED, ACCEPT_EPROTO, ACCEPT_EMFILE, ACCEPT_ENFILE, ACCEPT_ENOBUFS,
     ACCEPT_ENOMEM, REGISTER_ENOMEM, SETUP_SHORTAGE, WAIT_EINTR, EVENT_SPURIOUS, EVENT_REPEATED, EVENT_DELAYED,
-    EVENT_REORDERED, EVENT_SPLIT, EVENT_STALE, CLOSE_EINTR, SLEEP_EINTR,
+    EVENT_REORDERED, EVENT_SPLIT, EVENT_STALE, CLOSE_EINTR, SLEEP_EINTR, CALL_SLOW,
     FAULTS
 };
 
@@ -65,6 +65,7 @@ static const char *const fault_names[FAULTS] = {
     "accept-EINTR", "accept-EAGAIN", "accept-ECONNABORTED", "accept-EPROTO", "accept-EMFILE", "accept-ENFILE",
     "accept-ENOBUFS", "accept-ENOMEM", "register-ENOMEM", "setup-shortage", "wait-EINTR", "event-spurious",
     "event-repeated", "event-delayed", "event-reordered", "event-split", "event-stale", "close-EINTR", "sleep-EINTR",
+    "call-slow",
 };
 
 /* ---- kqueue as 64-bit macOS has it ---- */
@@ -146,6 +147,7 @@ static __typeof__(socket) *real_socket;
 static __typeof__(bind) *real_bind;
 static __typeof__(listen) *real_listen;
 static __typeof__(shutdown) *real_shutdown;
+static __typeof__(write) *real_write;
 static __typeof__(close) *real_close;
 static __typeof__(setsockopt) *real_setsockopt;
 static __typeof__(epoll_create1) *real_epoll_create1;
@@ -179,7 +181,7 @@ __attribute__((constructor)) static void find_real_functions(void)
 #define FIND(name) *(void **)&real_##name = dlsym(next_library, #name)
     FIND(recv); FIND(recvmsg); FIND(send); FIND(sendmsg); FIND(accept4); FIND(socket); FIND(bind); FIND(listen);
     FIND(shutdown); FIND(close); FIND(setsockopt); FIND(epoll_create1); FIND(epoll_ctl); FIND(epoll_wait); FIND(poll);
-    FIND(nanosleep); FIND(eventfd); FIND(kqueue); FIND(kevent);
+    FIND(nanosleep); FIND(eventfd); FIND(write); FIND(kqueue); FIND(kevent);
 }
 
 /* ---- chance and the journal ---- */
@@ -223,6 +225,16 @@ static bool roll(int fd, enum fault fault)
         note(fd, fault_names[fault], 0);
     }
     return true;
+}
+
+/* The thread loses its processor: where calls begin and end is where threads race. */
+static void dawdle(int fd)
+{
+    if (roll(fd, CALL_SLOW)) {
+        int error = errno;
+        usleep((useconds_t)(choose(fd) % 400));
+        errno = error;
+    }
 }
 
 static int fail(int error)
@@ -515,11 +527,17 @@ static int wait_for_events(
 
 EXPORT int epoll_wait(int poller, struct epoll_event *events, int capacity, int timeout)
 {
+    dawdle(poller);
     if (refuse(poller, "epoll_wait on a closed descriptor")) {
         return -1;
     }
-    return roll(poller, WAIT_EINTR) ? fail(EINTR)
-        : wait_for_events(poller, NULL, 0, (unsigned char *)events, capacity, timeout < 0 ? -1 : timeout * 1000000L);
+    if (roll(poller, WAIT_EINTR)) {
+        return fail(EINTR);
+    }
+    int count = wait_for_events(
+        poller, NULL, 0, (unsigned char *)events, capacity, timeout < 0 ? -1 : timeout * 1000000L);
+    dawdle(poller);
+    return count;
 }
 
 static void forget_peer(int fd)
@@ -532,6 +550,7 @@ static void forget_peer(int fd)
 
 EXPORT int epoll_ctl(int poller, int operation, int fd, struct epoll_event *event)
 {
+    dawdle(poller);
     if (refuse(poller, "epoll_ctl on a closed poller") || refuse(fd, "epoll_ctl for a closed descriptor")) {
         return -1;
     }
@@ -605,6 +624,18 @@ EXPORT int kevent(
             timeout == NULL ? -1 : timeout->tv_sec * 1000000000L + timeout->tv_nsec);
 }
 
+/* Not made to fail: to an eventfd it cannot. */
+EXPORT ssize_t write(int fd, const void *buffer, size_t length)
+{
+    dawdle(fd);
+    if (refuse(fd, "write on a closed descriptor")) {
+        return -1;
+    }
+    ssize_t result = real_write(fd, buffer, length);
+    dawdle(fd);
+    return result;
+}
+
 EXPORT int poll(struct pollfd *descriptors, nfds_t count, int timeout)
 {
     if (roll(0, WAIT_EINTR)) {
@@ -665,6 +696,7 @@ static bool before_read(int fd, ssize_t *result)
 {
     struct descriptor *d = find(fd);
     *result = -1;
+    dawdle(fd);
     if (refuse(fd, "recv on a closed descriptor")) {
         return true;
     }
@@ -760,6 +792,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 static bool before_write(int fd)
 {
     struct descriptor *d = find(fd);
+    dawdle(fd);
     if (refuse(fd, "send on a closed descriptor")) {
         return true;
     }
@@ -853,6 +886,7 @@ EXPORT int accept4(int listener, struct sockaddr *address, socklen_t *length, in
             return fail(shortages[i]);
         }
     }
+    dawdle(listener);
     int fd = own(real_accept4(listener, address, length, flags));
     if (fd >= 0 && fd < MAX_FD && (address->sa_family == AF_INET || address->sa_family == AF_INET6)) {
         table[fd].port = ntohs(((struct sockaddr_in *)address)->sin_port);
@@ -901,6 +935,7 @@ EXPORT int close(int fd)
     if (d == NULL) {
         return real_close(fd);
     }
+    dawdle(fd);
     forget_registration(fd);
     bool interrupted = d->ownership == OPEN && roll(fd, CLOSE_EINTR);
 

@@ -36,6 +36,7 @@ internal sealed class FaultMix
         ["event-stale"] = 500_000,
         ["close-EINTR"] = 300_000,
         ["sleep-EINTR"] = 200_000,
+        ["call-slow"] = 50_000,
     };
 
     private static readonly Dictionary<string, string[]> _kinds = new()
@@ -46,6 +47,7 @@ internal sealed class FaultMix
         ["readiness"] = ["event-", "wait-EINTR"],
         ["late"] = ["event-delayed", "event-stale", "event-split"],
         ["shortages"] = ["read-ENOMEM", "write-ENOBUFS", "accept-EMFILE", "accept-ENFILE", "accept-ENOBUFS", "accept-ENOMEM", "register-", "setup-"],
+        ["slow"] = ["call-slow", "event-delayed"],
         ["resets"] = ["read-ECONNRESET", "write-ECONNRESET", "write-EPIPE", "accept-ECONNABORTED", "accept-EPROTO", "event-stale", "event-delayed"],
         ["all"] = [""],
         ["any"] = [""],
