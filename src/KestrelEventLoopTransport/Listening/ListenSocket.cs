@@ -121,21 +121,22 @@ internal sealed unsafe class ListenSocket
             {
                 Bind(fd, endPoint);
             }
-            file = path is null ? null : UnixSocketFile.GetIdentity(path);
-            if (file is not null)
+            if (path is not null)
             {
-                UnixSocketFile.SetAccess(path!, file.Value, options.Unix.FileMode, user, group);
+                file = UnixSocketFile.GetIdentity(path);
+                UnixSocketFile.SetAccess(path, file, options.Unix.FileMode, user, group);
             }
             Listen(fd, options.Backlog);
             return new ListenSocket(fd, ownsDescriptor: true, path, file);
         }
         catch
         {
-            _ = Libc.close(fd);
+            // The file goes first, as in Close.
             if (file is not null)
             {
                 UnixSocketFile.Delete(path!, file.Value);
             }
+            _ = Libc.close(fd);
             throw;
         }
     }
@@ -143,7 +144,7 @@ internal sealed unsafe class ListenSocket
     /// <summary>
     /// <c>/@name</c> stands for an abstract name: the only way to write one as a URL, <c>http://unix:/@name</c>.
     /// </summary>
-    private static UnixDomainSocketEndPoint WithAbstractName(UnixDomainSocketEndPoint endPoint)
+    internal static UnixDomainSocketEndPoint WithAbstractName(UnixDomainSocketEndPoint endPoint)
         => endPoint.ToString() is ['/', '@', .. { Length: > 0 } name] && !name.Contains('/')
             ? new UnixDomainSocketEndPoint('\0' + name)
             : endPoint;

@@ -78,8 +78,13 @@ internal static unsafe class UnixSocketFile
     /// Gives the file its owner, group and permissions, if it still is that socket. It is held by a descriptor meanwhile:
     /// whoever may write to the directory could put a link in its place.
     /// </summary>
-    /// <exception cref="SocketException">The process may not do this.</exception>
-    internal static void SetAccess(string path, FileIdentity identity, UnixFileMode? mode, uint? user, uint? group)
+    /// <param name="path">The file.</param>
+    /// <param name="identity">What was bound; null if it could not be found out.</param>
+    /// <param name="mode">Permissions, or null to leave them.</param>
+    /// <param name="user">Owner, or null to leave it.</param>
+    /// <param name="group">Group, or null to leave it.</param>
+    /// <exception cref="SocketException">The process may not do this, or the file is not the socket.</exception>
+    internal static void SetAccess(string path, FileIdentity? identity, UnixFileMode? mode, uint? user, uint? group)
     {
         if (mode is null && user is null && group is null)
         {
@@ -98,9 +103,10 @@ internal static unsafe class UnixSocketFile
         }
         try
         {
-            if (GetIdentity(file, "", Linux.AT_EMPTY_PATH) != identity)
+            // Without an identity the options would be lost in silence, and everybody let in.
+            if (identity is null || GetIdentity(file, "", Linux.AT_EMPTY_PATH) != identity)
             {
-                throw new SocketException((int)SocketError.AccessDenied, $"{path} was replaced while it was bound");
+                throw new SocketException((int)SocketError.AccessDenied, $"the options of {path} cannot be set: it cannot be looked at, or was replaced while it was bound");
             }
             SetOwner(file, path, user, group);
             if (mode is { } given)

@@ -14,6 +14,9 @@ internal struct SocketAddressBytes
 {
     private const int Size = 28;
 
+    // struct sockaddr_un: family and path.
+    private const int UnixSize = 2 + 108;
+
     private Bytes _bytes;
 
     internal static SocketAddressBytes From(ReadOnlySpan<byte> address)
@@ -81,6 +84,8 @@ internal struct SocketAddressBytes
             return From(address).ToEndPoint()
                 ?? throw new SocketException((int)SocketError.AddressFamilyNotSupported);
         }
+        // A path of 108 bytes comes with a zero behind it, one byte more than .NET and struct sockaddr_un have room for.
+        address = address[..Math.Min(address.Length, UnixSize)];
         var native = new SocketAddress(AddressFamily.Unix, Math.Max(address.Length, 2));
         address.CopyTo(native.Buffer.Span);
         return new UnixDomainSocketEndPoint("/").Create(native);

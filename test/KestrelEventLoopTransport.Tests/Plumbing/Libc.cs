@@ -58,15 +58,20 @@ internal static partial class Libc
     public static unsafe partial int capset(uint* header, uint* data);
 
     /// <summary>Binds a Unix socket with nothing that would remove its file afterwards; returns the descriptor.</summary>
-    public static unsafe int BindUnix(string path)
+    public static int BindUnix(string path)
     {
         var fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        BindUnix(fd, path);
+        return fd;
+    }
+
+    public static unsafe void BindUnix(int fd, string path)
+    {
         var address = stackalloc byte[110];
         new Span<byte>(address, 110).Clear();
         address[0] = AF_UNIX;
-        var length = System.Text.Encoding.UTF8.GetBytes(path, new Span<byte>(address + 2, 107));
-        Assert.Equal(0, bind(fd, address, (uint)(2 + length + 1)));
-        return fd;
+        var length = System.Text.Encoding.UTF8.GetBytes(path, new Span<byte>(address + 2, 108));
+        Assert.Equal(0, bind(fd, address, (uint)(2 + length)));
     }
 
     public static unsafe byte[] GetSocketOptionBytes(int fd, int level, int name)
