@@ -148,7 +148,8 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
                 ? (int)Math.Clamp(read / StreamConnection.BlockSize, 1, int.MaxValue)
                 : int.MaxValue,
             FinOnError = _finOnError,
-            CloseWaits = options.Linger > TimeSpan.Zero,
+            CloseMayWait = options.Linger > TimeSpan.Zero || options.ConfigureListenSocket is not null
+                || options.ConfigureAcceptedSocket is not null || endPoint is FileHandleEndPoint,
             Logger = _connectionLogger,
         };
         return new ListenerSettings(options, connections, _logger);

@@ -14,8 +14,11 @@ internal sealed class ConnectionSettings
     /// <summary>Whether an abort sends a FIN rather than a RST.</summary>
     internal required bool FinOnError { get; init; }
 
-    /// <summary>Whether closing a descriptor may wait: SO_LINGER with a time is set (<c>socket(7)</c>).</summary>
-    internal required bool CloseWaits { get; init; }
+    /// <summary>
+    /// Whether somebody may have set SO_LINGER with a time, which makes closing a descriptor wait (<c>socket(7)</c>): the
+    /// option, a hook, whoever made a socket that came from outside.
+    /// </summary>
+    internal required bool CloseMayWait { get; init; }
 
     internal required ILogger Logger { get; init; }
 }

@@ -139,13 +139,26 @@ internal sealed partial class StreamConnection
         {
             return;
         }
-        if (_settings.CloseWaits && !_isUnix)
+        if (CloseWaits())
         {
             // Not on a loop: close(2) blocks until the peer has acknowledged everything, O_NONBLOCK or not.
             ThreadPool.UnsafeQueueUserWorkItem(new WaitingClose(this), preferLocal: false);
             return;
         }
         FinishClose();
+    }
+
+    /// <summary>Asks the kernel, but only where somebody may have set the option.</summary>
+    private unsafe bool CloseWaits()
+    {
+        if (_isUnix || _resets || (!_settings.CloseMayWait && Volatile.Read(ref _socket) is null))
+        {
+            return false;
+        }
+        // struct linger: on, seconds.
+        var linger = stackalloc int[2];
+        uint length = 2 * sizeof(int);
+        return Libc.getsockopt(Fd, Linux.SOL_SOCKET, Linux.SO_LINGER, linger, &length) == 0 && linger[0] != 0 && linger[1] > 0;
     }
 
     private void FinishClose()

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections.Features;
 
 namespace KestrelEventLoopTransport.Tests.Sockets;
 
@@ -25,16 +26,31 @@ public sealed class LingerTests
         await Poll.UntilAsync(() => Libc.GetSocketOptionBytes((int)pair.Client.Socket.Handle, Libc.IPPROTO_TCP, Libc.TCP_INFO)[0] == TcpClose);
     }
 
+    public static MatrixTheoryData<ApplicationScheduling, string> EveryWay
+        => new(Enum.GetValues<ApplicationScheduling>(), ["option", "listen hook", "accept hook", "feature"]);
+
     // The only loop has a connection whose close takes as long as the peer likes.
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
-    public async Task A_close_that_waits_does_not_hold_up_the_loop(ApplicationScheduling scheduling)
+    [MemberData(nameof(EveryWay))]
+    public async Task A_close_that_waits_does_not_hold_up_the_loop(ApplicationScheduling scheduling, string setBy)
     {
-        await using var transport = new TestTransport(scheduling, static options =>
+        var linger = new LingerOption(true, 60);
+        await using var transport = new TestTransport(scheduling, options =>
         {
             options.EventLoopCount = 1;
-            options.Linger = TimeSpan.FromSeconds(60);
             options.MaxWriteBufferSize = 0;
+            switch (setBy)
+            {
+                case "option":
+                    options.Linger = TimeSpan.FromSeconds(60);
+                    break;
+                case "listen hook":
+                    options.ConfigureListenSocket = context => context.Socket.LingerState = linger;
+                    break;
+                case "accept hook":
+                    options.ConfigureAcceptedSocket = context => context.Socket.LingerState = linger;
+                    break;
+            }
         });
         var listener = await transport.BindAsync();
         await using var other = await transport.ConnectAsync(listener);
@@ -42,6 +58,11 @@ public sealed class LingerTests
 
         // What the client has not room for keeps the kernel from finishing, and the transport has given all of it away.
         await using var slow = await transport.ConnectAsync(listener, static socket => socket.ReceiveBufferSize = 4096);
+        if (setBy == "feature")
+        {
+            slow.Connection.Features.Get<IConnectionSocketFeature>()!.Socket.LingerState = linger;
+        }
+
         var sent = 200_000;
         await slow.Output.WriteAsync(Pattern.Create(sent)).DefaultTimeout();
         var dispose = slow.Connection.DisposeAsync().AsTask();
