@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using KestrelEventLoopTransport.Listening;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 
@@ -33,7 +34,8 @@ internal sealed record EndPointOverride(string Name, EndPoint[] EndPoints, Actio
     private static bool AreSame(EndPoint own, EndPoint other) => (own, other) switch
     {
         (FileHandleEndPoint a, FileHandleEndPoint b) => a.FileHandle == b.FileHandle,
-        (UnixDomainSocketEndPoint, UnixDomainSocketEndPoint) => own.ToString() == other.ToString(),
+        (UnixDomainSocketEndPoint a, UnixDomainSocketEndPoint b)
+            => ListenSocket.WithAbstractName(a).Serialize().Equals(ListenSocket.WithAbstractName(b).Serialize()),
         _ => own.Equals(other),
     };
 }

@@ -92,6 +92,8 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration configurati
         // The binder would take digits for a decimal number; permissions are octal everywhere else.
         private static string? OctalToDecimal(string key, string? mode)
         {
+            // The binder trims too.
+            mode = mode?.Trim();
             if (mode is null || !mode.All(char.IsAsciiDigit) || mode.Length == 0)
             {
                 return mode;

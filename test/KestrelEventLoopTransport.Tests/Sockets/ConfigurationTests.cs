@@ -209,6 +209,12 @@ public sealed class ConfigurationTests
         Assert.Equal(512, options.Backlog);
     }
 
+    [Theory]
+    [InlineData(" 400")]
+    [InlineData("0400 ")]
+    public void Space_around_a_file_mode_does_not_make_it_decimal(string mode)
+        => Assert.Equal(UnixFileMode.UserRead, Read(Values(("Kestrel:EventLoopTransport:Unix:FileMode", mode))).Unix.FileMode);
+
     [Fact]
     public void Names_of_file_modes_are_understood_too()
     {

@@ -73,9 +73,13 @@ public sealed class EndPointOptionsTests
         options.ConfigureEndPoint("http://unix:/run/b", static endPoint => endPoint.Backlog = 2);
         options.ConfigureEndPoint(new FileHandleEndPoint(3, FileHandleType.Auto), static endPoint => endPoint.Backlog = 3);
 
+        options.ConfigureEndPoint(new UnixDomainSocketEndPoint("\0d"), static endPoint => endPoint.Backlog = 4);
+
         Assert.Equal(1, options.For(new UnixDomainSocketEndPoint("/run/a")).Backlog);
         Assert.Equal(2, options.For(new UnixDomainSocketEndPoint("/run/b")).Backlog);
         Assert.Equal(3, options.For(new FileHandleEndPoint(3, FileHandleType.Tcp)).Backlog);
+        Assert.Equal(4, options.For(new UnixDomainSocketEndPoint("/@d")).Backlog);
+        Assert.Equal(512, options.For(new UnixDomainSocketEndPoint("@d")).Backlog);
         Assert.Equal(512, options.For(new UnixDomainSocketEndPoint("/run/c")).Backlog);
         Assert.Equal(512, options.For(new FileHandleEndPoint(4, FileHandleType.Auto)).Backlog);
     }
