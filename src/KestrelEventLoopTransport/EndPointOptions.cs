@@ -173,7 +173,8 @@ public class EndPointOptions
     /// <summary>
     /// Called with each accepted socket, after the options above are set and before the first byte is read. It may
     /// refuse the connection. An exception closes this one connection and is logged at Debug level. It runs where
-    /// connections are accepted, so it must not block. Default: <see langword="null"/>.
+    /// connections are accepted, so it must not block. Nor may it be an <see langword="async"/> lambda: an exception
+    /// after its first <see langword="await"/> would end the process. Default: <see langword="null"/>.
     /// </summary>
     public Action<AcceptedSocketContext>? ConfigureAcceptedSocket { get; set; }
 

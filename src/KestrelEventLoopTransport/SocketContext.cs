@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport;
@@ -34,7 +35,8 @@ public abstract class SocketContext
 
     /// <summary>
     /// A <see cref="System.Net.Sockets.Socket"/> over the descriptor, made on first use, for options that it has a name
-    /// for. It does not own the descriptor and is disposed of when the hook returns. Do not send or receive with it.
+    /// for. It does not own the descriptor and is disposed of when the hook returns. Do not send or receive with it,
+    /// and leave it non-blocking.
     /// </summary>
     /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
     public Socket Socket => _socket ??= new Socket(new SafeSocketHandle(FileDescriptor, ownsHandle: false));
@@ -46,7 +48,7 @@ public abstract class SocketContext
     /// <exception cref="SocketException">The kernel refuses the option or the value.</exception>
     /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
     public void SetOption(int level, int name, int value)
-        => SocketOption.FromInt32($"option {name} of level {level}", level, name, value).Set(FileDescriptor);
+        => SetOption(level, name, MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in value)));
 
     /// <summary>Sets an option of any type (<c>setsockopt(2)</c>).</summary>
     /// <param name="level">The protocol level, such as 1 for <c>SOL_SOCKET</c> or 6 for <c>IPPROTO_TCP</c>.</param>
@@ -55,7 +57,7 @@ public abstract class SocketContext
     /// <exception cref="SocketException">The kernel refuses the option or the value.</exception>
     /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
     public void SetOption(int level, int name, ReadOnlySpan<byte> value)
-        => new SocketOption($"option {name} of level {level}", level, name, value.ToArray()).Set(FileDescriptor);
+        => SocketOption.Set(FileDescriptor, level, name, value);
 
     /// <summary>Reads an option (<c>getsockopt(2)</c>).</summary>
     /// <param name="level">The protocol level.</param>

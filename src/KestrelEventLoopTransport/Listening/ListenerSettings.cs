@@ -65,7 +65,7 @@ internal sealed class ListenerSettings
     /// <summary>Closes an accepted socket that becomes no connection. Never waits, whatever SO_LINGER says.</summary>
     internal void CloseUnused(int fd)
     {
-        if (Connections.CloseWaits)
+        if (Connections.CloseMayWait)
         {
             _ = _noLinger.TrySet(fd);
         }
@@ -74,6 +74,8 @@ internal sealed class ListenerSettings
 
     private static bool RunHook(Action<AcceptedSocketContext> hook, AcceptedSocketContext context)
     {
+        // What a hook leaves there (async locals, culture) must not reach the next one, nor the loop's callbacks.
+        var executionContext = ExecutionContext.Capture();
         try
         {
             hook(context);
@@ -82,6 +84,10 @@ internal sealed class ListenerSettings
         finally
         {
             context.End();
+            if (executionContext is not null)
+            {
+                ExecutionContext.Restore(executionContext);
+            }
         }
     }
 }

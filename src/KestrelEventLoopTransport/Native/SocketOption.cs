@@ -20,11 +20,23 @@ internal sealed record SocketOption(string Option, int Level, int Name, byte[] V
     }
 
     /// <summary>Returns 0 or the error number.</summary>
-    internal unsafe int TrySet(int fd)
+    internal int TrySet(int fd) => TrySet(fd, Level, Name, Value);
+
+    /// <summary>Sets an option that has no name here.</summary>
+    /// <exception cref="System.Net.Sockets.SocketException">The kernel refuses it.</exception>
+    internal static void Set(int fd, int level, int name, ReadOnlySpan<byte> value)
     {
-        fixed (byte* value = Value)
+        if (TrySet(fd, level, name, value) is not 0 and var error)
         {
-            return Libc.setsockopt(fd, Level, Name, value, (uint)Value.Length) < 0 ? Errno.Last : 0;
+            throw Errno.ToException(error, $"option {name} of level {level} cannot be set");
+        }
+    }
+
+    private static unsafe int TrySet(int fd, int level, int name, ReadOnlySpan<byte> value)
+    {
+        fixed (byte* bytes = value)
+        {
+            return Libc.setsockopt(fd, level, name, bytes, (uint)value.Length) < 0 ? Errno.Last : 0;
         }
     }
 

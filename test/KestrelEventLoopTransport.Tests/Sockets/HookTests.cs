@@ -302,6 +302,60 @@ public sealed class HookTests
         await Echo.RoundTripAsync(last);
     }
 
+    // A name of 108 bytes has no room for a zero, and the kernel reports one byte more than sockaddr_un has.
+    [Fact]
+    public async Task The_longest_name_of_a_Unix_client_is_no_obstacle()
+    {
+        using var path = new SocketPath();
+        var name = Path.Combine(Path.GetDirectoryName(path.Path)!, "");
+        name += "/" + new string('c', 107 - name.Length);
+        EndPoint? seen = null;
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, options => options.ConfigureAcceptedSocket = context => seen = context.RemoteEndPoint);
+        var listener = await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
+
+        await using var pair = await transport.ConnectAsync(listener, socket => Libc.BindUnix((int)socket.Handle, name));
+
+        Assert.Equal(name, pair.Connection.RemoteEndPoint!.ToString());
+        Assert.Equal(name, seen!.ToString());
+        Assert.DoesNotContain(transport.Logs.Entries, static entry => entry.Level > LogLevel.Debug);
+    }
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task What_a_hook_leaves_on_its_thread_does_not_reach_the_next(ApplicationScheduling scheduling)
+    {
+        var local = new AsyncLocal<string?>();
+        var seen = new List<string?>();
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Connection = Echo.RunAsync,
+            Transport = options =>
+            {
+                options.EventLoopCount = 1;
+                options.ConfigureAcceptedSocket = context =>
+                {
+                    seen.Add(local.Value);
+                    local.Value = "left";
+                    if (seen.Count < 3)
+                    {
+                        context.Refuse();
+                    }
+                };
+            },
+        });
+        for (var i = 0; i < 2; i++)
+        {
+            using var refused = await server.ConnectAsync();
+            await refused.ExpectFinAsync();
+        }
+
+        using var served = await server.ConnectAsync();
+        await Echo.RoundTripAsync(served);
+
+        Assert.Equal([null, null, null], seen);
+    }
+
     [Fact]
     public async Task The_context_is_of_no_use_after_the_hook()
     {
