@@ -26,6 +26,12 @@ internal static unsafe class UnixSocketFile
     /// </summary>
     internal static bool DeleteIfStale(UnixDomainSocketEndPoint endPoint, string path)
     {
+        // On macOS and FreeBSD a socket whose backlog is full refuses connections as well (sonewconn): no way to tell
+        // that nobody accepts on it.
+        if (!OperatingSystem.IsLinux())
+        {
+            return false;
+        }
         // A file of any other kind refuses connections too (connect(2)) and must not be touched.
         if (GetIdentity(path) is not { } identity || !RefusesConnections(endPoint))
         {
@@ -72,7 +78,12 @@ internal static unsafe class UnixSocketFile
 
     /// <summary>What identifies a socket's file; null for a file of another kind, or none.</summary>
     internal static FileIdentity? GetIdentity(string path)
-        => GetIdentity(Linux.AT_FDCWD, path, Linux.AT_SYMLINK_NOFOLLOW);
+    {
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            return FileStatus.TryRead(name, out var status) ? IdentityOf(status) : null;
+        }
+    }
 
     /// <summary>
     /// Gives the file its owner, group and permissions, if it still is that socket. It is held by a descriptor meanwhile:
@@ -98,7 +109,7 @@ internal static unsafe class UnixSocketFile
         }
         try
         {
-            if (GetIdentity(file, "", Linux.AT_EMPTY_PATH) != identity)
+            if ((FileStatus.TryRead(file, out var status) ? IdentityOf(status) : null) != identity)
             {
                 throw new SocketException((int)SocketError.AccessDenied, $"{path} was replaced while it was bound");
             }
@@ -141,16 +152,6 @@ internal static unsafe class UnixSocketFile
         }
     }
 
-    private static FileIdentity? GetIdentity(int directory, string path, int flags)
-    {
-        FileStatus status;
-        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
-        {
-            if (Libc.statx(directory, name, flags, Linux.STATX_TYPE | Linux.STATX_INO | Linux.STATX_BTIME, &status) < 0)
-            {
-                return null;
-            }
-        }
-        return (status.Mode & Linux.S_IFMT) == Linux.S_IFSOCK ? FileIdentity.Of(status) : null;
-    }
+    private static FileIdentity? IdentityOf(in FileStatus status)
+        => (status.Mode & Linux.S_IFMT) == Linux.S_IFSOCK ? FileIdentity.Of(status) : null;
 }
