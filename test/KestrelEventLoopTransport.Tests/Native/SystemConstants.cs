@@ -1,0 +1,80 @@
+using System.Globalization;
+using System.Reflection;
+
+namespace KestrelEventLoopTransport.Tests.Native;
+
+/// <summary>Numbers of the systems' headers, as the headers write them, and what the transport has for them.</summary>
+internal static class SystemConstants
+{
+    // apple-oss-distributions/xnu at 1031c584a5e37aff177559b9f69dbd3c8c3fd30a (in6.h, fcntl.h, stat.h: any since 2010).
+    public const string MacOS = """
+        AF_INET6            30            bsd/sys/socket.h
+        SOL_SOCKET          0xffff        bsd/sys/socket.h
+        SO_REUSEADDR        0x0004        bsd/sys/socket.h
+        SO_LINGER           0x0080        bsd/sys/socket.h
+        SO_NOSIGPIPE        0x1022        bsd/sys/socket.h
+        IPV6_V6ONLY         27            bsd/netinet6/in6.h
+        O_NONBLOCK          0x00000004    bsd/sys/fcntl.h
+        EVFILT_USER         (-10)         bsd/sys/event.h
+        """;
+
+    // freebsd/freebsd-src, releases 12 to 15.
+    public const string FreeBSD = """
+        AF_INET6            28            sys/sys/socket.h
+        SOCK_CLOEXEC        0x10000000    sys/sys/socket.h
+        SOCK_NONBLOCK       0x20000000    sys/sys/socket.h
+        SOL_SOCKET          0xffff        sys/sys/socket.h
+        SO_REUSEADDR        0x00000004    sys/sys/socket.h
+        SO_LINGER           0x00000080    sys/sys/socket.h
+        MSG_NOSIGNAL        0x00020000    sys/sys/socket.h
+        IPV6_V6ONLY         27            sys/netinet6/in6.h
+        O_NONBLOCK          0x0004        sys/sys/fcntl.h
+        EVFILT_USER         (-11)         sys/sys/event.h
+        """;
+
+    // The same in bsd/sys/event.h of xnu and sys/sys/event.h of freebsd-src.
+    public const string Kqueue = """
+        EVFILT_READ         (-1)          sys/event.h
+        EVFILT_WRITE        (-2)          sys/event.h
+        EV_ADD              0x0001        sys/event.h
+        EV_DELETE           0x0002        sys/event.h
+        EV_CLEAR            0x0020        sys/event.h
+        EV_ERROR            0x4000        sys/event.h
+        EV_EOF              0x8000        sys/event.h
+        NOTE_TRIGGER        0x01000000    sys/event.h
+        """;
+
+    // bsd/sys/errno.h of xnu, in the form that Apple's compilers have used since 10.5 (__DARWIN_UNIX03).
+    public const string MacOSErrors = """
+        EPERM 1, ENOENT 2, EINTR 4, EBADF 9, ENOMEM 12, EACCES 13, EINVAL 22, ENFILE 23, EMFILE 24, EPIPE 32,
+        EAGAIN 35, ENOTSOCK 38, EDESTADDRREQ 39, ENOPROTOOPT 42, EPROTONOSUPPORT 43, EAFNOSUPPORT 47, EADDRINUSE 48,
+        EADDRNOTAVAIL 49, ENETDOWN 50, ENETUNREACH 51, ENETRESET 52, ECONNABORTED 53, ECONNRESET 54, ENOBUFS 55,
+        ENOTCONN 57, ETIMEDOUT 60, ECONNREFUSED 61, EHOSTDOWN 64, EHOSTUNREACH 65, EPROTO 100, EOPNOTSUPP 102
+        """;
+
+    // sys/sys/errno.h of freebsd-src.
+    public const string FreeBSDErrors = """
+        EPERM 1, ENOENT 2, EINTR 4, EBADF 9, ENOMEM 12, EACCES 13, EINVAL 22, ENFILE 23, EMFILE 24, EPIPE 32,
+        EAGAIN 35, ENOTSOCK 38, EDESTADDRREQ 39, ENOPROTOOPT 42, EPROTONOSUPPORT 43, EOPNOTSUPP 45, EAFNOSUPPORT 47,
+        EADDRINUSE 48, EADDRNOTAVAIL 49, ENETDOWN 50, ENETUNREACH 51, ENETRESET 52, ECONNABORTED 53, ECONNRESET 54,
+        ENOBUFS 55, ENOTCONN 57, ETIMEDOUT 60, ECONNREFUSED 61, EHOSTDOWN 64, EHOSTUNREACH 65, EPROTO 92
+        """;
+
+    /// <summary>Reads a table of this class: the first two words of each entry.</summary>
+    public static Dictionary<string, long> Parse(string table) => table
+        .Split(['\n', ','], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+        .Select(static line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        .ToDictionary(static words => words[0], static words => ParseNumber(words[1].Trim('(', ')')));
+
+    /// <summary>The constants of a class of the transport that carry the name of one in a header.</summary>
+    public static Dictionary<string, long> Of(Type type) => type
+        .GetFields(BindingFlags.Static | BindingFlags.NonPublic)
+        .Where(static field => field.IsLiteral && field.IsAssembly && !field.Name.Any(char.IsLower))
+        .ToDictionary(
+            static field => field.Name,
+            static field => Convert.ToInt64(field.GetRawConstantValue(), CultureInfo.InvariantCulture));
+
+    private static long ParseNumber(string text) => text.StartsWith("0x", StringComparison.Ordinal)
+        ? long.Parse(text[2..], NumberStyles.HexNumber, CultureInfo.InvariantCulture)
+        : long.Parse(text, CultureInfo.InvariantCulture);
+}
