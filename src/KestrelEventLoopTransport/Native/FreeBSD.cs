@@ -12,11 +12,27 @@ internal static class FreeBSD
     internal const int SOCK_NONBLOCK = 0x20000000;
     internal const int SOL_SOCKET = 0xffff;
     internal const int SO_REUSEADDR = 0x0004;
+    internal const int SO_KEEPALIVE = 0x0008;
     internal const int SO_LINGER = 0x0080;
+    internal const int SO_REUSEPORT = 0x0200;
+    internal const int SO_REUSEPORT_LB = 0x10000;
+    internal const int SO_SNDBUF = 0x1001;
+    internal const int SO_RCVBUF = 0x1002;
     internal const int MSG_NOSIGNAL = 0x20000;
+
+    // sys/netinet/in.h
+    internal const int IP_TOS = 3;
 
     // sys/netinet6/in6.h
     internal const int IPV6_V6ONLY = 27;
+    internal const int IPV6_TCLASS = 61;
+
+    // sys/netinet/tcp.h
+    internal const int TCP_CONGESTION = 64;
+    internal const int TCP_KEEPIDLE = 256;
+    internal const int TCP_KEEPINTVL = 512;
+    internal const int TCP_KEEPCNT = 1024;
+    internal const int TCP_FASTOPEN = 1025;
 
     // sys/sys/fcntl.h
     internal const int O_NONBLOCK = 0x0004;

@@ -10,11 +10,26 @@ internal static class MacOS
     internal const int AF_INET6 = 30;
     internal const int SOL_SOCKET = 0xffff;
     internal const int SO_REUSEADDR = 0x0004;
+    internal const int SO_KEEPALIVE = 0x0008;
     internal const int SO_LINGER = 0x0080;
+    internal const int SO_REUSEPORT = 0x0200;
+    internal const int SO_SNDBUF = 0x1001;
+    internal const int SO_RCVBUF = 0x1002;
     internal const int SO_NOSIGPIPE = 0x1022;
+
+    // bsd/netinet/in.h
+    internal const int IP_TOS = 3;
 
     // bsd/netinet6/in6.h
     internal const int IPV6_V6ONLY = 27;
+    internal const int IPV6_TCLASS = 36;
+
+    // bsd/netinet/tcp.h. TCP_KEEPALIVE is what others call TCP_KEEPIDLE.
+    internal const int TCP_KEEPALIVE = 0x10;
+    internal const int TCP_KEEPINTVL = 0x101;
+    internal const int TCP_KEEPCNT = 0x102;
+    internal const int TCP_FASTOPEN = 0x105;
+    internal const int TCP_NOTSENT_LOWAT = 0x201;
 
     // bsd/sys/fcntl.h
     internal const int O_NONBLOCK = 0x0004;

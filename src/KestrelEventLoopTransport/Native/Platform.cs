@@ -9,6 +9,9 @@ namespace KestrelEventLoopTransport.Native;
 /// </summary>
 internal static class Platform
 {
+    /// <summary>In place of a socket option that the running system does not have.</summary>
+    internal const int Missing = -1;
+
     internal static int AF_INET6 => Of(Linux.AF_INET6, MacOS.AF_INET6, FreeBSD.AF_INET6);
 
     /// <summary>Zero where <c>socket(2)</c> takes no flags (macOS): <see cref="SocketCalls"/> sets them afterwards.</summary>
@@ -21,7 +24,37 @@ internal static class Platform
 
     internal static int SO_REUSEADDR => Of(Linux.SO_REUSEADDR, MacOS.SO_REUSEADDR, FreeBSD.SO_REUSEADDR);
 
+    internal static int SO_KEEPALIVE => Of(Linux.SO_KEEPALIVE, MacOS.SO_KEEPALIVE, FreeBSD.SO_KEEPALIVE);
+
+    internal static int SO_SNDBUF => Of(Linux.SO_SNDBUF, MacOS.SO_SNDBUF, FreeBSD.SO_SNDBUF);
+
+    internal static int SO_RCVBUF => Of(Linux.SO_RCVBUF, MacOS.SO_RCVBUF, FreeBSD.SO_RCVBUF);
+
+    internal static int SO_REUSEPORT => Of(Linux.SO_REUSEPORT, MacOS.SO_REUSEPORT, FreeBSD.SO_REUSEPORT);
+
+    /// <summary>
+    /// The option that lets listening sockets share a port and spreads connections over them. FreeBSD has one of its
+    /// own; macOS has none, there the last socket gets all.
+    /// </summary>
+    internal static int BalancingReusePort => Of(Linux.SO_REUSEPORT, Missing, FreeBSD.SO_REUSEPORT_LB);
+
     internal static int SO_LINGER => Of(Linux.SO_LINGER, MacOS.SO_LINGER, FreeBSD.SO_LINGER);
+
+    internal static int IP_TOS => Of(Linux.IP_TOS, MacOS.IP_TOS, FreeBSD.IP_TOS);
+
+    internal static int IPV6_TCLASS => Of(Linux.IPV6_TCLASS, MacOS.IPV6_TCLASS, FreeBSD.IPV6_TCLASS);
+
+    internal static int TCP_KEEPIDLE => Of(Linux.TCP_KEEPIDLE, MacOS.TCP_KEEPALIVE, FreeBSD.TCP_KEEPIDLE);
+
+    internal static int TCP_KEEPINTVL => Of(Linux.TCP_KEEPINTVL, MacOS.TCP_KEEPINTVL, FreeBSD.TCP_KEEPINTVL);
+
+    internal static int TCP_KEEPCNT => Of(Linux.TCP_KEEPCNT, MacOS.TCP_KEEPCNT, FreeBSD.TCP_KEEPCNT);
+
+    internal static int TCP_CONGESTION => Of(Linux.TCP_CONGESTION, Missing, FreeBSD.TCP_CONGESTION);
+
+    internal static int TCP_FASTOPEN => Of(Linux.TCP_FASTOPEN, MacOS.TCP_FASTOPEN, FreeBSD.TCP_FASTOPEN);
+
+    internal static int TCP_NOTSENT_LOWAT => Of(Linux.TCP_NOTSENT_LOWAT, MacOS.TCP_NOTSENT_LOWAT, Missing);
 
     internal static int IPV6_V6ONLY => Of(Linux.IPV6_V6ONLY, MacOS.IPV6_V6ONLY, FreeBSD.IPV6_V6ONLY);
 

@@ -66,11 +66,12 @@ internal sealed unsafe class KqueuePoller : Poller
     {
         lock (_lock)
         {
+            ObjectDisposedException.ThrowIf(_events is null, this);
             _pending.Add(new Registration(fd, token));
 
             // The thread that waited last will wait again and find it. Should the loop go to another thread meanwhile,
             // that one will.
-            if (_pending.Count == 1 && _waitingThreadId != Environment.CurrentManagedThreadId && _events is not null)
+            if (_pending.Count == 1 && _waitingThreadId != Environment.CurrentManagedThreadId)
             {
                 Trigger();
             }

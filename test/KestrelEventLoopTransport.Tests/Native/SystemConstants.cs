@@ -6,14 +6,25 @@ namespace KestrelEventLoopTransport.Tests.Native;
 /// <summary>Numbers of the systems' headers, as the headers write them, and what the transport has for them.</summary>
 internal static class SystemConstants
 {
-    // apple-oss-distributions/xnu at 1031c584a5e37aff177559b9f69dbd3c8c3fd30a (in6.h, fcntl.h, stat.h: any since 2010).
+    // apple-oss-distributions/xnu at 1031c584a5e37aff177559b9f69dbd3c8c3fd30a.
     public const string MacOS = """
         AF_INET6            30            bsd/sys/socket.h
         SOL_SOCKET          0xffff        bsd/sys/socket.h
         SO_REUSEADDR        0x0004        bsd/sys/socket.h
+        SO_KEEPALIVE        0x0008        bsd/sys/socket.h
         SO_LINGER           0x0080        bsd/sys/socket.h
+        SO_REUSEPORT        0x0200        bsd/sys/socket.h
+        SO_SNDBUF           0x1001        bsd/sys/socket.h
+        SO_RCVBUF           0x1002        bsd/sys/socket.h
         SO_NOSIGPIPE        0x1022        bsd/sys/socket.h
+        IP_TOS              3             bsd/netinet/in.h
         IPV6_V6ONLY         27            bsd/netinet6/in6.h
+        IPV6_TCLASS         36            bsd/netinet6/in6.h
+        TCP_KEEPALIVE       0x10          bsd/netinet/tcp.h
+        TCP_KEEPINTVL       0x101         bsd/netinet/tcp.h
+        TCP_KEEPCNT         0x102         bsd/netinet/tcp.h
+        TCP_FASTOPEN        0x105         bsd/netinet/tcp.h
+        TCP_NOTSENT_LOWAT   0x201         bsd/netinet/tcp.h
         O_NONBLOCK          0x00000004    bsd/sys/fcntl.h
         EVFILT_USER         (-10)         bsd/sys/event.h
         """;
@@ -25,9 +36,21 @@ internal static class SystemConstants
         SOCK_NONBLOCK       0x20000000    sys/sys/socket.h
         SOL_SOCKET          0xffff        sys/sys/socket.h
         SO_REUSEADDR        0x00000004    sys/sys/socket.h
+        SO_KEEPALIVE        0x00000008    sys/sys/socket.h
         SO_LINGER           0x00000080    sys/sys/socket.h
+        SO_REUSEPORT        0x00000200    sys/sys/socket.h
+        SO_REUSEPORT_LB     0x00010000    sys/sys/socket.h
+        SO_SNDBUF           0x1001        sys/sys/socket.h
+        SO_RCVBUF           0x1002        sys/sys/socket.h
         MSG_NOSIGNAL        0x00020000    sys/sys/socket.h
+        IP_TOS              3             sys/netinet/in.h
         IPV6_V6ONLY         27            sys/netinet6/in6.h
+        IPV6_TCLASS         61            sys/netinet6/in6.h
+        TCP_CONGESTION      64            sys/netinet/tcp.h
+        TCP_KEEPIDLE        256           sys/netinet/tcp.h
+        TCP_KEEPINTVL       512           sys/netinet/tcp.h
+        TCP_KEEPCNT         1024          sys/netinet/tcp.h
+        TCP_FASTOPEN        1025          sys/netinet/tcp.h
         O_NONBLOCK          0x0004        sys/sys/fcntl.h
         EVFILT_USER         (-11)         sys/sys/event.h
         """;
