@@ -117,12 +117,15 @@ internal static class Errno
                 return numbers[i + 1];
             }
         }
-        // 11 is EDEADLK where it is not EAGAIN.
-        return errno <= LastCommon && errno != EAGAIN ? errno : Foreign + errno;
+        return IsCommon(errno) ? errno : Foreign + errno;
     }
 
     internal static int ToSystem(int errno, ReadOnlySpan<int> numbers)
     {
+        if (IsCommon(errno))
+        {
+            return errno;
+        }
         for (var i = 0; i < numbers.Length; i += 2)
         {
             if (numbers[i + 1] == errno)
@@ -132,6 +135,9 @@ internal static class Errno
         }
         return errno > Foreign ? errno - Foreign : errno;
     }
+
+    /// <summary>11 is EDEADLK where it is not EAGAIN.</summary>
+    private static bool IsCommon(int errno) => errno <= LastCommon && errno != EAGAIN;
 
     private static ReadOnlySpan<int> SystemNumbers
         => OperatingSystem.IsMacOS() ? MacOS.ErrorNumbers : FreeBSD.ErrorNumbers;

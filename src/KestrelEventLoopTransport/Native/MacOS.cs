@@ -45,14 +45,16 @@ internal static class MacOS
     internal const int StatBirthOffset = 80;
 
     /// <summary>
-    /// Error numbers that differ from Linux, each before Linux's (<c>bsd/sys/errno.h</c>). ENOTSUP is what some calls
-    /// give in place of EOPNOTSUPP.
+    /// Error numbers that differ from Linux, each before Linux's (<c>bsd/sys/errno.h</c>). ENOTSUP (45) is what some
+    /// calls give in place of EOPNOTSUPP; EPROTOTYPE (41), what a send gives while the connection is torn down, in place
+    /// of EPIPE (libuv: <c>src/unix/stream.c</c>).
     /// </summary>
     internal static ReadOnlySpan<int> ErrorNumbers =>
     [
         35, Errno.EAGAIN,
         38, Errno.ENOTSOCK,
         39, Errno.EDESTADDRREQ,
+        41, Errno.EPIPE,
         42, Errno.ENOPROTOOPT,
         43, Errno.EPROTONOSUPPORT,
         102, Errno.EOPNOTSUPP,

@@ -55,6 +55,25 @@ internal static class SystemConstants
         EVFILT_USER         (-11)         sys/sys/event.h
         """;
 
+    // The same in the headers of xnu (below bsd/) and freebsd-src (below sys/) as on Linux: those of Native.Linux that
+    // are used on every system.
+    public const string Common = """
+        AF_UNIX             1             sys/socket.h
+        AF_INET             2             sys/socket.h
+        SOCK_STREAM         1             sys/socket.h
+        SHUT_WR             1             sys/socket.h
+        IPPROTO_TCP         6             netinet/in.h
+        IPPROTO_IPV6        41            netinet/in.h
+        TCP_NODELAY         0x01          netinet/tcp.h
+        F_SETFD             2             sys/fcntl.h
+        F_GETFL             3             sys/fcntl.h
+        F_SETFL             4             sys/fcntl.h
+        FD_CLOEXEC          1             sys/fcntl.h
+        S_IFMT              0xF000        sys/stat.h: 0170000
+        S_IFSOCK            0xC000        sys/stat.h: 0140000
+        POLLIN              0x0001        sys/poll.h
+        """;
+
     // The same in bsd/sys/event.h of xnu and sys/sys/event.h of freebsd-src.
     public const string Kqueue = """
         EVFILT_READ         (-1)          sys/event.h
