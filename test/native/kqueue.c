@@ -221,8 +221,9 @@ static int change_socket(struct queue *q, const struct kevent *change) {
   struct knote before = *note;
   if (change->flags & EV_ADD) {
     *note = (struct knote){
-        .exists = true, .flags = change->flags & KEPT_FLAGS, .ident = change->ident, .udata = change->udata};
+        .exists = true, .flags = change->flags & KEPT_FLAGS, .ident = change->ident};
   }
+  note->udata = change->udata;
   note->disabled = (note->disabled && !(change->flags & EV_ENABLE)) || (change->flags & EV_DISABLE);
   int error = arm(q, note, change->filter);
   if (error != 0) {

@@ -43,8 +43,8 @@ internal sealed unsafe class KqueuePoller : Poller
         {
             throw Errno.ToException(Errno.Last, "kqueue");
         }
-        _events = Allocate();
-        _changes = Allocate();
+        _events = AllocateLists();
+        _changes = _events + (Capacity * Platform.KeventSize);
         try
         {
             // A child made by fork(2) has no kqueue, but one that replaces this process would.
@@ -119,7 +119,8 @@ internal sealed unsafe class KqueuePoller : Poller
         var flags = kevent->Flags;
         if ((flags & Kqueue.EV_ERROR) != 0)
         {
-            return token == WakeToken ? PollEvents.None : PollEvents.Error;
+            // A registration was refused, and not for want of memory: the descriptor is not the owner's any more.
+            return PollEvents.Error;
         }
 
         // The socket's error comes in fflags with EV_EOF: zero after a FIN. Bytes may still be unread.
@@ -167,7 +168,6 @@ internal sealed unsafe class KqueuePoller : Poller
                 return;
             }
             NativeMemory.AlignedFree(_events);
-            NativeMemory.AlignedFree(_changes);
             _events = null;
             _changes = null;
             _ = Libc.close(_kqueue);
@@ -279,12 +279,12 @@ internal sealed unsafe class KqueuePoller : Poller
 
     private static KqueueEvent* At(byte* list, int index) => (KqueueEvent*)(list + ((nint)index * Platform.KeventSize));
 
-    private static byte* Allocate()
+    private static byte* AllocateLists()
     {
-        var size = (nuint)(Capacity * Platform.KeventSize);
-        var list = (byte*)NativeMemory.AlignedAlloc(size, 64);
-        NativeMemory.Clear(list, size);
-        return list;
+        var size = (nuint)(2 * Capacity * Platform.KeventSize);
+        var lists = (byte*)NativeMemory.AlignedAlloc(size, 64);
+        NativeMemory.Clear(lists, size);
+        return lists;
     }
 
     private static int Open()
