@@ -129,7 +129,7 @@ fi
 for project in test/*Tests/*Tests.csproj; do
   run_project "$(basename "$project" .csproj)" epoll "$@"
 done
-for name in KestrelEventLoopTransport.Tests KestrelEventLoopTransport.IntegrationTests; do
+for name in KestrelEventLoopTransport.{Tests,IntegrationTests,TortureTests}; do
   run_project "$name" kqueue "$@"
 done
 

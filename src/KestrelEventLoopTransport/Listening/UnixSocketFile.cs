@@ -96,6 +96,11 @@ internal static unsafe class UnixSocketFile
         {
             return;
         }
+        if (!OperatingSystem.IsLinux())
+        {
+            SetAccessByName(path, identity, mode, user, group);
+            return;
+        }
         var action = $"opening {path}";
         int file;
         fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
@@ -111,7 +116,7 @@ internal static unsafe class UnixSocketFile
         {
             if ((FileStatus.TryRead(file, out var status) ? IdentityOf(status) : null) != identity)
             {
-                throw new SocketException((int)SocketError.AccessDenied, $"{path} was replaced while it was bound");
+                throw Replaced(path);
             }
             SetOwner(file, path, user, group);
             if (mode is { } given)
@@ -124,6 +129,33 @@ internal static unsafe class UnixSocketFile
             _ = Libc.close(file);
         }
     }
+
+    // macOS cannot hold a socket's file by a descriptor. No link is followed, and only what replaced the file between the
+    // check and the calls, which takes the right to write to the directory, could get the permissions in its place.
+    private static void SetAccessByName(string path, FileIdentity identity, UnixFileMode? mode, uint? user, uint? group)
+    {
+        if (GetIdentity(path) != identity)
+        {
+            throw Replaced(path);
+        }
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            var action = $"Unix.Owner or Unix.Group of {path} cannot be set";
+            if ((user is not null || group is not null)
+                && Libc.fchownat(Platform.AT_FDCWD, name, user ?? uint.MaxValue, group ?? uint.MaxValue, Platform.AT_SYMLINK_NOFOLLOW) < 0)
+            {
+                throw Errno.ToException(Errno.Last, action);
+            }
+            action = $"Unix.FileMode of {path} cannot be set";
+            if (mode is { } given && Libc.fchmodat(Platform.AT_FDCWD, name, (uint)given, Platform.AT_SYMLINK_NOFOLLOW) < 0)
+            {
+                throw Errno.ToException(Errno.Last, action);
+            }
+        }
+    }
+
+    private static SocketException Replaced(string path)
+        => new((int)SocketError.AccessDenied, $"{path} was replaced while it was bound");
 
     private static void SetOwner(int file, string path, uint? user, uint? group)
     {

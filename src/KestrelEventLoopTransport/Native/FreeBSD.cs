@@ -14,10 +14,10 @@ internal static class FreeBSD
     internal const int SO_REUSEADDR = 0x0004;
     internal const int SO_KEEPALIVE = 0x0008;
     internal const int SO_LINGER = 0x0080;
-    internal const int SO_REUSEPORT = 0x0200;
     internal const int SO_REUSEPORT_LB = 0x10000;
     internal const int SO_SNDBUF = 0x1001;
     internal const int SO_RCVBUF = 0x1002;
+    internal const int SO_TYPE = 0x1008;
     internal const int MSG_NOSIGNAL = 0x20000;
 
     // sys/netinet/in.h
@@ -36,6 +36,10 @@ internal static class FreeBSD
 
     // sys/sys/fcntl.h
     internal const int O_NONBLOCK = 0x0004;
+    internal const int O_CLOEXEC = 0x00100000;
+    internal const int F_DUPFD_CLOEXEC = 17;
+    internal const int AT_FDCWD = -100;
+    internal const int AT_SYMLINK_NOFOLLOW = 0x0200;
 
     // sys/sys/event.h: struct kevent, since FreeBSD 12 with ext[4] at its end.
     internal const int KeventSize = 64;

@@ -115,6 +115,9 @@ internal static unsafe partial class Libc
     internal static partial int chmod(byte* path, uint mode);
 
     [LibraryImport(Library)]
+    internal static partial int fchmodat(int directory, byte* path, uint mode, int flags);
+
+    [LibraryImport(Library)]
     internal static partial int fchownat(int directory, byte* path, uint user, uint group, int flags);
 
     /// <summary>Returns the error number; a result of null and 0 means that there is no such user.</summary>

@@ -15,7 +15,9 @@ internal static class MacOS
     internal const int SO_REUSEPORT = 0x0200;
     internal const int SO_SNDBUF = 0x1001;
     internal const int SO_RCVBUF = 0x1002;
+    internal const int SO_TYPE = 0x1008;
     internal const int SO_NOSIGPIPE = 0x1022;
+    internal const int SO_LINGER_SEC = 0x1080;
 
     // bsd/netinet/in.h
     internal const int IP_TOS = 3;
@@ -28,11 +30,14 @@ internal static class MacOS
     internal const int TCP_KEEPALIVE = 0x10;
     internal const int TCP_KEEPINTVL = 0x101;
     internal const int TCP_KEEPCNT = 0x102;
-    internal const int TCP_FASTOPEN = 0x105;
     internal const int TCP_NOTSENT_LOWAT = 0x201;
 
     // bsd/sys/fcntl.h
     internal const int O_NONBLOCK = 0x0004;
+    internal const int O_CLOEXEC = 0x01000000;
+    internal const int F_DUPFD_CLOEXEC = 67;
+    internal const int AT_FDCWD = -2;
+    internal const int AT_SYMLINK_NOFOLLOW = 0x0020;
 
     // bsd/sys/event.h: struct kevent, packed to 4 bytes, which changes nothing with 64-bit pointers.
     internal const int KeventSize = 32;

@@ -30,15 +30,29 @@ internal static class Platform
 
     internal static int SO_RCVBUF => Of(Linux.SO_RCVBUF, MacOS.SO_RCVBUF, FreeBSD.SO_RCVBUF);
 
-    internal static int SO_REUSEPORT => Of(Linux.SO_REUSEPORT, MacOS.SO_REUSEPORT, FreeBSD.SO_REUSEPORT);
-
     /// <summary>
-    /// The option that lets listening sockets share a port and spreads connections over them. FreeBSD has one of its
-    /// own; macOS has none, there the last socket gets all.
+    /// Lets listening sockets share a port. On Linux and FreeBSD, which has an option of its own for that, connections
+    /// are spread over them (<see cref="BalancesPort"/>).
     /// </summary>
-    internal static int BalancingReusePort => Of(Linux.SO_REUSEPORT, Missing, FreeBSD.SO_REUSEPORT_LB);
+    internal static int SO_REUSEPORT => Of(Linux.SO_REUSEPORT, MacOS.SO_REUSEPORT, FreeBSD.SO_REUSEPORT_LB);
+
+    /// <summary>False where one of the sockets that share a port gets all connections (macOS).</summary>
+    internal static bool BalancesPort => !OperatingSystem.IsMacOS();
+
+    internal static int SO_TYPE => Of(Linux.SO_TYPE, MacOS.SO_TYPE, FreeBSD.SO_TYPE);
+
+    internal static int SO_BINDTODEVICE => Of(Linux.SO_BINDTODEVICE, Missing, Missing);
+
+    internal static int SO_BUSY_POLL => Of(Linux.SO_BUSY_POLL, Missing, Missing);
+
+    internal static int SO_INCOMING_CPU => Of(Linux.SO_INCOMING_CPU, Missing, Missing);
+
+    internal static int SO_PRIORITY => Of(Linux.SO_PRIORITY, Missing, Missing);
 
     internal static int SO_LINGER => Of(Linux.SO_LINGER, MacOS.SO_LINGER, FreeBSD.SO_LINGER);
+
+    /// <summary>With a time in seconds: that of <see cref="SO_LINGER"/> counts clock ticks on macOS.</summary>
+    internal static int SO_LINGER_SEC => Of(Linux.SO_LINGER, MacOS.SO_LINGER_SEC, FreeBSD.SO_LINGER);
 
     internal static int IP_TOS => Of(Linux.IP_TOS, MacOS.IP_TOS, FreeBSD.IP_TOS);
 
@@ -52,7 +66,14 @@ internal static class Platform
 
     internal static int TCP_CONGESTION => Of(Linux.TCP_CONGESTION, Missing, FreeBSD.TCP_CONGESTION);
 
-    internal static int TCP_FASTOPEN => Of(Linux.TCP_FASTOPEN, MacOS.TCP_FASTOPEN, FreeBSD.TCP_FASTOPEN);
+    internal static int TCP_DEFER_ACCEPT => Of(Linux.TCP_DEFER_ACCEPT, Missing, Missing);
+
+    /// <summary>The option of that name on macOS knows no queue, only on and off, and only while listening.</summary>
+    internal static int TCP_FASTOPEN => Of(Linux.TCP_FASTOPEN, Missing, FreeBSD.TCP_FASTOPEN);
+
+    internal static int TCP_QUICKACK => Of(Linux.TCP_QUICKACK, Missing, Missing);
+
+    internal static int TCP_USER_TIMEOUT => Of(Linux.TCP_USER_TIMEOUT, Missing, Missing);
 
     internal static int TCP_NOTSENT_LOWAT => Of(Linux.TCP_NOTSENT_LOWAT, MacOS.TCP_NOTSENT_LOWAT, Missing);
 
@@ -62,6 +83,14 @@ internal static class Platform
     internal static int MSG_NOSIGNAL => Of(Linux.MSG_NOSIGNAL, 0, FreeBSD.MSG_NOSIGNAL);
 
     internal static int O_NONBLOCK => Of(Linux.O_NONBLOCK, MacOS.O_NONBLOCK, FreeBSD.O_NONBLOCK);
+
+    internal static int O_CLOEXEC => Of(Linux.O_CLOEXEC, MacOS.O_CLOEXEC, FreeBSD.O_CLOEXEC);
+
+    internal static int F_DUPFD_CLOEXEC => Of(Linux.F_DUPFD_CLOEXEC, MacOS.F_DUPFD_CLOEXEC, FreeBSD.F_DUPFD_CLOEXEC);
+
+    internal static int AT_FDCWD => Of(Linux.AT_FDCWD, MacOS.AT_FDCWD, FreeBSD.AT_FDCWD);
+
+    internal static int AT_SYMLINK_NOFOLLOW => Of(Linux.AT_SYMLINK_NOFOLLOW, MacOS.AT_SYMLINK_NOFOLLOW, FreeBSD.AT_SYMLINK_NOFOLLOW);
 
     /// <summary>
     /// Size of <c>struct kevent</c>. On Linux, where only tests and other implementations have a kqueue, the layout of

@@ -16,16 +16,21 @@ internal static class SystemConstants
         SO_REUSEPORT        0x0200        bsd/sys/socket.h
         SO_SNDBUF           0x1001        bsd/sys/socket.h
         SO_RCVBUF           0x1002        bsd/sys/socket.h
+        SO_TYPE             0x1008        bsd/sys/socket.h
         SO_NOSIGPIPE        0x1022        bsd/sys/socket.h
+        SO_LINGER_SEC       0x1080        bsd/sys/socket.h
         IP_TOS              3             bsd/netinet/in.h
         IPV6_V6ONLY         27            bsd/netinet6/in6.h
         IPV6_TCLASS         36            bsd/netinet6/in6.h
         TCP_KEEPALIVE       0x10          bsd/netinet/tcp.h
         TCP_KEEPINTVL       0x101         bsd/netinet/tcp.h
         TCP_KEEPCNT         0x102         bsd/netinet/tcp.h
-        TCP_FASTOPEN        0x105         bsd/netinet/tcp.h
         TCP_NOTSENT_LOWAT   0x201         bsd/netinet/tcp.h
         O_NONBLOCK          0x00000004    bsd/sys/fcntl.h
+        O_CLOEXEC           0x01000000    bsd/sys/fcntl.h
+        F_DUPFD_CLOEXEC     67            bsd/sys/fcntl.h
+        AT_FDCWD            -2            bsd/sys/fcntl.h
+        AT_SYMLINK_NOFOLLOW 0x0020        bsd/sys/fcntl.h
         EVFILT_USER         (-10)         bsd/sys/event.h
         """;
 
@@ -38,10 +43,10 @@ internal static class SystemConstants
         SO_REUSEADDR        0x00000004    sys/sys/socket.h
         SO_KEEPALIVE        0x00000008    sys/sys/socket.h
         SO_LINGER           0x00000080    sys/sys/socket.h
-        SO_REUSEPORT        0x00000200    sys/sys/socket.h
         SO_REUSEPORT_LB     0x00010000    sys/sys/socket.h
         SO_SNDBUF           0x1001        sys/sys/socket.h
         SO_RCVBUF           0x1002        sys/sys/socket.h
+        SO_TYPE             0x1008        sys/sys/socket.h
         MSG_NOSIGNAL        0x00020000    sys/sys/socket.h
         IP_TOS              3             sys/netinet/in.h
         IPV6_V6ONLY         27            sys/netinet6/in6.h
@@ -52,6 +57,10 @@ internal static class SystemConstants
         TCP_KEEPCNT         1024          sys/netinet/tcp.h
         TCP_FASTOPEN        1025          sys/netinet/tcp.h
         O_NONBLOCK          0x0004        sys/sys/fcntl.h
+        O_CLOEXEC           0x00100000    sys/sys/fcntl.h
+        F_DUPFD_CLOEXEC     17            sys/sys/fcntl.h
+        AT_FDCWD            -100          sys/sys/fcntl.h
+        AT_SYMLINK_NOFOLLOW 0x0200        sys/sys/fcntl.h
         EVFILT_USER         (-11)         sys/sys/event.h
         """;
 
@@ -62,13 +71,18 @@ internal static class SystemConstants
         AF_INET             2             sys/socket.h
         SOCK_STREAM         1             sys/socket.h
         SHUT_WR             1             sys/socket.h
+        IPPROTO_IP          0             netinet/in.h
         IPPROTO_TCP         6             netinet/in.h
         IPPROTO_IPV6        41            netinet/in.h
         TCP_NODELAY         0x01          netinet/tcp.h
+        TCP_MAXSEG          0x02          netinet/tcp.h
+        F_DUPFD             0             sys/fcntl.h
         F_SETFD             2             sys/fcntl.h
         F_GETFL             3             sys/fcntl.h
         F_SETFL             4             sys/fcntl.h
         FD_CLOEXEC          1             sys/fcntl.h
+        LOCK_EX             0x02          sys/fcntl.h
+        LOCK_NB             0x04          sys/fcntl.h
         S_IFMT              0xF000        sys/stat.h: 0170000
         S_IFSOCK            0xC000        sys/stat.h: 0140000
         POLLIN              0x0001        sys/poll.h

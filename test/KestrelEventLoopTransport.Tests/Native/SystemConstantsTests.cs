@@ -65,11 +65,17 @@ public sealed class SystemConstantsTests
     [Fact]
     public void Struct_stat_has_the_layout_of_the_headers()
     {
-        // bsd/sys/stat.h (xnu), __DARWIN_STRUCT_STAT64: dev_t 4, mode_t 2, nlink_t 2, ino64_t 8 bytes.
+        // bsd/sys/stat.h (xnu), __DARWIN_STRUCT_STAT64: dev_t 4, mode_t 2, nlink_t 2, ino64_t 8 bytes,
+        // uid_t 4, gid_t 4, dev_t 4 and 4 of padding; three times of 16 bytes, then that of birth.
+        Assert.Equal(0, MacOS.StatDeviceOffset);
+        Assert.Equal(4 + 2 + 2 + 8 + 4 + 4 + 8 + (3 * 16), MacOS.StatBirthOffset);
         Assert.Equal(4, MacOS.StatModeOffset);
         Assert.Equal(4 + 2 + 2, MacOS.StatInodeOffset);
 
-        // sys/sys/stat.h (FreeBSD since 12): dev_t 8, ino_t 8, nlink_t 8, mode_t 2 bytes.
+        // sys/sys/stat.h (FreeBSD since 12): dev_t 8, ino_t 8, nlink_t 8, mode_t 2 bytes and 2 of padding,
+        // uid_t 4, gid_t 4 and 4 of padding, dev_t 8; three times of 16 bytes, then that of birth.
+        Assert.Equal(0, FreeBSD.StatDeviceOffset);
+        Assert.Equal(8 + 8 + 8 + 4 + 4 + 8 + 8 + (3 * 16), FreeBSD.StatBirthOffset);
         Assert.Equal(8, FreeBSD.StatInodeOffset);
         Assert.Equal(8 + 8 + 8, FreeBSD.StatModeOffset);
     }
