@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Builds the solution, runs every test project under test/ and checks the format.
+# Builds the solution, runs every test project under test/ and checks the format. The suites of the transport run a
+# second time on its kqueue poller, over the kqueue that test/native/kqueue.c makes of epoll. KESTREL_TEST_KQUEUE_LIBRARY
+# puts another library in its place: a path, or a file beside the tests.
 #
 # usage: build/test.sh [options of the xunit runner]     e.g. build/test.sh -class '*CurlTests'
 #
@@ -14,6 +16,8 @@ export MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 UseSharedCompil
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 
 solution=KestrelEventLoopTransport.sln
+kqueue_library=${KESTREL_TEST_KQUEUE_LIBRARY:-libkqueue.so}
+unset KESTREL_TEST_KQUEUE_LIBRARY KESTREL_EVENTLOOP_POLLER
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 passed=0 failed=0 skipped=0
@@ -84,12 +88,17 @@ running_tests() {
        END { for (name in started) print name }' "$1"
 }
 
+# usage: run_project <name> <epoll|kqueue> [options of the xunit runner]
 run_project() {
-  local name=$1 assembly log=$reports/$1.log report=$reports/$1.xml status
-  shift
+  local name=$1 poller=$2 assembly log=$reports/$1.$2.log report=$reports/$1.$2.xml status environment=()
+  shift 2
   echo "== $name"
+  if [[ $poller == kqueue ]]; then
+    echo "   on kqueue: $kqueue_library"
+    environment=(KESTREL_EVENTLOOP_POLLER=kqueue "KESTREL_TEST_KQUEUE_LIBRARY=$kqueue_library")
+  fi
   assembly=$(find "test/$name/bin/Release" -maxdepth 2 -name "$name.dll" | head -n 1)
-  timeout -k 20 "${TEST_TIMEOUT:-480}" dotnet "$assembly" -noLogo -noColor -noAutoReporters -reporter verbose \
+  env "${environment[@]}" timeout -k 20 "${TEST_TIMEOUT:-480}" dotnet "$assembly" -noLogo -noColor -noAutoReporters -reporter verbose \
     -xml "$report" "$@" < /dev/null 2>&1 | tee "$log" | show
   status=${PIPESTATUS[0]}
   if [[ ! -s $report ]]; then
@@ -118,7 +127,10 @@ if ! dotnet build "$solution" -c Release -warnaserror -v quiet < /dev/null; then
 fi
 
 for project in test/*Tests/*Tests.csproj; do
-  run_project "$(basename "$project" .csproj)" "$@"
+  run_project "$(basename "$project" .csproj)" epoll "$@"
+done
+for name in KestrelEventLoopTransport.{Tests,IntegrationTests,TortureTests}; do
+  run_project "$name" kqueue "$@"
 done
 
 echo "== format"

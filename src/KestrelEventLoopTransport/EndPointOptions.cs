@@ -27,8 +27,8 @@ public class EndPointOptions
 
     /// <summary>
     /// Whether other sockets of the same user that ask for it too, of this process or of others, may listen on the same
-    /// address and port (<c>SO_REUSEPORT</c>, <c>socket(7)</c>). The kernel spreads connections over them. IP only.
-    /// Default: <see langword="false"/>.
+    /// address and port (<c>SO_REUSEPORT</c>, <c>socket(7)</c>; <c>SO_REUSEPORT_LB</c> on FreeBSD). The kernel spreads
+    /// connections over them, but not on macOS, where one of them gets all. IP only. Default: <see langword="false"/>.
     /// </summary>
     public bool ReusePort { get; set; }
 

@@ -68,7 +68,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     /// <summary>
     /// Whether this transport serves an endpoint: an <see cref="IPEndPoint"/>, a
     /// <see cref="UnixDomainSocketEndPoint"/> or a <see cref="FileHandleEndPoint"/>, on an operating system with a
-    /// poller (Linux on x64 or arm64). Elsewhere Kestrel takes its socket transport.
+    /// poller (Linux, macOS or FreeBSD on x64 or arm64). Elsewhere Kestrel takes its socket transport.
     /// </summary>
     /// <param name="endpoint">The endpoint to bind to.</param>
     /// <returns>Whether <see cref="BindAsync"/> can bind to it.</returns>

@@ -59,6 +59,6 @@ public static class SystemdSockets
     {
         int type;
         uint length = sizeof(int);
-        return Libc.getsockopt(fd, Linux.SOL_SOCKET, Linux.SO_TYPE, &type, &length) == 0 && type == Linux.SOCK_STREAM;
+        return Libc.getsockopt(fd, Platform.SOL_SOCKET, Platform.SO_TYPE, &type, &length) == 0 && type == Linux.SOCK_STREAM;
     }
 }

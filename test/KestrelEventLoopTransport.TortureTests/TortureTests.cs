@@ -6,13 +6,13 @@ namespace KestrelEventLoopTransport.Tests.Torture;
 
 /// <summary>
 /// Episodes one after another, each with a seed of its own, on a libc that fails. KESTREL_TORTURE_SECONDS makes it
-/// longer than the two minutes of a test run, KESTREL_TORTURE_SEED sets the first seed, KESTREL_TORTURE_EPISODES the
+/// longer than the minute of a test run, KESTREL_TORTURE_SEED sets the first seed, KESTREL_TORTURE_EPISODES the
 /// number of episodes: a failed episode is repeated by its seed and 1.
 /// </summary>
 [Collection(ProcessWide.Name)]
 public sealed class TortureTests
 {
-    private const int DefaultSeconds = 120;
+    private const int DefaultSeconds = 60;
 
     // Collecting everything is slow: it is done after some episodes.
     private const int CollectEvery = 8;

@@ -205,9 +205,11 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         if (events != PollEvents.Readable && (events & (PollEvents.PeerClosed | PollEvents.Error | PollEvents.Urgent)) != 0)
         {
             bits |= Readiness.ReadOn;
+            // A send that failed may have used up the error, and kqueue then tells only that the peer sends no more.
             bits |= (events & PollEvents.Error) != 0 ? Readiness.Broken
-                : (events & PollEvents.PeerClosed) != 0 ? Readiness.Finished
-                : 0;
+                : (events & PollEvents.PeerClosed) == 0 ? 0
+                : _connection.Output.WasReset ? Readiness.Broken
+                : Readiness.Finished;
         }
         if (!_readiness.Signal(bits))
         {

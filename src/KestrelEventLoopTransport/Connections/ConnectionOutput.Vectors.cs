@@ -72,12 +72,12 @@ internal sealed unsafe partial class ConnectionOutput
             nint sent;
             if (count == 1)
             {
-                sent = Libc.send(_connection.Fd, vectors->Base, vectors->Length, Linux.MSG_NOSIGNAL);
+                sent = Libc.send(_connection.Fd, vectors->Base, vectors->Length, Platform.MSG_NOSIGNAL);
             }
             else
             {
                 var message = new MessageHeader { Vectors = vectors, VectorCount = (nuint)count };
-                sent = Libc.sendmsg(_connection.Fd, &message, Linux.MSG_NOSIGNAL);
+                sent = Libc.sendmsg(_connection.Fd, &message, Platform.MSG_NOSIGNAL);
             }
             if (sent >= 0)
             {

@@ -158,7 +158,7 @@ internal sealed partial class StreamConnection
         // struct linger: on, seconds.
         var linger = stackalloc int[2];
         uint length = 2 * sizeof(int);
-        return Libc.getsockopt(Fd, Linux.SOL_SOCKET, Linux.SO_LINGER, linger, &length) == 0 && linger[0] != 0 && linger[1] > 0;
+        return Libc.getsockopt(Fd, Platform.SOL_SOCKET, Platform.SO_LINGER, linger, &length) == 0 && linger[0] != 0 && linger[1] > 0;
     }
 
     private void FinishClose()
@@ -246,7 +246,7 @@ internal sealed partial class StreamConnection
             {
                 // struct linger { on, 0 seconds }: close sends a RST (socket(7), tcp(7)).
                 var linger = stackalloc int[2] { 1, 0 };
-                _ = Libc.setsockopt(Fd, Linux.SOL_SOCKET, Linux.SO_LINGER, linger, 2 * sizeof(int));
+                _ = Libc.setsockopt(Fd, Platform.SOL_SOCKET, Platform.SO_LINGER, linger, 2 * sizeof(int));
             }
             else if (AbortReason is not null)
             {

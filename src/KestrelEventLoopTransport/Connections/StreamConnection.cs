@@ -80,8 +80,11 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
 
     internal bool RunsInline => Loop.RunsApplication;
 
-    /// <summary>Whether a receive that brings less than asked for has emptied the socket: true for TCP only.</summary>
-    internal bool ShortReceiveEmpties => !_isUnix;
+    /// <summary>
+    /// Whether a receive that brings less than asked for has emptied the socket: true for TCP only, and only with a
+    /// poller that tells of urgent data.
+    /// </summary>
+    internal bool ShortReceiveEmpties => !_isUnix && Poller.ReportsUrgentData;
 
     /// <summary>Whether the calling thread is inside <see cref="Dispatch"/> of this connection.</summary>
     internal bool IsDispatching => DispatchSlot.OfThread is { } slot && ReferenceEquals(slot.Target, this);

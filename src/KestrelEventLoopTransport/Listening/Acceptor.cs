@@ -282,10 +282,10 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
         {
             var address = stackalloc byte[Linux.SockAddrStorageSize];
             uint length = Linux.SockAddrStorageSize;
-            var fd = Libc.accept4(_socket.Fd, address, &length, Linux.SOCK_CLOEXEC | Linux.SOCK_NONBLOCK);
+            var fd = SocketCalls.Accept(_socket.Fd, address, &length, out var error);
             if (fd < 0)
             {
-                return OnAcceptFailed(Errno.Last);
+                return OnAcceptFailed(error);
             }
             _failures = 0;
             return TryAdd(fd, new ReadOnlySpan<byte>(address, (int)length), ref added);
@@ -375,7 +375,7 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
     {
         _account.CountRefused();
         var linger = stackalloc int[2] { 1, 0 };
-        _ = Libc.setsockopt(fd, Linux.SOL_SOCKET, Linux.SO_LINGER, linger, 2 * sizeof(int));
+        _ = Libc.setsockopt(fd, Platform.SOL_SOCKET, Platform.SO_LINGER, linger, 2 * sizeof(int));
         _ = Libc.close(fd);
         ListenerLog.ConnectionRefused(_settings.Logger, _socket.EndPoint, _settings.Options.MaxConnections!.Value);
     }
@@ -415,7 +415,7 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
                 // EINTR, and what went wrong with that one connection before it was accepted: ECONNABORTED, EPROTO,
                 // EPERM from a firewall, network errors (accept(2): treat them like EAGAIN by retrying).
                 _account.CountFailed();
-                ListenerLog.AcceptFailed(_settings.Logger, _socket.EndPoint, error);
+                ListenerLog.AcceptFailed(_settings.Logger, _socket.EndPoint, Errno.ToSystem(error));
                 return true;
         }
     }

@@ -23,7 +23,7 @@ internal sealed unsafe class DirectoryLock : IDisposable
         fixed (byte* path = Encoding.UTF8.GetBytes(directory + '\0'))
         {
             // A FIFO in place of the directory must not block.
-            fd = Libc.open(path, Linux.O_CLOEXEC | Linux.O_NONBLOCK);
+            fd = Libc.open(path, Platform.O_CLOEXEC | Platform.O_NONBLOCK);
         }
         if (fd < 0)
         {

@@ -55,7 +55,7 @@ internal sealed unsafe class ListenSocket
     /// <summary>A second descriptor of the socket (<c>F_DUPFD</c>, <c>fcntl(2)</c>). Somebody else owns it.</summary>
     internal int Duplicate(bool inheritable)
     {
-        var fd = Libc.fcntl(Fd, inheritable ? Linux.F_DUPFD : Linux.F_DUPFD_CLOEXEC, 0);
+        var fd = Libc.fcntl(Fd, inheritable ? Linux.F_DUPFD : Platform.F_DUPFD_CLOEXEC, 0);
         Check(fd, "fcntl F_DUPFD");
         IsDuplicated = true;
         return fd;
@@ -79,7 +79,7 @@ internal sealed unsafe class ListenSocket
     {
         var options = settings.Options;
         var isV6 = endPoint.AddressFamily == AddressFamily.InterNetworkV6;
-        var fd = CreateSocket(isV6 ? Linux.AF_INET6 : Linux.AF_INET);
+        var fd = CreateSocket(isV6 ? Platform.AF_INET6 : Linux.AF_INET);
         try
         {
             var isDual = options.DualMode ?? endPoint.Address.Equals(IPAddress.IPv6Any);
@@ -103,6 +103,11 @@ internal sealed unsafe class ListenSocket
         var (user, group) = FindOwner(options.Unix);
         var endPoint = WithAbstractName(asked);
         var path = UnixSocketFile.PathOf(endPoint);
+        if (path is null && !OperatingSystem.IsLinux())
+        {
+            throw new SocketException(
+                (int)SocketError.InvalidArgument, $"bind to {endPoint}: abstract names exist on Linux only");
+        }
         var fd = CreateSocket(Linux.AF_UNIX);
         FileIdentity? file = null;
         try
@@ -171,20 +176,22 @@ internal sealed unsafe class ListenSocket
     {
         var options = settings.Options;
         var fd = checked((int)handle.FileHandle);
-        var domain = 0;
-        uint length = sizeof(int);
-        Check(Libc.getsockopt(fd, Linux.SOL_SOCKET, Linux.SO_DOMAIN, &domain, &length), "getsockopt SO_DOMAIN");
+        var address = stackalloc byte[Linux.SockAddrStorageSize];
+        uint length = Linux.SockAddrStorageSize;
+        Check(Libc.getsockname(fd, address, &length), "getsockname");
+        var local = new ReadOnlySpan<byte>(address, (int)length);
 
         var flags = Libc.fcntl(fd, Linux.F_GETFL, 0);
         Check(flags, "fcntl F_GETFL");
-        Check(Libc.fcntl(fd, Linux.F_SETFL, flags | Linux.O_NONBLOCK), "fcntl F_SETFL");
-        if (domain == Linux.AF_UNIX)
+        Check(Libc.fcntl(fd, Linux.F_SETFL, flags | Platform.O_NONBLOCK), "fcntl F_SETFL");
+        SocketCalls.SuppressSignal(fd);
+        if (SocketAddressBytes.IsUnix(local))
         {
             SetOptions(fd, SocketOptionList.ForAcceptedUnix(options));
         }
         else
         {
-            SetOptions(fd, SocketOptionList.ForListening(options, isV6: domain == Linux.AF_INET6));
+            SetOptions(fd, SocketOptionList.ForListening(options, isV6: SocketAddressBytes.IsIPv6(local)));
             WarnOfFastOpen(handle, settings);
         }
         RunHook(fd, handle, options);
@@ -194,8 +201,11 @@ internal sealed unsafe class ListenSocket
 
     private static int CreateSocket(int family)
     {
-        var fd = Libc.socket(family, Linux.SOCK_STREAM | Linux.SOCK_CLOEXEC | Linux.SOCK_NONBLOCK, 0);
-        Check(fd, "socket");
+        var fd = SocketCalls.Create(family, out var error);
+        if (fd < 0)
+        {
+            throw Errno.ToException(error, "socket");
+        }
         return fd;
     }
 

@@ -11,11 +11,12 @@ internal static class ListenSocketSet
     /// <exception cref="AddressInUseException">Somebody else listens on the endpoint.</exception>
     internal static ListenSocket[] Create(EndPoint endPoint, ListenerSettings settings, int loopCount)
     {
-        var first = ListenSocket.Create(endPoint, settings);
-        if (endPoint is not IPEndPoint || settings.Options.AcceptMode != AcceptMode.ListenerPerLoop || loopCount == 1)
+        if (endPoint is not IPEndPoint || settings.Options.AcceptMode != AcceptMode.ListenerPerLoop || loopCount == 1
+            || !Platform.BalancesPort)
         {
-            return [first];
+            return [ListenSocket.Create(endPoint, settings)];
         }
+        var first = ListenSocket.Create(endPoint, OperatingSystem.IsLinux() ? settings : settings.WithReusePort());
         var sockets = new List<ListenSocket>(loopCount) { first };
         try
         {
@@ -35,10 +36,11 @@ internal static class ListenSocketSet
         // fails if anybody else listens, and whoever comes later without the option fails too. Only now may the others
         // join; the option counts for them although the first listens already (inet_csk_bind_conflict).
         var first = sockets[0];
-        var shares = settings.Options.ReusePort;
+        // FreeBSD has no such way: there a socket joins when it is bound (in_pcbinslbgrouphash), the first one too.
+        var shares = settings.Options.ReusePort || !OperatingSystem.IsLinux();
         if (!shares)
         {
-            SocketOption.FromInt32(nameof(AcceptMode.ListenerPerLoop), Linux.SOL_SOCKET, Linux.SO_REUSEPORT, 1).Set(first.Fd);
+            SocketOption.FromInt32(nameof(AcceptMode.ListenerPerLoop), Platform.SOL_SOCKET, Platform.SO_REUSEPORT, 1).Set(first.Fd);
         }
         var sharing = settings.WithReusePort();
         while (sockets.Count < count)

@@ -15,7 +15,7 @@ internal static partial class ListenerLog
     [LoggerMessage(3, LogLevel.Debug, "A connection to {EndPoint} was lost before it was accepted (errno {Errno}).", EventName = "AcceptFailed")]
     internal static partial void AcceptFailed(ILogger logger, EndPoint endPoint, int errno);
 
-    [LoggerMessage(4, LogLevel.Warning, "The event-loop transport needs Linux on x64 or arm64. Kestrel uses its socket transport.", EventName = "NotSupported")]
+    [LoggerMessage(4, LogLevel.Warning, "The event-loop transport needs Linux, macOS or FreeBSD on x64 or arm64. Kestrel uses its socket transport.", EventName = "NotSupported")]
     internal static partial void NotSupported(ILogger logger);
 
     [LoggerMessage(5, LogLevel.Debug, "A connection to {EndPoint} was closed because ConfigureAcceptedSocket or an option of it failed.", EventName = "ConfigureAcceptedSocketFailed")]

@@ -8,7 +8,7 @@ namespace KestrelEventLoopTransport.Listening;
 /// <summary>What one listener goes by: the options as they are for its endpoint, and what follows from them.</summary>
 internal sealed class ListenerSettings
 {
-    private static readonly SocketOption _noLinger = new("SO_LINGER off", Linux.SOL_SOCKET, Linux.SO_LINGER, new byte[2 * sizeof(int)]);
+    private static readonly SocketOption _noLinger = new("SO_LINGER off", Platform.SOL_SOCKET, Platform.SO_LINGER, new byte[2 * sizeof(int)]);
 
     internal ListenerSettings(EndPointOptions options, ConnectionSettings connections, ILogger logger)
     {

@@ -5,7 +5,8 @@ namespace KestrelEventLoopTransport.Listening;
 
 /// <summary>
 /// Turns <see cref="EndPointOptions"/> into socket options. On Linux accepted IP sockets inherit all of the listening
-/// socket's but SO_PRIORITY (sk_clone sets it to 0) and TCP_QUICKACK; accepted Unix sockets inherit none.
+/// socket's but SO_PRIORITY (sk_clone sets it to 0) and TCP_QUICKACK; accepted Unix sockets inherit none. An option that
+/// the running system does not have is in the list nevertheless: setting it fails (<see cref="Platform.Missing"/>).
 /// </summary>
 internal static class SocketOptionList
 {
@@ -17,19 +18,19 @@ internal static class SocketOptionList
     {
         var list = new List<SocketOption>
         {
-            Int32(nameof(options.ReuseAddress), Linux.SOL_SOCKET, Linux.SO_REUSEADDR, options.ReuseAddress ? 1 : 0),
+            Int32(nameof(options.ReuseAddress), Platform.SOL_SOCKET, Platform.SO_REUSEADDR, options.ReuseAddress ? 1 : 0),
         };
         if (options.ReusePort)
         {
-            list.Add(Int32(nameof(options.ReusePort), Linux.SOL_SOCKET, Linux.SO_REUSEPORT, 1));
+            list.Add(Int32(nameof(options.ReusePort), Platform.SOL_SOCKET, Platform.SO_REUSEPORT, 1));
         }
         if (isV6)
         {
-            list.Add(Int32(nameof(options.DualMode), Linux.IPPROTO_IPV6, Linux.IPV6_V6ONLY, isDual ? 0 : 1));
+            list.Add(Int32(nameof(options.DualMode), Linux.IPPROTO_IPV6, Platform.IPV6_V6ONLY, isDual ? 0 : 1));
         }
         if (options.BindToDevice is { } device)
         {
-            list.Add(Text(nameof(options.BindToDevice), Linux.SOL_SOCKET, Linux.SO_BINDTODEVICE, device));
+            list.Add(Text(nameof(options.BindToDevice), Platform.SOL_SOCKET, Platform.SO_BINDTODEVICE, device));
         }
         return list;
     }
@@ -43,17 +44,21 @@ internal static class SocketOptionList
         {
             // struct linger: on, seconds.
             byte[] value = [.. BitConverter.GetBytes(1), .. BitConverter.GetBytes((int)linger.TotalSeconds)];
-            list.Add(new SocketOption(nameof(options.Linger), Linux.SOL_SOCKET, Linux.SO_LINGER, value));
+            list.Add(new SocketOption(nameof(options.Linger), Platform.SOL_SOCKET, Platform.SO_LINGER_SEC, value));
         }
-        Add(list, nameof(options.BusyPoll), Linux.SOL_SOCKET, Linux.SO_BUSY_POLL, (int?)options.BusyPoll?.TotalMicroseconds);
-        Add(list, nameof(options.TypeOfService), Linux.IPPROTO_IP, Linux.IP_TOS, options.TypeOfService);
+        Add(list, nameof(options.BusyPoll), Platform.SOL_SOCKET, Platform.SO_BUSY_POLL, (int?)options.BusyPoll?.TotalMicroseconds);
+        if (!isV6 || OperatingSystem.IsLinux())
+        {
+            // Elsewhere IPv6 sockets refuse it (ip6_ctloutput); what they send over IPv4 has no such byte.
+            Add(list, nameof(options.TypeOfService), Linux.IPPROTO_IP, Platform.IP_TOS, options.TypeOfService);
+        }
         if (isV6)
         {
-            Add(list, nameof(options.TypeOfService), Linux.IPPROTO_IPV6, Linux.IPV6_TCLASS, options.TypeOfService);
+            Add(list, nameof(options.TypeOfService), Linux.IPPROTO_IPV6, Platform.IPV6_TCLASS, options.TypeOfService);
         }
         // After IP_TOS, which sets the priority too.
-        Add(list, nameof(options.Priority), Linux.SOL_SOCKET, Linux.SO_PRIORITY, options.Priority);
-        Add(list, nameof(options.IncomingCpu), Linux.SOL_SOCKET, Linux.SO_INCOMING_CPU, options.IncomingCpu);
+        Add(list, nameof(options.Priority), Platform.SOL_SOCKET, Platform.SO_PRIORITY, options.Priority);
+        Add(list, nameof(options.IncomingCpu), Platform.SOL_SOCKET, Platform.SO_INCOMING_CPU, options.IncomingCpu);
         AddTcp(list, options.Tcp);
         return list;
     }
@@ -61,8 +66,8 @@ internal static class SocketOptionList
     internal static SocketOption[] ForAcceptedIP(EndPointOptions options)
     {
         var list = new List<SocketOption>();
-        Add(list, nameof(options.Priority), Linux.SOL_SOCKET, Linux.SO_PRIORITY, options.Priority);
-        Add(list, "Tcp.QuickAck", Linux.IPPROTO_TCP, Linux.TCP_QUICKACK, AsInt32(options.Tcp.QuickAck));
+        Add(list, nameof(options.Priority), Platform.SOL_SOCKET, Platform.SO_PRIORITY, options.Priority);
+        Add(list, "Tcp.QuickAck", Linux.IPPROTO_TCP, Platform.TCP_QUICKACK, AsInt32(options.Tcp.QuickAck));
         return [.. list];
     }
 
@@ -75,8 +80,8 @@ internal static class SocketOptionList
 
     private static void AddBufferSizes(List<SocketOption> list, EndPointOptions options)
     {
-        Add(list, nameof(options.ReceiveBufferSize), Linux.SOL_SOCKET, Linux.SO_RCVBUF, options.ReceiveBufferSize);
-        Add(list, nameof(options.SendBufferSize), Linux.SOL_SOCKET, Linux.SO_SNDBUF, options.SendBufferSize);
+        Add(list, nameof(options.ReceiveBufferSize), Platform.SOL_SOCKET, Platform.SO_RCVBUF, options.ReceiveBufferSize);
+        Add(list, nameof(options.SendBufferSize), Platform.SOL_SOCKET, Platform.SO_SNDBUF, options.SendBufferSize);
     }
 
     private static void AddTcp(List<SocketOption> list, TcpOptions tcp)
@@ -85,21 +90,21 @@ internal static class SocketOptionList
 
         var keepAlive = tcp.KeepAlive;
         var probes = keepAlive.Time is not null || keepAlive.Interval is not null || keepAlive.RetryCount is not null;
-        Add(list, "Tcp.KeepAlive.Enabled", Linux.SOL_SOCKET, Linux.SO_KEEPALIVE, AsInt32(keepAlive.Enabled ?? (probes ? true : null)));
-        Add(list, "Tcp.KeepAlive.Time", Linux.IPPROTO_TCP, Linux.TCP_KEEPIDLE, (int?)keepAlive.Time?.TotalSeconds);
-        Add(list, "Tcp.KeepAlive.Interval", Linux.IPPROTO_TCP, Linux.TCP_KEEPINTVL, (int?)keepAlive.Interval?.TotalSeconds);
-        Add(list, "Tcp.KeepAlive.RetryCount", Linux.IPPROTO_TCP, Linux.TCP_KEEPCNT, keepAlive.RetryCount);
+        Add(list, "Tcp.KeepAlive.Enabled", Platform.SOL_SOCKET, Platform.SO_KEEPALIVE, AsInt32(keepAlive.Enabled ?? (probes ? true : null)));
+        Add(list, "Tcp.KeepAlive.Time", Linux.IPPROTO_TCP, Platform.TCP_KEEPIDLE, (int?)keepAlive.Time?.TotalSeconds);
+        Add(list, "Tcp.KeepAlive.Interval", Linux.IPPROTO_TCP, Platform.TCP_KEEPINTVL, (int?)keepAlive.Interval?.TotalSeconds);
+        Add(list, "Tcp.KeepAlive.RetryCount", Linux.IPPROTO_TCP, Platform.TCP_KEEPCNT, keepAlive.RetryCount);
 
-        Add(list, "Tcp.UserTimeout", Linux.IPPROTO_TCP, Linux.TCP_USER_TIMEOUT, (int?)tcp.UserTimeout?.TotalMilliseconds);
+        Add(list, "Tcp.UserTimeout", Linux.IPPROTO_TCP, Platform.TCP_USER_TIMEOUT, (int?)tcp.UserTimeout?.TotalMilliseconds);
         // Not inherited, but a kernel without it fails here, at the start.
-        Add(list, "Tcp.QuickAck", Linux.IPPROTO_TCP, Linux.TCP_QUICKACK, AsInt32(tcp.QuickAck));
-        Add(list, "Tcp.FastOpenQueue", Linux.IPPROTO_TCP, Linux.TCP_FASTOPEN, tcp.FastOpenQueue);
-        Add(list, "Tcp.DeferAccept", Linux.IPPROTO_TCP, Linux.TCP_DEFER_ACCEPT, (int?)tcp.DeferAccept?.TotalSeconds);
-        Add(list, "Tcp.NotSentLowWatermark", Linux.IPPROTO_TCP, Linux.TCP_NOTSENT_LOWAT, tcp.NotSentLowWatermark);
+        Add(list, "Tcp.QuickAck", Linux.IPPROTO_TCP, Platform.TCP_QUICKACK, AsInt32(tcp.QuickAck));
+        Add(list, "Tcp.FastOpenQueue", Linux.IPPROTO_TCP, Platform.TCP_FASTOPEN, tcp.FastOpenQueue);
+        Add(list, "Tcp.DeferAccept", Linux.IPPROTO_TCP, Platform.TCP_DEFER_ACCEPT, (int?)tcp.DeferAccept?.TotalSeconds);
+        Add(list, "Tcp.NotSentLowWatermark", Linux.IPPROTO_TCP, Platform.TCP_NOTSENT_LOWAT, tcp.NotSentLowWatermark);
         Add(list, "Tcp.MaximumSegmentSize", Linux.IPPROTO_TCP, Linux.TCP_MAXSEG, tcp.MaximumSegmentSize);
         if (tcp.CongestionControl is { } algorithm)
         {
-            list.Add(Text("Tcp.CongestionControl", Linux.IPPROTO_TCP, Linux.TCP_CONGESTION, algorithm));
+            list.Add(Text("Tcp.CongestionControl", Linux.IPPROTO_TCP, Platform.TCP_CONGESTION, algorithm));
         }
     }
 

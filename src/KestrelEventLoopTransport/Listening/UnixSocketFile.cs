@@ -26,6 +26,12 @@ internal static unsafe class UnixSocketFile
     /// </summary>
     internal static bool DeleteIfStale(UnixDomainSocketEndPoint endPoint, string path)
     {
+        // On macOS and FreeBSD a socket whose backlog is full refuses connections as well (sonewconn): no way to tell
+        // that nobody accepts on it.
+        if (!OperatingSystem.IsLinux())
+        {
+            return false;
+        }
         // A file of any other kind refuses connections too (connect(2)) and must not be touched.
         if (GetIdentity(path) is not { } identity || !RefusesConnections(endPoint))
         {
@@ -57,7 +63,7 @@ internal static unsafe class UnixSocketFile
     {
         try
         {
-            if (GetIdentity(path) != identity)
+            if (identity is null || GetIdentity(path) != identity)
             {
                 return false;
             }
@@ -72,7 +78,12 @@ internal static unsafe class UnixSocketFile
 
     /// <summary>What identifies a socket's file; null for a file of another kind, or none.</summary>
     internal static FileIdentity? GetIdentity(string path)
-        => GetIdentity(Linux.AT_FDCWD, path, Linux.AT_SYMLINK_NOFOLLOW);
+    {
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            return FileStatus.TryRead(name, out var status) ? IdentityOf(status) : null;
+        }
+    }
 
     /// <summary>
     /// Gives the file its owner, group and permissions, if it still is that socket. It is held by a descriptor meanwhile:
@@ -90,6 +101,11 @@ internal static unsafe class UnixSocketFile
         {
             return;
         }
+        if (!OperatingSystem.IsLinux())
+        {
+            SetAccessByName(path, identity, mode, user, group);
+            return;
+        }
         var action = $"opening {path}";
         int file;
         fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
@@ -104,9 +120,9 @@ internal static unsafe class UnixSocketFile
         try
         {
             // Without an identity the options would be lost in silence, and everybody let in.
-            if (identity is null || GetIdentity(file, "", Linux.AT_EMPTY_PATH) != identity)
+            if (identity is null || (FileStatus.TryRead(file, out var status) ? IdentityOf(status) : null) != identity)
             {
-                throw new SocketException((int)SocketError.AccessDenied, $"the options of {path} cannot be set: it cannot be looked at, or was replaced while it was bound");
+                throw Replaced(path);
             }
             SetOwner(file, path, user, group);
             if (mode is { } given)
@@ -119,6 +135,33 @@ internal static unsafe class UnixSocketFile
             _ = Libc.close(file);
         }
     }
+
+    // macOS cannot hold a socket's file by a descriptor. No link is followed, and only what replaced the file between the
+    // check and the calls, which takes the right to write to the directory, could get the permissions in its place.
+    private static void SetAccessByName(string path, FileIdentity? identity, UnixFileMode? mode, uint? user, uint? group)
+    {
+        if (identity is null || GetIdentity(path) != identity)
+        {
+            throw Replaced(path);
+        }
+        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
+        {
+            var action = $"Unix.Owner or Unix.Group of {path} cannot be set";
+            if ((user is not null || group is not null)
+                && Libc.fchownat(Platform.AT_FDCWD, name, user ?? uint.MaxValue, group ?? uint.MaxValue, Platform.AT_SYMLINK_NOFOLLOW) < 0)
+            {
+                throw Errno.ToException(Errno.Last, action);
+            }
+            action = $"Unix.FileMode of {path} cannot be set";
+            if (mode is { } given && Libc.fchmodat(Platform.AT_FDCWD, name, (uint)given, Platform.AT_SYMLINK_NOFOLLOW) < 0)
+            {
+                throw Errno.ToException(Errno.Last, action);
+            }
+        }
+    }
+
+    private static SocketException Replaced(string path)
+        => new((int)SocketError.AccessDenied, $"the options of {path} cannot be set: it cannot be looked at, or was replaced while it was bound");
 
     private static void SetOwner(int file, string path, uint? user, uint? group)
     {
@@ -147,16 +190,6 @@ internal static unsafe class UnixSocketFile
         }
     }
 
-    private static FileIdentity? GetIdentity(int directory, string path, int flags)
-    {
-        FileStatus status;
-        fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
-        {
-            if (Libc.statx(directory, name, flags, Linux.STATX_TYPE | Linux.STATX_INO | Linux.STATX_BTIME, &status) < 0)
-            {
-                return null;
-            }
-        }
-        return (status.Mode & Linux.S_IFMT) == Linux.S_IFSOCK ? FileIdentity.Of(status) : null;
-    }
+    private static FileIdentity? IdentityOf(in FileStatus status)
+        => (status.Mode & Linux.S_IFMT) == Linux.S_IFSOCK ? FileIdentity.Of(status) : null;
 }

@@ -136,6 +136,7 @@ internal sealed partial class EventLoop
     internal void Unregister(ulong token, int fd = -1)
     {
         _pollables.Remove(token);
+        _poller.Forget(token);
         if (fd >= 0)
         {
             _poller.Remove(fd);

@@ -8,7 +8,8 @@ internal static unsafe class AccountDatabase
 {
     // struct passwd and struct group begin with two pointers; the number follows.
     private const int NumberOffset = 16;
-    private const int EntrySize = 64;
+    // struct passwd of FreeBSD, the largest, has 80 bytes.
+    private const int EntrySize = 128;
     private const int LargestBuffer = 1 << 20;
 
     /// <summary>The number of a user, who may be given by number; null if there is no such user.</summary>

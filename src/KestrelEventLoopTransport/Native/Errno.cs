@@ -5,7 +5,8 @@ using System.Runtime.InteropServices;
 namespace KestrelEventLoopTransport.Native;
 
 /// <summary>
-/// The error numbers that the transport tells apart (Linux, <c>errno(3)</c>), and their translation to .NET's.
+/// The error numbers that the transport tells apart (<c>errno(3)</c>), and their translation to .NET's. They are
+/// Linux's everywhere: on other systems they are translated where they come in, and back for messages.
 /// </summary>
 internal static class Errno
 {
@@ -42,6 +43,10 @@ internal static class Errno
     internal const int EHOSTDOWN = 112;
     internal const int EHOSTUNREACH = 113;
 
+    // Above this: numbers of another system that the transport does not know. Up to that: the same everywhere.
+    private const int Foreign = 1 << 16;
+    private const int LastCommon = 34;
+
     /// <summary>
     /// The error of the call that just failed on this thread. To be read at once: the runtime keeps errno intact
     /// around its own work, but not around other managed code.
@@ -49,8 +54,16 @@ internal static class Errno
     internal static int Last
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => Marshal.GetLastSystemError();
+        get => OperatingSystem.IsLinux() ? Marshal.GetLastSystemError() : FromSystem(Marshal.GetLastSystemError());
     }
+
+    /// <summary>An error number of the running system, as a number of this class.</summary>
+    internal static int FromSystem(int errno)
+        => OperatingSystem.IsLinux() ? errno : FromSystem(errno, SystemNumbers);
+
+    /// <summary>The running system's number, for people to read.</summary>
+    internal static int ToSystem(int errno)
+        => OperatingSystem.IsLinux() ? errno : ToSystem(errno, SystemNumbers);
 
     /// <summary>The kernel is short of descriptors or memory: wait a little and try again.</summary>
     internal static bool IsShortage(int errno) => errno is EMFILE or ENFILE or ENOBUFS or ENOMEM;
@@ -61,7 +74,7 @@ internal static class Errno
     internal static SocketException ToException(int errno, string action)
     {
         var error = ToSocketError(errno);
-        return new((int)error, $"{action}: {Marshal.GetPInvokeErrorMessage(errno)}");
+        return new((int)error, $"{action}: {Marshal.GetPInvokeErrorMessage(ToSystem(errno))}");
     }
 
     internal static SocketError ToSocketError(int errno) => errno switch
@@ -94,4 +107,38 @@ internal static class Errno
         EHOSTUNREACH => SocketError.HostUnreachable,
         _ => SocketError.SocketError,
     };
+
+    internal static int FromSystem(int errno, ReadOnlySpan<int> numbers)
+    {
+        for (var i = 0; i < numbers.Length; i += 2)
+        {
+            if (numbers[i] == errno)
+            {
+                return numbers[i + 1];
+            }
+        }
+        return IsCommon(errno) ? errno : Foreign + errno;
+    }
+
+    internal static int ToSystem(int errno, ReadOnlySpan<int> numbers)
+    {
+        if (IsCommon(errno))
+        {
+            return errno;
+        }
+        for (var i = 0; i < numbers.Length; i += 2)
+        {
+            if (numbers[i + 1] == errno)
+            {
+                return numbers[i];
+            }
+        }
+        return errno > Foreign ? errno - Foreign : errno;
+    }
+
+    /// <summary>11 is EDEADLK where it is not EAGAIN.</summary>
+    private static bool IsCommon(int errno) => errno <= LastCommon && errno != EAGAIN;
+
+    private static ReadOnlySpan<int> SystemNumbers
+        => OperatingSystem.IsMacOS() ? MacOS.ErrorNumbers : FreeBSD.ErrorNumbers;
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace KestrelEventLoopTransport.Native;
@@ -19,8 +20,12 @@ internal static unsafe partial class Libc
     [LibraryImport(Library)]
     internal static partial int listen(int fd, int backlog);
 
+    /// <summary>Not on macOS.</summary>
     [LibraryImport(Library)]
     internal static partial int accept4(int fd, byte* address, uint* length, int flags);
+
+    [LibraryImport(Library)]
+    internal static partial int accept(int fd, byte* address, uint* length);
 
     [LibraryImport(Library)]
     internal static partial int getsockname(int fd, byte* address, uint* length);
@@ -49,8 +54,23 @@ internal static unsafe partial class Libc
     [LibraryImport(Library)]
     internal static partial int close(int fd);
 
-    [LibraryImport(Library)]
-    internal static partial int fcntl(int fd, int command, nint argument);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static int fcntl(int fd, int command, nint argument)
+        => OperatingSystem.IsMacOS() && RuntimeInformation.ProcessArchitecture == Architecture.Arm64
+            ? fcntl_on_stack(fd, command, 0, 0, 0, 0, 0, 0, argument)
+            : fcntl_in_register(fd, command, argument);
+
+    [LibraryImport(Library, EntryPoint = "fcntl")]
+    private static partial int fcntl_in_register(int fd, int command, nint argument);
+
+    /// <summary>
+    /// Apple's arm64 calling convention passes the variable arguments of a function on the stack ("Writing ARM64 code
+    /// for Apple platforms"), and an import cannot say that it has such (dotnet/runtime#48796). Of fixed arguments the
+    /// ninth is the first on the stack.
+    /// </summary>
+    [LibraryImport(Library, EntryPoint = "fcntl")]
+    private static partial int fcntl_on_stack(
+        int fd, int command, nint x2, nint x3, nint x4, nint x5, nint x6, nint x7, nint argument);
 
     [LibraryImport(Library)]
     internal static partial nint write(int fd, void* buffer, nuint length);
@@ -68,7 +88,22 @@ internal static unsafe partial class Libc
     internal static partial int epoll_wait(int epoll, byte* events, int capacity, int timeoutMilliseconds);
 
     [LibraryImport(Library)]
-    internal static partial int statx(int directory, byte* path, int flags, uint mask, FileStatus* status);
+    internal static partial int kqueue();
+
+    [LibraryImport(Library)]
+    internal static partial int kevent(
+        int kqueue, void* changes, int changeCount, void* events, int capacity, TimeSpecification* timeout);
+
+    /// <summary>Linux only.</summary>
+    [LibraryImport(Library)]
+    internal static partial int statx(int directory, byte* path, int flags, uint mask, byte* status);
+
+    [LibraryImport(Library)]
+    internal static partial int lstat(byte* path, byte* status);
+
+    /// <summary>The <c>lstat</c> of macOS on x64 whose inode numbers have 64 bits (<c>sys/cdefs.h</c>, <c>stat(2)</c>).</summary>
+    [LibraryImport(Library, EntryPoint = "lstat$INODE64")]
+    internal static partial int lstat_inode64(byte* path, byte* status);
 
     [LibraryImport(Library)]
     internal static partial int open(byte* path, int flags);
@@ -78,6 +113,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library)]
     internal static partial int chmod(byte* path, uint mode);
+
+    [LibraryImport(Library)]
+    internal static partial int fchmodat(int directory, byte* path, uint mode, int flags);
 
     [LibraryImport(Library)]
     internal static partial int fchownat(int directory, byte* path, uint user, uint group, int flags);

@@ -1,7 +1,8 @@
 namespace KestrelEventLoopTransport.Native;
 
 /// <summary>
-/// Constants of the Linux user API that are the same on x64 and arm64 (<c>asm-generic</c>).
+/// Constants of the Linux user API that are the same on x64 and arm64 (<c>asm-generic</c>). Those that
+/// <see cref="Platform"/> does not have are POSIX's, the same on macOS and FreeBSD, or used on Linux only.
 /// </summary>
 internal static class Linux
 {
@@ -24,7 +25,6 @@ internal static class Linux
     internal const int SO_REUSEPORT = 15;
     internal const int SO_BINDTODEVICE = 25;
     internal const int SO_ATTACH_FILTER = 26;
-    internal const int SO_DOMAIN = 39;
     internal const int SO_BUSY_POLL = 46;
     internal const int SO_INCOMING_CPU = 49;
     internal const int SO_ATTACH_REUSEPORT_CBPF = 51;
@@ -70,6 +70,10 @@ internal static class Linux
     internal const uint STATX_TYPE = 0x1;
     internal const uint STATX_INO = 0x100;
     internal const uint STATX_BTIME = 0x800;
+    internal const int StatxModeOffset = 28;
+    internal const int StatxInodeOffset = 32;
+    internal const int StatxBirthOffset = 80;
+    internal const int StatxDeviceOffset = 136;
     internal const int S_IFMT = 0xF000;
     internal const int S_IFSOCK = 0xC000;
 

@@ -45,50 +45,70 @@ internal struct SocketAddressBytes
     /// </summary>
     internal static ReadOnlySpan<byte> GetIPAddress(ReadOnlySpan<byte> address)
     {
-        switch (MemoryMarshal.Read<ushort>(address))
+        if (FamilyOf(address) == Linux.AF_INET)
         {
-            case Linux.AF_INET:
-                return address.Slice(4, 4);
-            case Linux.AF_INET6:
-                var v6 = address.Slice(8, 16);
-                return v6[..12].SequenceEqual(MappedPrefix) ? v6[12..] : v6;
-            default:
-                return [];
+            return address.Slice(4, 4);
         }
+        if (!IsIPv6(address))
+        {
+            return [];
+        }
+        var v6 = address.Slice(8, 16);
+        return v6[..12].SequenceEqual(MappedPrefix) ? v6[12..] : v6;
     }
 
     private static ReadOnlySpan<byte> MappedPrefix => [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF];
 
-    internal static bool IsUnix(ReadOnlySpan<byte> address) => MemoryMarshal.Read<ushort>(address) == Linux.AF_UNIX;
+    internal static bool IsUnix(ReadOnlySpan<byte> address) => FamilyOf(address) == Linux.AF_UNIX;
+
+    internal static bool IsIPv6(ReadOnlySpan<byte> address) => FamilyOf(address) == Platform.AF_INET6;
 
     /// <summary>The address as an <see cref="IPEndPoint"/>, or null when it is of another family.</summary>
     internal readonly IPEndPoint? ToEndPoint()
     {
         ReadOnlySpan<byte> bytes = _bytes;
         var port = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);
-        return MemoryMarshal.Read<ushort>(bytes) switch
-        {
-            Linux.AF_INET => new IPEndPoint(new IPAddress(bytes.Slice(4, 4)), port),
-            Linux.AF_INET6 => new IPEndPoint(
-                new IPAddress(bytes.Slice(8, 16), MemoryMarshal.Read<uint>(bytes[24..])), port),
-            _ => null,
-        };
+        var family = FamilyOf(bytes);
+        return family == Linux.AF_INET
+                ? new IPEndPoint(new IPAddress(bytes.Slice(4, 4)), port)
+            : family == Platform.AF_INET6
+                ? new IPEndPoint(new IPAddress(bytes.Slice(8, 16), MemoryMarshal.Read<uint>(bytes[24..])), port)
+            : null;
     }
 
     /// <summary>Any address as an endpoint. An unnamed Unix socket has an empty path.</summary>
     internal static EndPoint ToEndPoint(ReadOnlySpan<byte> address)
     {
-        var family = MemoryMarshal.Read<ushort>(address);
-        if (family != Linux.AF_UNIX)
+        if (!IsUnix(address))
         {
             return From(address).ToEndPoint()
                 ?? throw new SocketException((int)SocketError.AddressFamilyNotSupported);
+        }
+        if (!OperatingSystem.IsLinux())
+        {
+            address = TrimPath(address);
         }
         // A path of 108 bytes comes with a zero behind it, one byte more than .NET and struct sockaddr_un have room for.
         address = address[..Math.Min(address.Length, UnixSize)];
         var native = new SocketAddress(AddressFamily.Unix, Math.Max(address.Length, 2));
         address.CopyTo(native.Buffer.Span);
         return new UnixDomainSocketEndPoint("/").Create(native);
+    }
+
+    /// <summary>
+    /// The address family: 16 bits on Linux, one byte after the length (<c>sa_len</c>) on macOS and FreeBSD.
+    /// </summary>
+    private static int FamilyOf(ReadOnlySpan<byte> address)
+        => OperatingSystem.IsLinux() ? MemoryMarshal.Read<ushort>(address) : address[1];
+
+    /// <summary>
+    /// Without the zero bytes behind the path: the BSDs pad the address of an unnamed socket to 16 bytes, and there a
+    /// path that begins with one has no meaning.
+    /// </summary>
+    private static ReadOnlySpan<byte> TrimPath(ReadOnlySpan<byte> address)
+    {
+        var end = address[2..].IndexOf((byte)0);
+        return end < 0 ? address : address[..(2 + end)];
     }
 
     [InlineArray(Size)]

@@ -4,7 +4,7 @@ namespace KestrelEventLoopTransport.Native;
 
 /// <summary>
 /// Programs of classic BPF that the kernel runs for listening sockets (<c>socket(7)</c>: SO_ATTACH_FILTER,
-/// SO_ATTACH_REUSEPORT_CBPF). They need no privilege.
+/// SO_ATTACH_REUSEPORT_CBPF). They need no privilege. Only Linux has them; elsewhere nothing is attached.
 /// </summary>
 internal static unsafe class SocketFilter
 {
@@ -62,12 +62,20 @@ internal static unsafe class SocketFilter
     /// <summary>Ends <see cref="SelectListeners"/>.</summary>
     internal static void SelectAllListeners(int fd)
     {
+        if (!OperatingSystem.IsLinux())
+        {
+            return;
+        }
         var unused = 0;
         _ = Libc.setsockopt(fd, Linux.SOL_SOCKET, Linux.SO_DETACH_REUSEPORT_BPF, &unused, sizeof(int));
     }
 
     private static int Attach(int fd, int option, ReadOnlySpan<FilterInstruction> instructions)
     {
+        if (!OperatingSystem.IsLinux())
+        {
+            return Errno.EOPNOTSUPP;
+        }
         fixed (FilterInstruction* first = instructions)
         {
             var program = new Program { Length = (ushort)instructions.Length, First = first };

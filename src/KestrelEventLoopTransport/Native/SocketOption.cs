@@ -1,18 +1,24 @@
+using System.Net.Sockets;
+
 namespace KestrelEventLoopTransport.Native;
 
 /// <summary>A socket option and its value, ready for <c>setsockopt(2)</c>.</summary>
 /// <param name="Option">What the user calls it, for messages.</param>
 /// <param name="Level">The protocol level.</param>
-/// <param name="Name">The option's number in that level.</param>
+/// <param name="Name">The option's number in that level, or <see cref="Platform.Missing"/>.</param>
 /// <param name="Value">The bytes of the value.</param>
 internal sealed record SocketOption(string Option, int Level, int Name, byte[] Value)
 {
     internal static SocketOption FromInt32(string option, int level, int name, int value)
         => new(option, level, name, BitConverter.GetBytes(value));
 
-    /// <exception cref="System.Net.Sockets.SocketException">The kernel refuses it.</exception>
+    /// <exception cref="SocketException">The kernel refuses it or does not have it.</exception>
     internal void Set(int fd)
     {
+        if (Name == Platform.Missing)
+        {
+            throw new SocketException((int)SocketError.ProtocolOption, $"{Option} cannot be set: this operating system has no such option");
+        }
         if (TrySet(fd) is not 0 and var error)
         {
             throw Errno.ToException(error, $"{Option} cannot be set");

@@ -7,25 +7,54 @@ namespace KestrelEventLoopTransport.Polling;
 /// for everything, edge-triggered; an event names the token given at registration.
 /// </summary>
 /// <remarks>
-/// One thread waits and reads events. <see cref="Add"/>, <see cref="Remove"/> and <see cref="Wake"/> may be called by
-/// any thread at any time.
+/// One thread waits and reads events. <see cref="Add"/>, <see cref="Forget"/>, <see cref="Remove"/> and
+/// <see cref="Wake"/> may be called by any thread at any time.
 /// </remarks>
 internal abstract class Poller : IDisposable
 {
     /// <summary>The token of a wake-up. No descriptor may be registered with it.</summary>
     internal const ulong WakeToken = 0;
 
+    /// <summary>
+    /// The environment variable that chooses another poller than the system's own, to tell whose fault something is:
+    /// <c>epoll</c> or <c>kqueue</c>. Linux has no kqueue of its own; tests bring one.
+    /// </summary>
+    internal const string Variable = "KESTREL_EVENTLOOP_POLLER";
+
+    private static readonly string _choice = Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } asked
+        ? asked
+        : OperatingSystem.IsLinux() ? "epoll" : "kqueue";
+
+    /// <summary>
+    /// Whether <see cref="PollEvents.Urgent"/> is reported. Where it is not, a short receive is no proof that the
+    /// socket is empty: it may have stopped at the mark of urgent data, and the edge of what follows has been.
+    /// </summary>
+    internal static readonly bool ReportsUrgentData = _choice == "epoll";
+
     internal static bool IsSupported
-        => OperatingSystem.IsLinux()
+        => (OperatingSystem.IsLinux() || OperatingSystem.IsMacOS() || OperatingSystem.IsFreeBSD())
             && RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.Arm64;
 
-    internal static Poller Create()
-        => IsSupported
-            ? new EpollPoller()
-            : throw new PlatformNotSupportedException("The event-loop transport needs epoll: Linux on x64 or arm64.");
+    internal static Poller Create() => _choice switch
+    {
+        _ when !IsSupported => throw new PlatformNotSupportedException(
+            "The event-loop transport needs Linux, macOS or FreeBSD on x64 or arm64."),
+        "kqueue" => new KqueuePoller(),
+        "epoll" when OperatingSystem.IsLinux() => new EpollPoller(),
+        "epoll" => throw new PlatformNotSupportedException($"{Variable} is 'epoll', which only Linux has."),
+        _ => throw new InvalidOperationException($"{Variable} is '{_choice}'. Allowed are 'epoll' and 'kqueue'."),
+    };
 
     /// <summary>Registers a descriptor for its whole life.</summary>
     internal abstract void Add(int fd, ulong token);
+
+    /// <summary>
+    /// Drops a registration that has not reached the kernel yet. To be called before the descriptor is closed: its
+    /// number may be somebody else's a moment later.
+    /// </summary>
+    internal virtual void Forget(ulong token)
+    {
+    }
 
     /// <summary>
     /// Ends a registration. Closing the last descriptor of a socket does the same; only one that stays open elsewhere

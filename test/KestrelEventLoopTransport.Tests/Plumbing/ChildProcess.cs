@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Tests;
 /// <summary>Runs an explicit test in a process of its own: for what is set once per process, or would harm this one.</summary>
 internal static class ChildProcess
 {
-    public static async Task RunAsync(Type type, string method)
+    public static async Task RunAsync(Type type, string method, params (string Name, string Value)[] environment)
     {
         var start = new ProcessStartInfo("dotnet")
         {
@@ -16,6 +16,11 @@ internal static class ChildProcess
 
         // The background compiler starts threads at times of its own, which a test of scarce resources cannot have.
         start.Environment["DOTNET_TieredCompilation"] = "0";
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();

@@ -38,6 +38,12 @@ public sealed class ConfigurationTests
               "IncomingCpu": 1,
               "MaxReadBufferSize": 5000,
               "MaxWriteBufferSize": 6000,
+              "AcceptMode": "ListenerPerLoop",
+              "LoadBalancing": "LeastConnections",
+              "MaxConnections": 800,
+              "MaxConnectionsPolicy": "Refuse",
+              "AcceptBatchSize": 9,
+              "HandOverPeriod": "00:00:00.700",
               "Tcp": {
                 "NoDelay": false,
                 "KeepAlive": { "Enabled": true, "Time": "00:01:00", "Interval": "00:00:10", "RetryCount": 3 },
@@ -118,6 +124,12 @@ public sealed class ConfigurationTests
         Assert.Equal(1, options.IncomingCpu);
         Assert.Equal(5000, options.MaxReadBufferSize);
         Assert.Equal(6000, options.MaxWriteBufferSize);
+        Assert.Equal(AcceptMode.ListenerPerLoop, options.AcceptMode);
+        Assert.Equal(LoadBalancing.LeastConnections, options.LoadBalancing);
+        Assert.Equal(800, options.MaxConnections);
+        Assert.Equal(MaxConnectionsPolicy.Refuse, options.MaxConnectionsPolicy);
+        Assert.Equal(9, options.AcceptBatchSize);
+        Assert.Equal(TimeSpan.FromMilliseconds(700), options.HandOverPeriod);
         Assert.False(options.NoDelay);
         Assert.False(options.Tcp.NoDelay);
         Assert.True(options.Tcp.KeepAlive.Enabled);

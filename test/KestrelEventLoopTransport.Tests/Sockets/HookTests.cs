@@ -402,7 +402,12 @@ public sealed class HookTests
         var available = 0;
         await using var transport = new TestTransport(
             ApplicationScheduling.Adaptive,
-            options => options.ConfigureAcceptedSocket = context => available = context.Socket.Available);
+            options => options.ConfigureAcceptedSocket = context =>
+            {
+                // Accepted as soon as it is connected, maybe before the client has sent.
+                SpinWait.SpinUntil(() => context.Socket.Available == 5, TimeSpan.FromSeconds(10));
+                available = context.Socket.Available;
+            });
         var listener = await transport.BindAsync();
         using var client = await RawClient.ConnectAsync(listener.EndPoint);
         await client.SendAsync("hello");

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using KestrelEventLoopTransport.Native;
 using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Tests.Sockets;
@@ -48,6 +49,18 @@ public sealed class RefusedOptionTests
         });
 
         Assert.Equal($"{option} cannot be set: Protocol not available", exception.Message);
+        Assert.Equal(SocketError.ProtocolOption, exception.SocketErrorCode);
+    }
+
+    // The same for a system whose headers do not have it: the kernel is not even asked.
+    [Fact]
+    public void An_option_without_a_number_on_this_system_is_named()
+    {
+        var option = new SocketOption("Priority = 7", Platform.SOL_SOCKET, Platform.Missing, [7, 0, 0, 0]);
+
+        var exception = Assert.Throws<SocketException>(() => option.Set(-1));
+
+        Assert.Equal("Priority = 7 cannot be set: this operating system has no such option", exception.Message);
         Assert.Equal(SocketError.ProtocolOption, exception.SocketErrorCode);
     }
 

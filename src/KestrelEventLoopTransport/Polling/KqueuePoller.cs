@@ -1,0 +1,304 @@
+using System.Runtime.InteropServices;
+using KestrelEventLoopTransport.Native;
+
+namespace KestrelEventLoopTransport.Polling;
+
+/// <summary>
+/// The poller of macOS and FreeBSD: <c>kqueue(2)</c>, with a user event for wake-ups.
+/// </summary>
+/// <remarks>
+/// <para>
+/// A registration is two events, for reading and for writing, both with <c>EV_CLEAR</c>: each is told once, until
+/// something new happens to it. Registrations are collected and go to the kernel together, with the next wait.
+/// </para>
+/// <para>
+/// Who may do what. <c>_events</c> and <c>_changes</c>, the lists that the kernel writes and reads, are the waiting
+/// thread's. <c>_pending</c>, the registrations that have not reached the kernel, is everybody's, under the lock. A
+/// descriptor may be closed at any time, but not without <see cref="Forget"/>, so changes are submitted under the lock
+/// as well, by a wait that does not wait: none ever meets a descriptor that is closed or, worse, somebody else's.
+/// </para>
+/// </remarks>
+internal sealed unsafe class KqueuePoller : Poller
+{
+    private const int Capacity = 512;
+
+    // Two changes for each. Every change may fail and needs room among the events then (kqueue(2), RETURN VALUES).
+    private const int MaxSubmitted = Capacity / 2;
+
+    // Milliseconds that registrations wait after the kernel had no memory for one.
+    private const int ShortageDelay = 10;
+
+    private readonly int _kqueue;
+    private readonly Lock _lock = new();
+    private readonly List<Registration> _pending = [];
+    private byte* _events;
+    private byte* _changes;
+    private int _waitingThreadId;
+    private bool _isShort;
+
+    internal KqueuePoller()
+    {
+        _kqueue = Open();
+        if (_kqueue < 0)
+        {
+            throw Errno.ToException(Errno.Last, "kqueue");
+        }
+        _events = AllocateLists();
+        _changes = _events + (Capacity * Platform.KeventSize);
+        try
+        {
+            // A child made by fork(2) has no kqueue, but one that replaces this process would.
+            _ = Libc.fcntl(_kqueue, Linux.F_SETFD, Linux.FD_CLOEXEC);
+            var error = Change(WakeEvent(Kqueue.EV_ADD | Kqueue.EV_CLEAR, 0));
+            if (error != 0)
+            {
+                throw Errno.ToException(error, "kevent");
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    internal override void Add(int fd, ulong token)
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_events is null, this);
+            _pending.Add(new Registration(fd, token));
+
+            // The thread that waited last will wait again and find it. Should the loop go to another thread meanwhile,
+            // that one will.
+            if (_pending.Count == 1 && _waitingThreadId != Environment.CurrentManagedThreadId)
+            {
+                Trigger();
+            }
+        }
+    }
+
+    internal override void Forget(ulong token)
+    {
+        lock (_lock)
+        {
+            for (var i = 0; i < _pending.Count; i++)
+            {
+                if (_pending[i].Token == token)
+                {
+                    _pending.RemoveAt(i);
+                    return;
+                }
+            }
+        }
+    }
+
+    internal override void Remove(int fd)
+    {
+        lock (_lock)
+        {
+            if (_events is not null)
+            {
+                // One by one: without room for events, a change that fails ends the call.
+                _ = Change(SocketEvent(new Registration(fd, WakeToken), Kqueue.EVFILT_READ, Kqueue.EV_DELETE));
+                _ = Change(SocketEvent(new Registration(fd, WakeToken), Kqueue.EVFILT_WRITE, Kqueue.EV_DELETE));
+            }
+        }
+    }
+
+    internal override int Wait(int timeoutMilliseconds)
+    {
+        var count = Submit(ref timeoutMilliseconds);
+        return count == 0 ? Wait(0, timeoutMilliseconds) : count;
+    }
+
+    internal override PollEvents GetEvent(int index, out ulong token)
+    {
+        var kevent = At(_events, index);
+        token = kevent->UserData;
+        var flags = kevent->Flags;
+        if ((flags & Kqueue.EV_ERROR) != 0)
+        {
+            // A registration was refused, and not for want of memory: the descriptor is not the owner's any more.
+            return PollEvents.Error;
+        }
+
+        // The socket's error comes in fflags with EV_EOF: zero after a FIN. Bytes may still be unread.
+        var ended = (flags & Kqueue.EV_EOF) != 0;
+        var error = ended && kevent->FilterFlags != 0 ? PollEvents.Error : PollEvents.None;
+        return kevent->Filter switch
+        {
+            Kqueue.EVFILT_READ => PollEvents.Readable | error | (ended ? PollEvents.PeerClosed : PollEvents.None),
+
+            // Without an error, EV_EOF is here what our own shutdown did, or the end of a socket whose other event
+            // tells the same.
+            Kqueue.EVFILT_WRITE => PollEvents.Writable | error,
+            _ => PollEvents.None,
+        };
+    }
+
+    internal override bool HasEvents()
+    {
+        // A kqueue can itself be polled, and that takes no events away (kqueue(2): Kqueues).
+        lock (_lock)
+        {
+            var descriptor = new PollDescriptor { Fd = _kqueue, Events = Linux.POLLIN };
+            return _events is not null && (_pending.Count != 0 || Libc.poll(&descriptor, 1, 0) > 0);
+        }
+    }
+
+    internal override void Wake()
+    {
+        // The lock keeps a wake-up that is late from using a descriptor that is closed: see EpollPoller.
+        lock (_lock)
+        {
+            if (_events is not null)
+            {
+                Trigger();
+            }
+        }
+    }
+
+    public override void Dispose()
+    {
+        lock (_lock)
+        {
+            if (_events is null)
+            {
+                return;
+            }
+            NativeMemory.AlignedFree(_events);
+            _events = null;
+            _changes = null;
+            _ = Libc.close(_kqueue);
+        }
+    }
+
+    /// <summary>
+    /// Hands pending registrations to the kernel and takes what events there are. Returns their number; 0 when there
+    /// was nothing to hand over.
+    /// </summary>
+    private int Submit(ref int timeoutMilliseconds)
+    {
+        lock (_lock)
+        {
+            _waitingThreadId = Environment.CurrentManagedThreadId;
+            if (_pending.Count == 0)
+            {
+                return 0;
+            }
+            if (_isShort)
+            {
+                _isShort = false;
+                timeoutMilliseconds = (int)Math.Min((uint)timeoutMilliseconds, ShortageDelay);
+                return 0;
+            }
+            var submitted = Math.Min(_pending.Count, MaxSubmitted);
+            for (var i = 0; i < submitted; i++)
+            {
+                const ushort flags = Kqueue.EV_ADD | Kqueue.EV_CLEAR;
+                *At(_changes, 2 * i) = SocketEvent(_pending[i], Kqueue.EVFILT_READ, flags);
+                *At(_changes, (2 * i) + 1) = SocketEvent(_pending[i], Kqueue.EVFILT_WRITE, flags);
+            }
+            var count = Wait(2 * submitted, 0);
+            _pending.RemoveRange(0, submitted);
+            for (var i = 0; i < count; i++)
+            {
+                RetryIfShort(At(_events, i));
+            }
+            if (_pending.Count != 0 && !_isShort)
+            {
+                timeoutMilliseconds = 0;
+            }
+            return count;
+        }
+    }
+
+    private int Wait(int changes, int timeoutMilliseconds)
+    {
+        var timeout = new TimeSpecification
+        {
+            Seconds = timeoutMilliseconds / 1000,
+            Nanoseconds = timeoutMilliseconds % 1000 * 1_000_000L,
+        };
+        var count = Libc.kevent(
+            _kqueue, _changes, changes, _events, Capacity, timeoutMilliseconds < 0 ? null : &timeout);
+        if (count >= 0)
+        {
+            return count;
+        }
+        // When interrupted, the kernel has taken all changes (kqueue(2), ERRORS).
+        var error = Errno.Last;
+        return error == Errno.EINTR ? 0 : throw Errno.ToException(error, "kevent");
+    }
+
+    /// <summary>A registration that the kernel had no memory for is tried again in a moment.</summary>
+    private void RetryIfShort(KqueueEvent* kevent)
+    {
+        if ((kevent->Flags & Kqueue.EV_ERROR) == 0 || !Errno.IsShortage(Errno.FromSystem((int)kevent->Data)))
+        {
+            return;
+        }
+        // Both events of a registration may fail; it is tried again once.
+        var registration = new Registration((int)kevent->Identifier, kevent->UserData);
+        if (!_pending.Contains(registration))
+        {
+            _pending.Add(registration);
+        }
+        _isShort = true;
+        *kevent = WakeEvent(0, 0);
+    }
+
+    /// <summary>Ends the current wait, or the next one.</summary>
+    private void Trigger() => _ = Change(WakeEvent(0, Kqueue.NOTE_TRIGGER));
+
+    /// <summary>Makes one change without taking events. Returns 0 or an error.</summary>
+    private int Change(KqueueEvent kevent)
+    {
+        var change = stackalloc byte[Platform.KeventSize];
+        new Span<byte>(change, Platform.KeventSize).Clear();
+        *(KqueueEvent*)change = kevent;
+        return Libc.kevent(_kqueue, change, 1, null, 0, null) < 0 ? Errno.Last : 0;
+    }
+
+    private static KqueueEvent WakeEvent(ushort flags, uint filterFlags) => new()
+    {
+        Filter = Platform.EVFILT_USER,
+        Flags = flags,
+        FilterFlags = filterFlags,
+        UserData = WakeToken,
+    };
+
+    private static KqueueEvent SocketEvent(Registration registration, short filter, ushort flags) => new()
+    {
+        Identifier = (nuint)registration.Fd,
+        Filter = filter,
+        Flags = flags,
+        UserData = registration.Token,
+    };
+
+    private static KqueueEvent* At(byte* list, int index) => (KqueueEvent*)(list + ((nint)index * Platform.KeventSize));
+
+    private static byte* AllocateLists()
+    {
+        var size = (nuint)(2 * Capacity * Platform.KeventSize);
+        var lists = (byte*)NativeMemory.AlignedAlloc(size, 64);
+        NativeMemory.Clear(lists, size);
+        return lists;
+    }
+
+    private static int Open()
+    {
+        try
+        {
+            return Libc.kqueue();
+        }
+        catch (EntryPointNotFoundException exception)
+        {
+            throw new PlatformNotSupportedException(
+                $"{Variable} is 'kqueue', and the C library of this system has none.", exception);
+        }
+    }
+
+    private readonly record struct Registration(int Fd, ulong Token);
+}
