@@ -53,8 +53,9 @@ internal sealed class Episode(EpisodePlan plan)
 
     public Conversation FindConversation(int id) => _conversations[id];
 
-    public Conversation FindConversation(IPEndPoint client)
-        => _conversations.Values.OrderByDescending(static c => c.Id).First(c => c.Port == client.Port);
+    /// <summary>The last one from this port; null for a probe, which has none.</summary>
+    public Conversation? FindConversation(IPEndPoint client)
+        => _conversations.Values.OrderByDescending(static c => c.Id).FirstOrDefault(c => c.Port == client.Port);
 
     /// <summary>Remembers a connection of the server, which must be garbage in the end.</summary>
     public void OnAccepted(object connection) => _serverConnections.Enqueue(new WeakReference(connection));

@@ -41,9 +41,9 @@ internal sealed class ConversationServer
             }
 
             var header = result.Buffer.Slice(0, HeaderLength);
-            var conversation = episode.FindConversation(BinaryPrimitives.ReadInt32LittleEndian(header.ToArray()));
+            var found = episode.FindConversation(BinaryPrimitives.ReadInt32LittleEndian(header.ToArray()));
             connection.Transport.Input.AdvanceTo(header.End);
-            server = new ConversationServer(episode, conversation, connection);
+            server = new ConversationServer(episode, found, connection);
             await server.RunAsync();
         }
         catch (Exception exception)
@@ -54,7 +54,10 @@ internal sealed class ConversationServer
             }
             else if (exception is FailingMemoryException)
             {
-                episode.FindConversation((IPEndPoint)connection.RemoteEndPoint!).MemoryFailed = true;
+                if (episode.FindConversation((IPEndPoint)connection.RemoteEndPoint!) is { } conversation)
+                {
+                    conversation.MemoryFailed = true;
+                }
             }
             else if (exception is not (ConnectionResetException or ConnectionAbortedException))
             {
