@@ -1,0 +1,73 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+
+namespace KestrelEventLoopTransport.Framing;
+
+/// <summary>Frames of a connection whose endpoint has <see cref="FramingConnectionBuilderExtensions.UseFrameCodec{TBuilder}"/>.</summary>
+public static class ConnectionContextFramingExtensions
+{
+    /// <summary>
+    /// Enumerates the frames of a connection until the peer ends it, or until the server stops and asks its connections to
+    /// end: the next wait for the peer ends the enumeration then.
+    /// </summary>
+    /// <param name="connection">The connection.</param>
+    /// <param name="cancellationToken">Ends the waiting for a frame.</param>
+    /// <returns>The frames. Each is valid until the next step.</returns>
+    /// <exception cref="InvalidOperationException">The endpoint has no codec.</exception>
+    /// <exception cref="FrameException">When enumerated: what arrived is not a frame, or the stream ended inside one.</exception>
+    /// <exception cref="ConnectionResetException">When enumerated: the peer reset the connection.</exception>
+    /// <exception cref="OperationCanceledException">When enumerated: the token was cancelled.</exception>
+    public static IAsyncEnumerable<ReadOnlySequence<byte>> ReadFramesAsync(
+        this ConnectionContext connection,
+        CancellationToken cancellationToken = default)
+        => ReadFramesCoreAsync(connection, connection.GetFraming().Reader, cancellationToken);
+
+    /// <summary>The connection's reader: for batches, or to count what was discarded.</summary>
+    /// <param name="connection">The connection.</param>
+    /// <exception cref="InvalidOperationException">The endpoint has no codec.</exception>
+    public static FrameReader GetFrameReader(this ConnectionContext connection) => connection.GetFraming().Reader;
+
+    /// <summary>The connection's writer.</summary>
+    /// <param name="connection">The connection.</param>
+    /// <exception cref="InvalidOperationException">The endpoint has no codec.</exception>
+    public static FrameWriter GetFrameWriter(this ConnectionContext connection) => connection.GetFraming().Writer;
+
+    internal static IFramingFeature GetFraming(this ConnectionContext connection)
+    {
+        ArgumentNullException.ThrowIfNull(connection);
+        return connection.Features.Get<IFramingFeature>()
+            ?? throw new InvalidOperationException(
+                "The connection's endpoint has no frame codec. Call UseFrameCodec(codec) on its ListenOptions, before the handler.");
+    }
+
+    private static async IAsyncEnumerable<ReadOnlySequence<byte>> ReadFramesCoreAsync(
+        ConnectionContext connection,
+        FrameReader reader,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var closing = connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? default;
+        using var registration = closing.UnsafeRegister(
+            static input => ((System.IO.Pipelines.PipeReader)input!).CancelPendingRead(), connection.Transport.Input);
+        while (true)
+        {
+            try
+            {
+                if (!await reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+                {
+                    yield break;
+                }
+            }
+            catch (OperationCanceledException)
+                when (closing.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+            {
+                yield break;
+            }
+            while (reader.TryRead(out var frame))
+            {
+                yield return frame;
+            }
+        }
+    }
+}

@@ -1,0 +1,369 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using Microsoft.AspNetCore.Connections;
+
+namespace KestrelEventLoopTransport.Framing.Connections;
+
+/// <summary>Lets many threads write frames to one <see cref="PipeWriter"/>, which takes one at a time.</summary>
+/// <remarks>
+/// <para>Under <c>_lock</c>, the writer is in one of three hands:</para>
+/// <list type="bullet">
+/// <item>nobody's: nothing is queued then;</item>
+/// <item>
+/// a callback's, from <see cref="BeginDirect"/> to <see cref="EndDirect"/>, while it runs on the thread
+/// <c>_directThread</c>: its frames go straight to the writer, without the lock;
+/// </item>
+/// <item>a flush's, which may wait for the peer. It passes the writer on only when the queue is empty.</item>
+/// </list>
+/// <para>
+/// Whoever comes while it is in use puts the frame into the queue, and the one that uses it sends it afterwards: so
+/// frames leave in the order in which they came. <c>_end</c> says why no more are taken; what is queued by then is still
+/// sent, unless flushing failed, which ends everything. <c>_queueSent</c> completes when what is queued has been flushed.
+/// </para>
+/// </remarks>
+internal sealed class FrameOutput
+{
+    /// <summary>A flush happens in the middle of a batch once so much was written: back-pressure for pipelined requests.</summary>
+    private const int MaxUnflushedBytes = 64 * 1024;
+
+    // A queue that has grown beyond this is not kept.
+    private const int MaxKeptCapacity = 64 * 1024;
+
+    private readonly Lock _lock = new();
+    private readonly PipeWriter _writer;
+    private readonly FrameCodec _codec;
+    private readonly int _maxQueuedBytes;
+    private readonly bool _countsUnflushed;
+
+    private bool _inUse;
+    private Exception? _end;
+    private Exception? _failure;
+    private ArrayBufferWriter<byte>? _queue;
+    private ArrayBufferWriter<byte>? _spare;
+    private TaskCompletionSource? _queueSent;
+    private TaskCompletionSource? _drained;
+
+    // Compared with the current thread's id by any thread; only that thread itself ever makes them equal.
+    private int _directThread;
+    private bool _written;
+
+    internal FrameOutput(PipeWriter writer, FrameCodec codec, int maxQueuedBytes)
+    {
+        _writer = writer;
+        _codec = codec;
+        _maxQueuedBytes = maxQueuedBytes;
+        _countsUnflushed = writer.CanGetUnflushedBytes;
+    }
+
+    /// <summary>Whether so much was written that the peer should take it before the next frame is handled.</summary>
+    internal bool NeedsFlush
+        => IsDirect
+            ? _written && (!_countsUnflushed || _writer.UnflushedBytes >= MaxUnflushedBytes)
+            : _queue is { WrittenCount: >= MaxUnflushedBytes };
+
+    private bool IsDirect => _directThread == Environment.CurrentManagedThreadId;
+
+    /// <summary>From here on this thread's frames go straight to the writer, if nobody else uses it.</summary>
+    internal void BeginDirect()
+    {
+        lock (_lock)
+        {
+            if (!_inUse && _end is null)
+            {
+                _inUse = true;
+                _directThread = Environment.CurrentManagedThreadId;
+            }
+        }
+    }
+
+    /// <summary>Sends what was written since <see cref="BeginDirect"/>, on the same thread.</summary>
+    /// <returns>Completes when all of it has been flushed, and the peer is ready for more. It fails with the flush.</returns>
+    internal Task EndDirect()
+    {
+        if (IsDirect)
+        {
+            _directThread = 0;
+            return Flush();
+        }
+        lock (_lock)
+        {
+            return _inUse ? (_queueSent ??= NewCompletion()).Task : Task.CompletedTask;
+        }
+    }
+
+    internal void Write(in FrameContent frame)
+    {
+        if (IsDirect)
+        {
+            WriteDirect(frame);
+        }
+        else if (Take(frame, int.MaxValue, wantTask: false, out _) is Taking.WriterTaken)
+        {
+            _ = WriteAndFlush(frame);
+        }
+    }
+
+    internal bool TrySend(in FrameContent frame)
+    {
+        if (IsDirect)
+        {
+            WriteDirect(frame);
+            return true;
+        }
+        var taking = Take(frame, _maxQueuedBytes, wantTask: false, out _);
+        if (taking is Taking.WriterTaken)
+        {
+            _ = WriteAndFlush(frame);
+        }
+        return taking is not Taking.Refused;
+    }
+
+    internal Task SendAsync(in FrameContent frame)
+    {
+        if (!IsDirect)
+        {
+            return Take(frame, _maxQueuedBytes, wantTask: true, out var sent) is Taking.WriterTaken
+                ? WriteAndFlush(frame)
+                : sent;
+        }
+        WriteDirect(frame);
+        _directThread = 0;
+        var flushed = Flush();
+        BeginDirect();
+        return flushed;
+    }
+
+    /// <summary>Takes no more frames.</summary>
+    /// <returns>Completes when nobody uses the writer any more; with why not all was sent, or null.</returns>
+    internal async Task<Exception?> CloseAsync()
+    {
+        Task? drained = null;
+        lock (_lock)
+        {
+            if (_end is not null)
+            {
+                return _end;
+            }
+            _end = new ConnectionAbortedException("The connection is closed.");
+            if (_inUse)
+            {
+                drained = (_drained = NewCompletion()).Task;
+            }
+        }
+        if (drained is not null)
+        {
+            await drained.ConfigureAwait(false);
+        }
+        return _failure;
+    }
+
+    // Continuations are the application's: they must not run under the lock, or in the middle of sending.
+    private static TaskCompletionSource NewCompletion() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private static void Complete(TaskCompletionSource? sent, Exception? failure)
+    {
+        if (failure is null)
+        {
+            sent?.TrySetResult();
+        }
+        else if (sent is not null)
+        {
+            sent.TrySetException(failure);
+
+            // Seen: who is not interested in the task has not forgotten anything.
+            _ = sent.Task.Exception;
+        }
+    }
+
+    private void WriteDirect(in FrameContent frame)
+    {
+        _codec.EncodeCore(frame, _writer);
+        _written = true;
+    }
+
+    /// <summary>Takes the writer for a frame, or puts the frame into the queue.</summary>
+    private Taking Take(in FrameContent frame, int maxQueuedBytes, bool wantTask, out Task sent)
+    {
+        lock (_lock)
+        {
+            sent = Task.CompletedTask;
+            if (_end is not null)
+            {
+                sent = wantTask ? Task.FromException(_end) : sent;
+                return Taking.Refused;
+            }
+            if (!_inUse)
+            {
+                _inUse = true;
+                return Taking.WriterTaken;
+            }
+            _queue ??= new ArrayBufferWriter<byte>();
+            if (_queue.WrittenCount >= maxQueuedBytes)
+            {
+                sent = wantTask ? Task.FromException(QueueIsFull(_queue.WrittenCount)) : sent;
+                return Taking.Refused;
+            }
+            _codec.EncodeCore(frame, _queue);
+            sent = wantTask ? (_queueSent ??= NewCompletion()).Task : sent;
+            return Taking.Queued;
+        }
+    }
+
+    private InvalidOperationException QueueIsFull(int queued)
+        => new($"{queued} bytes are waiting to be sent; MaxQueuedBytes is {_maxQueuedBytes}. The peer reads too slowly.");
+
+    private Task WriteAndFlush(in FrameContent frame)
+    {
+        try
+        {
+            WriteDirect(frame);
+        }
+        catch
+        {
+            _ = Flush();
+            throw;
+        }
+        return Flush();
+    }
+
+    /// <summary>Flushes, and then passes the writer on or goes on with what was queued meanwhile.</summary>
+    private Task Flush()
+    {
+        var flush = FlushWriter();
+        if (flush.IsCompletedSuccessfully)
+        {
+            var result = flush.Result;
+            if (!result.IsCompleted && TryRelease())
+            {
+                return Task.CompletedTask;
+            }
+            flush = new ValueTask<FlushResult>(result);
+        }
+        var sent = NewCompletion();
+        _ = SendQueueAsync(flush, sent);
+        return sent.Task;
+    }
+
+    private ValueTask<FlushResult> FlushWriter()
+    {
+        if (!_written)
+        {
+            return default;
+        }
+        _written = false;
+        try
+        {
+            return _writer.FlushAsync();
+        }
+        catch (Exception exception)
+        {
+            return ValueTask.FromException<FlushResult>(exception);
+        }
+    }
+
+    private async Task SendQueueAsync(ValueTask<FlushResult> flush, TaskCompletionSource? sent)
+    {
+        var failure = await FinishAsync(flush).ConfigureAwait(false);
+        Complete(sent, failure);
+        while (failure is null)
+        {
+            if (TryRelease(out var queue, out sent))
+            {
+                return;
+            }
+            failure = await FinishAsync(FlushQueue(queue)).ConfigureAwait(false);
+            Complete(sent, failure);
+        }
+        End(failure);
+    }
+
+    private static async ValueTask<Exception?> FinishAsync(ValueTask<FlushResult> flush)
+    {
+        try
+        {
+            var result = await flush.ConfigureAwait(false);
+            return result.IsCompleted
+                ? new ConnectionAbortedException("The connection has ended before the frame was sent.")
+                : null;
+        }
+        catch (Exception exception)
+        {
+            return new ConnectionAbortedException("The connection has failed before the frame was sent.", exception);
+        }
+    }
+
+    private ValueTask<FlushResult> FlushQueue(ArrayBufferWriter<byte> queue)
+    {
+        try
+        {
+            _writer.Write(queue.WrittenSpan);
+            _written = true;
+        }
+        catch (Exception exception)
+        {
+            return ValueTask.FromException<FlushResult>(exception);
+        }
+        queue.ResetWrittenCount();
+        if (queue.Capacity <= MaxKeptCapacity)
+        {
+            _spare = queue;
+        }
+        return FlushWriter();
+    }
+
+    private bool TryRelease()
+    {
+        lock (_lock)
+        {
+            if (_queue is { WrittenCount: > 0 })
+            {
+                return false;
+            }
+            Release();
+            return true;
+        }
+    }
+
+    private bool TryRelease(out ArrayBufferWriter<byte> queue, out TaskCompletionSource? sent)
+    {
+        lock (_lock)
+        {
+            queue = _queue!;
+            sent = _queueSent;
+            if (_queue is not { WrittenCount: > 0 })
+            {
+                Release();
+                return true;
+            }
+            _queue = _spare;
+            _spare = null;
+            _queueSent = null;
+            return false;
+        }
+    }
+
+    private void Release()
+    {
+        _inUse = false;
+        Complete(_queueSent, _failure);
+        _queueSent = null;
+        _drained?.TrySetResult();
+    }
+
+    private void End(Exception failure)
+    {
+        lock (_lock)
+        {
+            _end = _failure = failure;
+            _queue = null;
+            Release();
+        }
+    }
+
+    private enum Taking
+    {
+        Queued,
+        WriterTaken,
+        Refused,
+    }
+}
