@@ -230,15 +230,16 @@ internal sealed class FrameOutput
     private Task Flush()
     {
         var flush = FlushWriter();
-        if (flush.IsCompletedSuccessfully)
+        if (!flush.IsCompletedSuccessfully)
         {
-            var result = flush.Result;
-            if (!result.IsCompleted && TryRelease())
-            {
-                return Task.CompletedTask;
-            }
-            flush = new ValueTask<FlushResult>(result);
+            return FlushSlowly(flush);
         }
+        var result = flush.Result;
+        return !result.IsCompleted && TryRelease() ? Task.CompletedTask : FlushSlowly(new(result));
+    }
+
+    private Task FlushSlowly(ValueTask<FlushResult> flush)
+    {
         var sent = NewCompletion();
         _ = SendQueueAsync(flush, sent);
         return sent.Task;

@@ -1,0 +1,65 @@
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using KestrelEventLoopTransport.Framing;
+
+namespace Chat;
+
+/// <summary>The same codec at the other end, over an ordinary stream: sends lines typed, shows what is said.</summary>
+internal static class ChatClient
+{
+    public static async Task<int> RunAsync(IPEndPoint server, FrameCodec codec)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(server);
+        var stream = client.GetStream();
+        var reader = new FrameReader(PipeReader.Create(stream), codec);
+        var writer = new FrameWriter(PipeWriter.Create(stream), codec);
+        var writing = new SemaphoreSlim(1);
+        _ = Task.Run(TypeAsync);
+        try
+        {
+            await foreach (var message in reader)
+            {
+                if (message.IsEmpty)
+                {
+                    await SendAsync([]);
+                }
+                else
+                {
+                    Console.WriteLine(Encoding.UTF8.GetString(message));
+                }
+            }
+            return 0;
+        }
+        catch (IOException exception)
+        {
+            Console.Error.WriteLine(exception.Message);
+            return 1;
+        }
+
+        async Task TypeAsync()
+        {
+            while (await Console.In.ReadLineAsync() is { } line)
+            {
+                await SendAsync(Encoding.UTF8.GetBytes(line));
+            }
+            client.Client.Shutdown(SocketShutdown.Send);
+        }
+
+        // The heart-beat's answer and what is typed come from two threads; a PipeWriter takes one.
+        async Task SendAsync(byte[] message)
+        {
+            await writing.WaitAsync();
+            try
+            {
+                await writer.WriteAsync(message);
+            }
+            finally
+            {
+                writing.Release();
+            }
+        }
+    }
+}

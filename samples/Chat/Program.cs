@@ -1,0 +1,31 @@
+using System.Net;
+using Chat;
+using KestrelEventLoopTransport.Framing;
+
+var codec = FrameCodec.LengthPrefixed(maxFrameLength: 1024, prefixSize: 2);
+var builder = WebApplication.CreateSlimBuilder(args);
+builder.Logging.SetMinimumLevel(LogLevel.Warning);
+if (builder.Configuration["connect"] is { } server)
+{
+    return await ChatClient.RunAsync(IPEndPoint.Parse(server), codec);
+}
+
+if (builder.Configuration["transport"] != "sockets")
+{
+    builder.WebHost.UseEventLoopTransport();
+}
+
+var heartbeat = new FrameHandlerOptions
+{
+    TickInterval = TimeSpan.FromSeconds(builder.Configuration.GetValue("heartbeat", 5.0)),
+};
+builder.Services.AddSingleton<Room>();
+builder.Services.AddHostedService<Speaker>();
+builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(
+    builder.Configuration.GetValue("port", 7008),
+    listen => listen.UseFrameCodec(codec).UseFrameHandler<ChatHandler>(heartbeat)));
+
+var app = builder.Build();
+app.Lifetime.ApplicationStarted.Register(() => Console.WriteLine($"Listening on {string.Join(", ", app.Urls)}"));
+await app.RunAsync();
+return 0;

@@ -1,0 +1,21 @@
+namespace Chat;
+
+/// <summary>Tells everybody what was said, from a thread that belongs to none of the connections.</summary>
+internal sealed class Speaker(Room room) : BackgroundService
+{
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await using var stopping = stoppingToken.Register(room.Close);
+        await foreach (var message in room.Said)
+        {
+            foreach (var member in room.Members)
+            {
+                // Nobody waits for one who does not listen.
+                if (!member.TrySend(message))
+                {
+                    member.Abort("The peer does not read what is said.");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+using Echo;
+using KestrelEventLoopTransport.Framing;
+
+var builder = WebApplication.CreateSlimBuilder(args);
+builder.Logging.SetMinimumLevel(LogLevel.Warning);
+if (builder.Configuration["transport"] != "sockets")
+{
+    builder.WebHost.UseEventLoopTransport();
+}
+
+var codec = FrameCodec.Line(maxFrameLength: 4096);
+builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(
+    builder.Configuration.GetValue("port", 7007), listen => listen.UseFrameCodec(codec).UseFrameHandler<EchoHandler>()));
+
+var app = builder.Build();
+app.Lifetime.ApplicationStarted.Register(() => Console.WriteLine($"Listening on {string.Join(", ", app.Urls)}"));
+await app.RunAsync();

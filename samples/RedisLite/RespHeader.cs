@@ -1,0 +1,40 @@
+namespace RedisLite;
+
+/// <summary>A marker, a number and CR LF: what announces an array or a string.</summary>
+internal static class RespHeader
+{
+    /// <summary>Returns the header's length; 0 if it is incomplete, -1 if it is none.</summary>
+    public static int Read(ReadOnlySpan<byte> bytes, byte marker, out long value)
+    {
+        value = 0;
+        if (bytes.IsEmpty)
+        {
+            return 0;
+        }
+        if (bytes[0] != marker)
+        {
+            return -1;
+        }
+        for (var i = 1; i < bytes.Length && i < 20; i++)
+        {
+            var digit = bytes[i] - '0';
+            if ((uint)digit <= 9)
+            {
+                value = value * 10 + digit;
+            }
+            else if (bytes[i] != '\r' || i == 1)
+            {
+                return -1;
+            }
+            else if (i + 1 == bytes.Length)
+            {
+                return 0;
+            }
+            else
+            {
+                return bytes[i + 1] == '\n' ? i + 2 : -1;
+            }
+        }
+        return bytes.Length < 20 ? 0 : -1;
+    }
+}
