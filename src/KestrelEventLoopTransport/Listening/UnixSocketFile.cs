@@ -63,7 +63,7 @@ internal static unsafe class UnixSocketFile
     {
         try
         {
-            if (identity is null || GetIdentity(path) != identity)
+            if (GetIdentity(path) != identity)
             {
                 return false;
             }
