@@ -62,6 +62,9 @@ internal sealed class ToolProcess : IAsyncDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+
+        // The kqueue of these tests is loaded into this process only: a sample started here runs on epoll.
+        start.Environment.Remove("KESTREL_EVENTLOOP_POLLER");
         return new ToolProcess(Process.Start(start) ?? throw new Win32Exception($"{tool} did not start"));
     }
 
