@@ -1,0 +1,90 @@
+using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Framing.Tests;
+
+/// <summary>A real Kestrel with one endpoint. Fails the test if stopping hangs, or an error was logged that nobody asked for.</summary>
+internal sealed class Endpoint : IAsyncDisposable
+{
+    private static readonly X509Certificate2 _certificate = CreateCertificate();
+
+    private readonly WebApplication _app;
+    private readonly bool _tls;
+    private ListenOptions? _listen;
+
+    private Endpoint(EndpointKind kind)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders().AddProvider(Log).SetMinimumLevel(LogLevel.Debug);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        if (kind.IsEventLoop())
+        {
+            builder.WebHost.UseEventLoopTransport(transport => transport.EventLoopCount = 2);
+        }
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
+        {
+            _listen = listen;
+            Configure!(listen);
+        }));
+        _tls = kind.IsTls();
+        _app = builder.Build();
+    }
+
+    public EndpointLog Log { get; } = new();
+
+    public IHostApplicationLifetime Lifetime => _app.Services.GetRequiredService<IHostApplicationLifetime>();
+
+    private Action<ListenOptions>? Configure { get; set; }
+
+    public static Task<Endpoint> StartAsync(
+        EndpointKind kind, FrameHandler handler, FrameHandlerOptions? options = null, FrameCodec? codec = null)
+        => StartAsync(kind, listen => listen.UseFrameCodec(codec ?? FrameCodec.Line(100_000)).UseFrameHandler(handler, options));
+
+    public static Task<Endpoint> StartAsync(EndpointKind kind, Func<ConnectionContext, Task> application)
+        => StartAsync(kind, listen => listen.UseFrameCodec(FrameCodec.Line(1000)).Run(application));
+
+    public static async Task<Endpoint> StartAsync(EndpointKind kind, Action<ListenOptions> application)
+    {
+        var endpoint = new Endpoint(kind);
+        endpoint.Configure = listen =>
+        {
+            if (kind.IsTls())
+            {
+                listen.UseHttps(_certificate);
+            }
+            application(listen);
+        };
+        await endpoint._app.StartAsync().DefaultTimeout();
+        return endpoint;
+    }
+
+    public static X509Certificate2 Certificate => _certificate;
+
+    public Task<Peer> ConnectAsync(int? receiveBufferSize = null, bool tls = false)
+        => Peer.ConnectAsync(_listen!.IPEndPoint!, tls || _tls, receiveBufferSize).DefaultTimeout();
+
+    public Task StopAsync() => _app.StopAsync().DefaultTimeout();
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        await _app.DisposeAsync().AsTask().DefaultTimeout();
+        Assert.True(Log.Complaints.IsEmpty, string.Join(Environment.NewLine, Log.Complaints));
+    }
+
+    private static X509Certificate2 CreateCertificate()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        return new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256)
+            .CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+    }
+}

@@ -1,0 +1,9 @@
+namespace KestrelEventLoopTransport.Framing.Tests;
+
+public enum EndpointKind
+{
+    EventLoop,
+    EventLoopTls,
+    Sockets,
+    SocketsTls,
+}

@@ -1,0 +1,8 @@
+namespace KestrelEventLoopTransport.Framing.Tests;
+
+public static class EndpointKindExtensions
+{
+    public static bool IsTls(this EndpointKind kind) => kind is EndpointKind.EventLoopTls or EndpointKind.SocketsTls;
+
+    public static bool IsEventLoop(this EndpointKind kind) => kind is EndpointKind.EventLoop or EndpointKind.EventLoopTls;
+}

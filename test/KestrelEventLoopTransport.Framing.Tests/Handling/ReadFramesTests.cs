@@ -1,0 +1,80 @@
+using System.Buffers;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+
+namespace KestrelEventLoopTransport.Framing.Tests;
+
+/// <summary><c>UseFrameCodec</c> with a connection handler written as a loop.</summary>
+public sealed class ReadFramesTests
+{
+    [Theory]
+    [ClassData<EveryEndpointKind>]
+    public async Task A_loop_over_the_frames_ends_when_the_peer_does(EndpointKind kind)
+    {
+        await using var endpoint = await Endpoint.StartAsync(kind, EchoAsync);
+        using var peer = await endpoint.ConnectAsync();
+        await peer.SendAsync("a\nb");
+        Assert.Equal("a", await peer.ReceiveLineAsync());
+        await peer.SendAsync("c\n");
+        await peer.ShutdownAsync();
+        Assert.Equal("bc\n", await peer.ReceiveToEndAsync());
+    }
+
+    [Theory]
+    [ClassData<EveryEndpointKind>]
+    public async Task A_loop_over_the_frames_ends_when_the_server_stops(EndpointKind kind)
+    {
+        await using var endpoint = await Endpoint.StartAsync(kind, EchoAsync);
+        using var peer = await endpoint.ConnectAsync();
+        await peer.SendAsync("a\n");
+        Assert.Equal("a", await peer.ReceiveLineAsync());
+        await endpoint.StopAsync();
+        Assert.Equal("", await peer.ReceiveToEndAsync());
+    }
+
+    [Theory]
+    [ClassData<EveryEndpointKind>]
+    public async Task What_the_peer_does_wrong_ends_the_connection_and_is_no_error(EndpointKind kind)
+    {
+        await using var endpoint = await Endpoint.StartAsync(kind, EchoAsync);
+        using var peer = await endpoint.ConnectAsync();
+        await peer.SendAsync("a\n" + new string('x', 2000));
+        Assert.Equal("a", await peer.ReceiveLineAsync());
+        await peer.ReceiveUntilGoneAsync();
+    }
+
+    [Fact]
+    public async Task The_codec_may_stand_before_TLS()
+    {
+        await using var endpoint = await Endpoint.StartAsync(
+            EndpointKind.EventLoop,
+            listen =>
+            {
+                listen.UseFrameCodec(FrameCodec.Line(100)).UseHttps(Endpoint.Certificate);
+                listen.Run(EchoAsync);
+            });
+        using var peer = await endpoint.ConnectAsync(tls: true);
+        await peer.SendAsync("a\n");
+        Assert.Equal("a", await peer.ReceiveLineAsync());
+    }
+
+    [Fact]
+    public async Task Without_a_codec_there_is_an_error_that_says_so()
+    {
+        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, listen => listen.UseFrameHandler(new Recorder()));
+        using var peer = await endpoint.ConnectAsync();
+        await peer.ReceiveUntilGoneAsync();
+        await endpoint.StopAsync();
+        Assert.Contains("UseFrameCodec", endpoint.Log.TakeSingle(), StringComparison.Ordinal);
+    }
+
+    private static async Task EchoAsync(ConnectionContext connection)
+    {
+        var writer = connection.GetFrameWriter();
+        await foreach (var frame in connection.ReadFramesAsync())
+        {
+            writer.Write(frame);
+            await writer.FlushAsync();
+        }
+    }
+}

@@ -1,0 +1,202 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.AspNetCore.Connections;
+
+namespace KestrelEventLoopTransport.Framing.Tests;
+
+/// <summary>What is written and sent, by callbacks and by other threads, to peers that read and that do not.</summary>
+public sealed class SendTests
+{
+    [Theory]
+    [ClassData<EveryEndpointKind>]
+    public async Task Frames_of_many_threads_arrive_whole_and_in_each_threads_order(EndpointKind kind)
+    {
+        const int Threads = 4;
+        const int FramesOfEach = 500;
+        var handler = new Recorder
+        {
+            Frame = static (connection, frame) =>
+            {
+                connection.Write(Encoding.ASCII.GetBytes($"echo {frame}"));
+                return default;
+            },
+        };
+        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        using var peer = await endpoint.ConnectAsync();
+        var connection = await handler.Connection;
+
+        var senders = Enumerable.Range(0, Threads).Select(thread => Task.Run(async () =>
+        {
+            for (var i = 0; i < FramesOfEach; i++)
+            {
+                var frame = Encoding.ASCII.GetBytes($"{thread} {i} {new string('x', i % 700)}");
+                if (i % 2 == 0)
+                {
+                    await connection.SendAsync(frame);
+                }
+                else
+                {
+                    Assert.True(connection.TrySend(frame));
+                }
+            }
+        })).ToList();
+        var typing = Task.Run(async () =>
+        {
+            for (var i = 0; i < FramesOfEach; i++)
+            {
+                await peer.SendAsync($"{i}\n");
+            }
+        });
+
+        var next = new Dictionary<string, int>();
+        for (var i = 0; i < (Threads + 1) * FramesOfEach; i++)
+        {
+            var words = (await peer.ReceiveLineAsync())!.Split(' ');
+            var number = int.Parse(words[1], CultureInfo.InvariantCulture);
+            Assert.Equal(next.GetValueOrDefault(words[0]), number);
+            Assert.Equal(words[0] == "echo" ? 0 : number % 700, words.ElementAtOrDefault(2)?.Length ?? 0);
+            next[words[0]] = number + 1;
+        }
+        await Task.WhenAll([.. senders, typing]).DefaultTimeout();
+        Assert.Empty(handler.Violations);
+    }
+
+    [Theory]
+    [ClassData<EveryEndpointKind>]
+    public async Task A_peer_that_does_not_read_is_not_read_either_but_ticks_go_on(EndpointKind kind)
+    {
+        var answer = new byte[50_000];
+        answer.AsSpan().Fill((byte)'a');
+        var handler = new Recorder
+        {
+            Frame = (connection, _) =>
+            {
+                connection.Write(answer);
+                return default;
+            },
+        };
+        await using var endpoint = await Endpoint.StartAsync(
+            kind, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(5) });
+        using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
+
+        // 100 MB of answers to few bytes. How much fits the kernel's buffers differs; it is far less than a half.
+        const int Lines = 2000;
+        await peer.SendAsync(string.Concat(Enumerable.Repeat("x\n", Lines)));
+        var handled = -1;
+        while (handled != Volatile.Read(ref handler.Frames))
+        {
+            handled = Volatile.Read(ref handler.Frames);
+            var ticks = Volatile.Read(ref handler.Ticks);
+            while (Volatile.Read(ref handler.Ticks) < ticks + 20)
+            {
+                await Task.Delay(5);
+            }
+        }
+        Assert.InRange(handled, 1, Lines / 2);
+
+        for (var i = 0; i < Lines; i++)
+        {
+            Assert.Equal(answer.Length, (await peer.ReceiveLineAsync())!.Length);
+        }
+        Assert.Empty(handler.Violations);
+    }
+
+    [Theory]
+    [ClassData<EveryEndpointKind>]
+    public async Task Sends_to_a_peer_that_does_not_read_are_refused_at_the_limit_and_fail_with_the_connection(EndpointKind kind)
+    {
+        var handler = new Recorder();
+        await using var endpoint = await Endpoint.StartAsync(
+            kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 200_000 });
+        using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
+        var connection = await handler.Connection;
+
+        // The first ones fill the kernel's buffers, then one flush waits, then the queue fills.
+        var frame = new byte[50_000];
+        var sends = new List<Task>();
+        while (sends.LastOrDefault() is not { IsFaulted: true })
+        {
+            sends.Add(connection.SendAsync(frame));
+            Assert.True(sends.Count < 2000);
+        }
+        Assert.Contains("200004 bytes", Assert.IsType<InvalidOperationException>(sends[^1].Exception!.InnerException).Message, StringComparison.Ordinal);
+        Assert.False(connection.TrySend(frame));
+
+        var pending = sends.Where(static send => !send.IsCompleted).ToList();
+        Assert.InRange(pending.Count, 4, 6);
+        peer.Reset();
+        foreach (var send in pending)
+        {
+            await Assert.ThrowsAsync<ConnectionAbortedException>(() => send.DefaultTimeout());
+        }
+        Assert.NotNull(await handler.End);
+        await Assert.ThrowsAsync<ConnectionAbortedException>(() => connection.SendAsync(frame));
+    }
+
+    [Fact]
+    public async Task Nothing_happens_to_a_connection_that_is_over()
+    {
+        var handler = new Recorder();
+        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler);
+        using var peer = await endpoint.ConnectAsync();
+        var connection = await handler.Connection;
+        await peer.ShutdownAsync();
+        Assert.Null(await handler.End);
+        Assert.Equal("", await peer.ReceiveToEndAsync());
+
+        await Assert.ThrowsAsync<ConnectionAbortedException>(() => connection.SendAsync(new byte[1]));
+        Assert.False(connection.TrySend("a"u8));
+        connection.Write("a"u8);
+        connection.Wake();
+        connection.Close();
+        connection.Abort();
+        Assert.Empty(handler.Violations);
+    }
+
+    [Theory]
+    [ClassData<EveryEndpointKind>]
+    public async Task A_callback_may_wait_for_what_it_sends(EndpointKind kind)
+    {
+        var handler = new Recorder
+        {
+            Frame = static async (connection, frame) =>
+            {
+                connection.Write("1"u8);
+                await connection.SendAsync("2"u8.ToArray());
+                connection.Write("3"u8);
+                await Task.Run(() => connection.SendAsync("4"u8.ToArray()));
+                connection.Write("5"u8);
+                connection.SendAsync("6"u8.ToArray()).GetAwaiter().GetResult();
+            },
+        };
+        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        using var peer = await endpoint.ConnectAsync();
+        await peer.SendAsync("a\nb\n");
+        foreach (var expected in "123456123456")
+        {
+            Assert.Equal(expected.ToString(), await peer.ReceiveLineAsync());
+        }
+    }
+
+    [Fact]
+    public async Task A_frame_that_is_refused_does_no_harm()
+    {
+        var handler = new Recorder
+        {
+            Frame = static (connection, frame) =>
+            {
+                Assert.Throws<ArgumentException>(() => connection.Write("a\nb"u8));
+                connection.Write("fine"u8);
+                return default;
+            },
+        };
+        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler);
+        using var peer = await endpoint.ConnectAsync();
+        var connection = await handler.Connection;
+        await Assert.ThrowsAsync<ArgumentException>(() => connection.SendAsync("a\nb"u8.ToArray()));
+        Assert.Throws<ArgumentException>(() => connection.TrySend("a\nb"u8));
+        await peer.SendAsync("x\n");
+        Assert.Equal("fine", await peer.ReceiveLineAsync());
+        Assert.Empty(handler.Violations);
+    }
+}
