@@ -52,6 +52,8 @@ gcc gcc
 ss iproute2
 strace strace
 systemd-socket-activate systemd
+nc netcat-openbsd
+redis-cli redis-tools
 TOOLS
   if ((${#missing[@]} == 0)); then
     return

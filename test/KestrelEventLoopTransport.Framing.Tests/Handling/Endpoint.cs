@@ -20,8 +20,9 @@ internal sealed class Endpoint : IAsyncDisposable
     private readonly bool _tls;
     private ListenOptions? _listen;
 
-    private Endpoint(EndpointKind kind)
+    private Endpoint(EndpointKind kind, Action<ListenOptions> application)
     {
+        _tls = kind.IsTls();
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddProvider(Log).SetMinimumLevel(LogLevel.Debug);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(30));
@@ -33,17 +34,18 @@ internal sealed class Endpoint : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
         {
             _listen = listen;
-            Configure!(listen);
+            if (_tls)
+            {
+                listen.UseHttps(_certificate);
+            }
+            application(listen);
         }));
-        _tls = kind.IsTls();
         _app = builder.Build();
     }
 
     public EndpointLog Log { get; } = new();
 
     public IHostApplicationLifetime Lifetime => _app.Services.GetRequiredService<IHostApplicationLifetime>();
-
-    private Action<ListenOptions>? Configure { get; set; }
 
     public static Task<Endpoint> StartAsync(
         EndpointKind kind, FrameHandler handler, FrameHandlerOptions? options = null, FrameCodec? codec = null)
@@ -54,15 +56,7 @@ internal sealed class Endpoint : IAsyncDisposable
 
     public static async Task<Endpoint> StartAsync(EndpointKind kind, Action<ListenOptions> application)
     {
-        var endpoint = new Endpoint(kind);
-        endpoint.Configure = listen =>
-        {
-            if (kind.IsTls())
-            {
-                listen.UseHttps(_certificate);
-            }
-            application(listen);
-        };
+        var endpoint = new Endpoint(kind, application);
         await endpoint._app.StartAsync().DefaultTimeout();
         return endpoint;
     }

@@ -1,0 +1,148 @@
+using System.Globalization;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using System.Text;
+using KestrelEventLoopTransport.Framing;
+using KestrelEventLoopTransport.IntegrationTests.Tools;
+
+namespace KestrelEventLoopTransport.IntegrationTests;
+
+/// <summary>The samples that speak protocols of their own, with the tools that people use for these.</summary>
+public sealed class FrameSampleTests
+{
+    public static TheoryData<string> Transports => ["eventloop", "sockets"];
+
+    [Theory(Timeout = HangGuard.Milliseconds)]
+    [MemberData(nameof(Transports))]
+    public async Task Nc_gets_its_lines_back(string transport)
+    {
+        await ToolProcess.RunAsync("nc", "-h");
+        await using var echo = await SampleProcess.StartAsync("Echo", "--transport", transport);
+        var result = await ToolProcess.RunAsync(
+            "sh", "-c", $"(printf 'one\\ntwo\\r\\n'; seq 10000) | nc -N 127.0.0.1 {echo.Port}");
+
+        var expected = string.Concat(Enumerable.Range(1, 10_000).Select(static i => $"{i}\n"));
+        Assert.Equal("one\ntwo\n" + expected, result.AssertSuccess().Output);
+    }
+
+    [Theory(Timeout = HangGuard.Milliseconds)]
+    [MemberData(nameof(Transports))]
+    public async Task Redis_cli_gets_the_answers_that_redis_gives(string transport)
+    {
+        await using var redis = await SampleProcess.StartAsync("RedisLite", "--transport", transport);
+
+        Assert.Equal("PONG", await RunAsync("PING"));
+        Assert.Equal("\"hello\"", await RunAsync("PING", "hello"));
+        Assert.Equal("\"two words\"", await RunAsync("ECHO", "two words"));
+        Assert.Equal("OK", await RunAsync("SET", "greeting", "hello"));
+        Assert.Equal("\"hello\"", await RunAsync("GET", "greeting"));
+        Assert.Equal("(nil)", await RunAsync("GET", "nothing"));
+        Assert.Equal("(integer) 1", await RunAsync("INCR", "counter"));
+        Assert.Equal("(integer) 2", await RunAsync("INCR", "counter"));
+        Assert.Equal("(error) ERR value is not an integer or out of range", await RunAsync("INCR", "greeting"));
+        Assert.Equal("OK", await RunAsync("SET", "large", "9223372036854775807"));
+        Assert.Equal("(error) ERR value is not an integer or out of range", await RunAsync("INCR", "large"));
+        Assert.Equal("(integer) 2", await RunAsync("DEL", "greeting", "counter", "nothing"));
+        Assert.Equal("(nil)", await RunAsync("GET", "greeting"));
+        Assert.Equal("(error) ERR wrong number of arguments for 'get' command", await RunAsync("GET"));
+        Assert.Equal("(error) ERR syntax error", await RunAsync("SET", "k", "v", "SOON"));
+        Assert.Equal("(error) ERR value is not an integer or out of range", await RunAsync("SET", "k", "v", "EX", "x"));
+        Assert.Equal("(error) ERR invalid expire time in 'set' command", await RunAsync("SET", "k", "v", "EX", "0"));
+        Assert.StartsWith("(error) ERR unknown command 'FLUSHALL'", await RunAsync("FLUSHALL"), StringComparison.Ordinal);
+
+        var large = new string('v', 200_000);
+        Assert.Equal("OK", await RunAsync("SET", "long", large[..100_000]));
+        Assert.Equal($"\"{large[..100_000]}\"", await RunAsync("GET", "long"));
+
+        async Task<string> RunAsync(params string[] command)
+        {
+            var result = await ToolProcess.RunAsync(
+                "redis-cli", ["-p", redis.Port.ToString(CultureInfo.InvariantCulture), "--no-raw", .. command]);
+            return result.AssertSuccess().Output.TrimEnd();
+        }
+    }
+
+    [Fact(Timeout = HangGuard.Milliseconds)]
+    public async Task What_has_expired_is_gone()
+    {
+        await using var redis = await SampleProcess.StartAsync("RedisLite");
+        var port = redis.Port.ToString(CultureInfo.InvariantCulture);
+        await ToolProcess.RunAsync("redis-cli", "-p", port, "SET", "kept", "a", "EX", "10000");
+        await ToolProcess.RunAsync("redis-cli", "-p", port, "SET", "short", "b", "PX", "1");
+        while ((await ToolProcess.RunAsync("redis-cli", "-p", port, "--no-raw", "GET", "short")).AssertSuccess().Output != "(nil)\n")
+        {
+        }
+        Assert.Equal("\"a\"\n", (await ToolProcess.RunAsync("redis-cli", "-p", port, "--no-raw", "GET", "kept")).Output);
+    }
+
+    [Theory(Timeout = HangGuard.Milliseconds)]
+    [MemberData(nameof(Transports))]
+    public async Task Redis_benchmark_runs_pipelined_and_loses_nothing(string transport)
+    {
+        await using var redis = await SampleProcess.StartAsync("RedisLite", "--transport", transport);
+        var port = redis.Port.ToString(CultureInfo.InvariantCulture);
+        var result = await ToolProcess.RunAsync(
+            "redis-benchmark", "-p", port, "-n", "20000", "-P", "16", "-c", "20", "-t", "set,get,incr", "-q");
+        Assert.Equal(3, result.AssertSuccess().Output.Split("requests per second").Length - 1);
+        Assert.Equal("20000\n", (await ToolProcess.RunAsync("redis-cli", "-p", port, "GET", "counter:__rand_int__")).Output);
+    }
+
+    [Theory(Timeout = HangGuard.Milliseconds)]
+    [MemberData(nameof(Transports))]
+    public async Task What_is_said_in_the_chat_is_told_and_a_dead_peer_is_dropped(string transport)
+    {
+        await using var chat = await SampleProcess.StartAsync("Chat", "--transport", transport, "--heartbeat", "2");
+        var codec = FrameCodec.LengthPrefixed(1024, prefixSize: 2);
+        using var listener = new TcpClient("127.0.0.1", chat.Port);
+        using var dead = new TcpClient("127.0.0.1", chat.Port);
+        var reader = new FrameReader(PipeReader.Create(listener.GetStream()), codec);
+        var writer = new FrameWriter(PipeWriter.Create(listener.GetStream()), codec);
+
+        var client = ToolProcess.RunAsync(
+            "sh", "-c", $"echo hello | dotnet {SampleProcess.PathOf("Chat")} --connect 127.0.0.1:{chat.Port}");
+        var heard = new List<string>();
+        await foreach (var frame in reader)
+        {
+            heard.Add(Encoding.UTF8.GetString(frame));
+            if (frame.IsEmpty)
+            {
+                await writer.WriteAsync(ReadOnlyMemory<byte>.Empty, HangGuard.Token);
+            }
+            if (heard[^1].EndsWith("has gone: The peer does not answer.", StringComparison.Ordinal))
+            {
+                break;
+            }
+        }
+
+        Assert.Contains(heard, static message => message.EndsWith(": hello", StringComparison.Ordinal));
+        Assert.Contains(heard, static message => message.EndsWith(" has gone", StringComparison.Ordinal));
+        Assert.Contains(": hello", (await client).AssertSuccess().Output, StringComparison.Ordinal);
+        await AssertGoneAsync(dead);
+
+        // The one who has answered is still there.
+        await writer.WriteAsync("still here"u8.ToArray(), HangGuard.Token);
+        while (await reader.WaitToReadAsync(HangGuard.Token))
+        {
+            if (reader.TryRead(out var frame) && Encoding.UTF8.GetString(frame).EndsWith(": still here", StringComparison.Ordinal))
+            {
+                return;
+            }
+        }
+        Assert.Fail("The connection has ended.");
+    }
+
+    private static async Task AssertGoneAsync(TcpClient client)
+    {
+        var buffer = new byte[4096];
+        try
+        {
+            while (await client.GetStream().ReadAsync(buffer, HangGuard.Token) > 0)
+            {
+            }
+        }
+        catch (IOException)
+        {
+            // Reset, as it should be.
+        }
+    }
+}

@@ -1,0 +1,46 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace KestrelEventLoopTransport.IntegrationTests.Tools;
+
+/// <summary>A sample of the repository, in a process of its own, listening on a free port.</summary>
+internal sealed partial class SampleProcess : IAsyncDisposable
+{
+    private readonly ToolProcess _process;
+
+    private SampleProcess(ToolProcess process) => _process = process;
+
+    public int Port { get; private set; }
+
+    public static string PathOf(string sample)
+    {
+        // test/<project>/bin/<configuration>/<framework>/ is where this runs.
+        var here = new DirectoryInfo(AppContext.BaseDirectory);
+        var root = here.Parent!.Parent!.Parent!.Parent!.Parent!;
+        return Path.Combine(root.FullName, "samples", sample, "bin", here.Parent.Name, here.Name, $"{sample}.dll");
+    }
+
+    public static async Task<SampleProcess> StartAsync(string sample, params IEnumerable<string> arguments)
+    {
+        var process = new SampleProcess(ToolProcess.Start("dotnet", [PathOf(sample), "--port", "0", .. arguments]));
+        Match match;
+        while (!(match = Listening().Match(process._process.Output)).Success)
+        {
+            Assert.False(process._process.HasExited, $"{sample} has ended: {process._process.Output} {process._process.Error}");
+            await Task.Delay(20, HangGuard.Token);
+        }
+        process.Port = int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
+        return process;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        var (running, output, error) = (!_process.HasExited, _process.Output, _process.Error);
+        await _process.DisposeAsync();
+        Assert.True(running, $"The sample has ended: {output} {error}");
+        Assert.DoesNotContain("fail:", output, StringComparison.Ordinal);
+    }
+
+    [GeneratedRegex(@"Listening on \S+:(\d+)\s")]
+    private static partial Regex Listening();
+}
