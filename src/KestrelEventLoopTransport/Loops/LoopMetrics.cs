@@ -61,7 +61,17 @@ internal sealed class LoopMetrics
     }
 
     /// <summary>Application code that was overdue has returned.</summary>
-    internal void OnReturned(TimeSpan duration) => _overdueDuration.Record(duration.TotalSeconds);
+    internal void OnReturned(TimeSpan duration)
+    {
+        try
+        {
+            _overdueDuration.Record(duration.TotalSeconds);
+        }
+        catch (Exception)
+        {
+            // A listener's callback runs in here, and the supervisor's thread must not end with it.
+        }
+    }
 
     private Measurement<long>[] ObserveHandOffs() =>
     [

@@ -1,3 +1,5 @@
+using System.Diagnostics.Metrics;
+
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
 [Trait("Contract", "adaptive")]
@@ -31,6 +33,39 @@ public sealed class InstrumentTests
         await Poll.UntilAsync(() => instruments.OverdueSeconds.Count > overdue);
         Assert.All(instruments.OverdueSeconds, static seconds => Assert.True(seconds > 0));
         Assert.Equal(instruments.OverdueSeconds.Max(), instruments.LongestCallback.TotalSeconds, precision: 5);
+    }
+
+    [Fact]
+    public async Task A_listener_that_throws_does_not_end_the_supervision()
+    {
+        var roadblock = new Roadblock();
+        await using var server = await TestApp.StartAsync(roadblock);
+        using var opening = roadblock;
+        var thrown = 0;
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = static (instrument, listener) =>
+            {
+                if (instrument.Meter.Name == "KestrelEventLoopTransport")
+                {
+                    listener.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<double>((_, _, _, _) =>
+        {
+            Interlocked.Increment(ref thrown);
+            throw new InvalidOperationException("The test's listener throws.");
+        });
+        listener.Start();
+        using var blocked = await HttpPeer.ConnectToLoopAsync(server);
+        await blocked.SendAsync(TestApp.Block);
+        await roadblock.UntilArrivedAsync(1);
+        roadblock.Open();
+        Assert.Equal(TestApp.Block, await blocked.ReceiveAsync());
+
+        await Poll.UntilAsync(() => Volatile.Read(ref thrown) > 0);
+        Assert.Equal(TestApp.Plain, await blocked.GetAsync(TestApp.Plain));
     }
 
     [Fact]
