@@ -66,7 +66,8 @@ public sealed partial class FrameConnection
     /// <param name="frame">The frame, as a reader gets it: without prefix or delimiter. It is copied before this returns.</param>
     /// <returns>
     /// Completes when the transport has taken the frame, which it keeps doing until its buffer is full: not when the peer has
-    /// received it. Fails with a <see cref="ConnectionAbortedException"/> if the connection ends before, and with an
+    /// received it. Fails with a <see cref="ConnectionAbortedException"/> if the connection ends before (under TLS, where
+    /// Kestrel takes a write to a connection that has just ended as done, a moment later), and with an
     /// <see cref="InvalidOperationException"/> if <see cref="FrameHandlerOptions.MaxQueuedBytes"/> are waiting already.
     /// </returns>
     /// <exception cref="ArgumentException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>

@@ -127,7 +127,10 @@ public sealed class SendTests
         peer.Reset();
         foreach (var send in pending)
         {
-            await Assert.ThrowsAsync<ConnectionAbortedException>(() => send.DefaultTimeout());
+            var failure = await Record.ExceptionAsync(() => send.DefaultTimeout());
+
+            // Kestrel's TLS takes a write as done although the transport has ended, until the reader learns of it.
+            Assert.True(failure is ConnectionAbortedException || (kind.IsTls() && failure is null), $"{failure}");
         }
         Assert.NotNull(await handler.End);
         await Assert.ThrowsAsync<ConnectionAbortedException>(() => connection.SendAsync(frame));
