@@ -20,7 +20,7 @@ internal sealed class DispatchSlot
 {
     private const int Taken = int.MinValue;
 
-    private static readonly ExecutionContext? _cleanContext = CaptureCleanContext();
+    private static ExecutionContext? _cleanContext;
 
     [ThreadStatic]
     private static DispatchSlot? _ofThread;
@@ -31,11 +31,18 @@ internal sealed class DispatchSlot
 
     internal DispatchSlot(Supervisor supervisor) => _supervisor = supervisor;
 
-    /// <summary>The slot of the calling thread, while it is one that runs application code for a loop.</summary>
+    /// <summary>
+    /// The slot of the calling thread, while it is one that runs application code for a loop. A thread gets it before
+    /// it has run any, so that its context is the clean one.
+    /// </summary>
     internal static DispatchSlot? OfThread
     {
         get => _ofThread;
-        set => _ofThread = value;
+        set
+        {
+            _cleanContext ??= ExecutionContext.Capture();
+            _ofThread = value;
+        }
     }
 
     /// <summary>Whose code is running.</summary>
@@ -115,14 +122,5 @@ internal sealed class DispatchSlot
         {
             SynchronizationContext.SetSynchronizationContext(null);
         }
-    }
-
-    private static ExecutionContext? CaptureCleanContext()
-    {
-        ExecutionContext? clean = null;
-        var thread = new Thread(() => clean = ExecutionContext.Capture()) { IsBackground = true };
-        thread.UnsafeStart();
-        thread.Join();
-        return clean;
     }
 }
