@@ -98,8 +98,16 @@ public sealed class FrameSampleTests
         var reader = new FrameReader(PipeReader.Create(listener.GetStream()), codec);
         var writer = new FrameWriter(PipeWriter.Create(listener.GetStream()), codec);
 
-        var client = ToolProcess.RunAsync(
-            "sh", "-c", $"echo hello | dotnet {SampleProcess.PathOf("Chat")} --connect 127.0.0.1:{chat.Port}");
+        // One who goes at once does not hear what is told afterwards: this one stays until it has heard itself.
+        var client = ToolProcess.RunAsync("sh", "-c", $"""
+            heard=$(mktemp)
+            (echo hello; until grep -q ': hello' $heard; do sleep 0.1; done) \
+                | dotnet {SampleProcess.PathOf("Chat")} --connect 127.0.0.1:{chat.Port} > $heard
+            code=$?
+            cat $heard
+            rm $heard
+            exit $code
+            """);
         var heard = new List<string>();
         await foreach (var frame in reader)
         {

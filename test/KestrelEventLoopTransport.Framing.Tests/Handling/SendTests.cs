@@ -111,19 +111,26 @@ public sealed class SendTests
         using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
         var connection = await handler.Connection;
 
-        // The first ones fill the kernel's buffers, then one flush waits, then the queue fills.
+        // The first ones fill the kernel's buffers, which grow for a while; then a flush waits, then the queue fills.
         var frame = new byte[50_000];
         var sends = new List<Task>();
-        while (sends.LastOrDefault() is not { IsFaulted: true })
+        for (var refused = 0; refused < 5; refused++)
         {
+            await Task.Delay(50);
             sends.Add(connection.SendAsync(frame));
-            Assert.True(sends.Count < 2000);
+            while (!sends[^1].IsFaulted)
+            {
+                refused = 0;
+                sends.Add(connection.SendAsync(frame));
+                Assert.True(sends.Count < 2000);
+            }
         }
         Assert.Contains("200004 bytes", Assert.IsType<InvalidOperationException>(sends[^1].Exception!.InnerException).Message, StringComparison.Ordinal);
         Assert.False(connection.TrySend(frame));
 
         var pending = sends.Where(static send => !send.IsCompleted).ToList();
-        Assert.InRange(pending.Count, 4, 6);
+        // A full queue, and what was taken from the queue to be flushed.
+        Assert.InRange(pending.Count, 4, 8);
         peer.Reset();
         foreach (var send in pending)
         {
@@ -132,7 +139,9 @@ public sealed class SendTests
             // Kestrel's TLS takes a write as done although the transport has ended, until the reader learns of it.
             Assert.True(failure is ConnectionAbortedException || (kind.IsTls() && failure is null), $"{failure}");
         }
-        Assert.NotNull(await handler.End);
+
+        // Of a reset the kernel tells one call: where that is stock's send, its read sees an ordinary end.
+        Assert.True(await handler.End is not null || kind is EndpointKind.SocketsTls);
         await Assert.ThrowsAsync<ConnectionAbortedException>(() => connection.SendAsync(frame));
     }
 
