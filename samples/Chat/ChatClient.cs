@@ -17,18 +17,19 @@ internal static class ChatClient
         var reader = new FrameReader(PipeReader.Create(stream), codec);
         var writer = new FrameWriter(PipeWriter.Create(stream), codec);
         var writing = new SemaphoreSlim(1);
+        var ended = false;
         _ = Task.Run(TypeAsync);
         try
         {
             await foreach (var message in reader)
             {
-                if (message.IsEmpty)
+                if (!message.IsEmpty)
                 {
-                    await SendAsync([]);
+                    Console.WriteLine(Encoding.UTF8.GetString(message));
                 }
                 else
                 {
-                    Console.WriteLine(Encoding.UTF8.GetString(message));
+                    await SendAsync([]);
                 }
             }
             return 0;
@@ -45,7 +46,10 @@ internal static class ChatClient
             {
                 await SendAsync(Encoding.UTF8.GetBytes(line));
             }
+            await writing.WaitAsync();
+            ended = true;
             client.Client.Shutdown(SocketShutdown.Send);
+            writing.Release();
         }
 
         // The heart-beat's answer and what is typed come from two threads; a PipeWriter takes one.
@@ -54,7 +58,10 @@ internal static class ChatClient
             await writing.WaitAsync();
             try
             {
-                await writer.WriteAsync(message);
+                if (!ended)
+                {
+                    await writer.WriteAsync(message);
+                }
             }
             finally
             {

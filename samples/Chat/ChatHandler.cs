@@ -31,7 +31,7 @@ internal sealed class ChatHandler(Room room) : FrameHandler
         {
             connection.Abort("The peer does not answer.");
         }
-        else if (!connection.TrySend([]))
+        else if (!connection.TrySend([]) && !connection.IsClosing)
         {
             connection.Abort("The peer does not read.");
         }

@@ -10,8 +10,8 @@ internal sealed class Speaker(Room room) : BackgroundService
         {
             foreach (var member in room.Members)
             {
-                // Nobody waits for one who does not listen.
-                if (!member.TrySend(message))
+                // Nobody waits for one who does not listen. One who is leaving is left in peace.
+                if (!member.TrySend(message) && !member.IsClosing)
                 {
                     member.Abort("The peer does not read what is said.");
                 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -17,7 +18,9 @@ public static class ConnectionContextFramingExtensions
     /// <returns>The frames. Each is valid until the next step.</returns>
     /// <exception cref="InvalidOperationException">The endpoint has no codec.</exception>
     /// <exception cref="FrameException">When enumerated: what arrived is not a frame, or the stream ended inside one.</exception>
-    /// <exception cref="ConnectionResetException">When enumerated: the peer reset the connection.</exception>
+    /// <exception cref="ConnectionResetException">
+    /// When enumerated: the peer reset the connection, or it broke in another way, TLS included.
+    /// </exception>
     /// <exception cref="OperationCanceledException">When enumerated: the token was cancelled.</exception>
     public static IAsyncEnumerable<ReadOnlySequence<byte>> ReadFramesAsync(
         this ConnectionContext connection,
@@ -63,6 +66,12 @@ public static class ConnectionContextFramingExtensions
                 when (closing.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
             {
                 yield break;
+            }
+            catch (Exception exception)
+                when (exception is (IOException or SocketException) and not (FrameException or ConnectionResetException))
+            {
+                // Kestrel takes what leaves a handler for the application's fault, unless it is of this type.
+                throw new ConnectionResetException(exception.Message, exception);
             }
             while (reader.TryRead(out var frame))
             {

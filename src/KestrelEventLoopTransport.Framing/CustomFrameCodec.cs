@@ -28,7 +28,10 @@ public abstract class CustomFrameCodec(int maxFrameLength) : FrameCodec(maxFrame
     /// Writes a frame such that <see cref="Scan"/> finds it again, or throws an <see cref="ArgumentException"/> before
     /// anything is written.
     /// </summary>
-    /// <param name="frame">The frame as a reader gets it; at most the maximum frame length.</param>
+    /// <param name="frame">
+    /// The frame as a reader gets it; at most the maximum frame length. That counts what is written around it too, which
+    /// this has to check.
+    /// </param>
     /// <param name="output">Where to.</param>
     protected abstract void Encode(FrameContent frame, IBufferWriter<byte> output);
 

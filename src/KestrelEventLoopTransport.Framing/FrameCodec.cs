@@ -33,9 +33,10 @@ public abstract class FrameCodec
 
     /// <summary>Lines, without their ends.</summary>
     /// <param name="maxFrameLength">Longest line in bytes, its end not counted; at least 1.</param>
-    /// <param name="ending">What ends a line. Default: LF or CR LF when reading, LF when writing.</param>
+    /// <param name="ending">What ends a line. Default: <see cref="LineEnding.Lf"/>.</param>
     /// <param name="keepDelimiter">
-    /// Whether frames include the line's end, when read and when written. Default: <see langword="false"/>.
+    /// Whether frames include the line's end, when read and when written: either end is written then, as the frame has it.
+    /// Default: <see langword="false"/>.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">A parameter is out of range.</exception>
     public static FrameCodec Line(int maxFrameLength, LineEnding ending = LineEnding.Lf, bool keepDelimiter = false)

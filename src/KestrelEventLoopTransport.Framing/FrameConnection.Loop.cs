@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Net.Sockets;
 using KestrelEventLoopTransport.Framing.Connections;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -12,7 +13,8 @@ namespace KestrelEventLoopTransport.Framing;
 // run: the loop's, or those of ticks and wakes. FrameOutput says who may use the PipeWriter. The loop never waits for the
 // peer while it has the turn: neither for frames nor for room to write.
 //
-// _closing is only ever set, by anyone. _error is the first thing that went wrong, set by who finds it.
+// _closing is only ever set, by anyone. _error is the first thing that went wrong, set by who finds it. _connected is set
+// by the loop, before the first tick or wake can run. _faulted is set once the application's fault has been logged.
 public sealed partial class FrameConnection
 {
     private readonly FrameEndpoint _endpoint;
@@ -21,6 +23,8 @@ public sealed partial class FrameConnection
     private readonly FrameOutput _output;
     private readonly CallbackTurn _turn;
     private volatile bool _closing;
+    private bool _connected;
+    private int _faulted;
     private Exception? _error;
 
     internal FrameConnection(ConnectionContext connection, FrameEndpoint endpoint)
@@ -37,7 +41,8 @@ public sealed partial class FrameConnection
     internal async Task RunAsync()
     {
         await _turn.EnterAsync().ConfigureAwait(false);
-        await CallAsync(nameof(FrameHandler.OnConnectedAsync), static c => c._endpoint.Handler.OnConnectedAsync(c))
+        _connected = await CallAsync(
+            nameof(FrameHandler.OnConnectedAsync), static c => c._endpoint.Handler.OnConnectedAsync(c))
             .ConfigureAwait(false);
         _turn.Leave();
 
@@ -59,11 +64,11 @@ public sealed partial class FrameConnection
             .ConfigureAwait(false);
     }
 
-    internal ValueTask CallWakeAsync()
-        => CallAsync(nameof(FrameHandler.OnWakeAsync), static c => c._endpoint.Handler.OnWakeAsync(c));
+    internal ValueTask<bool> CallWakeAsync()
+        => _connected ? CallAsync(nameof(FrameHandler.OnWakeAsync), static c => c._endpoint.Handler.OnWakeAsync(c)) : default;
 
-    internal ValueTask CallTickAsync()
-        => CallAsync(nameof(FrameHandler.OnTickAsync), static c => c._endpoint.Handler.OnTickAsync(c));
+    internal ValueTask<bool> CallTickAsync()
+        => _connected ? CallAsync(nameof(FrameHandler.OnTickAsync), static c => c._endpoint.Handler.OnTickAsync(c)) : default;
 
     private ITimer? StartTicking()
         => _endpoint.Options.TickInterval is { } interval
@@ -94,7 +99,7 @@ public sealed partial class FrameConnection
         }
         catch (Exception exception)
         {
-            Fail("reading", exception, isPeers: exception is IOException or OperationCanceledException);
+            Fail("reading", exception, isPeers: exception is IOException or SocketException or OperationCanceledException);
         }
     }
 
@@ -108,7 +113,11 @@ public sealed partial class FrameConnection
             while (!_closing && _reader.TryRead(out var frame))
             {
                 var handled = Handle(frame);
-                if (!handled.IsCompletedSuccessfully)
+                if (handled.IsCompletedSuccessfully)
+                {
+                    handled.GetAwaiter().GetResult();
+                }
+                else
                 {
                     await FinishAsync(nameof(FrameHandler.OnFrameAsync), handled).ConfigureAwait(false);
                     _output.BeginDirect();
@@ -139,7 +148,8 @@ public sealed partial class FrameConnection
     }
 
     /// <summary>Runs a callback other than that for frames. Does not throw.</summary>
-    private async ValueTask CallAsync(string name, Func<FrameConnection, ValueTask> callback)
+    /// <returns>Whether the callback has not thrown.</returns>
+    private async ValueTask<bool> CallAsync(string name, Func<FrameConnection, ValueTask> callback)
     {
         _output.BeginDirect();
         ValueTask handled;
@@ -151,25 +161,23 @@ public sealed partial class FrameConnection
         {
             handled = ValueTask.FromException(exception);
         }
-        if (handled.IsCompletedSuccessfully)
-        {
-            _ = _output.EndDirect();
-            return;
-        }
-        await FinishAsync(name, handled).ConfigureAwait(false);
+        return await FinishAsync(name, handled).ConfigureAwait(false);
     }
 
-    /// <summary>Waits for a callback that has not completed: what it wrote leaves, and others may send meanwhile.</summary>
-    private async ValueTask FinishAsync(string name, ValueTask handled)
+    /// <summary>Waits for a callback: what it wrote leaves, and others may send meanwhile. Does not throw.</summary>
+    /// <returns>Whether the callback has not thrown.</returns>
+    private async ValueTask<bool> FinishAsync(string name, ValueTask handled)
     {
         _ = _output.EndDirect();
         try
         {
             await handled.ConfigureAwait(false);
+            return true;
         }
         catch (Exception exception)
         {
             Fail(name, exception, IsPeers(exception));
+            return false;
         }
     }
 
@@ -177,12 +185,13 @@ public sealed partial class FrameConnection
         is ConnectionAbortedException
         or ConnectionResetException
         or FrameException
+        or SlowPeerException
         || (exception is OperationCanceledException && _connection.ConnectionClosed.IsCancellationRequested);
 
     private void Fail(string where, Exception exception, bool isPeers)
     {
         Interlocked.CompareExchange(ref _error, exception, null);
-        if (isPeers)
+        if (isPeers || Interlocked.Exchange(ref _faulted, 1) != 0)
         {
             FramingLog.ConnectionFailed(_endpoint.Logger, ConnectionId, exception);
         }

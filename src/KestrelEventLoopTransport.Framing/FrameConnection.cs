@@ -37,6 +37,12 @@ public sealed partial class FrameConnection
     }
 
     /// <summary>
+    /// Whether the connection is over or about to be: it was closed or aborted, or the peer has ended it. Nothing that is
+    /// sent from now on arrives.
+    /// </summary>
+    public bool IsClosing => _closing;
+
+    /// <summary>
     /// Writes a frame, for callbacks: it leaves together with what other callbacks write for frames that arrived together,
     /// or as soon as 64 KiB have gathered. What a callback writes after its first <c>await</c> leaves at once. Nothing
     /// happens if the connection is over.
@@ -79,8 +85,9 @@ public sealed partial class FrameConnection
     /// </summary>
     /// <param name="frame">The frame, as a reader gets it: without prefix or delimiter. It is copied.</param>
     /// <returns>
-    /// Whether the frame was taken; it may still not be sent. False if the connection is over, or if
-    /// <see cref="FrameHandlerOptions.MaxQueuedBytes"/> are waiting already because the peer reads too slowly.
+    /// Whether the frame was taken; it may still not be sent. False if the connection is over
+    /// (<see cref="IsClosing"/>), or if <see cref="FrameHandlerOptions.MaxQueuedBytes"/> are waiting already because the
+    /// peer reads too slowly.
     /// </returns>
     /// <exception cref="ArgumentException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
     /// <exception cref="NotSupportedException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
@@ -94,7 +101,8 @@ public sealed partial class FrameConnection
 
     /// <summary>
     /// Closes the connection after everything written or sent so far has gone to the peer. No further frame is delivered;
-    /// ticks go on until the peer has taken it all, so that one that does not read can be aborted.
+    /// ticks go on until the transport has taken it all, so that a peer that does not read can be aborted. The transport
+    /// goes on sending after <see cref="FrameHandler.OnDisconnectedAsync"/>; <see cref="Abort"/> ends that too.
     /// </summary>
     public void Close()
     {

@@ -22,8 +22,8 @@ namespace KestrelEventLoopTransport.Framing;
 /// </item>
 /// <item>
 /// A callback that throws closes its connection and no other, after what was written has been sent. The exception is
-/// logged once, as an error; at Debug if it is the peer's doing, such as that of a failed
-/// <see cref="FrameConnection.SendAsync"/>.
+/// logged as an error, once for a connection; at Debug if it is the peer's doing, such as that of a failed
+/// <see cref="FrameConnection.SendAsync"/>. If <see cref="OnConnectedAsync"/> fails, there are no ticks and wakes.
 /// </item>
 /// </list>
 /// <para>

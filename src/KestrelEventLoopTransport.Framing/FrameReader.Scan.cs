@@ -67,6 +67,11 @@ public sealed partial class FrameReader
         _holding = true;
         _completed = result.IsCompleted;
         _canceled |= result.IsCanceled;
+        if (_buffer.Length <= _kept && !result.IsCompleted && !result.IsCanceled)
+        {
+            // There would be more than what was examined: others have consumed that since.
+            _kept = 0;
+        }
         var start = _buffer.Start;
         _startObject = start.GetObject();
         _startIndex = start.GetInteger();

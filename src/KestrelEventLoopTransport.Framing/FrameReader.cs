@@ -35,21 +35,18 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
     private readonly FrameReaderOptions _options;
 
     /// <summary>Creates a reader.</summary>
-    /// <param name="input">Where the bytes come from. Nobody else reads it until <see cref="Release"/>.</param>
+    /// <param name="input">
+    /// Where the bytes come from. Nobody else reads it until <see cref="Release"/>. What was read before is either consumed
+    /// or not examined, if <see cref="Release"/> is to be used.
+    /// </param>
     /// <param name="codec">What a frame looks like.</param>
     /// <param name="options">What to do about frames that are too long or incomplete. Default: to fail.</param>
-    /// <exception cref="ArgumentOutOfRangeException"><see cref="FrameReaderOptions.TooLong"/> is not one of the values.</exception>
     public FrameReader(PipeReader input, FrameCodec codec, FrameReaderOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(input);
         ArgumentNullException.ThrowIfNull(codec);
         _input = input;
         _options = options ?? FrameReaderOptions.Default;
-        if (_options.TooLong is not (TooLongBehavior.Error or TooLongBehavior.Discard))
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(options), _options.TooLong, "TooLong is none of its values: Error or Discard is allowed.");
-        }
         Codec = codec;
         _customCodec = codec as CustomFrameCodec;
     }
@@ -105,30 +102,37 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
 
     /// <summary>
     /// Gives the bytes behind the last frame back to the <see cref="PipeReader"/>, so that others can read them: another
-    /// codec's reader, say. This one can go on later.
+    /// codec's reader, say. This one can go on later, with the first byte that nobody has consumed by then.
     /// </summary>
     /// <remarks>
-    /// Right after a frame was delivered, that is. Later, the bytes of an incomplete frame may have been examined already
+    /// Best right after a frame was delivered. Later, the bytes of an incomplete frame may have been examined already
     /// (<see cref="PipeReader.AdvanceTo(SequencePosition, SequencePosition)"/>), and a read does not return before there
     /// are more of them.
     /// </remarks>
     public void Release()
     {
+        if (!_discarding)
+        {
+            // Others may consume the current frame's bytes, so nothing is known about it any more.
+            _found = false;
+            _scan = default;
+        }
         if (!_holding)
         {
             return;
         }
-        if (_found)
-        {
-            _found = false;
-            _scan = default;
-        }
 
         // A PipeReader does not let go of what was examined once.
         var start = Start;
-        var examined = Math.Max(_kept - _buffer.Slice(0, start).Length, 0);
-        _kept = examined;
-        AdvanceTo(start, _buffer.GetPosition(examined, start));
+        var rest = _buffer.Slice(start).Length;
+        _kept = Math.Clamp(_kept - (_buffer.Length - rest), 0, rest);
+        AdvanceTo(start, _buffer.GetPosition(_kept, start));
+        if (_canceled)
+        {
+            // It is for whoever reads next.
+            _canceled = false;
+            _input.CancelPendingRead();
+        }
     }
 
     /// <summary>Enumerates the frames until the stream ends.</summary>

@@ -6,7 +6,20 @@ public sealed class FrameReaderOptions
     internal static FrameReaderOptions Default { get; } = new();
 
     /// <summary>What happens to a frame longer than the codec allows. Default: <see cref="TooLongBehavior.Error"/>.</summary>
-    public TooLongBehavior TooLong { get; init; }
+    /// <exception cref="ArgumentOutOfRangeException">The value is none of <see cref="TooLongBehavior"/>.</exception>
+    public TooLongBehavior TooLong
+    {
+        get;
+        init
+        {
+            if (value is not (TooLongBehavior.Error or TooLongBehavior.Discard))
+            {
+                throw new ArgumentOutOfRangeException(
+                    nameof(TooLong), value, "TooLong is none of its values: Error or Discard is allowed.");
+            }
+            field = value;
+        }
+    }
 
     /// <summary>
     /// Whether the stream may end inside a frame. If so, the incomplete frame is dropped and reading ends as usual;

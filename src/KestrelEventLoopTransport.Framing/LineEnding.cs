@@ -3,7 +3,7 @@ namespace KestrelEventLoopTransport.Framing;
 /// <summary>What ends a line, for <see cref="FrameCodec.Line"/>.</summary>
 public enum LineEnding
 {
-    /// <summary>Reads lines that end with LF or CR LF; writes LF.</summary>
+    /// <summary>Reads lines that end with LF or CR LF; writes LF, or CR LF behind a line whose last byte is CR.</summary>
     Lf,
 
     /// <summary>Reads lines that end with LF or CR LF; writes CR LF, as most internet protocols ask for.</summary>

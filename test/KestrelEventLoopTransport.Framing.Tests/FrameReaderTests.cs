@@ -33,7 +33,7 @@ public sealed class FrameReaderTests
     {
         var reader = CreateReader();
         await WriteAsync("a\n");
-        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         await WriteAsync("b\n");
 
         Assert.True(reader.TryRead(out var frame));
@@ -48,11 +48,11 @@ public sealed class FrameReaderTests
     {
         var reader = CreateReader();
         await WriteAsync("a\n\n");
-        Assert.True(await reader.WaitToReadAsync());
-        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.True(reader.TryRead(out var frame));
         Assert.Equal("a", Text(frame));
-        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.True(reader.TryRead(out frame));
         Assert.True(frame.IsEmpty);
     }
@@ -69,7 +69,7 @@ public sealed class FrameReaderTests
 
         Assert.Equal(FrameError.TooLong, exception.Error);
         Assert.Same(exception, Assert.Throws<FrameException>(() => reader.TryRead(out _)));
-        Assert.Same(exception, await Assert.ThrowsAsync<FrameException>(async () => await reader.WaitToReadAsync()));
+        Assert.Same(exception, await Assert.ThrowsAsync<FrameException>(async () => await reader.WaitToReadAsync().AsTask().DefaultTimeout()));
         Assert.Same(exception, await Assert.ThrowsAsync<FrameException>(async () => await reader.GetAsyncEnumerator().MoveNextAsync()));
     }
 
@@ -98,9 +98,9 @@ public sealed class FrameReaderTests
         var reader = CreateReader();
         await WriteAsync("a\nb");
         await _pipe.Writer.CompleteAsync();
-        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.True(reader.TryRead(out _));
-        var exception = await Assert.ThrowsAsync<FrameException>(async () => await reader.WaitToReadAsync());
+        var exception = await Assert.ThrowsAsync<FrameException>(async () => await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.Equal(FrameError.Truncated, exception.Error);
     }
 
@@ -110,10 +110,10 @@ public sealed class FrameReaderTests
         var reader = CreateReader();
         await WriteAsync("a\n");
         await _pipe.Writer.CompleteAsync();
-        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.True(reader.TryRead(out _));
         Assert.False(reader.TryRead(out _));
-        Assert.False(await reader.WaitToReadAsync());
+        Assert.False(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.False(reader.TryRead(out _));
         await foreach (var _ in reader)
         {
@@ -141,7 +141,7 @@ public sealed class FrameReaderTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => wait.DefaultTimeout());
 
         await WriteAsync("b\n");
-        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.True(reader.TryRead(out var frame));
         Assert.Equal("ab", Text(frame));
     }
@@ -159,7 +159,7 @@ public sealed class FrameReaderTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => wait.DefaultTimeout());
 
         await WriteAsync("b\n");
-        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.True(reader.TryRead(out var frame));
         Assert.Equal("ab", Text(frame));
     }
@@ -172,7 +172,7 @@ public sealed class FrameReaderTests
         Assert.False(reader.TryRead(out _));
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reader.WaitToReadAsync().AsTask().DefaultTimeout());
         await WriteAsync("a\n");
-        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
     }
 
     /// <summary>As in protocols with a line of text before binary data.</summary>
@@ -181,18 +181,18 @@ public sealed class FrameReaderTests
     {
         var lines = CreateReader();
         await WriteAsync("data\n\u0003abcnext\n");
-        Assert.True(await lines.WaitToReadAsync());
+        Assert.True(await lines.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.True(lines.TryRead(out var frame));
         Assert.Equal("data", Text(frame));
         lines.Release();
 
         var lengths = new FrameReader(_pipe.Reader, FrameCodec.LengthPrefixed(10, prefixSize: 1));
-        Assert.True(await lengths.WaitToReadAsync());
+        Assert.True(await lengths.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.True(lengths.TryRead(out frame));
         Assert.Equal("abc", Text(frame));
         lengths.Release();
 
-        Assert.True(await lines.WaitToReadAsync());
+        Assert.True(await lines.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.True(lines.TryRead(out frame));
         Assert.Equal("next", Text(frame));
     }
@@ -204,13 +204,73 @@ public sealed class FrameReaderTests
         await WriteAsync("a");
         Assert.False(reader.TryRead(out _));
         await WriteAsync("b\n");
-        Assert.True(await reader.WaitToReadAsync());
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
 
         reader.Release();
         reader.Release();
 
         var result = await _pipe.Reader.ReadAsync().AsTask().DefaultTimeout();
         Assert.Equal("ab\n", Text(result.Buffer));
+        _pipe.Reader.AdvanceTo(result.Buffer.Start);
+    }
+
+    [Theory]
+    [InlineData("c\n", "x\ny\n")]
+    [InlineData("c\n", "x", "\n")]
+    public async Task Release_forgets_an_incomplete_frame_that_others_consume(string others, params string[] next)
+    {
+        var reader = CreateReader();
+        await WriteAsync("ab");
+        Assert.False(reader.TryRead(out _));
+        reader.Release();
+        await WriteAsync(others);
+        var result = await _pipe.Reader.ReadAsync().AsTask().DefaultTimeout();
+        Assert.Equal("ab" + others, Text(result.Buffer));
+        _pipe.Reader.AdvanceTo(result.Buffer.End);
+
+        ReadOnlySequence<byte> frame = default;
+        foreach (var text in next)
+        {
+            await WriteAsync(text);
+            reader.TryRead(out frame);
+        }
+        Assert.Equal("x", Text(frame));
+    }
+
+    [Fact]
+    public async Task Release_examines_no_more_than_there_is_after_others_have_consumed()
+    {
+        var reader = CreateReader();
+        await WriteAsync("data");
+        Assert.False(reader.TryRead(out _));
+        await WriteAsync("\n");
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
+        reader.Release();
+        var result = await _pipe.Reader.ReadAsync().AsTask().DefaultTimeout();
+        _pipe.Reader.AdvanceTo(result.Buffer.End);
+
+        await WriteAsync("x\ny");
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
+        Assert.True(reader.TryRead(out var frame));
+        Assert.Equal("x", Text(frame));
+        reader.Release();
+        Assert.True(_pipe.Reader.TryRead(out result));
+        Assert.Equal("y", Text(result.Buffer));
+        _pipe.Reader.AdvanceTo(result.Buffer.End);
+    }
+
+    [Fact]
+    public async Task Release_passes_a_cancellation_on()
+    {
+        var reader = CreateReader();
+        await WriteAsync("a\nb");
+        _pipe.Reader.CancelPendingRead();
+        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
+        Assert.True(reader.TryRead(out _));
+        reader.Release();
+
+        var result = await _pipe.Reader.ReadAsync().AsTask().DefaultTimeout();
+        Assert.True(result.IsCanceled);
         _pipe.Reader.AdvanceTo(result.Buffer.Start);
     }
 

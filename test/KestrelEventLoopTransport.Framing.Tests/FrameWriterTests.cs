@@ -100,10 +100,18 @@ public sealed class FrameWriterTests
         }
     }
 
+    /// <summary>LF alone would swallow it.</summary>
+    [Fact]
+    public void A_line_that_ends_with_CR_gets_both()
+    {
+        var output = new ArrayBufferWriter<byte>();
+        FrameCodec.Line(10).Encode(output, "a\r"u8);
+        Assert.Equal("a\r\r\n"u8, output.WrittenSpan);
+    }
+
     [Theory]
     [InlineData("a\nb", false)]
     [InlineData("a\r\nb", false)]
-    [InlineData("a\r", false)]
     [InlineData("a\rb", true)]
     public void A_line_within_a_line_is_refused(string frame, bool isAllowed)
     {

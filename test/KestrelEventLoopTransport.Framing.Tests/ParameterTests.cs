@@ -39,14 +39,14 @@ public sealed class ParameterTests
         Assert.Throws<ArgumentOutOfRangeException>(() => FrameCodec.Line(1, (LineEnding)3));
         Assert.Throws<ArgumentOutOfRangeException>(() => FrameCodec.LengthPrefixed(1, 4, (ByteOrder)2));
         Assert.Throws<ArgumentOutOfRangeException>(() => FrameCodec.LengthField(4, 0, 4, byteOrder: (ByteOrder)(-1)));
-        var options = new FrameReaderOptions { TooLong = (TooLongBehavior)2 };
-        Assert.Throws<ArgumentOutOfRangeException>(() => new FrameReader(new Pipe().Reader, FrameCodec.Line(1), options));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new FrameReaderOptions { TooLong = (TooLongBehavior)2 });
     }
 
     [Theory]
     [InlineData(7, 4, 4, 0, 0)] // The header alone has 8 bytes.
     [InlineData(100, -1, 4, 0, 0)]
     [InlineData(100, int.MaxValue, 4, 0, 0)]
+    [InlineData(1000, 0, 1, -256, 0)] // The field's largest value is 255.
     [InlineData(100, 0, 4, int.MaxValue, 0)]
     [InlineData(100, 0, 4, 97, 0)]
     [InlineData(100, 0, 4, 0, -1)]

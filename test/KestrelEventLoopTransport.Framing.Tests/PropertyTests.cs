@@ -24,7 +24,7 @@ public sealed class PropertyTests
         static (spec, random, frames) =>
         {
             var output = new ArrayBufferWriter<byte>();
-            var expected = new Decoding();
+            var expected = new Decoding(spec.Mask);
             foreach (var frame in frames)
             {
                 if (TryEncode(spec, output, random, frame))
@@ -34,15 +34,8 @@ public sealed class PropertyTests
             }
 
             byte[] bytes = [.. output.WrittenSpan];
-
-            // The bytes of the field itself do not matter when written: compare with a second round.
-            if (spec.WritesInto)
-            {
-                expected = spec.DecodeByReference(bytes, _options[0]);
-            }
-
             var chunking = Chunking.Create(random, bytes.Length);
-            var actual = Decoding.RunAsync(spec.Codec, _options[0], bytes, chunking).GetAwaiter().GetResult();
+            var actual = Decoding.RunAsync(spec.Codec, _options[0], bytes, chunking, spec.Mask).GetAwaiter().GetResult();
             return (expected.ToString() == actual.ToString()).Label($"{chunking}\nexpected:\n{expected}\nactual:\n{actual}");
         });
 

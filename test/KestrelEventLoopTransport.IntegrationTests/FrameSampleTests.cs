@@ -101,7 +101,7 @@ public sealed class FrameSampleTests
         // One who goes at once does not hear what is told afterwards: this one stays until it has heard itself.
         var client = ToolProcess.RunAsync("sh", "-c", $"""
             heard=$(mktemp)
-            (echo hello; until grep -q ': hello' $heard; do sleep 0.1; done) \
+            (echo hello; for i in $(seq 300); do grep -q ': hello' $heard && break; sleep 0.1; done) \
                 | dotnet {SampleProcess.PathOf("Chat")} --connect 127.0.0.1:{chat.Port} > $heard
             code=$?
             cat $heard

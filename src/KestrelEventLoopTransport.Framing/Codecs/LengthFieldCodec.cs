@@ -60,6 +60,12 @@ internal sealed class LengthFieldCodec : FrameCodec
                 nameof(maxFrameLength), maxFrameLength, $"The shortest possible frame has {shortest} bytes.");
         }
         ArgumentOutOfRangeException.ThrowIfGreaterThan(initialBytesToStrip, shortest);
+        var largest = lengthFieldLength == sizeof(long) ? long.MaxValue : (1L << (8 * lengthFieldLength)) - 1;
+        if (largest + Math.Min(lengthAdjustment, 0) < 0)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(lengthAdjustment), lengthAdjustment, $"The field's largest value is {largest}: every frame would be invalid.");
+        }
         return new LengthFieldCodec(
             maxFrameLength, lengthFieldOffset, lengthFieldLength, lengthAdjustment, initialBytesToStrip, 0, byteOrder);
     }

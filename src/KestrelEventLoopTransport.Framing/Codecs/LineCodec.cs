@@ -41,12 +41,10 @@ internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDeli
         {
             throw new ArgumentException("The frame contains the end of a line.", nameof(frame));
         }
-        if (end.Step != 0 && ending.Length == 1)
-        {
-            throw new ArgumentException("The frame ends with CR, which would become part of the line's end.", nameof(frame));
-        }
         ThrowIfTooLong(frame.Length);
-        frame.WriteTo(output, default, ending);
+
+        // LF alone would make a frame's own last CR a part of the line's end.
+        frame.WriteTo(output, default, end.Step != 0 ? "\r\n"u8 : ending);
     }
 
     private ScanState Search(in FrameContent frame)

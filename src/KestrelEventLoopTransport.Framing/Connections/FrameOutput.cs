@@ -11,7 +11,7 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 /// <item>nobody's: nothing is queued then;</item>
 /// <item>
 /// a callback's, from <see cref="BeginDirect"/> to <see cref="EndDirect"/>, while it runs on the thread
-/// <c>_directThread</c>: its frames go straight to the writer, without the lock;
+/// <c>_directThread</c>: its frames go straight to the writer, without the lock, as long as nobody else's are queued;
 /// </item>
 /// <item>a flush's, which may wait for the peer. It passes the writer on only when the queue is empty.</item>
 /// </list>
@@ -29,12 +29,17 @@ internal sealed class FrameOutput
     // A queue that has grown beyond this is not kept.
     private const int MaxKeptCapacity = 64 * 1024;
 
+    // Whoever's flush finds the queue refilled so often does not go on with it on its own thread.
+    private const int MaxRounds = 16;
+
     private readonly Lock _lock = new();
     private readonly PipeWriter _writer;
     private readonly FrameCodec _codec;
     private readonly int _maxQueuedBytes;
     private readonly bool _countsUnflushed;
 
+    // Also read without the lock, by a callback that must not overtake what was sent before.
+    private volatile bool _hasQueued;
     private bool _inUse;
     private Exception? _end;
     private Exception? _failure;
@@ -56,12 +61,11 @@ internal sealed class FrameOutput
     }
 
     /// <summary>Whether so much was written that the peer should take it before the next frame is handled.</summary>
-    internal bool NeedsFlush
-        => IsDirect
-            ? _written && (!_countsUnflushed || _writer.UnflushedBytes >= MaxUnflushedBytes)
-            : _queue is { WrittenCount: >= MaxUnflushedBytes };
+    internal bool NeedsFlush => IsGathered(MaxUnflushedBytes);
 
     private bool IsDirect => _directThread == Environment.CurrentManagedThreadId;
+
+    private bool MayWriteDirect => IsDirect && !_hasQueued;
 
     /// <summary>From here on this thread's frames go straight to the writer, if nobody else uses it.</summary>
     internal void BeginDirect()
@@ -93,7 +97,7 @@ internal sealed class FrameOutput
 
     internal void Write(in FrameContent frame)
     {
-        if (IsDirect)
+        if (MayWriteDirect)
         {
             WriteDirect(frame);
         }
@@ -105,32 +109,40 @@ internal sealed class FrameOutput
 
     internal bool TrySend(in FrameContent frame)
     {
-        if (IsDirect)
+        if (MayWriteDirect)
         {
             WriteDirect(frame);
-            return true;
         }
-        var taking = Take(frame, _maxQueuedBytes, wantTask: false, out _);
-        if (taking is Taking.WriterTaken)
+        else
         {
-            _ = WriteAndFlush(frame);
+            var taking = Take(frame, _maxQueuedBytes, wantTask: false, out _);
+            if (taking is not Taking.Queued)
+            {
+                _ = taking is Taking.WriterTaken ? WriteAndFlush(frame) : null;
+                return taking is Taking.WriterTaken;
+            }
         }
-        return taking is not Taking.Refused;
+        if (IsDirect && IsGathered(Math.Min(MaxUnflushedBytes, _maxQueuedBytes)))
+        {
+            // The limit is on what waits for the peer: that begins with a flush.
+            _ = FlushDirect();
+        }
+        return true;
     }
 
     internal Task SendAsync(in FrameContent frame)
     {
-        if (!IsDirect)
+        if (MayWriteDirect)
         {
-            return Take(frame, _maxQueuedBytes, wantTask: true, out var sent) is Taking.WriterTaken
-                ? WriteAndFlush(frame)
-                : sent;
+            WriteDirect(frame);
+            return FlushDirect();
         }
-        WriteDirect(frame);
-        _directThread = 0;
-        var flushed = Flush();
-        BeginDirect();
-        return flushed;
+        var taking = Take(frame, _maxQueuedBytes, wantTask: true, out var sent);
+        if (IsDirect)
+        {
+            _ = FlushDirect();
+        }
+        return taking is Taking.WriterTaken ? WriteAndFlush(frame) : sent;
     }
 
     /// <summary>Takes no more frames.</summary>
@@ -175,10 +187,28 @@ internal sealed class FrameOutput
         }
     }
 
+    private static Task Failed(Exception exception)
+    {
+        var task = Task.FromException(exception);
+        _ = task.Exception;
+        return task;
+    }
+
+    private bool IsGathered(int count)
+        => (IsDirect && _written && (!_countsUnflushed || _writer.UnflushedBytes >= count)) || _queue?.WrittenCount >= count;
+
     private void WriteDirect(in FrameContent frame)
     {
         _codec.EncodeCore(frame, _writer);
         _written = true;
+    }
+
+    private Task FlushDirect()
+    {
+        _directThread = 0;
+        var flushed = Flush();
+        BeginDirect();
+        return flushed;
     }
 
     /// <summary>Takes the writer for a frame, or puts the frame into the queue.</summary>
@@ -189,7 +219,7 @@ internal sealed class FrameOutput
             sent = Task.CompletedTask;
             if (_end is not null)
             {
-                sent = wantTask ? Task.FromException(_end) : sent;
+                sent = wantTask ? Failed(_end) : sent;
                 return Taking.Refused;
             }
             if (!_inUse)
@@ -200,16 +230,17 @@ internal sealed class FrameOutput
             _queue ??= new ArrayBufferWriter<byte>();
             if (_queue.WrittenCount >= maxQueuedBytes)
             {
-                sent = wantTask ? Task.FromException(QueueIsFull(_queue.WrittenCount)) : sent;
+                sent = wantTask ? Failed(QueueIsFull(_queue.WrittenCount)) : sent;
                 return Taking.Refused;
             }
             _codec.EncodeCore(frame, _queue);
+            _hasQueued = true;
             sent = wantTask ? (_queueSent ??= NewCompletion()).Task : sent;
             return Taking.Queued;
         }
     }
 
-    private InvalidOperationException QueueIsFull(int queued)
+    private SlowPeerException QueueIsFull(int queued)
         => new($"{queued} bytes are waiting to be sent; MaxQueuedBytes is {_maxQueuedBytes}. The peer reads too slowly.");
 
     private Task WriteAndFlush(in FrameContent frame)
@@ -266,8 +297,12 @@ internal sealed class FrameOutput
     {
         var failure = await FinishAsync(flush).ConfigureAwait(false);
         Complete(sent, failure);
-        while (failure is null)
+        for (var rounds = 1; failure is null; rounds++)
         {
+            if (rounds % MaxRounds == 0)
+            {
+                await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+            }
             if (TryRelease(out var queue, out sent))
             {
                 return;
@@ -336,6 +371,7 @@ internal sealed class FrameOutput
                 Release();
                 return true;
             }
+            _hasQueued = false;
             _queue = _spare;
             _spare = null;
             _queueSent = null;
@@ -356,6 +392,7 @@ internal sealed class FrameOutput
         lock (_lock)
         {
             _end = _failure = failure;
+            _hasQueued = false;
             _queue = null;
             Release();
         }

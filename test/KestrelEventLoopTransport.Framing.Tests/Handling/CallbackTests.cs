@@ -149,6 +149,57 @@ public sealed class CallbackTests
             => where == callback && one == c ? throw exception : default;
     }
 
+    [Fact]
+    public async Task A_tick_that_throws_each_time_is_logged_once()
+    {
+        var handler = new Recorder
+        {
+            Connected = static connection =>
+            {
+                // The peer does not read, so closing takes until it is gone.
+                while (connection.TrySend(new byte[10_000]))
+                {
+                }
+                return default;
+            },
+            Tick = static _ => throw new InvalidOperationException("on purpose"),
+        };
+        await using var endpoint = await Endpoint.StartAsync(
+            EndpointKind.EventLoop,
+            handler,
+            new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(1), MaxQueuedBytes = 10_000_000 });
+        using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
+        while (Volatile.Read(ref handler.Ticks) < 10)
+        {
+            await Task.Delay(1);
+        }
+        peer.Reset();
+        Assert.Equal("on purpose", (await handler.End)!.Message);
+        await endpoint.StopAsync();
+        Assert.Contains("on purpose", endpoint.Log.TakeSingle(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_connection_whose_first_callback_failed_has_no_wakes_and_ticks()
+    {
+        var handler = new Recorder
+        {
+            Connected = static async connection =>
+            {
+                connection.Wake();
+                await Task.Yield();
+                throw new InvalidOperationException("on purpose");
+            },
+        };
+        await using var endpoint = await Endpoint.StartAsync(
+            EndpointKind.EventLoop, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(1) });
+        using var peer = await endpoint.ConnectAsync();
+        Assert.Equal("on purpose", (await handler.End)!.Message);
+        Assert.Equal((0, 0), (handler.Ticks, handler.Wakes));
+        await endpoint.StopAsync();
+        endpoint.Log.TakeSingle();
+    }
+
     [Theory]
     [ClassData<EveryEndpointKind>]
     public async Task What_is_not_a_frame_ends_the_connection_after_the_answers_to_earlier_ones(EndpointKind kind)

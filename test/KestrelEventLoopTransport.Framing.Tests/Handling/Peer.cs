@@ -41,6 +41,9 @@ internal sealed class Peer : IDisposable
 
     public Task SendAsync(string text) => _stream.WriteAsync(Encoding.Latin1.GetBytes(text)).AsTask().DefaultTimeout();
 
+    public Task SendUnencryptedAsync(string text)
+        => _socket.SendAsync(Encoding.Latin1.GetBytes(text)).DefaultTimeout();
+
     /// <summary>The next line, or null at the end of the stream.</summary>
     public Task<string?> ReceiveLineAsync() => _reader.ReadLineAsync().DefaultTimeout();
 

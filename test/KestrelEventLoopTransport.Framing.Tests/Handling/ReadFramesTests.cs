@@ -43,6 +43,19 @@ public sealed class ReadFramesTests
         await peer.ReceiveUntilGoneAsync();
     }
 
+    [Theory]
+    [InlineData(EndpointKind.EventLoopTls)]
+    [InlineData(EndpointKind.SocketsTls)]
+    public async Task What_is_not_TLS_ends_the_connection_and_is_no_error(EndpointKind kind)
+    {
+        await using var endpoint = await Endpoint.StartAsync(kind, EchoAsync);
+        using var peer = await endpoint.ConnectAsync();
+        await peer.SendAsync("a\n");
+        Assert.Equal("a", await peer.ReceiveLineAsync());
+        await peer.SendUnencryptedAsync("this is no record of TLS\n");
+        await peer.ReceiveUntilGoneAsync();
+    }
+
     [Fact]
     public async Task The_codec_may_stand_before_TLS()
     {

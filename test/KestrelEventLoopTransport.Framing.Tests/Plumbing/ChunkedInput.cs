@@ -17,6 +17,7 @@ internal sealed class ChunkedInput(IEnumerable<byte[]> chunks, int segmentSize, 
     private Segment? _segment;
     private bool _isReading;
     private bool _hasEnded;
+    private int _readsPastEnd;
 
     /// <summary>Most bytes that were kept when more were asked for.</summary>
     public long MostKept { get; private set; }
@@ -33,6 +34,8 @@ internal sealed class ChunkedInput(IEnumerable<byte[]> chunks, int segmentSize, 
             }
             else
             {
+                // A reader that misses the end would never stop.
+                Assert.True(++_readsPastEnd < 100, "Reads on and on behind the end.");
                 _hasEnded = true;
             }
         }

@@ -28,8 +28,8 @@ internal sealed class CodecSpec
     /// <summary>Bytes of a prefix or delimiter, which may be buffered beyond the maximum.</summary>
     public int Overhead { get; }
 
-    /// <summary>Whether the encoder fills in bytes of the given frame.</summary>
-    public bool WritesInto { get; private init; }
+    /// <summary>Makes those bytes of a frame zero that the encoder fills in.</summary>
+    public Func<byte[], byte[]>? Mask { get; private init; }
 
     /// <summary>What an encoder that checks nothing would write.</summary>
     public Func<byte[], IEnumerable<byte>> Wrap { get; private init; } = static frame => frame;
@@ -127,7 +127,7 @@ internal sealed class CodecSpec
             2,
             [.. "ab\r\r\n"u8])
         {
-            Wrap = frame => keep ? frame : [.. frame, .. ending == LineEnding.Lf ? "\n"u8 : "\r\n"u8],
+            Wrap = frame => keep ? frame : [.. frame, .. ending == LineEnding.Lf && !frame.AsSpan().EndsWith("\r"u8) ? "\n"u8 : "\r\n"u8],
         };
     }
 
@@ -215,7 +215,15 @@ internal sealed class CodecSpec
                     0,
                     [0, 0, 0, 1, 2, 4, 9, 0x7F, 0x80, 0xFF])
                 {
-                    WritesInto = strip < size,
+                    Mask = frame =>
+                    {
+                        for (var i = Math.Max(offset - strip, 0); i < Math.Min(offset + size - strip, frame.Length); i++)
+                        {
+                            frame[i] = 0;
+                        }
+
+                        return frame;
+                    },
                 };
             }
             catch (ArgumentOutOfRangeException)

@@ -5,7 +5,8 @@ namespace KestrelEventLoopTransport.Framing.Tests;
 /// <summary>
 /// What came of decoding a stream: frames in hexadecimal, "discarded" for each dropped one, and an error at the end, one a line.
 /// </summary>
-internal sealed class Decoding
+/// <param name="mask">Which bytes of a frame do not matter: it makes them zero.</param>
+internal sealed class Decoding(Func<byte[], byte[]>? mask = null)
 {
     private readonly List<string> _events = [];
     private long _discarded;
@@ -14,11 +15,11 @@ internal sealed class Decoding
 
     public long DiscardedBytes { get; set; }
 
-    public static async Task<Decoding> RunAsync(FrameCodec codec, FrameReaderOptions options, byte[] bytes, Chunking chunking)
+    public static async Task<Decoding> RunAsync(FrameCodec codec, FrameReaderOptions options, byte[] bytes, Chunking chunking, Func<byte[], byte[]>? mask = null)
     {
         var input = chunking.CreateInput(bytes);
         var reader = new FrameReader(input, codec, options);
-        var decoding = new Decoding();
+        var decoding = new Decoding(mask);
         try
         {
             await decoding.ReadAsync(reader, chunking.Style);
@@ -37,7 +38,8 @@ internal sealed class Decoding
         return decoding;
     }
 
-    public void AddFrame(ReadOnlySpan<byte> frame) => _events.Add($"frame {Convert.ToHexString(frame)}");
+    public void AddFrame(ReadOnlySpan<byte> frame)
+        => _events.Add($"frame {Convert.ToHexString(mask is null ? frame : mask(frame.ToArray()))}");
 
     public void AddError(FrameError error) => _events.Add($"error {error}");
 
