@@ -74,29 +74,12 @@ internal sealed class Episode(EpisodePlan plan)
         var server = Server = await TortureServer.StartAsync(this);
         try
         {
-            var start = Stopwatch.GetTimestamp();
-            var workers = Task.WhenAll(Enumerable.Range(0, plan.Connections).Select(worker => Task.Run(async () =>
-            {
-                var random = new Random(unchecked((plan.Seed * 397) + worker));
-                do
-                {
-                    await UseConnectionAsync(server, random);
-                }
-                while (Stopwatch.GetElapsedTime(start) < plan.Length && _failures.IsEmpty);
-            })));
-            if (plan.StopsEarly)
-            {
-                await Task.WhenAny(workers, Task.Delay(plan.Length));
-            }
-            else
-            {
-                await workers;
-                await ProbeAsync(server);
-            }
-
-            _stopping = true;
-            await server.StopAsync();
-            await workers;
+            await TortureAsync(server);
+        }
+        catch (Exception exception)
+        {
+            // Before what dispose will find missing: that would hide it.
+            Fail(exception.ToString());
         }
         finally
         {
@@ -160,6 +143,33 @@ internal sealed class Episode(EpisodePlan plan)
                 "-- faults",
                 FaultyLibc.Journal(last: 300),
             ]);
+
+    private async Task TortureAsync(TortureServer server)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var workers = Task.WhenAll(Enumerable.Range(0, plan.Connections).Select(worker => Task.Run(async () =>
+        {
+            var random = new Random(unchecked((plan.Seed * 397) + worker));
+            do
+            {
+                await UseConnectionAsync(server, random);
+            }
+            while (Stopwatch.GetElapsedTime(start) < plan.Length && _failures.IsEmpty);
+        })));
+        if (plan.StopsEarly)
+        {
+            await Task.WhenAny(workers, Task.Delay(plan.Length));
+        }
+        else
+        {
+            await workers;
+            await ProbeAsync(server);
+        }
+
+        _stopping = true;
+        await server.StopAsync();
+        await workers;
+    }
 
     private async Task UseConnectionAsync(TortureServer server, Random random)
     {

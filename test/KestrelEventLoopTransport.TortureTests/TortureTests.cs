@@ -26,6 +26,7 @@ public sealed class TortureTests
         var duration = TimeSpan.FromSeconds(FromEnvironment("KESTREL_TORTURE_SECONDS") ?? DefaultSeconds);
         var start = Stopwatch.GetTimestamp();
         var totals = new Totals();
+        Console.WriteLine($"Torture begins with seed {seed}.");
         for (var i = 0; i < most && (i == 0 || Stopwatch.GetElapsedTime(start) < duration || most < int.MaxValue); i++)
         {
             await RunAsync(new EpisodePlan(seed + i), totals, collect: i % CollectEvery == 0 || most == 1);
@@ -40,7 +41,7 @@ public sealed class TortureTests
         var start = Stopwatch.GetTimestamp();
         if (await Watchdog.WatchAsync(episode, Task.Run(episode.RunAsync)) && episode.Failures.Count == 0)
         {
-            await episode.CheckLeftoversAsync(collect);
+            await Watchdog.SucceedsAsync(episode, episode.CheckLeftoversAsync(collect));
         }
 
         if (Environment.GetEnvironmentVariable("KESTREL_TORTURE_VERBOSE") is not null)
@@ -49,7 +50,10 @@ public sealed class TortureTests
         }
 
         totals.Add(episode);
-        Assert.True(episode.Failures.Count == 0, $"Repeat with KESTREL_TORTURE_SEED={plan.Seed} KESTREL_TORTURE_EPISODES=1.{Environment.NewLine}{episode.Describe()}");
+        if (episode.Failures.Count != 0)
+        {
+            Assert.Fail($"Repeat with KESTREL_TORTURE_SEED={plan.Seed} KESTREL_TORTURE_EPISODES=1.{Environment.NewLine}{episode.Describe()}");
+        }
     }
 
     private static int? FromEnvironment(string name)

@@ -9,7 +9,7 @@ internal static class Watchdog
     public static TimeSpan Patience { get; } = TimeSpan.FromSeconds(
         int.TryParse(Environment.GetEnvironmentVariable("KESTREL_TEST_HANG_SECONDS"), CultureInfo.InvariantCulture, out var seconds) ? seconds : 30);
 
-    /// <summary>False when the episode hangs: the failure is then among its own.</summary>
+    /// <summary>False when the episode hangs or throws: the failure is then among its own.</summary>
     public static async Task<bool> WatchAsync(Episode episode, Task running)
     {
         while (true)
@@ -17,8 +17,7 @@ internal static class Watchdog
             var before = episode.Progress;
             if (await Task.WhenAny(running, Task.Delay(Patience)) == running)
             {
-                await running;
-                return true;
+                return await SucceedsAsync(episode, running);
             }
 
             if (episode.Progress == before)
@@ -26,6 +25,21 @@ internal static class Watchdog
                 episode.Fail($"Nothing has happened for {Patience.TotalSeconds} seconds.");
                 return false;
             }
+        }
+    }
+
+    /// <summary>Whatever an episode throws is told with its seed and state, as its other failures are.</summary>
+    public static async Task<bool> SucceedsAsync(Episode episode, Task running)
+    {
+        try
+        {
+            await running;
+            return true;
+        }
+        catch (Exception exception)
+        {
+            episode.Fail(exception.ToString());
+            return false;
         }
     }
 }

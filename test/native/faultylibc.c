@@ -587,41 +587,90 @@ EXPORT int kqueue(void)
     return fd;
 }
 
-static bool remember_changes(int poller, const struct kevent *changes, int count)
+static bool is_of_socket(const struct kevent *change)
 {
-    for (int i = 0; i < count; i++) {
-        struct descriptor *d = find((int)changes[i].ident);
-        if (d == NULL || (changes[i].filter != EVFILT_READ && changes[i].filter != EVFILT_WRITE)) {
-            continue;
-        }
-        if (refuse((int)changes[i].ident, "kevent for a closed descriptor")) {
-            return false;
-        }
-        if ((changes[i].flags & EV_DELETE) != 0) {
-            forget_registration((int)changes[i].ident);
-        } else if ((changes[i].flags & EV_ADD) != 0) {
-            *(changes[i].filter == EVFILT_READ ? &d->read_event : &d->write_event) = changes[i];
-            d->poller = poller;
+    return change->filter == EVFILT_READ || change->filter == EVFILT_WRITE;
+}
+
+/* Why the kernel refuses a change, or 0. */
+static int refusal(const struct kevent *change)
+{
+    int fd = (int)change->ident;
+    if (!is_of_socket(change)) {
+        return 0;
+    }
+    if (refuse(fd, "kevent for a closed descriptor")) {
+        return EBADF;
+    }
+    return (change->flags & EV_ADD) != 0 && roll(fd, REGISTER_ENOMEM) ? ENOMEM : 0;
+}
+
+static void remember(int poller, const struct kevent *change)
+{
+    struct descriptor *d = find((int)change->ident);
+    if (d == NULL || !is_of_socket(change)) {
+        return;
+    }
+    if ((change->flags & EV_DELETE) != 0) {
+        forget_registration((int)change->ident);
+    } else if ((change->flags & EV_ADD) != 0) {
+        pthread_mutex_lock(&lock);
+        *(change->filter == EVFILT_READ ? &d->read_event : &d->write_event) = *change;
+        d->poller = poller;
+        pthread_mutex_unlock(&lock);
+    }
+}
+
+/*
+ * Each change may be refused by itself, and the others are made all the same: the errors come as events, without any
+ * other, or, where there is no room, as the call's error (kqueue(2)).
+ */
+static int change_and_wait(
+    int poller, const struct kevent *changes, int change_count, struct kevent *events, int capacity,
+    const struct timespec *timeout)
+{
+    struct kevent made[change_count + 1];
+    int made_count = 0, refused_count = 0;
+    for (int i = 0; i < change_count; i++) {
+        int error = refusal(&changes[i]);
+        if (error == 0) {
+            remember(poller, &changes[i]);
+            made[made_count++] = changes[i];
+        } else if (refused_count == capacity) {
+            (void)real_kevent(poller, made, made_count, NULL, 0, NULL);
+            return fail(error);
+        } else {
+            events[refused_count] = changes[i];
+            events[refused_count].flags = EV_ERROR;
+            events[refused_count++].data = error;
         }
     }
-    return true;
+    if (capacity == 0) {
+        return real_kevent(poller, made, made_count, events, 0, timeout);
+    }
+    if (refused_count != 0) {
+        return real_kevent(poller, made, made_count, NULL, 0, NULL) < 0 ? -1 : refused_count;
+    }
+    return wait_for_events(
+        poller, made, made_count, (unsigned char *)events, capacity,
+        timeout == NULL ? -1 : timeout->tv_sec * 1000000000L + timeout->tv_nsec);
 }
 
 EXPORT int kevent(
     int poller, const struct kevent *changes, int change_count, struct kevent *events, int capacity,
     const struct timespec *timeout)
 {
-    if (refuse(poller, "kevent on a closed descriptor") || !remember_changes(poller, changes, change_count)) {
+    dawdle(poller);
+    if (refuse(poller, "kevent on a closed descriptor")) {
         return -1;
     }
-    if (capacity == 0) {
-        return real_kevent(poller, changes, change_count, events, capacity, timeout);
-    }
     /* An interrupted kevent has made its changes (kqueue(2)); with changes, it is left alone. */
-    return change_count == 0 && roll(poller, WAIT_EINTR) ? fail(EINTR)
-        : wait_for_events(
-            poller, changes, change_count, (unsigned char *)events, capacity,
-            timeout == NULL ? -1 : timeout->tv_sec * 1000000000L + timeout->tv_nsec);
+    if (change_count == 0 && roll(poller, WAIT_EINTR)) {
+        return fail(EINTR);
+    }
+    int count = change_and_wait(poller, changes, change_count, events, capacity, timeout);
+    dawdle(poller);
+    return count;
 }
 
 /* Not made to fail: to an eventfd it cannot. */
