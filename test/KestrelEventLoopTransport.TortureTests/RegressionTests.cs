@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Diagnostics;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Tests.Torture;
@@ -57,5 +59,38 @@ public sealed class RegressionTests
         await pair.Client.SendAsync("x");
 
         Assert.False(await ranInAbort.Task.DefaultTimeout());
+    }
+
+    /// <summary>
+    /// The kernel had no memory while a closing connection threw away what was unread: that was taken for its end, and
+    /// the reset took the response with it.
+    /// </summary>
+    [Fact]
+    [Trait("Contract", "22")]
+    public async Task A_shortage_while_lingering_does_not_reset_the_response()
+    {
+        const int Tries = 10;
+        var response = Pattern.Create(30_000, 1);
+        await using var transport = new TestTransport(ApplicationScheduling.ThreadPool);
+        await using var pair = await transport.ConnectAsync();
+        await pair.Client.SendAsync(new byte[30_000]);
+        pair.Input.AdvanceTo((await pair.Input.ReadAsync().AsTask().DefaultTimeout()).Buffer.Start);
+        pair.Output.Write(response);
+        await pair.Output.FlushAsync();
+
+        FaultyLibc.Start(1, FaultMix.Always("read-ENOMEM"));
+        var start = Stopwatch.GetTimestamp();
+        var disposing = pair.Connection.DisposeAsync().AsTask();
+        await Poll.UntilAsync(() => Shortages() >= Tries || disposing.IsCompleted, static () => $"Only {Shortages()} receives were tried.");
+
+        // The first two or three come at once: before the connection lingers, when it begins to, for an edge. The others wait.
+        Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.FromMilliseconds(Tries), TimeSpan.MaxValue);
+        FaultyLibc.Stop();
+
+        Assert.Equal(response, await pair.Client.ReceiveToEndAsync());
+        pair.Client.Socket.Shutdown(SocketShutdown.Send);
+        await disposing.DefaultTimeout();
+
+        static long Shortages() => FaultyLibc.Injected().Sum();
     }
 }

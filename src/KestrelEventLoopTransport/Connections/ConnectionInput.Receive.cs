@@ -56,7 +56,7 @@ internal sealed unsafe partial class ConnectionInput
             }
             finally
             {
-                if (_readiness.End(more: part == DiscardResult.More))
+                if (_readiness.End(more: part is DiscardResult.More or DiscardResult.Short))
                 {
                     _connection.ReleaseHalf();
                 }
@@ -83,7 +83,12 @@ internal sealed unsafe partial class ConnectionInput
                     var received = ReceiveVectors(&vector, 1);
                     if (received <= 0)
                     {
-                        return received == -Errno.EAGAIN ? result : DiscardResult.End;
+                        return -received switch
+                        {
+                            Errno.EAGAIN => result,
+                            Errno.ENOMEM or Errno.ENOBUFS => DiscardResult.Short,
+                            _ => DiscardResult.End,
+                        };
                     }
                     result = DiscardResult.Bytes;
                 }

@@ -12,6 +12,9 @@ internal enum DiscardResult
     /// <summary>Bytes were there, and more are waiting.</summary>
     More,
 
+    /// <summary>The kernel had no memory to tell: there may be bytes, and no edge will come for them.</summary>
+    Short,
+
     /// <summary>The peer has ended the stream, or the connection is broken.</summary>
     End,
 }

@@ -226,6 +226,9 @@ internal sealed partial class StreamConnection
             case DiscardResult.More:
                 Loop.Post(new LingerMore(this));
                 break;
+            case DiscardResult.Short:
+                Loop.Schedule(new LingerMore(this), ShortageDelay);
+                break;
         }
     }
 
