@@ -124,6 +124,10 @@ internal sealed class DirectServer : TortureServer
         {
             conversation = await ConversationServer.RunAsync(_episode, connection);
             await connection.DisposeAsync();
+            if (conversation is { AwaitsClosed: true })
+            {
+                _episode.Fail($"ConnectionClosed has not fired, and dispose is through: {conversation}");
+            }
         }
         catch (Exception exception)
         {

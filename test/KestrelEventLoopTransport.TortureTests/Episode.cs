@@ -92,6 +92,9 @@ internal sealed class Episode(EpisodePlan plan)
     /// <summary>What is left when all has ended. Called when the episode itself has left the stack.</summary>
     public async Task CheckLeftoversAsync(bool collect)
     {
+        await UntilAsync(
+            () => !_conversations.Values.Any(static c => c.AwaitsClosed),
+            () => $"ConnectionClosed never fired: {_conversations.Values.First(static c => c.AwaitsClosed)}");
         await UntilAsync(() => FaultyLibc.OpenDescriptors == 0, () => $"{FaultyLibc.OpenDescriptors} descriptors are open.");
         await UntilAsync(() => Server!.Pools.Outstanding == 0, () => $"{Server!.Pools.Outstanding} blocks are missing.");
         foreach (var pool in Server!.Pools.Pools)

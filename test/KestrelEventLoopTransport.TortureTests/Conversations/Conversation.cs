@@ -11,6 +11,7 @@ internal sealed class Conversation
     private volatile bool _serverEnding;
     private volatile bool _memoryFailed;
     private volatile bool _disposed;
+    private volatile bool _awaitsClosed;
     private long _clientReceived;
 
     public Conversation(int id, Random random, int maxTransfer)
@@ -20,7 +21,7 @@ internal sealed class Conversation
         Upload = Size(random, maxTransfer);
         Download = Kind == ConversationKind.Echo ? Upload : Size(random, maxTransfer);
         ClientEnd = random.Next(10) switch { 0 => ClientEnd.Close, 1 => ClientEnd.Reset, < 5 => ClientEnd.LateHalfClose, _ => ClientEnd.HalfClose };
-        ServerEnd = random.Next(4) == 0 ? (ServerEnd)random.Next(7) : (ServerEnd)random.Next(2);
+        ServerEnd = random.Next(4) == 0 ? (ServerEnd)random.Next(Enum.GetValues<ServerEnd>().Length) : (ServerEnd)random.Next(2);
         ClientEndAt = random.Next(Upload + 1);
         ServerEndAt = random.Next(Upload + 1);
         ServerSeed = random.Next();
@@ -85,6 +86,13 @@ internal sealed class Conversation
         set => _disposed = value;
     }
 
+    /// <summary>The server has registered a callback with ConnectionClosed, and it has not run yet.</summary>
+    public bool AwaitsClosed
+    {
+        get => _awaitsClosed;
+        set => _awaitsClosed = value;
+    }
+
     public long ClientSent { get; set; }
 
     public long ClientReceived
@@ -107,7 +115,7 @@ internal sealed class Conversation
     public override string ToString()
         => $"conversation {Id} {Kind} up {Upload} down {Download} client {ClientEnd} at {ClientEndAt} server {ServerEnd} at {ServerEndAt} "
             + $"from port {Port}{(IsBroken ? " broken" : "")}; client sent {ClientSent} received {ClientReceived} {ClientState}; "
-            + $"server received {ServerReceived} sent {ServerSent} {ServerState}{(Disposed ? " disposed" : "")}";
+            + $"server received {ServerReceived} sent {ServerSent} {ServerState}{(Disposed ? " disposed" : "")}{(AwaitsClosed ? " not announced as closed" : "")}";
 
     private static int Size(Random random, int most)
         => random.Next(5) switch

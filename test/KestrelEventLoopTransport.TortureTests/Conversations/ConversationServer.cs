@@ -71,6 +71,7 @@ internal sealed class ConversationServer
     private async Task RunAsync()
     {
         _conversation.ServerState = "started";
+        _conversation.AwaitsClosed = true;
         _ = _connection.ConnectionClosed.UnsafeRegister(static server => ((ConversationServer)server!).OnConnectionClosed(), this);
         var random = new Random(_conversation.ServerSeed);
         Task? aborting = null;
@@ -121,7 +122,7 @@ internal sealed class ConversationServer
         {
             if (EndsAt(position))
             {
-                End();
+                await EndEarlyAsync();
                 return;
             }
 
@@ -280,9 +281,9 @@ internal sealed class ConversationServer
 
     private bool EndsAt(long position)
         => position >= _conversation.ServerEndAt
-            && _conversation.ServerEnd is ServerEnd.Leave or ServerEnd.Abort or ServerEnd.AbortWithoutReason or ServerEnd.CompleteWithError;
+            && _conversation.ServerEnd is ServerEnd.Leave or ServerEnd.Abort or ServerEnd.AbortWithoutReason or ServerEnd.CompleteWithError or ServerEnd.DisposeWhileReading;
 
-    private void End()
+    private async Task EndEarlyAsync()
     {
         _conversation.ServerEnding = true;
         switch (_conversation.ServerEnd)
@@ -296,8 +297,36 @@ internal sealed class ConversationServer
             case ServerEnd.CompleteWithError when _conversation.Kind != ConversationKind.Duplex:
                 _output.Complete(new InvalidOperationException("The torture test completes its output with an error."));
                 break;
+            case ServerEnd.DisposeWhileReading when _conversation.Kind != ConversationKind.Duplex:
+                await DisposeWhileReadingAsync();
+                break;
             default:
                 break;
+        }
+    }
+
+    /// <summary>The read ends. What it may still bring is nobody's any more, and is not looked at.</summary>
+    private async Task DisposeWhileReadingAsync()
+    {
+        ValueTask<ReadResult> read;
+        while ((read = _input.ReadAsync()).IsCompleted)
+        {
+            var result = await read;
+            _input.AdvanceTo(result.Buffer.End);
+            if (result.IsCompleted)
+            {
+                return;
+            }
+        }
+
+        var disposing = Task.Run(() => _connection.DisposeAsync().AsTask());
+        try
+        {
+            _ = await read;
+        }
+        finally
+        {
+            await disposing;
         }
     }
 
@@ -366,6 +395,7 @@ internal sealed class ConversationServer
 
     private void OnConnectionClosed()
     {
+        _conversation.AwaitsClosed = false;
         if (_conversation.Disposed)
         {
             _episode.Fail($"ConnectionClosed fired after dispose: {_conversation}");

@@ -23,4 +23,7 @@ internal enum ServerEnd
 
     /// <summary>Completes the output with an error after some bytes.</summary>
     CompleteWithError,
+
+    /// <summary>Another thread disposes after some bytes, while a read is pending.</summary>
+    DisposeWhileReading,
 }
