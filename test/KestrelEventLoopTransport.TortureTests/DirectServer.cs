@@ -15,6 +15,7 @@ internal sealed class DirectServer : TortureServer
     private const int PoolFailsOneIn = 200;
 
     private readonly Episode _episode;
+    private readonly LoopInstruments _instruments;
     private readonly WebApplication _application;
     private readonly IConnectionListener _listener;
     private readonly ConcurrentDictionary<ConnectionContext, Task> _serving = new();
@@ -26,6 +27,7 @@ internal sealed class DirectServer : TortureServer
         _episode = episode;
         _application = application;
         _listener = listener;
+        _instruments = new LoopInstruments(application.Services);
         Transport = FindTransport(application.Services)!;
         _accepting = Task.Run(AcceptAsync);
     }
@@ -33,6 +35,8 @@ internal sealed class DirectServer : TortureServer
     public override EndPoint EndPoint => _listener.EndPoint;
 
     public override object Transport { get; }
+
+    public override long HandOffs => _instruments.HandOffs;
 
     public static new async Task<TortureServer> StartAsync(Episode episode)
     {
@@ -75,6 +79,7 @@ internal sealed class DirectServer : TortureServer
     public override async ValueTask DisposeAsync()
     {
         await _listener.DisposeAsync();
+        _instruments.Dispose();
         await _application.DisposeAsync();
     }
 

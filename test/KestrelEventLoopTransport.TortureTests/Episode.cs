@@ -36,6 +36,9 @@ internal sealed class Episode(EpisodePlan plan)
 
     public long Bytes => Interlocked.Read(ref _received);
 
+    /// <summary>How often a loop was given to another thread.</summary>
+    public long HandOffs { get; private set; }
+
     /// <summary>Grows while anything happens at all.</summary>
     public long Progress => Interlocked.Read(ref _progress);
 
@@ -84,6 +87,7 @@ internal sealed class Episode(EpisodePlan plan)
         finally
         {
             _stopping = true;
+            HandOffs = server.HandOffs;
             await server.DisposeAsync();
             FaultyLibc.Stop();
         }

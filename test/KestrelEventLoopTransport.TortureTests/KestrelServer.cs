@@ -7,6 +7,7 @@ namespace KestrelEventLoopTransport.Tests.Torture;
 internal sealed class KestrelServer : TortureServer
 {
     private readonly Episode _episode;
+    private readonly LoopInstruments _instruments;
     private readonly TestServer _server;
 
     private KestrelServer(Episode episode, TestServer server)
@@ -14,12 +15,15 @@ internal sealed class KestrelServer : TortureServer
     {
         _episode = episode;
         _server = server;
+        _instruments = new LoopInstruments(server.Services);
         Transport = FindTransport(server.Services) ?? new object();
     }
 
     public override EndPoint EndPoint => _server.EndPoint;
 
     public override object Transport { get; }
+
+    public override long HandOffs => _instruments.HandOffs;
 
     public static new async Task<TortureServer> StartAsync(Episode episode)
     {
@@ -47,5 +51,9 @@ internal sealed class KestrelServer : TortureServer
     public override Task StopAsync()
         => _server.StopAsync(_episode.Plan.StopsEarly ? TimeSpan.FromMilliseconds(20) : Watchdog.Patience);
 
-    public override ValueTask DisposeAsync() => _server.DisposeAsync();
+    public override ValueTask DisposeAsync()
+    {
+        _instruments.Dispose();
+        return _server.DisposeAsync();
+    }
 }

@@ -21,6 +21,9 @@ internal abstract class TortureServer : IAsyncDisposable
 
     public abstract EndPoint EndPoint { get; }
 
+    /// <summary>How often a loop was given to another thread.</summary>
+    public abstract long HandOffs { get; }
+
     /// <summary>The transport's factory, from which all its objects can be reached.</summary>
     public abstract object Transport { get; }
 

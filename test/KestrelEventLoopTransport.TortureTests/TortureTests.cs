@@ -17,6 +17,9 @@ public sealed class TortureTests
     // Collecting everything is slow: it is done after some episodes.
     private const int CollectEvery = 8;
 
+    // By then every fault that there is has occurred.
+    private static readonly TimeSpan _completeFrom = TimeSpan.FromMinutes(10);
+
     [Fact]
     [Trait("Contract", "torture")]
     public async Task Nothing_is_lost_left_or_stuck_whatever_system_calls_do()
@@ -33,6 +36,10 @@ public sealed class TortureTests
         }
 
         Console.WriteLine($"Torture from seed {seed}: {totals}");
+        if (duration >= _completeFrom && most == int.MaxValue)
+        {
+            totals.AssertComplete();
+        }
     }
 
     internal static async Task RunAsync(EpisodePlan plan, Totals totals, bool collect)
@@ -65,12 +72,14 @@ public sealed class TortureTests
         private int _episodes;
         private long _connections;
         private long _bytes;
+        private long _handOffs;
 
         public void Add(Episode episode)
         {
             _episodes++;
             _connections += episode.Connections;
             _bytes += episode.Bytes;
+            _handOffs += episode.HandOffs;
             var injected = FaultyLibc.Injected();
             for (var i = 0; i < injected.Length; i++)
             {
@@ -78,9 +87,16 @@ public sealed class TortureTests
             }
         }
 
+        /// <summary>A run that did not meet something has not shown that it can be borne.</summary>
+        public void AssertComplete()
+        {
+            Assert.All(FaultyLibc.Names, (name, fault) => Assert.True(_faults[fault] > 0, $"{name} was never injected."));
+            Assert.True(_handOffs > 0, "No loop was ever given to another thread.");
+        }
+
         public override string ToString()
         {
-            var text = new StringBuilder($"{_episodes} episodes, {_connections} connections, {_bytes} bytes received by clients; faults:");
+            var text = new StringBuilder($"{_episodes} episodes, {_connections} connections, {_bytes} bytes received by clients, {_handOffs} hand-offs; faults:");
             for (var i = 0; i < _faults.Length; i++)
             {
                 text.Append(CultureInfo.InvariantCulture, $" {FaultyLibc.Names[i]} {_faults[i]}");
