@@ -38,7 +38,7 @@ internal sealed class DirectServer : TortureServer
 
     public override long HandOffs => _instruments.HandOffs;
 
-    public static new async Task<TortureServer> StartAsync(Episode episode)
+    public static new async Task<TortureServer> StartAsync(Episode episode, EndPoint endPoint)
     {
         var plan = episode.Plan;
         var settings = new TestSettings
@@ -58,7 +58,7 @@ internal sealed class DirectServer : TortureServer
         var application = settings.CreateApplication();
         var factory = (IConnectionListenerFactory)FindTransport(application.Services)!;
         FaultyLibc.Start(plan.Seed, plan.Mix);
-        return new DirectServer(episode, settings, application, await BindAsync(factory));
+        return new DirectServer(episode, settings, application, await BindAsync(factory, endPoint));
     }
 
     public override async Task StopAsync()
@@ -83,13 +83,13 @@ internal sealed class DirectServer : TortureServer
         await _application.DisposeAsync();
     }
 
-    private static async Task<IConnectionListener> BindAsync(IConnectionListenerFactory factory)
+    private static async Task<IConnectionListener> BindAsync(IConnectionListenerFactory factory, EndPoint endPoint)
     {
         for (var attempt = 1; ; attempt++)
         {
             try
             {
-                return await factory.BindAsync(new IPEndPoint(IPAddress.Loopback, 0));
+                return await factory.BindAsync(endPoint);
             }
             catch (SocketException) when (attempt < BindAttempts)
             {

@@ -74,7 +74,9 @@ internal sealed class Episode(EpisodePlan plan)
 
     public async Task RunAsync()
     {
-        var server = Server = await TortureServer.StartAsync(this);
+        using var path = plan.OnUnixSocket ? new SocketPath() : null;
+        EndPoint endPoint = path is null ? new IPEndPoint(IPAddress.Loopback, 0) : new UnixDomainSocketEndPoint(path.Path);
+        var server = Server = await TortureServer.StartAsync(this, endPoint);
         try
         {
             await TortureAsync(server);
@@ -202,7 +204,7 @@ internal sealed class Episode(EpisodePlan plan)
         FaultyLibc.Stop();
         for (var i = 0; i < 3; i++)
         {
-            using var socket = new Socket(server.EndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            using var socket = ClientSocket.Create(server.EndPoint, out _);
             await socket.ConnectAsync(server.EndPoint);
             socket.Shutdown(SocketShutdown.Send);
             while (await socket.ReceiveAsync(new byte[1000]) > 0)

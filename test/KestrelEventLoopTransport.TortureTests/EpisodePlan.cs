@@ -26,6 +26,9 @@ internal sealed class EpisodePlan
         StopsEarly = random.Next(4) == 0;
         LogFails = random.Next(5) == 0;
         PoolFails = Serving == Serving.Direct && random.Next(5) == 0;
+        OnUnixSocket = !PoolFails && random.Next(6) == 0;
+        AcceptMode = random.Next(3) == 0 ? AcceptMode.ListenerPerLoop : AcceptMode.SharedListener;
+        MaxConnections = random.Next(4) switch { 0 => Connections * 2, 1 => (Connections / 2) + 1, _ => null };
     }
 
     public int Seed { get; }
@@ -64,9 +67,19 @@ internal sealed class EpisodePlan
     /// <summary>Whether the memory pool has no memory now and then.</summary>
     public bool PoolFails { get; init; }
 
+    /// <summary>Whether the server listens on a Unix socket. Its clients have no ports, by which to find a conversation.</summary>
+    public bool OnUnixSocket { get; init; }
+
+    public AcceptMode AcceptMode { get; init; }
+
+    /// <summary>Most connections that the server has open: with fewer than the clients', they wait for each other.</summary>
+    public int? MaxConnections { get; init; }
+
     public override string ToString()
         => $"seed {Seed}: {Serving}, {Scheduling}, faults {Mix}, {Loops} loops, {Standbys} standbys, {Connections} connections, "
             + $"write buffer {MaxWriteBufferSize}, read buffer {MaxReadBufferSize}, up to {MaxTransfer} bytes"
+            + (OnUnixSocket ? ", Unix socket" : $", {AcceptMode}")
+            + (MaxConnections is { } most ? $", at most {most}" : "")
             + (Blocks ? ", blocking" : "")
             + (StopsEarly ? ", stops early" : "")
             + (LogFails ? ", logger throws" : "")

@@ -23,14 +23,15 @@ internal sealed class KestrelServer : TortureServer
 
     public override object Transport { get; }
 
-    public override long HandOffs => _instruments.HandOffs;
+    public override long HandOffs => Transport is EventLoopTransportFactory ? _instruments.HandOffs : 0;
 
-    public static new async Task<TortureServer> StartAsync(Episode episode)
+    public static new async Task<TortureServer> StartAsync(Episode episode, EndPoint endPoint)
     {
         var plan = episode.Plan;
         var server = await TestServer.StartAsync(new TestSettings
         {
             Scheduling = plan.Scheduling,
+            EndPoint = endPoint,
             MinimumLevel = LevelOf(plan),
             Transport = options => Configure(plan, options),
             Services = services => AddServices(plan, services),

@@ -27,8 +27,8 @@ internal abstract class TortureServer : IAsyncDisposable
     /// <summary>The transport's factory, from which all its objects can be reached.</summary>
     public abstract object Transport { get; }
 
-    public static Task<TortureServer> StartAsync(Episode episode)
-        => episode.Plan.Serving == Serving.Direct ? DirectServer.StartAsync(episode) : KestrelServer.StartAsync(episode);
+    public static Task<TortureServer> StartAsync(Episode episode, EndPoint endPoint)
+        => episode.Plan.Serving == Serving.Direct ? DirectServer.StartAsync(episode, endPoint) : KestrelServer.StartAsync(episode, endPoint);
 
     public abstract Task StopAsync();
 
@@ -45,6 +45,8 @@ internal abstract class TortureServer : IAsyncDisposable
         options.HandOffThreshold = TimeSpan.FromMicroseconds(100);
         options.MaxReadBufferSize = plan.MaxReadBufferSize;
         options.MaxWriteBufferSize = plan.MaxWriteBufferSize;
+        options.AcceptMode = plan.AcceptMode;
+        options.MaxConnections = plan.MaxConnections;
     }
 
     protected static void AddServices(EpisodePlan plan, IServiceCollection services)

@@ -27,6 +27,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -94,6 +95,7 @@ struct descriptor {
     uint32_t serial;
     uint64_t choices;
     bool is_kqueue;
+    bool is_unix;      /* has no port, so that a loss could not be told from one that nobody injected */
     bool broken;       /* reset: nothing goes in or out any more */
     bool write_broken; /* the peer, which has finished sending, takes nothing any more */
     uint16_t port; /* the peer's */
@@ -144,6 +146,7 @@ static __typeof__(send) *real_send;
 static __typeof__(sendmsg) *real_sendmsg;
 static __typeof__(accept4) *real_accept4;
 static __typeof__(socket) *real_socket;
+static __typeof__(open) *real_open;
 static __typeof__(bind) *real_bind;
 static __typeof__(listen) *real_listen;
 static __typeof__(shutdown) *real_shutdown;
@@ -181,7 +184,7 @@ __attribute__((constructor)) static void find_real_functions(void)
 #define FIND(name) *(void **)&real_##name = dlsym(next_library, #name)
     FIND(recv); FIND(recvmsg); FIND(send); FIND(sendmsg); FIND(accept4); FIND(socket); FIND(bind); FIND(listen);
     FIND(shutdown); FIND(close); FIND(setsockopt); FIND(epoll_create1); FIND(epoll_ctl); FIND(epoll_wait); FIND(poll);
-    FIND(nanosleep); FIND(eventfd); FIND(write); FIND(kqueue); FIND(kevent);
+    FIND(nanosleep); FIND(open); FIND(eventfd); FIND(write); FIND(kqueue); FIND(kevent);
 }
 
 /* ---- chance and the journal ---- */
@@ -554,11 +557,11 @@ EXPORT int epoll_ctl(int poller, int operation, int fd, struct epoll_event *even
     if (refuse(poller, "epoll_ctl on a closed poller") || refuse(fd, "epoll_ctl for a closed descriptor")) {
         return -1;
     }
-    if (operation == EPOLL_CTL_ADD && roll(fd, REGISTER_ENOMEM)) {
+    struct descriptor *d = find(fd);
+    if (operation == EPOLL_CTL_ADD && (d == NULL || !d->is_unix) && roll(fd, REGISTER_ENOMEM)) {
         forget_peer(fd);
         return fail(ENOMEM);
     }
-    struct descriptor *d = find(fd);
     if (operation == EPOLL_CTL_DEL && d != NULL) {
         forget_registration(fd);
     }
@@ -897,7 +900,7 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 /* The connection that would be accepted is lost, or the error comes for nothing. */
 static int lose(int fd, int error)
 {
-    if (choose(fd) % 2 == 0) {
+    if (choose(fd) % 2 == 0 && !find(fd)->is_unix) {
         struct sockaddr_storage address;
         socklen_t length = sizeof address;
         int lost = real_accept4(fd, (struct sockaddr *)&address, &length, SOCK_CLOEXEC);
@@ -939,13 +942,28 @@ EXPORT int accept4(int listener, struct sockaddr *address, socklen_t *length, in
     int fd = own(real_accept4(listener, address, length, flags));
     if (fd >= 0 && fd < MAX_FD && (address->sa_family == AF_INET || address->sa_family == AF_INET6)) {
         table[fd].port = ntohs(((struct sockaddr_in *)address)->sin_port);
+    } else if (fd >= 0 && fd < MAX_FD) {
+        table[fd].is_unix = true;
     }
     return fd;
 }
 
 EXPORT int socket(int domain, int type, int protocol)
 {
-    return roll(0, SETUP_SHORTAGE) ? fail(ENFILE) : own(real_socket(domain, type, protocol));
+    if (roll(0, SETUP_SHORTAGE)) {
+        return fail(ENFILE);
+    }
+    int fd = own(real_socket(domain, type, protocol));
+    if (fd >= 0 && fd < MAX_FD) {
+        table[fd].is_unix = domain == AF_UNIX;
+    }
+    return fd;
+}
+
+/* A directory or a socket's file, which is not made to fail: only close has to know it. It is never created. */
+EXPORT int open(const char *path, int flags, ...)
+{
+    return own(real_open(path, flags));
 }
 
 EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length)

@@ -26,7 +26,7 @@ internal sealed class FaultMix
         ["accept-ENOBUFS"] = 10_000,
         ["accept-ENOMEM"] = 10_000,
         ["register-ENOMEM"] = 20_000,
-        ["setup-shortage"] = 100_000,
+        ["setup-shortage"] = 150_000,
         ["wait-EINTR"] = 100_000,
         ["event-spurious"] = 300_000,
         ["event-repeated"] = 200_000,
