@@ -11,10 +11,8 @@ namespace KestrelEventLoopTransport.Tests.Torture;
 /// </summary>
 internal sealed class Episode(EpisodePlan plan)
 {
-    // Threads of the runtime's pool, and its caches, keep what they worked on last. If that is a loop, its timers keep
-    // the connections that have lingered. A leak would keep them all.
+    // Threads of the runtime's pool, and its caches, keep what they worked on last. A leak would keep them all.
     private const int StaleReferences = 16;
-    private const int StaleShare = 3;
 
     private readonly ConcurrentDictionary<int, Conversation> _conversations = new();
     private readonly ConcurrentQueue<string> _failures = new();
@@ -131,7 +129,7 @@ internal sealed class Episode(EpisodePlan plan)
                 () =>
                 {
                     GC.Collect();
-                    return _serverConnections.Count(static reference => reference.IsAlive) <= StaleReferences + (_serverConnections.Count / StaleShare);
+                    return _serverConnections.Count(static reference => reference.IsAlive) <= StaleReferences;
                 },
                 () => $"{_serverConnections.Count(static reference => reference.IsAlive)} connections are held by something, the first: "
                     + (_serverConnections.Select(static reference => reference.Target).FirstOrDefault(static target => target is not null) is { } held ? StateDump.Of(held) : "gone"));

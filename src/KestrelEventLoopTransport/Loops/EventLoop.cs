@@ -246,6 +246,10 @@ internal sealed partial class EventLoop
             throw;
         }
         _poller.Dispose();
+
+        // A thread of the runtime's pool may keep a loop that has ended, and these would keep its connections.
+        _timers.Clear();
+        _work.Clear();
         _onExit(this);
     }
 

@@ -38,6 +38,16 @@ internal sealed class LoopTimers
         }
     }
 
+    /// <summary>Drops all work that has not run.</summary>
+    internal void Clear()
+    {
+        lock (_lock)
+        {
+            _queue.Clear();
+            Volatile.Write(ref _next, long.MaxValue);
+        }
+    }
+
     /// <summary>Takes one piece of work that is due.</summary>
     internal bool TryTake(out IThreadPoolWorkItem? item)
     {
