@@ -7,8 +7,8 @@
 //   epoll does with EPOLLET for EV_CLEAR, and without it for level-triggered events.
 //   Reading and writing are events of their own: an edge of one does not report the other. Hence two epolls, inside
 //   an outer one that waits; the outer one's descriptor is the kqueue's.
-//   All changes are applied before events are read. One that fails becomes an EV_ERROR event if there is room, else
-//   the call's error; the changes after it are applied all the same.
+//   All changes are applied before events are read. One that fails becomes an EV_ERROR event if there is room, and
+//   the changes after it are applied all the same; without room it is the call's error, and ends the call.
 //   close(2) removes the events of a descriptor, so this library has a close of its own.
 //
 // What Linux cannot tell: the value of a socket's error without taking it away. fflags has ECONNRESET for any.
