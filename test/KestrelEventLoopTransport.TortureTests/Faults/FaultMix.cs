@@ -67,11 +67,11 @@ internal sealed class FaultMix
     {
         var (name, prefixes) = _kinds.ElementAt(random.Next(_kinds.Count));
 
-        // Many episodes fail rarely: what one fault has broken, the next one may repair.
+        // Many episodes fail rarely: what one fault has broken, the next one may repair. But a server is set up once.
         var scale = Math.Pow(random.NextDouble(), 2);
         var rates = FaultyLibc.Names.Select(fault =>
             prefixes.Any(prefix => fault.StartsWith(prefix, StringComparison.Ordinal)) && (name != "any" || random.Next(2) == 0)
-                ? (uint)(_most[fault] * scale * random.NextDouble())
+                ? (uint)(_most[fault] * (fault == "setup-shortage" ? 1 : scale) * random.NextDouble())
                 : 0);
         return new FaultMix(name, [.. rates]);
     }
