@@ -8,11 +8,14 @@ namespace KestrelEventLoopTransport.Listening;
 
 /// <summary>One bound endpoint: its listening sockets, their acceptors and the queue between them and Kestrel.</summary>
 /// <remarks>
-/// It listens; then, where others serve the same address, hands over to them (<see cref="HandOver"/>); then accepts what
+/// It listens; then, where others serve the same address, hands over to them (<see cref="HandOverAsync"/>); then accepts what
 /// has come in and closes. The first of unbind and dispose begins that, and dispose cuts the handing over short.
 /// </remarks>
 internal sealed class EventLoopListener : IConnectionListener
 {
+    // The last one is far enough from the end for handshakes that it lets begin with us.
+    private const int HandOverRounds = 3;
+
     private readonly ListenSocket[] _sockets;
     private readonly Acceptor[] _acceptors;
     private readonly EventLoopGroup _group;
@@ -130,11 +133,7 @@ internal sealed class EventLoopListener : IConnectionListener
 
     private async Task StopAcceptorsAsync()
     {
-        if (!_handOverEnd.Task.IsCompleted && HandOver())
-        {
-            await _handOverEnd.Task.WaitAsync(_settings.Options.HandOverPeriod)
-                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
+        await HandOverAsync().ConfigureAwait(false);
         foreach (var acceptor in _acceptors)
         {
             acceptor.Drain();
@@ -148,46 +147,50 @@ internal sealed class EventLoopListener : IConnectionListener
         await Task.WhenAll(_acceptors.Select(static acceptor => acceptor.Stop())).ConfigureAwait(false);
     }
 
-    /// <summary>
-    /// Sends new connections to the others that serve the address. False when there is nobody, or nothing to wait for.
-    /// </summary>
+    /// <summary>Sends new connections to the others that serve the address, if there are any, and waits a little.</summary>
     /// <remarks>
     /// Two things would fail at a plain close: a connection whose handshake has begun with our socket, for which the
     /// others know nothing, and one that Kestrel has just got, whose first request has not come yet: Kestrel closes
     /// idle connections as soon as nothing accepts any more. Both need a little time without new connections.
     /// </remarks>
-    private bool HandOver()
+    private async Task HandOverAsync()
     {
-        if (_settings.Options.HandOverPeriod == TimeSpan.Zero)
+        var period = _settings.Options.HandOverPeriod;
+        if (period == TimeSpan.Zero)
         {
-            return false;
+            return;
         }
         if (_sockets[0].IsShared)
         {
             // The others accept from the same queue.
             foreach (var acceptor in _acceptors)
             {
-                acceptor.Stop();
+                _ = acceptor.Stop();
             }
-            return true;
+            await WaitForHandOverEndAsync(period).ConfigureAwait(false);
+            return;
         }
-        if (!_settings.Options.ReusePort || EndPoint is not IPEndPoint)
+        if (!_sockets[0].SharesPort)
         {
-            return false;
+            return;
         }
-        var own = _sockets.Length;
-        var all = PortSharers.Count(_sockets[0].Fd);
-        if (all == own)
+        var accepted = -1L;
+        for (var round = 0; round < HandOverRounds && !_handOverEnd.Task.IsCompleted; round++)
         {
-            return false;
+            // Connections that still come: somebody has joined, left, or stops too.
+            if (accepted != Account.Accepted)
+            {
+                accepted = Account.Accepted;
+                _steers = true;
+                if (!PortGroup.SteerToOthers(_sockets))
+                {
+                    return;
+                }
+            }
+            await WaitForHandOverEndAsync(period / HandOverRounds).ConfigureAwait(false);
         }
-        // Those that came later listen behind ours. Where that is not so (a third process), the kernel may still choose
-        // ours, and the client has to repeat its first segment: a second lost, no connection.
-        _steers = all > own && SocketFilter.SelectListeners(_sockets[0].Fd, own, all - own) == 0;
-        foreach (var socket in _sockets)
-        {
-            _ = SocketFilter.DropNewHandshakes(socket.Fd);
-        }
-        return true;
     }
+
+    private async Task WaitForHandOverEndAsync(TimeSpan time)
+        => await _handOverEnd.Task.WaitAsync(time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 }

@@ -18,6 +18,7 @@ internal sealed unsafe class ListenSocket
         _unixPath = unixPath;
         _unixFile = unixFile;
         EndPoint = GetLocalEndPoint(fd);
+        SharesPort = EndPoint is IPEndPoint && GetOption(fd, Platform.SOL_SOCKET, Platform.SO_REUSEPORT) != 0;
     }
 
     internal int Fd { get; }
@@ -27,6 +28,11 @@ internal sealed unsafe class ListenSocket
 
     /// <summary>The address that the kernel reports: with the real port where 0 was asked for.</summary>
     internal EndPoint EndPoint { get; }
+
+    /// <summary>
+    /// Whether others may listen on the same address: it was made with SO_REUSEPORT, by an option or by the user's hook.
+    /// </summary>
+    internal bool SharesPort { get; }
 
     internal static ListenSocket Create(EndPoint endPoint, ListenerSettings settings)
     {
@@ -269,6 +275,13 @@ internal sealed unsafe class ListenSocket
         uint length = Linux.SockAddrStorageSize;
         Check(Libc.getsockname(fd, address, &length), "getsockname");
         return SocketAddressBytes.ToEndPoint(new ReadOnlySpan<byte>(address, (int)length));
+    }
+
+    private static int GetOption(int fd, int level, int name)
+    {
+        int value;
+        uint length = sizeof(int);
+        return Libc.getsockopt(fd, level, name, &value, &length) == 0 ? value : 0;
     }
 
     /// <param name="result">What the system call returned, just now: anything in between could change errno.</param>
