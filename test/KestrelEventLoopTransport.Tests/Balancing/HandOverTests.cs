@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using KestrelEventLoopTransport.Listening;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Tests.Balancing;
@@ -155,6 +156,37 @@ public sealed class HandOverTests
         await one.DisposeAsync().DefaultTimeout();
         await two.DisposeAsync().DefaultTimeout();
     }
+
+    [Theory]
+    [MemberData(nameof(ModeData.All), MemberType = typeof(ModeData))]
+    public async Task A_hook_may_share_the_port(AcceptMode mode)
+    {
+        static void ShareByHook(EventLoopTransportOptions options)
+        {
+            Share(options, _longerThanATest);
+            options.ReusePort = false;
+            options.ConfigureListenSocket = static context => context.SetOption(Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1);
+        }
+        await using var first = Create(mode, configure: ShareByHook);
+        await using var second = Create(mode, configure: ShareByHook);
+        var old = await first.BindAsync();
+        var successor = await second.BindAsync(old.EndPoint);
+
+        var clients = await ConnectAsync(old.EndPoint, 200);
+        await Poll.UntilAsync(() => Accepted(first) + Accepted(second) == 200);
+        Assert.InRange(Accepted(first), 1, 199);
+        Array.ForEach(clients, static client => client.Dispose());
+
+        var unbind = old.UnbindAsync().AsTask();
+        await AssertOthersGetAllAsync(first, second);
+        Assert.False(unbind.IsCompleted);
+        await old.DisposeAsync().DefaultTimeout();
+        await successor.DisposeAsync().DefaultTimeout();
+    }
+
+    [Fact]
+    public void Without_IPv6_there_is_one_table_of_sockets()
+        => Assert.Equal(0, PortSharers.CountIn("/proc/net/no-tcp6", "socket:[1]"));
 
     [Theory]
     [MemberData(nameof(ModeData.All), MemberType = typeof(ModeData))]
