@@ -159,6 +159,11 @@ internal sealed class EventLoopListener : IConnectionListener
         foreach (var socket in _sockets)
         {
             socket.Unlink();
+            if (_steers)
+            {
+                // Some would begin between the end of the steering and the close, and be reset.
+                SocketFilter.DropNewHandshakes(socket.Fd);
+            }
         }
         await WaitForHooksAsync(Task.WhenAll(_acceptors.Select(static acceptor => Task.Run(acceptor.Drain)))).ConfigureAwait(false);
         _onStopped(this);

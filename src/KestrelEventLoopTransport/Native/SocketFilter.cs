@@ -49,6 +49,20 @@ internal static unsafe class SocketFilter
             new(Return, 0, 0, 0),
         ]);
 
+    /// <summary>
+    /// Lets a listening TCP socket begin no more handshakes; those that have begun go on. The first segment of a new one
+    /// is lost without an answer, so the client sends it again after a second (RFC 6298).
+    /// </summary>
+    internal static void DropNewHandshakes(int fd)
+        => _ = Attach(fd, Linux.SO_ATTACH_FILTER,
+        [
+            new(LoadByte, 0, 0, TcpFlags),
+            new(And, 0, 0, SynAndAck),
+            new(JumpIfEqual, 0, 1, Syn),
+            new(Return, 0, 0, 0),
+            new(Return, 0, 0, All),
+        ]);
+
     /// <summary>Ends <see cref="DropHandshakes"/>.</summary>
     internal static void DropNothing(int fd)
     {
