@@ -12,12 +12,27 @@ namespace KestrelEventLoopTransport;
 /// <param name="Configure">Changes a copy of the defaults.</param>
 internal sealed record EndPointOverride(string Name, EndPoint[] EndPoints, Action<EndPointOptions> Configure)
 {
+    /// <summary>Whether the server has bound to one of the endpoints, or tried to.</summary>
+    internal bool IsUsed { get; set; }
+
     internal bool AppliesTo(EndPoint endPoint) => Array.Exists(EndPoints, own => AreSame(own, endPoint));
 
     /// <summary>The endpoints that Kestrel tries for a URL (its AddressBinder).</summary>
+    /// <exception cref="FormatException">It is no URL, or its port or path is not possible.</exception>
     internal static EndPoint[] EndPointsOf(string url)
     {
-        var address = BindingAddress.Parse(url);
+        try
+        {
+            return EndPointsOf(BindingAddress.Parse(url));
+        }
+        catch (ArgumentException exception)
+        {
+            throw new FormatException($"Invalid url: '{url}': the port must be from 0 to 65535, and the path of a Unix socket have at most 107 bytes.", exception);
+        }
+    }
+
+    private static EndPoint[] EndPointsOf(BindingAddress address)
+    {
         if (address.IsUnixPipe)
         {
             return [new UnixDomainSocketEndPoint(address.UnixPipePath)];

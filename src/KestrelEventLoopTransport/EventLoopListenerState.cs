@@ -51,12 +51,7 @@ public sealed class EventLoopListenerState
         var handles = new List<SafeSocketHandle>();
         try
         {
-            for (var i = 0; i < _listener.SocketCount; i++)
-            {
-                var fd = _listener.Duplicate(i, inheritable);
-                ObjectDisposedException.ThrowIf(fd < 0, typeof(EventLoopListenerState));
-                handles.Add(new SafeSocketHandle(fd, ownsHandle: true));
-            }
+            ObjectDisposedException.ThrowIf(!_listener.TryDuplicate(handles, inheritable), typeof(EventLoopListenerState));
             return handles;
         }
         catch

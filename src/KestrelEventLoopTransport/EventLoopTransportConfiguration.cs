@@ -16,8 +16,13 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration configurati
     public void Configure(EventLoopTransportOptions options)
     {
         var root = configuration.GetSection(Root);
-        Read(root, EndPoints, section => section.Bind(options));
-        foreach (var endPoint in root.GetSection(EndPoints).GetChildren())
+        new ObservedValues(root, EndPoints).Read(section => section.Bind(options));
+        var endPoints = root.GetSection(EndPoints);
+        if (!string.IsNullOrEmpty(endPoints.Value))
+        {
+            throw Invalid($"{endPoints.Path} is '{endPoints.Value}'; it must be a section with one section for each endpoint.");
+        }
+        foreach (var endPoint in endPoints.GetChildren())
         {
             ConfigureEndPoint(options, endPoint);
         }
@@ -28,9 +33,12 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration configurati
         var kestrelKey = $"Kestrel:Endpoints:{section.Key}:{Url}";
         var url = section[Url] ?? configuration[kestrelKey]
             ?? throw Invalid($"{section.Path} configures an endpoint that does not exist: there is neither {section.Path}:{Url} nor {kestrelKey}.");
+
+        // Kestrel binds again when its endpoints change: by then the configuration may be another, which nobody has checked.
+        var values = new ObservedValues(section, Url);
         try
         {
-            options.ConfigureEndPoint(url, section.Path, endPoint => Read(section, Url, copy => copy.Bind(endPoint)));
+            options.ConfigureEndPoint(url, section.Path, endPoint => values.Read(copy => copy.Bind(endPoint)));
         }
         catch (FormatException exception)
         {
@@ -38,37 +46,20 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration configurati
         }
     }
 
-    /// <summary>Binds to a copy that knows afterwards which of its values nobody asked for.</summary>
-    /// <param name="section">The section that holds the options.</param>
-    /// <param name="besides">The one child that is no option.</param>
-    /// <param name="bind">Calls the binder; its code is generated for the type at the place of the call.</param>
-    private static void Read(IConfigurationSection section, string besides, Action<IConfigurationSection> bind)
-    {
-        var values = new ObservedValues(section, besides);
-        try
-        {
-            bind(new ConfigurationRoot([values]).GetSection(section.Path));
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw Invalid(exception.Message);
-        }
-        if (values.Unread is [_, ..] keys)
-        {
-            throw Invalid(keys.Select(static key => $"{key} is not an option of the event-loop transport."));
-        }
-    }
-
     private static OptionsValidationException Invalid(params IEnumerable<string> messages)
         => new(Options.DefaultName, typeof(EventLoopTransportOptions), messages);
 
-    /// <summary>A section's values, each of which is marked when it is read.</summary>
+    /// <summary>A copy of a section's values that knows which of them nobody has asked for.</summary>
     private sealed class ObservedValues : ConfigurationProvider
     {
         private readonly HashSet<string> _read = new(StringComparer.OrdinalIgnoreCase);
+        private readonly string _path;
 
+        /// <param name="section">The section that holds the options.</param>
+        /// <param name="besides">The one child that is no option.</param>
         internal ObservedValues(IConfigurationSection section, string besides)
         {
+            _path = section.Path;
             var left = ConfigurationPath.Combine(section.Path, besides);
             foreach (var (key, value) in section.AsEnumerable())
             {
@@ -80,8 +71,29 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration configurati
             }
         }
 
-        /// <summary>Keys with a value that the binder did not know.</summary>
-        internal string[] Unread => [.. Data.Where(pair => !string.IsNullOrEmpty(pair.Value) && !_read.Contains(pair.Key)).Select(static pair => pair.Key).Order()];
+        /// <param name="bind">Calls the binder; its code is generated for the type at the place of the call.</param>
+        internal void Read(Action<IConfigurationSection> bind)
+        {
+            lock (_read)
+            {
+                _read.Clear();
+                using var root = new ConfigurationRoot([this]);
+                try
+                {
+                    bind(root.GetSection(_path));
+                }
+                catch (InvalidOperationException exception)
+                {
+                    throw Invalid(exception.Message);
+                }
+                // A section without children has the value null.
+                var unread = Data.Where(pair => pair.Value is not null && !_read.Contains(pair.Key)).Select(static pair => pair.Key).Order().ToList();
+                if (unread.Count != 0)
+                {
+                    throw Invalid(unread.Select(static key => $"{key} is not an option of the event-loop transport."));
+                }
+            }
+        }
 
         public override bool TryGet(string key, out string? value)
         {

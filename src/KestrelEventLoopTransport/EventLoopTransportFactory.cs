@@ -119,6 +119,18 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         return listener;
     }
 
+    /// <summary>To be called when the server has bound its endpoints.</summary>
+    internal void WarnOfUnusedOverrides()
+    {
+        foreach (var configured in _options.GetOverrides())
+        {
+            if (!configured.IsUsed && Poller.IsSupported)
+            {
+                ListenerLog.EndPointNotBound(_logger, configured.Name);
+            }
+        }
+    }
+
     private EventLoopListener CreateListener(EndPoint endPoint)
     {
         var settings = SettingsFor(endPoint);
@@ -140,6 +152,10 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     /// <summary>The one place where the options of an endpoint are worked out.</summary>
     private ListenerSettings SettingsFor(EndPoint endPoint)
     {
+        foreach (var configured in _options.GetOverrides())
+        {
+            configured.IsUsed |= configured.AppliesTo(endPoint);
+        }
         var options = _options.For(endPoint);
         var connections = new ConnectionSettings
         {

@@ -35,8 +35,9 @@ internal sealed class EventLoopTransportOptionsValidator : IValidateOptions<Even
         }
         foreach (var configured in options.GetOverrides())
         {
-            // What is wrong with the defaults has been said.
-            foreach (var (option, problem) in EndPointOptionsValidator.Check(options.For(configured.EndPoints[0])).Except(defaults))
+            // What is wrong with the defaults has been said. Each of the endpoints may be configured by other overrides too.
+            var problems = configured.EndPoints.SelectMany(endPoint => EndPointOptionsValidator.Check(options.For(endPoint)));
+            foreach (var (option, problem) in problems.Distinct().Except(defaults))
             {
                 result.AddError($"{nameof(EventLoopTransportOptions)}.{option} of {configured.Name} is {problem}.");
             }

@@ -2,6 +2,7 @@ using KestrelEventLoopTransport;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 
 namespace Microsoft.AspNetCore.Hosting;
@@ -64,6 +65,7 @@ public static class EventLoopTransportWebHostBuilderExtensions
             ServiceDescriptor.Singleton<IConnectionListenerFactory, EventLoopTransportFactory>());
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IConfigureOptions<EventLoopTransportOptions>, EventLoopTransportConfiguration>());
+        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, EndPointOverrideCheck>());
         services.TryAddSingleton(static provider
             => provider.GetServices<IConnectionListenerFactory>().OfType<EventLoopTransportFactory>().Last().State);
         return services.AddOptionsWithValidateOnStart<EventLoopTransportOptions, EventLoopTransportOptionsValidator>();

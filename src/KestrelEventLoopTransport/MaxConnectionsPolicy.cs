@@ -5,7 +5,7 @@ public enum MaxConnectionsPolicy
 {
     /// <summary>
     /// They wait in the kernel's queue (<see cref="EndPointOptions.Backlog"/>) until one of the open ones ends. Beyond
-    /// the queue the kernel lets clients retry.
+    /// the queue the kernel lets clients retry. Those that still wait when the endpoint stops are reset.
     /// </summary>
     Pause = 0,
 

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
@@ -36,6 +38,65 @@ public sealed class SystemdSocketsTests : IDisposable
         Set(process == "own" ? Environment.ProcessId.ToString(CultureInfo.InvariantCulture) : process, count, names);
 
         Assert.Equal(message, Assert.Throws<InvalidOperationException>(() => SystemdSockets.Find()).Message);
+    }
+
+    [Fact]
+    public async Task Two_sockets_have_their_names()
+    {
+        using var first = Reserve();
+        using var second = Reserve();
+        var (web, admin) = ((IPEndPoint)first.LocalEndPoint!, (IPEndPoint)second.LocalEndPoint!);
+        first.Dispose();
+        second.Dispose();
+        var process = ChildProcess.RunAsync(
+            ["systemd-socket-activate", "-l", web.ToString(), "-l", admin.ToString(), "--fdname=web:admin"],
+            typeof(SystemdSocketsTests),
+            nameof(Finds_two_in_a_process_of_its_own));
+
+        // A connection starts the process; the tool may not listen yet.
+        RawClient? client = null;
+        await Poll.UntilAsync(async () =>
+        {
+            try
+            {
+                client = await RawClient.ConnectAsync(web);
+            }
+            catch (SocketException)
+            {
+                // Not yet.
+            }
+            return client is not null || process.IsCompleted;
+        });
+
+        await process;
+        client!.Dispose();
+    }
+
+    [Fact(Explicit = true)]
+    public async Task Finds_two_in_a_process_of_its_own()
+    {
+        var sockets = SystemdSockets.Find();
+        Assert.Equal(["web", "admin"], sockets.Select(static socket => socket.Name));
+
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
+        var kestrel = new KestrelServerOptions();
+        Assert.Equal(2, kestrel.ListenSystemdSockets());
+        Assert.Equal(1, kestrel.ListenSystemdSockets("admin"));
+        Assert.Equal(0, kestrel.ListenSystemdSockets("other"));
+        var listeners = new[] { await transport.BindAsync(sockets[0].EndPoint), await transport.BindAsync(sockets[1].EndPoint) };
+        Assert.NotEqual(listeners[0].EndPoint, listeners[1].EndPoint);
+        foreach (var listener in listeners)
+        {
+            var pair = await transport.ConnectAsync(listener);
+            Assert.Equal(listener.EndPoint, pair.Connection.LocalEndPoint);
+        }
+    }
+
+    private static Socket Reserve()
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return socket;
     }
 
     private static void Set(string? process, string? count, string? names)

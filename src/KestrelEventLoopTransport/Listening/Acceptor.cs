@@ -44,11 +44,12 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
     private readonly AcceptQueue _queue;
     private readonly EndPoint? _localEndPoint;
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Lock _closing = new();
+    private readonly Lock _handingOver = new();
     private readonly int _batch;
     private readonly bool _refuses;
     private readonly bool _pauses;
     private readonly bool _runsUserCode;
+    private readonly PauseEnd _pauseEnd;
     private Readiness _readiness;
     private ulong _token;
     private int _failures;
@@ -63,7 +64,7 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
 
     // In the queue of those that wait for a connection to end. Set here, cleared by who takes it out.
     private int _awaitsRoom;
-    private bool _isClosed;
+    private bool _abandoned;
     private volatile bool _draining;
 
     /// <param name="socket">The listening socket; the acceptor closes it.</param>
@@ -96,10 +97,14 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
         _pauses = options.MaxConnections is not null && !_refuses;
         _runsUserCode = options.ConfigureAcceptedSocket is not null || options.CustomLoadBalancer is not null;
 
-        // Behind a wildcard address, every connection has a local address of its own.
-        _localEndPoint = socket.EndPoint is IPEndPoint ip && (ip.Address.Equals(IPAddress.Any) || ip.Address.Equals(IPAddress.IPv6Any))
-            ? null
-            : socket.EndPoint;
+        // Behind a wildcard address, every connection has a local address of its own; with IP_TRANSPARENT, which others
+        // may have set, behind any (ip(7)).
+        var mayBeTransparent = options.ConfigureListenSocket is not null || !socket.OwnsDescriptor;
+        _localEndPoint = socket.EndPoint is IPEndPoint ip
+            && (mayBeTransparent || ip.Address.Equals(IPAddress.Any) || ip.Address.Equals(IPAddress.IPv6Any))
+                ? null
+                : socket.EndPoint;
+        _pauseEnd = new PauseEnd(this);
     }
 
     /// <summary>Begins to accept.</summary>
@@ -111,7 +116,7 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
     /// </summary>
     internal void Drain()
     {
-        if (_socket.IsShared)
+        if (_socket.IsShared || _readiness.Has(Readiness.Stopped))
         {
             return;
         }
@@ -136,12 +141,12 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
         return _closed.Task;
     }
 
-    /// <summary>A second descriptor of the socket, or -1 when it is closed already.</summary>
-    internal int Duplicate(bool inheritable)
+    /// <summary>Nobody takes a connection any more that a hook still keeps.</summary>
+    internal void Abandon()
     {
-        lock (_closing)
+        lock (_handingOver)
         {
-            return _isClosed ? -1 : _socket.Duplicate(inheritable);
+            _abandoned = true;
         }
     }
 
@@ -209,9 +214,18 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
             {
                 return;
             }
-            if (_readiness.End(more: AcceptOnce(out var added)))
+            var added = false;
+            var more = true;
+            try
             {
-                Close();
+                more = AcceptOnce(ref added);
+            }
+            finally
+            {
+                if (_readiness.End(more))
+                {
+                    Close();
+                }
             }
             if (added)
             {
@@ -227,11 +241,11 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
     }
 
     /// <summary>
-    /// One accept. Returns whether there may be more. Never throws: Kestrel would stop listening for good.
+    /// One accept. Returns whether there may be more. Throws only if there is no memory even for a timer; then the next
+    /// edge goes on.
     /// </summary>
-    private bool AcceptOnce(out bool added)
+    private bool AcceptOnce(ref bool added)
     {
-        added = false;
         var slot = _runsUserCode ? DispatchSlot.OfThread : null;
         var outer = slot?.Enter(this);
         try
@@ -253,12 +267,12 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
     /// <summary>False when the acceptor goes on hold.</summary>
     private bool MayAccept()
     {
-        if (_pause != 0 && Environment.TickCount64 < _pausedUntil)
+        if (_draining)
         {
-            // New connections make edges during a pause; its timer comes.
-            return false;
+            return --_drainLeft >= 0;
         }
-        return _draining ? --_drainLeft >= 0 : !IsFull();
+        // New connections make edges during a pause; its timer comes.
+        return (_pause == 0 || Environment.TickCount64 >= _pausedUntil) && !IsFull();
     }
 
     /// <summary>Whether the application has enough to take. Then it lets the acceptor go on when it has taken half.</summary>
@@ -288,7 +302,7 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
                 return OnAcceptFailed(error);
             }
             _failures = 0;
-            return TryAdd(fd, new ReadOnlySpan<byte>(address, (int)length), ref added);
+            return TryAdd(fd, SocketAddressBytes.Span(address, length), ref added);
         }
         finally
         {
@@ -311,10 +325,10 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
         {
             if (Connect(fd, remoteAddress) is { } connection)
             {
-                _account.CountAccepted();
-                Interlocked.Increment(ref _ahead);
-                _queue.Add(connection, this);
+                // From here on its end gives the room back.
                 added = true;
+                _account.CountAccepted();
+                HandOver(connection);
             }
             return true;
         }
@@ -330,6 +344,44 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
             {
                 _account.Leave();
             }
+        }
+    }
+
+    private void HandOver(StreamConnection connection)
+    {
+        Interlocked.Increment(ref _ahead);
+        var isQueued = false;
+        try
+        {
+            isQueued = TryQueue(connection);
+        }
+        finally
+        {
+            if (!isQueued)
+            {
+                Interlocked.Decrement(ref _ahead);
+                connection.Abort();
+                _ = connection.DisposeAsync().AsTask();
+            }
+        }
+    }
+
+    /// <summary>False when nobody will take it: the listener did not wait for a hook.</summary>
+    private bool TryQueue(StreamConnection connection)
+    {
+        if (!_runsUserCode)
+        {
+            _queue.Add(connection, this);
+            return true;
+        }
+        lock (_handingOver)
+        {
+            if (_abandoned)
+            {
+                return false;
+            }
+            _queue.Add(connection, this);
+            return true;
         }
     }
 
@@ -405,9 +457,10 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
             case Errno.EAGAIN:
                 EndPause();
                 return false;
-            case var _ when Errno.IsShortage(error) || ++_failures > MaxFailures:
+            case var _ when Errno.IsShortage(error) || (error != Errno.ECONNABORTED && ++_failures > MaxFailures):
                 // Many failures in a row are not about single connections: a descriptor that somebody else closed, a
-                // security module that forbids accepting. A busy loop would help nobody.
+                // security module that forbids accepting. A busy loop would help nobody. A connection that was aborted has
+                // at least left the queue, and clients can have that as often as they like.
                 _account.CountFailed();
                 Pause(Errno.ToException(error));
                 return false;
@@ -439,7 +492,7 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
     {
         _pause = _pause == 0 ? FirstPause : Math.Min(_pause * 2, LongestPause);
         _pausedUntil = Environment.TickCount64 + _pause;
-        _loop.Schedule(new PauseEnd(this), _pause);
+        _loop.Schedule(_pauseEnd, _pause);
     }
 
     private void EndPause()
@@ -460,14 +513,9 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
     {
         try
         {
-            lock (_closing)
-            {
-                _isClosed = true;
-
-                // Somebody else may hold the socket: closing our descriptor alone would leave it with the poller.
-                _loop.Unregister(_token, _socket.Fd);
-                _socket.Close();
-            }
+            // Somebody else may hold the socket: closing our descriptor alone would leave it with the poller.
+            _loop.Unregister(_token, _socket.Fd);
+            _socket.Close();
         }
         finally
         {

@@ -16,7 +16,7 @@ internal sealed unsafe class DirectoryLock : IDisposable
 
     private DirectoryLock(int fd) => _fd = fd;
 
-    /// <summary>Null if the directory cannot be read or somebody keeps it locked.</summary>
+    /// <summary>Null if the directory cannot be read or locked, or somebody keeps it locked.</summary>
     internal static DirectoryLock? TryTake(string directory)
     {
         int fd;
@@ -34,6 +34,11 @@ internal sealed unsafe class DirectoryLock : IDisposable
             if (Libc.flock(fd, Linux.LOCK_EX | Linux.LOCK_NB) == 0)
             {
                 return new DirectoryLock(fd);
+            }
+            if (Errno.Last is not (Errno.EAGAIN or Errno.EINTR))
+            {
+                // A file system without locks.
+                break;
             }
             Thread.Sleep(Pause);
         }

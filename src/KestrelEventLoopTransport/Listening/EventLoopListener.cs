@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using KestrelEventLoopTransport.Listening.Balancing;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
@@ -8,20 +9,27 @@ namespace KestrelEventLoopTransport.Listening;
 
 /// <summary>One bound endpoint: its listening sockets, their acceptors and the queue between them and Kestrel.</summary>
 /// <remarks>
-/// It listens; then, where others serve the same address, hands over to them (<see cref="HandOver"/>); then accepts what
-/// has come in and closes. The first of unbind and dispose begins that, and dispose cuts the handing over short.
+/// It listens; then, where others serve the same address, hands over to them (<see cref="HandOverAsync"/>); then accepts what
+/// has come in and closes. The first of unbind and dispose begins that. Dispose, or the cancellation of unbind, cuts the
+/// handing over short and waits for no hook.
 /// </remarks>
 internal sealed class EventLoopListener : IConnectionListener
 {
+    // The last one is far enough from the end for handshakes that it lets begin with us.
+    private const int HandOverRounds = 3;
+
+    private static readonly TimeSpan _longestHook = TimeSpan.FromSeconds(1);
+
     private readonly ListenSocket[] _sockets;
     private readonly Acceptor[] _acceptors;
     private readonly EventLoopGroup _group;
     private readonly ListenerSettings _settings;
     private readonly AcceptQueue _queue;
     private readonly Action<EventLoopListener> _onStopped;
-    private readonly TaskCompletionSource _handOverEnd = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _hurry = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _lock = new();
     private Task? _stopped;
+    private Task _closed = Task.CompletedTask;
     private bool _steers;
     private int _disposed;
 
@@ -57,8 +65,6 @@ internal sealed class EventLoopListener : IConnectionListener
     /// <summary>The connections, counted.</summary>
     internal ListenerAccount Account { get; }
 
-    internal int SocketCount => _sockets.Length;
-
     /// <summary>Begins to accept. When that fails, the listener is to be disposed of.</summary>
     internal void Start()
     {
@@ -68,13 +74,27 @@ internal sealed class EventLoopListener : IConnectionListener
         }
     }
 
-    /// <summary>A second descriptor of one of the listening sockets, or -1 when it is closed.</summary>
-    internal int Duplicate(int socket, bool inheritable)
+    /// <summary>
+    /// Adds a second descriptor of each of the listening sockets. False when they are closed. Either there are all in the
+    /// end or, as the caller disposes of those that have been added, none.
+    /// </summary>
+    internal bool TryDuplicate(List<SafeSocketHandle> handles, bool inheritable)
     {
         lock (_lock)
         {
-            // One that is handing over has a filter on it.
-            return _stopped is null ? _acceptors[socket].Duplicate(inheritable) : -1;
+            if (_stopped is not null)
+            {
+                return false;
+            }
+            foreach (var socket in _sockets)
+            {
+                handles.Add(new SafeSocketHandle(socket.Duplicate(inheritable), ownsHandle: true));
+            }
+            foreach (var socket in _sockets)
+            {
+                socket.IsDuplicated = true;
+            }
+            return true;
         }
     }
 
@@ -84,13 +104,13 @@ internal sealed class EventLoopListener : IConnectionListener
     public async ValueTask UnbindAsync(CancellationToken cancellationToken = default)
     {
         using var registration = cancellationToken.UnsafeRegister(
-            static listener => ((EventLoopListener)listener!)._handOverEnd.TrySetResult(), this);
+            static listener => ((EventLoopListener)listener!)._hurry.TrySetResult(), this);
         await StopAsync().ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
     {
-        _handOverEnd.TrySetResult();
+        _hurry.TrySetResult();
         await StopAsync().ConfigureAwait(false);
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
         {
@@ -100,7 +120,12 @@ internal sealed class EventLoopListener : IConnectionListener
         {
             await connection.DisposeAsync().ConfigureAwait(false);
         }
-        if (_group.Release())
+        if (!_closed.IsCompleted)
+        {
+            // A hook that has not returned: its acceptor needs the loop then.
+            _ = _closed.ContinueWith(_ => _group.Release(), TaskScheduler.Default);
+        }
+        else if (_group.Release())
         {
             await _group.Stopped.ConfigureAwait(false);
         }
@@ -130,64 +155,82 @@ internal sealed class EventLoopListener : IConnectionListener
 
     private async Task StopAcceptorsAsync()
     {
-        if (!_handOverEnd.Task.IsCompleted && HandOver())
+        await HandOverAsync().ConfigureAwait(false);
+        foreach (var socket in _sockets)
         {
-            await _handOverEnd.Task.WaitAsync(_settings.Options.HandOverPeriod)
-                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            socket.Unlink();
+            if (_steers)
+            {
+                // Some would begin between the end of the steering and the close, and be reset.
+                SocketFilter.DropNewHandshakes(socket.Fd);
+            }
         }
-        foreach (var acceptor in _acceptors)
-        {
-            acceptor.Drain();
-        }
+        await WaitForHooksAsync(Task.WhenAll(_acceptors.Select(static acceptor => Task.Run(acceptor.Drain)))).ConfigureAwait(false);
         _onStopped(this);
         if (_steers)
         {
             // The program would outlive us in the sockets of the others.
             SocketFilter.SelectAllListeners(_sockets[0].Fd);
         }
-        await Task.WhenAll(_acceptors.Select(static acceptor => acceptor.Stop())).ConfigureAwait(false);
+        _closed = Task.WhenAll(_acceptors.Select(static acceptor => acceptor.Stop()));
+        await WaitForHooksAsync(_closed).ConfigureAwait(false);
+        foreach (var acceptor in _acceptors)
+        {
+            acceptor.Abandon();
+        }
     }
 
-    /// <summary>
-    /// Sends new connections to the others that serve the address. False when there is nobody, or nothing to wait for.
-    /// </summary>
+    /// <summary>The user's hook or policy may be running, and never return: who is in a hurry does not wait for it.</summary>
+    private async Task WaitForHooksAsync(Task task)
+    {
+        await Task.WhenAny(task, _hurry.Task).ConfigureAwait(false);
+        await task.WaitAsync(_longestHook).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    /// <summary>Sends new connections to the others that serve the address, if there are any, and waits a little.</summary>
     /// <remarks>
     /// Two things would fail at a plain close: a connection whose handshake has begun with our socket, for which the
     /// others know nothing, and one that Kestrel has just got, whose first request has not come yet: Kestrel closes
     /// idle connections as soon as nothing accepts any more. Both need a little time without new connections.
     /// </remarks>
-    private bool HandOver()
+    private async Task HandOverAsync()
     {
-        if (_settings.Options.HandOverPeriod == TimeSpan.Zero)
+        var period = _settings.Options.HandOverPeriod;
+        if (period == TimeSpan.Zero)
         {
-            return false;
+            return;
         }
         if (_sockets[0].IsShared)
         {
             // The others accept from the same queue.
             foreach (var acceptor in _acceptors)
             {
-                acceptor.Stop();
+                _ = acceptor.Stop();
             }
-            return true;
+            await WaitAsync(period).ConfigureAwait(false);
+            return;
         }
-        if (!_settings.Options.ReusePort || EndPoint is not IPEndPoint)
+        if (!_sockets[0].SharesPort)
         {
-            return false;
+            return;
         }
-        var own = _sockets.Length;
-        var all = PortSharers.Count(_sockets[0].Fd);
-        if (all == own)
+        var accepted = -1L;
+        for (var round = 0; round < HandOverRounds && !_hurry.Task.IsCompleted; round++)
         {
-            return false;
+            // Connections that still come: somebody has joined, left, or stops too.
+            if (accepted != Account.Accepted)
+            {
+                accepted = Account.Accepted;
+                _steers = true;
+                if (!PortGroup.SteerToOthers(_sockets))
+                {
+                    return;
+                }
+            }
+            await WaitAsync(period / HandOverRounds).ConfigureAwait(false);
         }
-        // Those that came later listen behind ours. Where that is not so (a third process), the kernel may still choose
-        // ours, and the client has to repeat its first segment: a second lost, no connection.
-        _steers = all > own && SocketFilter.SelectListeners(_sockets[0].Fd, own, all - own) == 0;
-        foreach (var socket in _sockets)
-        {
-            _ = SocketFilter.DropNewHandshakes(socket.Fd);
-        }
-        return true;
     }
+
+    private async Task WaitAsync(TimeSpan time)
+        => await _hurry.Task.WaitAsync(time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 }

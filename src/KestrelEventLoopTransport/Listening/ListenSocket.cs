@@ -18,6 +18,7 @@ internal sealed unsafe class ListenSocket
         _unixPath = unixPath;
         _unixFile = unixFile;
         EndPoint = GetLocalEndPoint(fd);
+        SharesPort = EndPoint is IPEndPoint && GetOption(fd, Platform.SOL_SOCKET, Platform.SO_REUSEPORT) != 0;
     }
 
     internal int Fd { get; }
@@ -27,6 +28,11 @@ internal sealed unsafe class ListenSocket
 
     /// <summary>The address that the kernel reports: with the real port where 0 was asked for.</summary>
     internal EndPoint EndPoint { get; }
+
+    /// <summary>
+    /// Whether others may listen on the same address: it was made with SO_REUSEPORT, by an option or by the user's hook.
+    /// </summary>
+    internal bool SharesPort { get; }
 
     internal static ListenSocket Create(EndPoint endPoint, ListenerSettings settings)
     {
@@ -47,28 +53,37 @@ internal sealed unsafe class ListenSocket
     }
 
     /// <summary>Whether there may be descriptors of the socket that are not ours.</summary>
-    internal bool IsDuplicated { get; private set; }
+    internal bool IsDuplicated { get; set; }
 
     /// <summary>Whether somebody else has the socket too and may go on with its queue.</summary>
     internal bool IsShared => !OwnsDescriptor || IsDuplicated;
 
-    /// <summary>A second descriptor of the socket (<c>F_DUPFD</c>, <c>fcntl(2)</c>). Somebody else owns it.</summary>
+    /// <summary>
+    /// A second descriptor of the socket (<c>F_DUPFD</c>, <c>fcntl(2)</c>). Somebody else is to own it: then
+    /// <see cref="IsDuplicated"/> is to be set.
+    /// </summary>
     internal int Duplicate(bool inheritable)
     {
         var fd = Libc.fcntl(Fd, inheritable ? Linux.F_DUPFD : Platform.F_DUPFD_CLOEXEC, 0);
         Check(fd, "fcntl F_DUPFD");
-        IsDuplicated = true;
         return fd;
+    }
+
+    /// <summary>
+    /// Lets no new client find a Unix socket by its path. A socket that somebody else holds too goes on under its name.
+    /// </summary>
+    internal void Unlink()
+    {
+        if (_unixPath is not null && _unixFile is { } file && !IsDuplicated)
+        {
+            UnixSocketFile.Delete(_unixPath, file);
+        }
     }
 
     internal void Close()
     {
         // The file goes first: once the socket is closed, another process may take the path over.
-        // A socket that somebody else holds too goes on under its name.
-        if (_unixPath is not null && _unixFile is { } file && !IsDuplicated)
-        {
-            UnixSocketFile.Delete(_unixPath, file);
-        }
+        Unlink();
         if (OwnsDescriptor)
         {
             _ = Libc.close(Fd);
@@ -179,7 +194,7 @@ internal sealed unsafe class ListenSocket
         var address = stackalloc byte[Linux.SockAddrStorageSize];
         uint length = Linux.SockAddrStorageSize;
         Check(Libc.getsockname(fd, address, &length), "getsockname");
-        var local = new ReadOnlySpan<byte>(address, (int)length);
+        var local = SocketAddressBytes.Span(address, length);
 
         var flags = Libc.fcntl(fd, Linux.F_GETFL, 0);
         Check(flags, "fcntl F_GETFL");
@@ -222,10 +237,20 @@ internal sealed unsafe class ListenSocket
     {
         const string Switch = "/proc/sys/net/ipv4/tcp_fastopen";
         const int Server = 2;
-        if (settings.Options.Tcp.FastOpenQueue is not null && File.Exists(Switch)
-            && int.TryParse(File.ReadAllText(Switch), out var bits) && (bits & Server) == 0)
+        if (settings.Options.Tcp.FastOpenQueue is null)
         {
-            ListenerLog.FastOpenIsOff(settings.Logger, endPoint, bits);
+            return;
+        }
+        try
+        {
+            if (int.TryParse(File.ReadAllText(Switch), out var bits) && (bits & Server) == 0)
+            {
+                ListenerLog.FastOpenIsOff(settings.Logger, endPoint, bits);
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Not Linux, or /proc is closed: nothing is known.
         }
     }
 
@@ -268,7 +293,14 @@ internal sealed unsafe class ListenSocket
         var address = stackalloc byte[Linux.SockAddrStorageSize];
         uint length = Linux.SockAddrStorageSize;
         Check(Libc.getsockname(fd, address, &length), "getsockname");
-        return SocketAddressBytes.ToEndPoint(new ReadOnlySpan<byte>(address, (int)length));
+        return SocketAddressBytes.ToEndPoint(SocketAddressBytes.Span(address, length));
+    }
+
+    private static int GetOption(int fd, int level, int name)
+    {
+        int value;
+        uint length = sizeof(int);
+        return Libc.getsockopt(fd, level, name, &value, &length) == 0 ? value : 0;
     }
 
     /// <param name="result">What the system call returned, just now: anything in between could change errno.</param>

@@ -37,7 +37,7 @@ internal static class ListenSocketSet
         // join; the option counts for them although the first listens already (inet_csk_bind_conflict).
         var first = sockets[0];
         // FreeBSD has no such way: there a socket joins when it is bound (in_pcbinslbgrouphash), the first one too.
-        var shares = settings.Options.ReusePort || !OperatingSystem.IsLinux();
+        var shares = first.SharesPort || !OperatingSystem.IsLinux();
         if (!shares)
         {
             SocketOption.FromInt32(nameof(AcceptMode.ListenerPerLoop), Platform.SOL_SOCKET, Platform.SO_REUSEPORT, 1).Set(first.Fd);

@@ -32,4 +32,7 @@ internal static partial class ListenerLog
 
     [LoggerMessage(9, LogLevel.Debug, "A connection to {EndPoint} was refused: {MaxConnections}, the most that are allowed, are open.", EventName = "ConnectionRefused")]
     internal static partial void ConnectionRefused(ILogger logger, EndPoint endPoint, int maxConnections);
+
+    [LoggerMessage(10, LogLevel.Warning, "The options of {EndPoint} have no effect: the server has bound to no such endpoint.", EventName = "EndPointNotBound")]
+    internal static partial void EndPointNotBound(ILogger logger, string endPoint);
 }

@@ -17,7 +17,7 @@ internal static class PortSharers
         try
         {
             var link = new FileInfo(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{fd}")).LinkTarget;
-            return Math.Max(Count("/proc/net/tcp", link), Count("/proc/net/tcp6", link));
+            return Math.Max(CountIn("/proc/net/tcp", link), CountIn("/proc/net/tcp6", link));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -25,8 +25,13 @@ internal static class PortSharers
         }
     }
 
-    private static int Count(string table, string? link)
+    /// <summary>The same in one table. Without IPv6 there is only one.</summary>
+    internal static int CountIn(string table, string? link)
     {
+        if (!File.Exists(table))
+        {
+            return 0;
+        }
         // Listening sockets come first, so that this takes no longer with many connections.
         var rows = File.ReadLines(table)
             .Skip(1)

@@ -25,9 +25,12 @@ internal static class Linux
     internal const int SO_REUSEPORT = 15;
     internal const int SO_BINDTODEVICE = 25;
     internal const int SO_ATTACH_FILTER = 26;
+    internal const int SO_GET_FILTER = 26;
+    internal const int SO_DETACH_FILTER = 27;
     internal const int SO_BUSY_POLL = 46;
     internal const int SO_INCOMING_CPU = 49;
     internal const int SO_ATTACH_REUSEPORT_CBPF = 51;
+    internal const int SO_MEMINFO = 55;
     internal const int SO_DETACH_REUSEPORT_BPF = 68;
     internal const int IPPROTO_IP = 0;
     internal const int IP_TOS = 1;

@@ -26,6 +26,13 @@ internal struct SocketAddressBytes
         return result;
     }
 
+    /// <summary>
+    /// An address in a buffer of <see cref="Linux.SockAddrStorageSize"/> bytes. The length that the kernel gives may be
+    /// greater: where it has cut the address off.
+    /// </summary>
+    internal static unsafe ReadOnlySpan<byte> Span(byte* address, uint length)
+        => new(address, (int)Math.Min(length, Linux.SockAddrStorageSize));
+
     /// <summary>The local address of a bound or connected IP socket.</summary>
     internal static unsafe SocketAddressBytes OfSocket(int fd)
     {

@@ -10,6 +10,7 @@ internal static unsafe class SocketFilter
 {
     // BPF_LD | BPF_W | BPF_ABS and so on, linux/bpf_common.h.
     private const ushort LoadWord = 0x20;
+    private const ushort LoadHalf = 0x28;
     private const ushort LoadByte = 0x30;
     private const ushort Add = 0x04;
     private const ushort And = 0x54;
@@ -21,19 +22,39 @@ internal static unsafe class SocketFilter
     // Where the kernel offers a random number (SKF_AD_OFF + SKF_AD_RANDOM, linux/filter.h).
     private const uint Random = unchecked((uint)(-0x1000 + 56));
 
-    // A listening TCP socket's filter sees segments from the TCP header on; the flags are its 14th byte.
+    // A TCP socket's filter sees segments from the TCP header on; the flags are its 14th byte.
+    private const uint SourcePort = 0;
     private const uint TcpFlags = 13;
     private const uint Syn = 0x02;
     private const uint SynAndAck = 0x12;
 
     private const uint All = uint.MaxValue;
 
+    /// <summary>Lets a socket receive nothing. Returns 0 or the error number.</summary>
+    internal static int DropAll(int fd) => Attach(fd, Linux.SO_ATTACH_FILTER, [new(Return, 0, 0, 0)]);
+
+    /// <summary>
+    /// Lets a listening TCP socket begin no handshake with one source port. Sockets that it accepts inherit that, but
+    /// they receive no first segments. Returns 0 or the error number.
+    /// </summary>
+    internal static int DropHandshakes(int fd, int sourcePort)
+        => Attach(fd, Linux.SO_ATTACH_FILTER,
+        [
+            new(LoadHalf, 0, 0, SourcePort),
+            new(JumpIfEqual, 0, 3, (uint)sourcePort),
+            new(LoadByte, 0, 0, TcpFlags),
+            new(And, 0, 0, SynAndAck),
+            new(JumpIfEqual, 1, 0, Syn),
+            new(Return, 0, 0, All),
+            new(Return, 0, 0, 0),
+        ]);
+
     /// <summary>
     /// Lets a listening TCP socket begin no more handshakes; those that have begun go on. The first segment of a new one
-    /// is lost without an answer, so the client sends it again after a second (RFC 6298). Returns 0 or the error number.
+    /// is lost without an answer, so the client sends it again after a second (RFC 6298).
     /// </summary>
-    internal static int DropNewHandshakes(int fd)
-        => Attach(fd, Linux.SO_ATTACH_FILTER,
+    internal static void DropNewHandshakes(int fd)
+        => _ = Attach(fd, Linux.SO_ATTACH_FILTER,
         [
             new(LoadByte, 0, 0, TcpFlags),
             new(And, 0, 0, SynAndAck),
@@ -42,10 +63,37 @@ internal static unsafe class SocketFilter
             new(Return, 0, 0, All),
         ]);
 
+    /// <summary>Ends <see cref="DropHandshakes"/>.</summary>
+    internal static void DropNothing(int fd)
+    {
+        var unused = 0;
+        _ = Libc.setsockopt(fd, Linux.SOL_SOCKET, Linux.SO_DETACH_FILTER, &unused, sizeof(int));
+    }
+
+    /// <summary>Whether a filter is attached to a socket, or that cannot be found out.</summary>
+    internal static bool MayHaveFilter(int fd)
+    {
+        // The length is that of the program.
+        uint length = 0;
+        return Libc.getsockopt(fd, Linux.SOL_SOCKET, Linux.SO_GET_FILTER, null, &length) < 0 || length != 0;
+    }
+
+    /// <summary>How many segments a socket has dropped; null when the kernel does not say.</summary>
+    internal static uint? CountDrops(int fd)
+    {
+        // SK_MEMINFO_DROPS, linux/sock_diag.h.
+        const int Drops = 8;
+        var values = stackalloc uint[Drops + 1];
+        uint length = (Drops + 1) * sizeof(uint);
+        return Libc.getsockopt(fd, Linux.SOL_SOCKET, Linux.SO_MEMINFO, values, &length) == 0 && length == (Drops + 1) * sizeof(uint)
+            ? values[Drops]
+            : null;
+    }
+
     /// <summary>
-    /// Of the sockets that share a port by SO_REUSEPORT, in the order in which they began to listen, new connections go
-    /// to some only. Where there is no such socket (any more) the kernel chooses as it does without a program. Returns
-    /// 0 or the error number.
+    /// Of the sockets that share a port by SO_REUSEPORT, new connections go to some only. They stand in the order in which
+    /// they began to listen, but where one leaves, the last takes its place (reuseport_detach_sock). Where there is no
+    /// such socket (any more) the kernel chooses as it does without a program. Returns 0 or the error number.
     /// </summary>
     /// <param name="fd">One of the sockets: the program is the same for all of them.</param>
     /// <param name="first">The first of those that get connections.</param>
@@ -59,7 +107,20 @@ internal static unsafe class SocketFilter
             new(ReturnAccumulator, 0, 0, 0),
         ]);
 
-    /// <summary>Ends <see cref="SelectListeners"/>.</summary>
+    /// <summary>The same, where those that get connections are not next to each other.</summary>
+    internal static int SelectListeners(int fd, ReadOnlySpan<int> places)
+    {
+        var program = new List<FilterInstruction> { new(LoadWord, 0, 0, Random), new(Modulo, 0, 0, (uint)places.Length) };
+        for (var i = 0; i < places.Length; i++)
+        {
+            program.Add(new(JumpIfEqual, 0, 1, (uint)i));
+            program.Add(new(Return, 0, 0, (uint)places[i]));
+        }
+        program.Add(new(Return, 0, 0, All));
+        return Attach(fd, Linux.SO_ATTACH_REUSEPORT_CBPF, CollectionsMarshal.AsSpan(program));
+    }
+
+    /// <summary>Ends <see cref="SelectListeners(int, int, int)"/>.</summary>
     internal static void SelectAllListeners(int fd)
     {
         if (!OperatingSystem.IsLinux())

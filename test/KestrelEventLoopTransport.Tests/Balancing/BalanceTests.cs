@@ -161,13 +161,15 @@ public sealed class BalanceTests
     }
 
     [Theory]
-    [InlineData(-1)]
-    [InlineData(Loops)]
-    [InlineData(null)]
-    public async Task A_custom_policy_that_fails_costs_no_connection_and_is_logged_once(int? answer)
+    [InlineData(AcceptMode.SharedListener, -1)]
+    [InlineData(AcceptMode.SharedListener, Loops)]
+    [InlineData(AcceptMode.SharedListener, null)]
+    [InlineData(AcceptMode.ListenerPerLoop, Loops)]
+    [InlineData(AcceptMode.ListenerPerLoop, null)]
+    public async Task A_custom_policy_that_fails_costs_no_connection_and_is_logged_once(AcceptMode mode, int? answer)
     {
         await using var transport = Create(
-            AcceptMode.SharedListener, default, options => options.CustomLoadBalancer = (in _) => answer ?? throw new InvalidOperationException("No answer."));
+            mode, default, options => options.CustomLoadBalancer = (in _) => answer ?? throw new InvalidOperationException("No answer."));
         var listener = await transport.BindAsync();
 
         await ForEachConnectionAsync(listener, 8);

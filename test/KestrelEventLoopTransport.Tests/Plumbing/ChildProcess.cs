@@ -5,13 +5,17 @@ namespace KestrelEventLoopTransport.Tests;
 /// <summary>Runs an explicit test in a process of its own: for what is set once per process, or would harm this one.</summary>
 internal static class ChildProcess
 {
-    public static async Task RunAsync(Type type, string method, params (string Name, string Value)[] environment)
+    public static Task RunAsync(Type type, string method, params (string Name, string Value)[] environment)
+        => RunAsync([], type, method, environment);
+
+    /// <summary>The same, started by another program.</summary>
+    public static async Task RunAsync(string[] launcher, Type type, string method, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo("dotnet")
+        string[] command = [.. launcher, "dotnet", type.Assembly.Location, "-noColor", "-explicit", "only", "-method", $"{type.FullName}.{method}"];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
-            ArgumentList = { type.Assembly.Location, "-noColor", "-explicit", "only", "-method", $"{type.FullName}.{method}" },
         };
 
         // The background compiler starts threads at times of its own, which a test of scarce resources cannot have.

@@ -61,6 +61,8 @@ public sealed class ConfigurationTests
         }
         """;
 
+    private static readonly string _longPath = "/tmp/" + new string('p', 104);
+
     public static TheoryData<string, string, string> Wrong => new()
     {
         // Not an option: the whole key is named, wherever it is.
@@ -69,6 +71,8 @@ public sealed class ConfigurationTests
         { "Tcp:KeepAlive:Idle:Deep", "1", "Kestrel:EventLoopTransport:Tcp:KeepAlive:Idle:Deep is not an option of the event-loop transport." },
         { "Tcp", "yes", "Kestrel:EventLoopTransport:Tcp is not an option of the event-loop transport." },
         { "Backlog:Length", "1", "Kestrel:EventLoopTransport:Backlog:Length is not an option of the event-loop transport." },
+
+        { "Backlogg", "", "Kestrel:EventLoopTransport:Backlogg is not an option of the event-loop transport." },
 
         // Code only.
         { "ConfigureListenSocket", "x", "Kestrel:EventLoopTransport:ConfigureListenSocket is not an option of the event-loop transport." },
@@ -92,6 +96,15 @@ public sealed class ConfigurationTests
         {
             "Endpoints:Api:Backlog", "5",
             "Kestrel:EventLoopTransport:Endpoints:Api configures an endpoint that does not exist: there is neither Kestrel:EventLoopTransport:Endpoints:Api:Url nor Kestrel:Endpoints:Api:Url."
+        },
+        { "Endpoints", "x", "Kestrel:EventLoopTransport:Endpoints is 'x'; it must be a section with one section for each endpoint." },
+        {
+            "Endpoints:Api:Url", "http://127.0.0.1:99999",
+            "Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'http://127.0.0.1:99999': the port must be from 0 to 65535, and the path of a Unix socket have at most 107 bytes."
+        },
+        {
+            "Endpoints:Api:Url", "http://unix:" + _longPath,
+            $"Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'http://unix:{_longPath}': the port must be from 0 to 65535, and the path of a Unix socket have at most 107 bytes."
         },
         { "Endpoints:Api:Url", "localhost", "Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'localhost'" },
         { "Endpoints:Known:EventLoopCount", "2", "Kestrel:EventLoopTransport:Endpoints:Known:EventLoopCount is not an option of the event-loop transport." },
@@ -255,6 +268,52 @@ public sealed class ConfigurationTests
         var endPoint = options.For(new IPEndPoint(IPAddress.Loopback, 5001));
         Assert.Equal((10, 4), (endPoint.Backlog, endPoint.Priority));
         Assert.Equal(9, options.For(new IPEndPoint(IPAddress.Loopback, 5002)).Backlog);
+    }
+
+    // Kestrel binds again when the configuration of its endpoints changes; nobody validates anything then.
+    [Fact]
+    public void Values_of_an_endpoint_stay_as_they_were_at_the_start()
+    {
+        var configuration = Values(
+            ("Kestrel:EventLoopTransport:Endpoints:A:Url", "http://127.0.0.1:5001"),
+            ("Kestrel:EventLoopTransport:Endpoints:A:AcceptBatchSize", "8"));
+        var options = Read(configuration);
+
+        configuration["Kestrel:EventLoopTransport:Endpoints:A:AcceptBatchSize"] = "0";
+        configuration["Kestrel:EventLoopTransport:Endpoints:A:Backlogg"] = "0";
+
+        for (var i = 0; i < 2; i++)
+        {
+            Assert.Equal(8, options.For(new IPEndPoint(IPAddress.Loopback, 5001)).AcceptBatchSize);
+        }
+    }
+
+    [Fact]
+    public async Task Options_of_an_endpoint_that_the_server_does_not_have_are_warned_of()
+    {
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = ApplicationScheduling.ThreadPool,
+            Connection = Echo.RunAsync,
+            Transport = static options =>
+            {
+                options.ConfigureEndPoint("http://127.0.0.1:0", static endPoint => endPoint.Backlog = 5);
+                options.ConfigureEndPoint("http://127.0.0.1:5001", static endPoint => endPoint.Backlog = 5);
+                options.ConfigureEndPoint("http://localhost:0", static endPoint => endPoint.Backlog = 5);
+            },
+            Configuration = new()
+            {
+                ["Kestrel:Endpoints:Unread:Url"] = "http://127.0.0.1:5002",
+                ["Kestrel:EventLoopTransport:Endpoints:Unread:Backlog"] = "5",
+            },
+        });
+
+        Assert.Equal(
+            [
+                "The options of Kestrel:EventLoopTransport:Endpoints:Unread have no effect: the server has bound to no such endpoint.",
+                "The options of http://127.0.0.1:5001 have no effect: the server has bound to no such endpoint.",
+            ],
+            server.Logs.Entries.Where(static entry => entry.EventId.Name == "EndPointNotBound").Select(static entry => entry.Message));
     }
 
     [Fact]
