@@ -48,7 +48,7 @@ start() {
   done
 }
 
-redis_load() { taskset -c 1 "${@:2}" redis-benchmark -p "$port" -c 50 -P 16 -t "$1" -q $extra 2> /dev/null > /dev/null || true; }
+redis_load() { taskset -c 1 "${@:2}" redis-benchmark -p "$port" -c 50 -P 16 -t "$1" -q $extra 2> /dev/null > /dev/null; }
 frames() { taskset -c 1 artifacts/native/frames "$port" 50 16 "$1"; }
 
 # User and system time of the server so far, in clock ticks.
@@ -67,7 +67,7 @@ for candidate in "$@"; do
     Echo*) frames "$warm_up" > /dev/null ;;
     *)
       extra="-n 10000" redis_load set
-      extra="-l" redis_load get timeout "$warm_up"
+      extra="-l" redis_load get timeout "$warm_up" || true
       ;;
   esac
   for ((round = 0; round < rounds; round++)); do
