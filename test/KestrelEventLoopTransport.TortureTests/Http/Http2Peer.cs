@@ -52,8 +52,9 @@ internal sealed class Http2Peer
                 random.Next(episode.Plan.MaxTransfer),
                 isPost: random.Next(3) == 0)));
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
+        catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or SocketException)
         {
+            // A SocketException of HttpClient's own is not wrapped: it asks a socket that was just reset for its peer.
             bool broken;
             lock (ports)
             {
