@@ -117,16 +117,14 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
             _found = false;
             _scan = default;
         }
-        if (!_holding)
+        if (_holding)
         {
-            return;
+            // A PipeReader does not let go of what was examined once.
+            var start = Start;
+            var rest = _buffer.Slice(start).Length;
+            _kept = Math.Clamp(_kept - (_buffer.Length - rest), 0, rest);
+            AdvanceTo(start, _buffer.GetPosition(_kept, start));
         }
-
-        // A PipeReader does not let go of what was examined once.
-        var start = Start;
-        var rest = _buffer.Slice(start).Length;
-        _kept = Math.Clamp(_kept - (_buffer.Length - rest), 0, rest);
-        AdvanceTo(start, _buffer.GetPosition(_kept, start));
         if (_canceled)
         {
             // It is for whoever reads next.

@@ -61,7 +61,7 @@ internal sealed class FrameOutput
     }
 
     /// <summary>Whether so much was written that the peer should take it before the next frame is handled.</summary>
-    internal bool NeedsFlush => IsGathered(MaxUnflushedBytes);
+    internal bool NeedsFlush => IsGathered(Math.Min(MaxUnflushedBytes, _maxQueuedBytes));
 
     private bool IsDirect => _directThread == Environment.CurrentManagedThreadId;
 
@@ -109,6 +109,7 @@ internal sealed class FrameOutput
 
     internal bool TrySend(in FrameContent frame)
     {
+        FlushQueueOfOthers();
         if (MayWriteDirect)
         {
             WriteDirect(frame);
@@ -122,7 +123,7 @@ internal sealed class FrameOutput
                 return taking is Taking.WriterTaken;
             }
         }
-        if (IsDirect && IsGathered(Math.Min(MaxUnflushedBytes, _maxQueuedBytes)))
+        if (IsDirect && NeedsFlush)
         {
             // The limit is on what waits for the peer: that begins with a flush.
             _ = FlushDirect();
@@ -132,6 +133,7 @@ internal sealed class FrameOutput
 
     internal Task SendAsync(in FrameContent frame)
     {
+        FlushQueueOfOthers();
         if (MayWriteDirect)
         {
             WriteDirect(frame);
@@ -201,6 +203,15 @@ internal sealed class FrameOutput
     {
         _codec.EncodeCore(frame, _writer);
         _written = true;
+    }
+
+    /// <summary>What is queued while no flush waits says nothing about the peer, and must not count against it.</summary>
+    private void FlushQueueOfOthers()
+    {
+        if (IsDirect && _hasQueued)
+        {
+            _ = FlushDirect();
+        }
     }
 
     private Task FlushDirect()

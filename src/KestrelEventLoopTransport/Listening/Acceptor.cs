@@ -133,6 +133,12 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
     /// <summary>Accepts no more. The task ends when the socket is closed.</summary>
     internal Task Stop()
     {
+        if (!_socket.IsShared && _readiness.Has(Readiness.Busy))
+        {
+            // A hook may never return, and clients would be left in a queue that nobody reads. Once stopped, the descriptor
+            // may be somebody else's.
+            _ = Libc.shutdown(_socket.Fd, Linux.SHUT_RD);
+        }
         _readiness.Stop(out var released, out _);
         if (released)
         {
@@ -366,14 +372,9 @@ internal sealed unsafe class Acceptor : IPollable, IThreadPoolWorkItem, IDispatc
         }
     }
 
-    /// <summary>False when nobody will take it: the listener did not wait for a hook.</summary>
+    /// <summary>False when nobody will take it: the listener did not wait for a hook, or for a logger.</summary>
     private bool TryQueue(StreamConnection connection)
     {
-        if (!_runsUserCode)
-        {
-            _queue.Add(connection, this);
-            return true;
-        }
         lock (_handingOver)
         {
             if (_abandoned)

@@ -15,7 +15,6 @@ namespace KestrelEventLoopTransport.Listening;
 /// </remarks>
 internal sealed class EventLoopListener : IConnectionListener
 {
-    // The last one is far enough from the end for handshakes that it lets begin with us.
     private const int HandOverRounds = 3;
 
     private static readonly TimeSpan _longestHook = TimeSpan.FromSeconds(1);
@@ -159,11 +158,6 @@ internal sealed class EventLoopListener : IConnectionListener
         foreach (var socket in _sockets)
         {
             socket.Unlink();
-            if (_steers)
-            {
-                // Some would begin between the end of the steering and the close, and be reset.
-                SocketFilter.DropNewHandshakes(socket.Fd);
-            }
         }
         await WaitForHooksAsync(Task.WhenAll(_acceptors.Select(static acceptor => Task.Run(acceptor.Drain)))).ConfigureAwait(false);
         _onStopped(this);
@@ -215,17 +209,22 @@ internal sealed class EventLoopListener : IConnectionListener
             return;
         }
         var accepted = -1L;
-        for (var round = 0; round < HandOverRounds && !_hurry.Task.IsCompleted; round++)
+        for (var round = 1; round <= HandOverRounds && !_hurry.Task.IsCompleted; round++)
         {
-            // Connections that still come: somebody has joined, left, or stops too.
-            if (accepted != Account.Accepted)
+            if (round == HandOverRounds)
             {
+                // What still comes would be reset at the end: its client begins again instead, with somebody else.
+                Array.ForEach(_sockets, static socket => SocketFilter.DropNewHandshakes(socket.Fd));
+            }
+            else if (accepted != Account.Accepted)
+            {
+                // Connections that still come: somebody has joined, left, or stops too.
                 accepted = Account.Accepted;
-                _steers = true;
-                if (!PortGroup.SteerToOthers(_sockets))
+                if (!PortGroup.MayHaveOthers(_sockets))
                 {
                     return;
                 }
+                _steers |= PortGroup.SteerToOthers(_sockets);
             }
             await WaitAsync(period / HandOverRounds).ConfigureAwait(false);
         }

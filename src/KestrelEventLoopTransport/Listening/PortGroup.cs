@@ -19,9 +19,13 @@ internal static class PortGroup
     // Over the loopback device the outcome is there when connect(2) returns.
     private const int LongestProbe = 50;
 
-    /// <summary>
-    /// Sends new connections to the others. False when there are none, or nothing can be done; then nothing is.
-    /// </summary>
+    // Each probe needs one at each of our sockets, and meanwhile all connections go to one socket.
+    private const int MostFilters = 1024;
+
+    /// <summary>False when nobody else is known to share the port of these sockets; true when that cannot be found out.</summary>
+    internal static bool MayHaveOthers(ListenSocket[] own) => PortSharers.Count(own[0].Fd) != own.Length;
+
+    /// <summary>Sends new connections to the others. False when that cannot be done.</summary>
     internal static bool SteerToOthers(ListenSocket[] own)
     {
         var fd = own[0].Fd;
@@ -41,9 +45,9 @@ internal static class PortGroup
     /// <summary>The places of the others, or null when they cannot be found out.</summary>
     private static int[]? FindOthers(ListenSocket[] own, int all)
     {
-        if (Array.Exists(own, static socket => SocketFilter.MayHaveFilter(socket.Fd)))
+        if (all * own.Length > MostFilters || Array.Exists(own, static socket => SocketFilter.MayHaveFilter(socket.Fd)))
         {
-            // The user's.
+            // It would take too long, or there are filters of the user's.
             return null;
         }
         try

@@ -52,6 +52,7 @@ internal static class Linux
 
     internal const int MSG_NOSIGNAL = 0x4000;
 
+    internal const int SHUT_RD = 0;
     internal const int SHUT_WR = 1;
 
     internal const int F_DUPFD = 0;
