@@ -16,8 +16,9 @@ namespace KestrelEventLoopTransport.Listening;
 /// </remarks>
 internal static class PortGroup
 {
-    // Over the loopback device the outcome is there when connect(2) returns.
-    private const int LongestProbe = 50;
+    // Over the loopback device the outcome is there when connect(2) returns, unless the machine is so busy that the
+    // kernel leaves it to a thread of its own (ksoftirqd).
+    private const int LongestProbe = 500;
 
     // Each probe needs one at each of our sockets, and meanwhile all connections go to one socket.
     private const int MostFilters = 1024;
@@ -34,7 +35,7 @@ internal static class PortGroup
         {
             return false;
         }
-        if (FindOthers(own, all) is { } places)
+        if ((FindOthers(own, all) ?? FindOthers(own, all)) is { } places)
         {
             return SocketFilter.SelectListeners(fd, places) == 0;
         }
@@ -50,13 +51,15 @@ internal static class PortGroup
             // It would take too long, or there are filters of the user's.
             return null;
         }
+        // All of them stay open: a port that is used again would meet the handshake that another place has begun with it.
+        var probes = new List<Socket>();
         try
         {
             var others = new List<int>();
             var found = new HashSet<ListenSocket>();
             for (var place = 0; place < all; place++)
             {
-                if (!TryProbe(own, place, out var owner))
+                if (!TryProbe(own, place, probes, out var owner))
                 {
                     return null;
                 }
@@ -79,16 +82,19 @@ internal static class PortGroup
         finally
         {
             Array.ForEach(own, static socket => SocketFilter.DropNothing(socket.Fd));
+            probes.ForEach(static probe => probe.Dispose());
         }
     }
 
     /// <param name="own">Our sockets.</param>
     /// <param name="place">The place to look at.</param>
+    /// <param name="probes">Gets the socket that has begun a handshake.</param>
     /// <param name="owner">Which of our sockets it is; null when it is somebody else's.</param>
-    private static bool TryProbe(ListenSocket[] own, int place, out ListenSocket? owner)
+    private static bool TryProbe(ListenSocket[] own, int place, List<Socket> probes, out ListenSocket? owner)
     {
         var target = TargetOf((IPEndPoint)own[0].EndPoint);
-        using var probe = new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
+        var probe = new Socket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
+        probes.Add(probe);
         probe.Bind(new IPEndPoint(target.Address, 0));
         var port = ((IPEndPoint)probe.LocalEndPoint!).Port;
         var fd = (int)probe.Handle;
