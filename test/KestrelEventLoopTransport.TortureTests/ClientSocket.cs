@@ -6,6 +6,11 @@ namespace KestrelEventLoopTransport.Tests.Torture;
 /// <summary>Makes clients' sockets: plain ones, that no fault touches.</summary>
 internal static class ClientSocket
 {
+    private const int FirstPort = 10_000;
+    private const int Ports = 50_000;
+
+    private static int _lastPort = Random.Shared.Next(Ports);
+
     /// <summary>
     /// A socket that is not connected yet and has its port already: a connection may be lost before the client hears
     /// that there was one. A Unix socket has port 0.
@@ -20,15 +25,23 @@ internal static class ClientSocket
 
         while (true)
         {
+            // The kernel would give the same port again while an earlier connection of it waits (TIME_WAIT), and then
+            // refuse to connect. With these it takes longer than the minute of waiting until they come round.
+            port = FirstPort + (int)((uint)Interlocked.Increment(ref _lastPort) % Ports);
             var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-            port = ((IPEndPoint)socket.LocalEndPoint!).Port;
-            if (port != ((IPEndPoint)endPoint).Port)
+            try
             {
-                return socket;
+                // The server's own port may be free, if it has stopped: we would connect to ourselves.
+                if (port != ((IPEndPoint)endPoint).Port)
+                {
+                    socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+                    return socket;
+                }
+            }
+            catch (SocketException exception) when (exception.SocketErrorCode == SocketError.AddressAlreadyInUse)
+            {
             }
 
-            // The server has stopped and left us its port: we would connect to ourselves.
             socket.Dispose();
         }
     }
