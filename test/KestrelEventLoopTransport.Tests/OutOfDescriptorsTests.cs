@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.RegularExpressions;
 using KestrelEventLoopTransport.Tests.Balancing;
 
@@ -55,6 +56,8 @@ public sealed partial class OutOfDescriptorsTests
         // And did not burn a processor meanwhile: from 5 ms doubling to 1 s, a few attempts.
         var attempts = server.State.Listeners[0].FailedAccepts - attemptsBefore;
         Assert.InRange(attempts, 1, 100);
+        var share = await MeasureProcessorShareAsync(server);
+        Assert.True(share < 0.3, $"Without descriptors the server uses {share:P0} of a processor.");
     }
 
     private static Task<TestServer> StartAsync(ApplicationScheduling scheduling, AcceptMode mode)
@@ -103,6 +106,18 @@ public sealed partial class OutOfDescriptorsTests
 
         using var later = await server.ConnectAsync();
         await Echo.RoundTripAsync(later);
+    }
+
+    /// <summary>With a client that cannot be accepted and nothing else to do. One that tries on and on would take all of it.</summary>
+    private static async Task<double> MeasureProcessorShareAsync(TestServer server)
+    {
+        using var client = RawClient.Create(server.EndPoint);
+        using var shortage = new DescriptorShortage();
+        await client.Socket.ConnectAsync(server.EndPoint).DefaultTimeout();
+        var start = Stopwatch.GetTimestamp();
+        var used = Environment.CpuUsage.TotalTime;
+        await Task.Delay(TimeSpan.FromSeconds(2));
+        return (Environment.CpuUsage.TotalTime - used) / Stopwatch.GetElapsedTime(start);
     }
 
     [GeneratedRegex("[0-9A-V]{13}")]
