@@ -61,7 +61,14 @@ internal sealed class FrameOutput
     }
 
     /// <summary>Whether so much was written that the peer should take it before the next frame is handled.</summary>
-    internal bool NeedsFlush => IsGathered(Math.Min(MaxUnflushedBytes, _maxQueuedBytes));
+    internal bool NeedsFlush
+    {
+        get
+        {
+            var most = Math.Min(MaxUnflushedBytes, _maxQueuedBytes);
+            return (IsDirect && _written && (!_countsUnflushed || _writer.UnflushedBytes >= most)) || _queue?.WrittenCount >= most;
+        }
+    }
 
     private bool IsDirect => _directThread == Environment.CurrentManagedThreadId;
 
@@ -195,9 +202,6 @@ internal sealed class FrameOutput
         _ = task.Exception;
         return task;
     }
-
-    private bool IsGathered(int count)
-        => (IsDirect && _written && (!_countsUnflushed || _writer.UnflushedBytes >= count)) || _queue?.WrittenCount >= count;
 
     private void WriteDirect(in FrameContent frame)
     {
