@@ -40,7 +40,13 @@ internal static class PortGroup
             return SocketFilter.SelectListeners(fd, places) == 0;
         }
         // As it is when each came later than the one before and none has left.
-        return SocketFilter.SelectListeners(fd, own.Length, all - own.Length) == 0;
+        if (SocketFilter.SelectListeners(fd, own.Length, all - own.Length) == 0)
+        {
+            return true;
+        }
+        // A probe's program would send everybody to one socket.
+        SocketFilter.SelectAllListeners(fd);
+        return false;
     }
 
     /// <summary>The places of the others, or null when they cannot be found out.</summary>
