@@ -43,6 +43,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -158,7 +159,10 @@ static __typeof__(epoll_ctl) *real_epoll_ctl;
 static __typeof__(epoll_wait) *real_epoll_wait;
 static __typeof__(poll) *real_poll;
 static __typeof__(nanosleep) *real_nanosleep;
+static __typeof__(read) *real_read;
 static int (*real_eventfd)(unsigned, int);
+static int (*real_timerfd_create)(int, int);
+static int (*real_timerfd_settime)(int, int, const struct itimerspec *, struct itimerspec *);
 static int (*real_kqueue)(void);
 static int (*real_kevent)(int, const struct kevent *, int, struct kevent *, int, const struct timespec *);
 
@@ -185,6 +189,7 @@ __attribute__((constructor)) static void find_real_functions(void)
     FIND(recv); FIND(recvmsg); FIND(send); FIND(sendmsg); FIND(accept4); FIND(socket); FIND(bind); FIND(listen);
     FIND(shutdown); FIND(close); FIND(setsockopt); FIND(epoll_create1); FIND(epoll_ctl); FIND(epoll_wait); FIND(poll);
     FIND(nanosleep); FIND(open); FIND(eventfd); FIND(write); FIND(kqueue); FIND(kevent);
+    FIND(read); FIND(timerfd_create); FIND(timerfd_settime);
 }
 
 /* ---- chance and the journal ---- */
@@ -984,6 +989,26 @@ EXPORT int epoll_create1(int flags)
 EXPORT int eventfd(unsigned initial, int flags)
 {
     return roll(0, SETUP_SHORTAGE) ? fail(ENOMEM) : own(real_eventfd(initial, flags));
+}
+
+EXPORT int timerfd_create(int clock, int flags)
+{
+    return roll(0, SETUP_SHORTAGE) ? fail(EMFILE) : own(real_timerfd_create(clock, flags));
+}
+
+EXPORT int timerfd_settime(int fd, int flags, const struct itimerspec *value, struct itimerspec *previous)
+{
+    dawdle(fd);
+    return refuse(fd, "timerfd_settime on a closed descriptor") ? -1 : real_timerfd_settime(fd, flags, value, previous);
+}
+
+/* Of a timer: how the supervisor sleeps under load. */
+EXPORT ssize_t read(int fd, void *buffer, size_t length)
+{
+    if (refuse(fd, "read on a closed descriptor")) {
+        return -1;
+    }
+    return roll(fd, SLEEP_EINTR) ? fail(EINTR) : real_read(fd, buffer, length);
 }
 
 EXPORT int shutdown(int fd, int how)

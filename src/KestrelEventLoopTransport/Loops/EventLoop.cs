@@ -26,12 +26,16 @@ internal sealed partial class EventLoop
     // Work posted while work runs waits for the next turn, so that the poller is never starved.
     private const int MaxWorkPerTurn = 256;
 
+    // Events between two times that the supervisor hears of progress: reading the clock is cheap, but not free.
+    private const int EventsPerProgress = 16;
+
     private readonly Poller _poller;
     private readonly PollableTable _pollables = new();
     private readonly LoopTimers _timers = new();
     private readonly ConcurrentQueue<IThreadPoolWorkItem> _work = new();
     private readonly PoolDispatch _poolDispatch;
     private readonly ApplicationScheduling _scheduling;
+    private readonly Supervisor _supervisor;
     private readonly StandbyThreads _standbys;
     private readonly Action<EventLoop> _onExit;
     private readonly ILogger _logger;
@@ -53,6 +57,7 @@ internal sealed partial class EventLoop
         Index = index;
         Pool = pool;
         _scheduling = scheduling;
+        _supervisor = supervisor;
         _standbys = standbys;
         _logger = logger;
         _onExit = onExit;
@@ -205,12 +210,18 @@ internal sealed partial class EventLoop
     /// Called now and then by the supervisor: standby threads that are back let the loop run itself what went to the
     /// thread pool for want of them. Handlers that block the pool's few threads would keep it waiting there.
     /// </summary>
-    internal void TakeBackPooled()
+    /// <returns>Whether there is any such work.</returns>
+    internal bool TakeBackPooled()
     {
-        if (!_poolDispatch.IsEmpty && RunsApplication)
+        if (_poolDispatch.IsEmpty)
+        {
+            return false;
+        }
+        if (RunsApplication)
         {
             WakeUnlessCurrent();
         }
+        return true;
     }
 
     private void WakeUnlessCurrent()
@@ -273,12 +284,17 @@ internal sealed partial class EventLoop
             {
                 return false;
             }
+            if (_next % EventsPerProgress == 0)
+            {
+                _supervisor.OnProgress();
+            }
         }
         if (!RunWork(slot) || !RunPooled(slot))
         {
             return false;
         }
         _poolDispatch.Schedule();
+        _supervisor.OnProgress();
         return true;
     }
 

@@ -4,8 +4,9 @@ namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
 /// A thread that looks about every millisecond whether application code returns (<see cref="SupervisorPace"/>), while
-/// there is any, and sleeps otherwise. Code that does not return gets its output sent, and with adaptive scheduling its loop is handed to
-/// another thread, as Go's <c>sysmon</c> retakes a processor.
+/// there is any, and sleeps otherwise. Loops that make progress look in its place (<c>Supervisor.Watch.cs</c>). Code
+/// that does not return gets its output sent, and with adaptive scheduling its loop is handed to another thread, as Go's
+/// <c>sysmon</c> retakes a processor.
 /// </summary>
 /// <remarks>
 /// Awake or asleep is one word. Going to sleep: the supervisor writes asleep, makes every thread's earlier writes
@@ -13,10 +14,10 @@ namespace KestrelEventLoopTransport.Loops;
 /// reads the word. Without a fence on that hot path the two could miss each other; the process-wide barrier on the
 /// supervisor's side stands in for it.
 /// </remarks>
-internal sealed unsafe class Supervisor
+internal sealed unsafe partial class Supervisor
 {
-    // How long nothing must have run. A server with some load keeps its supervisor awake, at a few microseconds of
-    // CPU time per tick, rather than waking it for every request.
+    // How long nothing must have run. A server with some load keeps its supervisor awake rather than waking it for every
+    // request.
     private const int IdleTicks = 20;
 
     // A callback that computes keeps its loop for this many thresholds even when others wait, unless a processor is
@@ -34,6 +35,7 @@ internal sealed unsafe class Supervisor
     private DispatchSlot[] _slots = [];
     private EventLoop[] _loops = [];
     private StandbyThreads? _standbys;
+    private bool _isCalm;
     private int _asleep;
     private volatile bool _stopping;
 
@@ -101,6 +103,7 @@ internal sealed unsafe class Supervisor
 
     private void Run()
     {
+        _deadline = Deadline.TryCreate();
         var idle = 0;
         while (!_stopping)
         {
@@ -109,19 +112,26 @@ internal sealed unsafe class Supervisor
                 SleepWhileIdle();
                 idle = 0;
             }
-            Sleep(_pace.Tick);
-            idle = Look() ? 0 : idle + 1;
+            idle = SleepUntilLook() | Look() ? 0 : idle + 1;
         }
+        _deadline?.Dispose();
         _stopped.SetResult();
+    }
+
+    /// <summary>True when something has run meanwhile.</summary>
+    private bool SleepUntilLook()
+    {
+        if (!_isCalm || _pace.IsHasty)
+        {
+            Sleep(_pace.Tick);
+            return false;
+        }
+        return SleepUntilDeadline();
     }
 
     private static void Sleep(TimeSpan time)
     {
-        var duration = new TimeSpecification
-        {
-            Seconds = time.Ticks / TimeSpan.TicksPerSecond,
-            Nanoseconds = time.Ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick,
-        };
+        var duration = TimeSpecification.From(time);
         _ = Libc.nanosleep(&duration, null);
     }
 
@@ -148,6 +158,7 @@ internal sealed unsafe class Supervisor
         var ran = _pace.Advance();
         var active = false;
         var overdue = false;
+        _isCalm = true;
         foreach (var slot in Volatile.Read(ref _slots))
         {
             var sequence = slot.Sequence;
@@ -164,6 +175,7 @@ internal sealed unsafe class Supervisor
             else if (DispatchSlot.IsRunning(sequence))
             {
                 active = true;
+                _isCalm = false;
                 var isNew = slot.Overdue == TimeSpan.Zero;
                 slot.Overdue += ran;
                 if (isNew || _pace.IsThreshold)
@@ -179,7 +191,7 @@ internal sealed unsafe class Supervisor
         }
         foreach (var loop in _loops)
         {
-            loop.TakeBackPooled();
+            _isCalm &= !loop.TakeBackPooled();
         }
         return active;
     }

@@ -21,7 +21,6 @@ internal sealed class SupervisorPace
     private TimeSpan _sinceThreshold;
     private long _lastLook = Stopwatch.GetTimestamp();
     private long _lastBlocked;
-    private bool _hasty;
 
     /// <param name="threshold">How long application code may keep its loop.</param>
     internal SupervisorPace(TimeSpan threshold)
@@ -33,7 +32,10 @@ internal sealed class SupervisorPace
     internal TimeSpan Threshold { get; }
 
     /// <summary>How long to sleep before the next look.</summary>
-    internal TimeSpan Tick => _hasty ? _hastyTick : Threshold;
+    internal TimeSpan Tick => IsHasty ? _hastyTick : Threshold;
+
+    /// <summary>Whether handlers block often.</summary>
+    internal bool IsHasty { get; private set; }
 
     /// <summary>Whether a whole threshold has passed since this was last true, not just a hasty tick.</summary>
     internal bool IsThreshold { get; private set; }
@@ -51,11 +53,11 @@ internal sealed class SupervisorPace
         var tick = Tick;
         _lastLook = now;
         _pauses = pauses;
-        _hasty = _hasty && Stopwatch.GetElapsedTime(_lastBlocked, now) < _often;
+        IsHasty = IsHasty && Stopwatch.GetElapsedTime(_lastBlocked, now) < _often;
 
         ran = ran < tick / 2 ? TimeSpan.Zero : ran < tick * 2 ? ran : tick * 2;
         _sinceThreshold += ran;
-        IsThreshold = _sinceThreshold >= Threshold || !_hasty;
+        IsThreshold = _sinceThreshold >= Threshold || !IsHasty;
         if (IsThreshold)
         {
             _sinceThreshold = TimeSpan.Zero;
@@ -66,7 +68,7 @@ internal sealed class SupervisorPace
     /// <summary>A blocked handler has lost its loop.</summary>
     internal void OnBlocked()
     {
-        _hasty = Stopwatch.GetElapsedTime(_lastBlocked, _lastLook) < _often;
+        IsHasty = Stopwatch.GetElapsedTime(_lastBlocked, _lastLook) < _often;
         _lastBlocked = _lastLook;
     }
 }

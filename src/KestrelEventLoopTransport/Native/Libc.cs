@@ -76,6 +76,9 @@ internal static unsafe partial class Libc
     internal static partial nint write(int fd, void* buffer, nuint length);
 
     [LibraryImport(Library)]
+    internal static partial nint read(int fd, void* buffer, nuint length);
+
+    [LibraryImport(Library)]
     internal static partial int eventfd(uint initial, int flags);
 
     [LibraryImport(Library)]
@@ -133,4 +136,12 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library)]
     internal static partial int nanosleep(TimeSpecification* duration, TimeSpecification* remaining);
+
+    /// <summary>Linux only.</summary>
+    [LibraryImport(Library)]
+    internal static partial int timerfd_create(int clock, int flags);
+
+    /// <summary>Linux only.</summary>
+    [LibraryImport(Library)]
+    internal static partial int timerfd_settime(int fd, int flags, TimerSpecification* value, TimerSpecification* previous);
 }

@@ -86,6 +86,9 @@ internal static class Linux
     internal const int EFD_NONBLOCK = 0x800;
     internal const int EFD_CLOEXEC = 0x80000;
 
+    internal const int TFD_CLOEXEC = 0x80000;
+    internal const int CLOCK_MONOTONIC = 1;
+
     internal const int EPOLL_CLOEXEC = 0x80000;
     internal const int EPOLL_CTL_ADD = 1;
     internal const int EPOLL_CTL_DEL = 2;

@@ -5,4 +5,10 @@ internal struct TimeSpecification
 {
     public long Seconds;
     public long Nanoseconds;
+
+    internal static TimeSpecification From(TimeSpan time) => new()
+    {
+        Seconds = time.Ticks / TimeSpan.TicksPerSecond,
+        Nanoseconds = time.Ticks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick,
+    };
 }

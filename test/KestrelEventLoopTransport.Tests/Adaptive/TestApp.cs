@@ -20,7 +20,8 @@ internal sealed class TestApp(Roadblock roadblock)
         Roadblock roadblock,
         ApplicationScheduling scheduling = ApplicationScheduling.Adaptive,
         int loops = 1,
-        int? standbys = null)
+        int? standbys = null,
+        TimeSpan? threshold = null)
         => TestServer.StartAsync(new TestSettings
         {
             Scheduling = scheduling,
@@ -29,6 +30,7 @@ internal sealed class TestApp(Roadblock roadblock)
             {
                 options.EventLoopCount = loops;
                 options.MaxStandbyThreads = standbys ?? options.MaxStandbyThreads;
+                options.HandOffThreshold = threshold ?? options.HandOffThreshold;
             },
         });
 

@@ -21,6 +21,8 @@ public sealed class LinuxConstantsTests
         #include <sys/eventfd.h>
         #include <sys/socket.h>
         #include <sys/stat.h>
+        #include <sys/timerfd.h>
+        #include <time.h>
         """;
 
     [Fact]
@@ -42,6 +44,7 @@ public sealed class LinuxConstantsTests
             ["offsetof(struct msghdr, msg_iovlen)"] = (long)Marshal.OffsetOf<MessageHeader>(nameof(MessageHeader.VectorCount)),
             ["offsetof(struct msghdr, msg_flags)"] = (long)Marshal.OffsetOf<MessageHeader>(nameof(MessageHeader.Flags)),
             ["sizeof(struct timespec)"] = Marshal.SizeOf<TimeSpecification>(),
+            ["sizeof(struct itimerspec)"] = Marshal.SizeOf<TimerSpecification>(),
             ["sizeof(struct pollfd)"] = Marshal.SizeOf<PollDescriptor>(),
             ["sizeof(struct iovec)"] = Marshal.SizeOf<IOVector>(),
         };
