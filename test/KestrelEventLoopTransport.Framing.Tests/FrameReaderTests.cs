@@ -275,6 +275,19 @@ public sealed class FrameReaderTests
     }
 
     [Fact]
+    public async Task Release_passes_a_cancellation_on_when_nothing_has_arrived()
+    {
+        var reader = CreateReader();
+        _pipe.Reader.CancelPendingRead();
+        Assert.False(reader.TryRead(out _));
+        reader.Release();
+
+        var result = await _pipe.Reader.ReadAsync().AsTask().DefaultTimeout();
+        Assert.True(result.IsCanceled);
+        _pipe.Reader.AdvanceTo(result.Buffer.Start);
+    }
+
+    [Fact]
     public async Task Enumerating_goes_on_after_a_break()
     {
         var reader = CreateReader();

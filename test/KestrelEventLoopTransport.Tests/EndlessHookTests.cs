@@ -24,6 +24,10 @@ public sealed class EndlessHookTests
         Assert.Null(await listener.AcceptAsync().DefaultTimeout());
         await listener.DisposeAsync().DefaultTimeout();
 
+        // No client is left in a queue that nobody reads.
+        var refused = await Assert.ThrowsAsync<SocketException>(() => RawClient.ConnectAsync(listener.EndPoint));
+        Assert.Equal(SocketError.ConnectionRefused, refused.SocketErrorCode);
+
         // It comes back, and the connection that nobody takes any more is closed. The pools are checked at the end.
         code.Return();
         foreach (var left in new[] { client, queued })

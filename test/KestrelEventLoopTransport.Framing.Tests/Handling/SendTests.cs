@@ -201,6 +201,50 @@ public sealed class SendTests
         Assert.Empty(handler.Violations);
     }
 
+    /// <summary>It is full because the callback keeps the writer, and says nothing about the peer.</summary>
+    [Theory]
+    [ClassData<EveryEndpointKind>]
+    public async Task A_callback_may_send_although_others_have_filled_the_queue_meanwhile(EndpointKind kind)
+    {
+        var handler = new Recorder
+        {
+            Frame = static async (connection, how) =>
+            {
+                // Not a task: waiting for one may run it right here.
+                var other = new Thread(() =>
+                {
+                    while (connection.TrySend("queued"u8))
+                    {
+                    }
+                });
+                other.Start();
+                other.Join();
+                if (how == "TrySend")
+                {
+                    Assert.True(connection.TrySend("end"u8));
+                }
+                else
+                {
+                    await connection.SendAsync("end"u8.ToArray());
+                }
+            },
+        };
+        await using var endpoint = await Endpoint.StartAsync(kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 1000 });
+        using var peer = await endpoint.ConnectAsync();
+        foreach (var how in (string[])["TrySend", "SendAsync"])
+        {
+            await peer.SendAsync(how + "\n");
+            var queued = 0;
+            for (var line = await peer.ReceiveLineAsync(); line != "end"; line = await peer.ReceiveLineAsync())
+            {
+                Assert.Equal("queued", line);
+                queued++;
+            }
+            Assert.Equal(1000 / "queued\n".Length + 1, queued);
+        }
+        Assert.Empty(handler.Violations);
+    }
+
     [Theory]
     [ClassData<EveryEndpointKind>]
     public async Task A_callback_that_fails_because_the_queue_is_full_is_not_an_error(EndpointKind kind)
