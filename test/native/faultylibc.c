@@ -1008,7 +1008,9 @@ EXPORT ssize_t read(int fd, void *buffer, size_t length)
     if (refuse(fd, "read on a closed descriptor")) {
         return -1;
     }
-    return roll(fd, SLEEP_EINTR) ? fail(EINTR) : real_read(fd, buffer, length);
+    ssize_t result = roll(fd, SLEEP_EINTR) ? fail(EINTR) : real_read(fd, buffer, length);
+    dawdle(fd);
+    return result;
 }
 
 EXPORT int shutdown(int fd, int how)

@@ -92,9 +92,12 @@ internal sealed partial class EventLoop
     internal bool HasWaiting
         => Volatile.Read(ref _next) < Volatile.Read(ref _count)
             || !_work.IsEmpty
-            || !_poolDispatch.IsEmpty
+            || HasPooled
             || _timers.NextDelay == 0
             || _poller.HasEvents();
+
+    /// <summary>Whether callbacks wait for the thread pool.</summary>
+    internal bool HasPooled => !_poolDispatch.IsEmpty;
 
     internal bool IsStopping => _stopping;
 
@@ -210,18 +213,12 @@ internal sealed partial class EventLoop
     /// Called now and then by the supervisor: standby threads that are back let the loop run itself what went to the
     /// thread pool for want of them. Handlers that block the pool's few threads would keep it waiting there.
     /// </summary>
-    /// <returns>Whether there is any such work.</returns>
-    internal bool TakeBackPooled()
+    internal void TakeBackPooled()
     {
-        if (_poolDispatch.IsEmpty)
-        {
-            return false;
-        }
-        if (RunsApplication)
+        if (HasPooled && RunsApplication)
         {
             WakeUnlessCurrent();
         }
-        return true;
     }
 
     private void WakeUnlessCurrent()

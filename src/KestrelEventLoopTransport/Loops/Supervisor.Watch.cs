@@ -6,36 +6,42 @@ namespace KestrelEventLoopTransport.Loops;
 // at 1,000 ticks per second, which a C program that only sleeps takes too. So loops that make progress put the next
 // look off: they look themselves, between two callbacks, for a fraction of that.
 //
-// The word _watch says who owns the notes about the slots, and the pace: the supervisor (Closed), nobody (Open), or the
-// loop that is looking (Taken). The supervisor opens it before it sleeps and closes it after; a loop takes it and gives
-// it back. A loop moves the deadline only if all is well: as long as a single callback has not returned since the last
-// look, the deadline stays, and the supervisor is there in time.
+// The word _watch says who owns the notes about the slots, and the pace: the supervisor (Closed), nobody (Open), or a
+// loop that is looking (Looking). The supervisor opens it before it sleeps and closes it after; a loop takes it and gives
+// it back. A loop moves the deadline only if all is well. If even one callback that was seen at the last look still runs,
+// the deadline stays where it is, and the supervisor is there in time.
 internal sealed partial class Supervisor
 {
     private const int Closed = 0;
     private const int Open = 1;
-    private const int Taken = 2;
+    private const int Looking = 2;
 
     private Deadline? _deadline;
     private int _watch;
     private long _nextWatch;
-    private bool _putOff;
+    private bool _ranMeanwhile;
 
-    /// <summary>Called by a loop between callbacks: two reads, unless it is time to look.</summary>
+    private bool IsTimeToWatch => Stopwatch.GetTimestamp() >= Volatile.Read(ref _nextWatch);
+
+    /// <summary>Called by a loop between callbacks: a read, and another of the clock, unless a look is due.</summary>
     internal void OnProgress()
     {
         if (Volatile.Read(ref _watch) == Open
-            && Stopwatch.GetTimestamp() >= Volatile.Read(ref _nextWatch)
-            && Interlocked.CompareExchange(ref _watch, Taken, Open) == Open)
+            && IsTimeToWatch
+            && Interlocked.CompareExchange(ref _watch, Looking, Open) == Open)
         {
-            PutOff();
+            // Another loop may have looked meanwhile.
+            if (IsTimeToWatch)
+            {
+                PutOffOrLeave();
+            }
             Volatile.Write(ref _watch, Open);
         }
     }
 
     /// <summary>
     /// Sleeps for one threshold after the last look, the supervisor's own or that of a loop. True when a loop has seen
-    /// callbacks return meanwhile.
+    /// that callbacks ran meanwhile.
     /// </summary>
     private bool SleepUntilDeadline()
     {
@@ -44,39 +50,60 @@ internal sealed partial class Supervisor
             Sleep(_pace.Tick);
             return false;
         }
-        _putOff = false;
+        _ranMeanwhile = false;
         SetNextWatch();
         Volatile.Write(ref _watch, Open);
         deadline.Wait();
+        var wait = default(SpinWait);
         while (Interlocked.CompareExchange(ref _watch, Closed, Open) != Open)
         {
-            // A loop is looking: somebody is alive.
-            Sleep(_pace.Tick);
+            wait.SpinOnce();
         }
-        return _putOff;
+        return _ranMeanwhile;
     }
 
-    private void PutOff()
+    private void PutOffOrLeave()
     {
-        var slots = Volatile.Read(ref _slots);
-        foreach (var slot in slots)
+        if (!IsAllWell())
+        {
+            // Once is enough: the supervisor comes.
+            Volatile.Write(ref _nextWatch, long.MaxValue);
+            return;
+        }
+        foreach (var slot in Volatile.Read(ref _slots))
         {
             var sequence = slot.Sequence;
-            if (slot.Overdue > TimeSpan.Zero || (DispatchSlot.IsRunning(sequence) && sequence == slot.LastSeen))
-            {
-                return;
-            }
-        }
-        foreach (var slot in slots)
-        {
-            slot.LastSeen = slot.Sequence;
+            _ranMeanwhile |= sequence != slot.LastSeen;
+            slot.LastSeen = sequence;
         }
         _ = _pace.Advance();
-        _putOff = true;
         SetNextWatch();
         _ = _deadline!.TrySet(_pace.Threshold);
     }
 
+    private bool IsAllWell()
+    {
+        foreach (var slot in Volatile.Read(ref _slots))
+        {
+            var sequence = slot.Sequence;
+            if (DispatchSlot.IsRunning(sequence) && sequence == slot.LastSeen)
+            {
+                return false;
+            }
+        }
+        foreach (var loop in _loops)
+        {
+            if (loop.HasPooled)
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
     private void SetNextWatch()
-        => Volatile.Write(ref _nextWatch, Stopwatch.GetTimestamp() + ((long)(_pace.Threshold.TotalSeconds * Stopwatch.Frequency) / 2));
+    {
+        var half = (long)(_pace.Threshold.TotalSeconds * Stopwatch.Frequency) / 2;
+        Volatile.Write(ref _nextWatch, Stopwatch.GetTimestamp() + half);
+    }
 }

@@ -35,13 +35,13 @@ internal sealed unsafe partial class Supervisor
     private DispatchSlot[] _slots = [];
     private EventLoop[] _loops = [];
     private StandbyThreads? _standbys;
-    private bool _isCalm;
+    private bool _isCalm = true;
     private int _asleep;
     private volatile bool _stopping;
 
     internal Supervisor(TimeSpan threshold, LoopMetrics metrics, HandOffLog log)
     {
-        _pace = new SupervisorPace(threshold);
+        _pace = new SupervisorPace(threshold, TimeProvider.System);
         _metrics = metrics;
         _log = log;
         _thread = new Thread(Run) { IsBackground = true, Name = "loop-supervisor" };
@@ -112,7 +112,9 @@ internal sealed unsafe partial class Supervisor
                 SleepWhileIdle();
                 idle = 0;
             }
-            idle = SleepUntilLook() | Look() ? 0 : idle + 1;
+            var ran = SleepUntilLook();
+            ran |= Look();
+            idle = ran ? 0 : idle + 1;
         }
         _deadline?.Dispose();
         _stopped.SetResult();
@@ -152,7 +154,10 @@ internal sealed unsafe partial class Supervisor
         }
     }
 
-    /// <summary>Looks at every slot. False when nothing has run since the last look.</summary>
+    /// <summary>
+    /// Looks at every slot. False when nothing has run since the last look. All is calm unless a callback seen before still
+    /// runs, be it one that has lost its loop long ago, or some wait for the thread pool.
+    /// </summary>
     private bool Look()
     {
         var ran = _pace.Advance();
@@ -178,7 +183,7 @@ internal sealed unsafe partial class Supervisor
                 _isCalm = false;
                 var isNew = slot.Overdue == TimeSpan.Zero;
                 slot.Overdue += ran;
-                if (isNew || _pace.IsThreshold)
+                if (slot.Overdue > TimeSpan.Zero && (isNew || _pace.IsThreshold))
                 {
                     TellOverdue(slot);
                 }
@@ -191,14 +196,16 @@ internal sealed unsafe partial class Supervisor
         }
         foreach (var loop in _loops)
         {
-            _isCalm &= !loop.TakeBackPooled();
+            loop.TakeBackPooled();
+            _isCalm &= !loop.HasPooled;
         }
         return active;
     }
 
     private void OnReturned(DispatchSlot slot)
     {
-        if (slot.Overdue > TimeSpan.Zero)
+        // It has run for up to a tick longer than was seen.
+        if (slot.Overdue >= _pace.Threshold / 2)
         {
             _metrics.OnReturned(slot.Overdue);
         }

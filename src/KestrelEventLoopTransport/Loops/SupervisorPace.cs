@@ -1,15 +1,13 @@
-using System.Diagnostics;
-
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
 /// The supervisor's time: how long it sleeps between two looks, and how long application code has run meanwhile.
 /// </summary>
 /// <remarks>
-/// It sleeps for the hand-off threshold, and less while handlers block often: their loops wait that much less for the
-/// next owner. A look costs a processor a fixed time, a block costs its loop one and a half ticks; both together are
-/// least when the tick is the square root of the look's cost, the time between two blocks and the inverse of 1.5. With
-/// 80 blocks per second that is a third of a millisecond: a tick of one millisecond, or of a sixteenth, would cost more.
+/// It sleeps for the hand-off threshold, and less while handlers block often, so that their loops wait less for the next
+/// owner. A look costs a processor a fixed time, a block costs its loop one and a half ticks; both together are least
+/// when the tick is the root of the look's cost times the time between two blocks by 1.5. With 80 blocks per second that
+/// is a third of a millisecond: a tick of one millisecond, or of a sixteenth, would cost more.
 /// </remarks>
 internal sealed class SupervisorPace
 {
@@ -21,18 +19,24 @@ internal sealed class SupervisorPace
     // What the kernel adds to every sleep (PR_SET_TIMERSLACK, prctl(2)).
     private static readonly TimeSpan _slack = TimeSpan.FromMicroseconds(50);
 
-    private static readonly TimeSpan _shortestTick = TimeSpan.FromMicroseconds(50);
     private static readonly TimeSpan _often = TimeSpan.FromMilliseconds(100);
 
+    private readonly TimeProvider _time;
+    private readonly TimeSpan _shortestTick;
     private TimeSpan _betweenBlocks = _often;
     private TimeSpan _pauses;
     private TimeSpan _sinceThreshold;
-    private long _lastLook = Stopwatch.GetTimestamp();
+    private long _lastLook;
     private long _lastBlocked;
 
     /// <param name="threshold">How long application code may keep its loop.</param>
-    internal SupervisorPace(TimeSpan threshold)
+    /// <param name="time">The clock.</param>
+    internal SupervisorPace(TimeSpan threshold, TimeProvider time)
     {
+        _time = time;
+        _shortestTick = Max(threshold / 16, TimeSpan.FromMicroseconds(50));
+        _lastLook = time.GetTimestamp();
+        _lastBlocked = _lastLook - time.TimestampFrequency;
         Threshold = threshold;
         Tick = threshold;
     }
@@ -55,13 +59,13 @@ internal sealed class SupervisorPace
     internal TimeSpan Advance()
     {
         // A garbage collection stops application code, and the supervisor too: that time has passed for nobody.
-        var now = Stopwatch.GetTimestamp();
+        var now = _time.GetTimestamp();
         var pauses = GC.GetTotalPauseDuration();
-        var ran = Stopwatch.GetElapsedTime(_lastLook, now) - (pauses - _pauses);
-        ran = ran < Tick / 2 ? TimeSpan.Zero : ran < Tick * 2 ? ran : Tick * 2;
+        var ran = _time.GetElapsedTime(_lastLook, now) - (pauses - _pauses);
+        ran = ran < Tick / 2 ? TimeSpan.Zero : Min(ran, (Tick + _slack) * 2);
         _lastLook = now;
         _pauses = pauses;
-        Tick = ChooseTick(Stopwatch.GetElapsedTime(_lastBlocked, now));
+        Tick = ChooseTick(_time.GetElapsedTime(_lastBlocked, now));
 
         _sinceThreshold += ran;
         IsThreshold = _sinceThreshold >= Threshold || !IsHasty;
@@ -75,20 +79,24 @@ internal sealed class SupervisorPace
     /// <summary>A blocked handler has lost its loop.</summary>
     internal void OnBlocked()
     {
-        var since = Stopwatch.GetElapsedTime(_lastBlocked, _lastLook);
-        _betweenBlocks += ((since < _often ? since : _often) - _betweenBlocks) / 8;
+        var since = _time.GetElapsedTime(_lastBlocked, _lastLook);
+        _betweenBlocks = since < _often ? _betweenBlocks + ((since - _betweenBlocks) / 8) : _often;
         _lastBlocked = _lastLook;
         Tick = ChooseTick(TimeSpan.Zero);
     }
 
     private TimeSpan ChooseTick(TimeSpan sinceBlocked)
     {
-        var between = sinceBlocked < _betweenBlocks ? _betweenBlocks : sinceBlocked;
+        var between = Max(sinceBlocked, _betweenBlocks);
         if (between >= _often)
         {
             return Threshold;
         }
         var best = TimeSpan.FromTicks((long)Math.Sqrt(_costOfLook.Ticks * between.Ticks / TicksLostPerBlock)) - _slack;
-        return best > Threshold ? Threshold : best > _shortestTick ? best : _shortestTick;
+        return Min(Max(best, _shortestTick), Threshold);
     }
+
+    private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
+
+    private static TimeSpan Max(TimeSpan one, TimeSpan other) => one > other ? one : other;
 }
