@@ -5,7 +5,6 @@
 //   dotnet run --project samples/SocketOptions        then: curl http://localhost:5001
 //
 // Started a second time, it shares the ports with the first. --port and --hook-port choose others.
-using KestrelEventLoopTransport;
 using Microsoft.AspNetCore.Connections.Features;
 using SocketOptions;
 

@@ -1,5 +1,3 @@
-using System.IO.Pipelines;
-
 namespace KestrelEventLoopTransport.Framing.Tests;
 
 public sealed class ParameterTests

@@ -2,14 +2,14 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Threading.Tasks.Sources;
 using KestrelEventLoopTransport.Loops;
-using KestrelEventLoopTransport.Polling;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Connections;
 
 /// <summary>
 /// The receiving half of a connection: a <see cref="PipeReader"/> that receives from the socket when it is read.
-/// This file has the reader's operations; <c>ConnectionInput.Receive.cs</c> has the system calls.
+/// This file has the reader's operations; <c>ConnectionInput.Wait.cs</c> has what happens while there is nothing to read,
+/// <c>ConnectionInput.Receive.cs</c> the system calls.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -167,154 +167,6 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         }
     }
 
-    ReadResult IValueTaskSource<ReadResult>.GetResult(short token)
-    {
-        // Waits for a callback of the token that is running, so that it cannot hit the next read.
-        EndWait();
-        try
-        {
-            _source.GetResult(token);
-        }
-        catch
-        {
-            _readiness.Take(Readiness.TokenCanceled);
-            throw;
-        }
-        return TakeResult();
-    }
-
-    ValueTaskSourceStatus IValueTaskSource<ReadResult>.GetStatus(short token) => _source.GetStatus(token);
-
-    void IValueTaskSource<ReadResult>.OnCompleted(
-        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
-        => _source.OnCompleted(continuation, state, token, flags);
-
-    /// <summary>Goes on with a claimed read, on the thread pool or as work of the loop.</summary>
-    void IThreadPoolWorkItem.Execute()
-    {
-        if (!_connection.Loop.MovesToPool(this))
-        {
-            Resume();
-        }
-    }
-
-    /// <summary>The loop saw an edge. True when it makes a pending read go on.</summary>
-    internal bool OnReadable(PollEvents events)
-    {
-        var bits = Readiness.Ready;
-        if (events != PollEvents.Readable && (events & (PollEvents.PeerClosed | PollEvents.Error | PollEvents.Urgent)) != 0)
-        {
-            bits |= Readiness.ReadOn;
-            // A send that failed may have used up the error, and kqueue then tells only that the peer sends no more.
-            bits |= (events & PollEvents.Error) != 0 ? Readiness.Broken
-                : (events & PollEvents.PeerClosed) == 0 ? 0
-                : _connection.Output.WasReset ? Readiness.Broken
-                : Readiness.Finished;
-        }
-        if (!_readiness.Signal(bits))
-        {
-            return _readiness.Has(Readiness.Claimed);
-        }
-        if (_connection.RunsInline)
-        {
-            _receivesInDispatch = 0;
-            Resume();
-        }
-        else
-        {
-            _readiness.Note(Readiness.Claimed);
-            _connection.Loop.PostToPool(this);
-        }
-        return true;
-    }
-
-    /// <summary>Whether the peer has finished sending. Bytes it sent before may still be unread.</summary>
-    internal bool PeerFinished => _readiness.Has(Readiness.Finished);
-
-    /// <summary>Whether the peer has finished sending or the connection has failed.</summary>
-    internal bool PeerGone => _readiness.Has(Readiness.Finished | Readiness.Broken);
-
-    /// <summary>The connection is being closed from our side: a pending read, and any later one, ends.</summary>
-    internal void Close()
-    {
-        if (_readiness.Signal(Readiness.Closing))
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-        }
-    }
-
-    /// <summary>No further receive; a parked read ends. True when the caller has to give the descriptor up.</summary>
-    internal bool Stop()
-    {
-        _readiness.Stop(out var released, out var claimed);
-        if (claimed)
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-        }
-        return released;
-    }
-
-    private void Resume()
-    {
-        _readiness.Take(Readiness.Claimed);
-        Exception? failure = null;
-        try
-        {
-            while (!TryFinish())
-            {
-                if (_readiness.TryPark())
-                {
-                    return;
-                }
-            }
-        }
-        catch (Exception exception)
-        {
-            // No memory for a block, for instance: the reader learns of it, not the loop.
-            failure = exception;
-        }
-        _connection.Dispatch(ref _source, failure);
-        if (PeerGone)
-        {
-            // Not earlier: Kestrel then aborts, and what came with the FIN was to be answered first.
-            _connection.AnnounceClosed();
-        }
-    }
-
-    /// <summary>
-    /// Brings the read to an end if it can have one now: cancelled, bytes to examine, end of stream, abort. Receives
-    /// when nothing is buffered. <see cref="TakeResult"/> then gives the outcome.
-    /// </summary>
-    private bool TryFinish()
-    {
-        while (true)
-        {
-            if (_readiness.Take(Readiness.Canceled))
-            {
-                return _finishedAsCanceled = true;
-            }
-            if (_readiness.Has(Readiness.TokenCanceled | Ended)
-                || _received > _examined
-                || _end != StreamEnd.None)
-            {
-                return true;
-            }
-
-            // The reader has nothing left to work on: what it wrote so far goes out now.
-            _connection.Output.Uncork();
-
-            if (!_readiness.TryBegin(unless: Ended))
-            {
-                if (_readiness.Has(Readiness.Ready | Readiness.Canceled | Readiness.TokenCanceled | Ended))
-                {
-                    continue;
-                }
-                return false;
-            }
-            ReceiveOnce();
-        }
-    }
-
     private ReadResult TakeResult()
     {
         if (_readiness.Take(Readiness.TokenCanceled))
@@ -350,67 +202,6 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             throw _end == StreamEnd.Reset
                 ? new ConnectionResetException("The client reset the connection.", _receiveError!)
                 : new IOException("Receiving from the connection failed.", _receiveError);
-        }
-    }
-
-    private bool MustYield()
-        => _connection.RunsInline && _connection.IsDispatching && ++_receivesInDispatch > MaxReceivesPerDispatch;
-
-    /// <summary>
-    /// Kestrel starts a connection on the thread pool. If the first request were read there, its handler would run, and perhaps
-    /// block, there: with as few threads as the pool starts with, new connections then wait for each other.
-    /// </summary>
-    private bool MustMoveToLoop()
-    {
-        var isFirst = !_hasRead;
-        _hasRead = true;
-        return isFirst && _connection.RunsInline && _readiness.Has(Readiness.Ready);
-    }
-
-    /// <summary>Leaves the read to work that is queued now.</summary>
-    private ValueTask<ReadResult> Postpone(
-        Action<EventLoop, IThreadPoolWorkItem> queue, CancellationToken cancellationToken)
-    {
-        _receivesInDispatch = 0;
-        _connection.Output.Uncork();
-        BeginWait(cancellationToken);
-        var result = new ValueTask<ReadResult>(this, _source.Version);
-        _readiness.Note(Readiness.Claimed);
-        queue(_connection.Loop, this);
-        return result;
-    }
-
-    private void BeginWait(CancellationToken cancellationToken)
-    {
-        _waiting = true;
-        _source.Reset();
-        if (cancellationToken.CanBeCanceled)
-        {
-            _token = cancellationToken;
-            _registration = cancellationToken.UnsafeRegister(
-                static input => ((ConnectionInput)input!).CancelByToken(), this);
-        }
-    }
-
-    private void EndWait()
-    {
-        _waiting = false;
-        if (_token.CanBeCanceled)
-        {
-            _registration.Dispose();
-            _registration = default;
-            if (!_token.IsCancellationRequested)
-            {
-                _token = default;
-            }
-        }
-    }
-
-    private void CancelByToken()
-    {
-        if (_readiness.Signal(Readiness.TokenCanceled))
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
         }
     }
 

@@ -5,7 +5,8 @@ namespace KestrelEventLoopTransport.Connections;
 
 /// <summary>
 /// The sending half of a connection: a <see cref="PipeWriter"/> that sends to the socket when it is flushed.
-/// This file has the writer's operations; <c>ConnectionOutput.Send.cs</c> has the sender's.
+/// This file has the writer's operations; <c>ConnectionOutput.Send.cs</c> has the sender's, <c>ConnectionOutput.Signals.cs</c>
+/// what others tell it, <c>ConnectionOutput.Vectors.cs</c> the system calls.
 /// </summary>
 /// <remarks>
 /// <para>

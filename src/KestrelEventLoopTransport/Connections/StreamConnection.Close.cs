@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 using Microsoft.AspNetCore.Connections;

@@ -7,7 +7,6 @@ using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Connections;
 

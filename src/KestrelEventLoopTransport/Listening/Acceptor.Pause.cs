@@ -1,4 +1,3 @@
-using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 

@@ -1,5 +1,3 @@
-using System.Net;
-
 namespace KestrelEventLoopTransport.Tests.Torture;
 
 /// <summary>
