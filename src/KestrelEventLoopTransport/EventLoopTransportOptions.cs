@@ -34,9 +34,9 @@ public sealed class EventLoopTransportOptions : EndPointOptions
     /// <summary>
     /// How long a handler may keep its loop's thread before the loop goes on without it: after one to two times this
     /// long, output that the handler flushed is sent, and with <see cref="ApplicationScheduling.Adaptive"/> another
-    /// thread takes the loop if the handler is blocked; sooner, down to a sixteenth, while handlers block often. A
-    /// handler that computes keeps the loop about ten times longer, unless a processor is free. From 100 microseconds
-    /// to 1 second. Default: 1 millisecond.
+    /// thread takes the loop if the handler is blocked; sooner while handlers block often, down to a sixteenth, but not
+    /// below 50 microseconds. A handler that computes keeps the loop about ten times longer, unless a processor is
+    /// free. From 100 microseconds to 1 second. Default: 1 millisecond.
     /// </summary>
     public TimeSpan HandOffThreshold { get; set; } = TimeSpan.FromMilliseconds(1);
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
@@ -6,7 +7,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "adaptive")]
 [Trait("Stock", "fails")]
-public sealed class SupervisorWakeTests
+public sealed partial class SupervisorWakeTests
 {
     private const int Thresholds = 15;
     private static readonly TimeSpan _threshold = TimeSpan.FromMilliseconds(200);
@@ -53,17 +54,10 @@ public sealed class SupervisorWakeTests
 
     /// <summary>How often the supervisors of this process have gone to sleep.</summary>
     private static long Wakes()
-    {
-        const string Name = "voluntary_ctxt_switches:";
-        var wakes = 0L;
-        foreach (var task in Directory.EnumerateDirectories("/proc/self/task"))
-        {
-            if (File.ReadAllText(Path.Combine(task, "comm")).Trim() == "loop-supervisor")
-            {
-                var line = File.ReadLines(Path.Combine(task, "status")).First(static line => line.StartsWith(Name, StringComparison.Ordinal));
-                wakes += long.Parse(line.AsSpan(Name.Length), CultureInfo.InvariantCulture);
-            }
-        }
-        return wakes;
-    }
+        => ProcessState.ReadThreads("status")
+            .Where(static thread => thread.Name == "loop-supervisor")
+            .Sum(static thread => long.Parse(VoluntarySwitches().Match(thread.Text).Groups[1].ValueSpan, CultureInfo.InvariantCulture));
+
+    [GeneratedRegex(@"\nvoluntary_ctxt_switches:\s+(\d+)")]
+    private static partial Regex VoluntarySwitches();
 }

@@ -64,21 +64,25 @@ internal sealed record ProcessState(int Sockets, int Pollers, int Events, int Th
         => Sockets <= start.Sockets && Pollers <= start.Pollers && Events <= start.Events;
 
     /// <summary>The first 15 bytes of the name of every thread.</summary>
-    public static List<string> ThreadNames()
+    public static List<string> ThreadNames() => [.. ReadThreads("comm").Select(static thread => thread.Name)];
+
+    /// <summary>The same with a file about each thread, of /proc/self/task.</summary>
+    public static IEnumerable<(string Name, string Text)> ReadThreads(string file)
     {
-        var names = new List<string>();
         foreach (var task in Directory.EnumerateDirectories("/proc/self/task"))
         {
+            (string, string) thread;
             try
             {
-                names.Add(File.ReadAllText(Path.Combine(task, "comm")).Trim());
+                thread = (File.ReadAllText(Path.Combine(task, "comm")).Trim(), File.ReadAllText(Path.Combine(task, file)));
             }
             catch (IOException)
             {
                 // The thread ended meanwhile.
+                continue;
             }
-        }
 
-        return names;
+            yield return thread;
+        }
     }
 }
