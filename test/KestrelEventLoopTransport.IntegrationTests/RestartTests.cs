@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 using KestrelEventLoopTransport.IntegrationTests.Tools;
+using KestrelEventLoopTransport.Tests;
 
 namespace KestrelEventLoopTransport.IntegrationTests;
 
@@ -21,7 +22,7 @@ public sealed partial class RestartTests
     public async Task No_request_fails_across_rolling_restarts(AcceptMode mode, bool closes)
     {
         Assert.SkipUnless(TransportUnderTest.Exists, "this build has no event-loop transport: UseEventLoopTransport() is a stub");
-        var url = $"http://127.0.0.1:{FreePort()}";
+        var url = $"http://127.0.0.1:{FreePort.Next()}";
         var server = await StartAsync(url, mode);
         try
         {
@@ -53,7 +54,7 @@ public sealed partial class RestartTests
         Assert.SkipUnless(TransportUnderTest.Exists, "this build has no event-loop transport: UseEventLoopTransport() is a stub");
         foreach (var mode in Enum.GetValues<AcceptMode>())
         {
-            var url = $"http://127.0.0.1:{FreePort()}";
+            var url = $"http://127.0.0.1:{FreePort.Next()}";
             await using var first = await StartAsync(url, mode, "--Exclusive=true");
 
             foreach (var second in Enum.GetValues<AcceptMode>())
@@ -70,7 +71,7 @@ public sealed partial class RestartTests
     public async Task Socket_activation_serves_the_connection_that_started_the_process()
     {
         Assert.SkipUnless(TransportUnderTest.Exists, "this build has no event-loop transport: UseEventLoopTransport() is a stub");
-        var port = FreePort();
+        var port = FreePort.Next();
         await using var systemd = ToolProcess.Start(
             "systemd-socket-activate", ["-l", $"127.0.0.1:{port}", "--fdname=web", "dotnet", .. Arguments("http://127.0.0.1:0", AcceptMode.SharedListener)]);
         using var client = new HttpClient();
@@ -121,13 +122,6 @@ public sealed partial class RestartTests
         var root = output.Parent!.Parent!.Parent!.Parent!.Parent!;
         return Path.Combine(
             root.FullName, "samples", "RollingRestart", "bin", output.Parent.Name, output.Name, "RollingRestart.dll");
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
     [GeneratedRegex(@"(\d+) requests in")]

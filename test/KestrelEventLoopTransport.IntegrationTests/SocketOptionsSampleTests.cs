@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using KestrelEventLoopTransport.IntegrationTests.Tools;
+using KestrelEventLoopTransport.Tests;
 
 namespace KestrelEventLoopTransport.IntegrationTests;
 
@@ -11,7 +12,7 @@ public sealed partial class SocketOptionsSampleTests
     [Fact(Timeout = HangGuard.Milliseconds)]
     public async Task It_prints_what_the_kernel_reports_and_shares_its_ports()
     {
-        var (port, hookPort, configuredPort) = (FreePort(), FreePort(), FreePort());
+        var (port, hookPort, configuredPort) = (FreePort.Next(), FreePort.Next(), FreePort.Next());
         string[] arguments = [$"--port={port}", $"--hook-port={hookPort}", $"--Kestrel:Endpoints:FromConfiguration:Url=http://127.0.0.1:{configuredPort}"];
         await using var first = StartSample(arguments);
         await WaitUntilServedAsync(first, configuredPort);
@@ -41,10 +42,10 @@ public sealed partial class SocketOptionsSampleTests
     [Fact(Timeout = HangGuard.Milliseconds)]
     public async Task What_ss_shows_agrees()
     {
-        var port = FreePort();
+        var port = FreePort.Next();
         await using var sample = StartSample(
             [
-                $"--port={FreePort()}", $"--hook-port={FreePort()}", $"--Kestrel:Endpoints:FromConfiguration:Url=http://127.0.0.1:{port}",
+                $"--port={FreePort.Next()}", $"--hook-port={FreePort.Next()}", $"--Kestrel:Endpoints:FromConfiguration:Url=http://127.0.0.1:{port}",
                 "--Kestrel:EventLoopTransport:Tcp:CongestionControl=reno",
                 "--Kestrel:EventLoopTransport:Tcp:MaximumSegmentSize=500",
                 "--Kestrel:EventLoopTransport:TypeOfService=40",
@@ -83,7 +84,7 @@ public sealed partial class SocketOptionsSampleTests
         "EventLoopTransportOptions.Tcp.UserTimeout of Kestrel:EventLoopTransport:Endpoints:FromConfiguration is 00:00:00.0001000; it must be from 1 to 2147483647 milliseconds, a whole number of them.")]
     public async Task A_wrong_key_or_value_stops_it_with_a_message(string argument, string message)
     {
-        var result = await ToolProcess.RunAsync("dotnet", SamplePath(), $"--port={FreePort()}", $"--hook-port={FreePort()}", argument);
+        var result = await ToolProcess.RunAsync("dotnet", SamplePath(), $"--port={FreePort.Next()}", $"--hook-port={FreePort.Next()}", argument);
 
         Assert.NotEqual(0, result.ExitCode);
         Assert.Contains(message, result.Error, StringComparison.Ordinal);
@@ -98,7 +99,7 @@ public sealed partial class SocketOptionsSampleTests
 
         static async Task<(int Accepted, int Options)> CountAsync(string[] arguments)
         {
-            var port = FreePort();
+            var port = FreePort.Next();
             var trace = Path.Combine(Path.GetTempPath(), $"kelt-{Guid.NewGuid()}.strace");
             try
             {
@@ -185,12 +186,5 @@ public sealed partial class SocketOptionsSampleTests
             Assert.False(process.HasExited, process.Output + process.Error);
             await Task.Delay(20, HangGuard.Token);
         }
-    }
-
-    private static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 }

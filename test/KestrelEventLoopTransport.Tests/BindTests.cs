@@ -64,7 +64,7 @@ public sealed class BindTests
     public async Task Localhost_binds_both_families(ApplicationScheduling scheduling)
     {
         SkipWithoutIPv6();
-        var port = FreePort();
+        var port = FreePort.Next();
         var settings = new TestSettings
         {
             Scheduling = scheduling,
@@ -131,7 +131,7 @@ public sealed class BindTests
     [Trait("Contract", "8")]
     public async Task Rebinding_right_after_a_stop_works_while_connections_are_in_TIME_WAIT(ApplicationScheduling scheduling)
     {
-        var endPoint = new IPEndPoint(IPAddress.Loopback, FreePort());
+        var endPoint = new IPEndPoint(IPAddress.Loopback, FreePort.Next());
         for (var cycle = 0; cycle < 4; cycle++)
         {
             await using var server = await TestServer.StartAsync(new TestSettings
@@ -161,13 +161,6 @@ public sealed class BindTests
 
         Assert.NotEmpty(descriptors);
         Assert.All(descriptors, static fd => Assert.Equal(7, BacklogOf(fd)));
-    }
-
-    internal static int FreePort()
-    {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
     private static void SkipWithoutIPv6() => Assert.SkipUnless(Socket.OSSupportsIPv6, "No IPv6 here.");

@@ -96,7 +96,7 @@ public sealed class EndPointOptionsTests
     public async Task A_URL_covers_every_endpoint_that_Kestrel_makes_of_it()
     {
         Assert.SkipUnless(Socket.OSSupportsIPv6, "No IPv6 here.");
-        var port = BindTests.FreePort();
+        var port = FreePort.Next();
         await using var server = await TestServer.StartAsync(new TestSettings
         {
             Scheduling = ApplicationScheduling.Adaptive,

@@ -159,7 +159,7 @@ public sealed class HookTests
     [InlineData("address")]
     public async Task Kestrel_fails_to_start_with_that_message(string kind)
     {
-        var port = BindTests.FreePort();
+        var port = FreePort.Next();
         var settings = new TestSettings
         {
             Scheduling = ApplicationScheduling.Adaptive,
