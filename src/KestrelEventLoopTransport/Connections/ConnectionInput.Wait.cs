@@ -9,6 +9,12 @@ namespace KestrelEventLoopTransport.Connections;
 // closing connection tell it.
 internal sealed partial class ConnectionInput
 {
+    // Who awaits a read looks once or twice whether it is completed. Who looks more often does not await it.
+    private const int LooksUntilMove = 5;
+
+    // Above 0: a read that moves to the loop has not been started there.
+    private int _looksUntilMove;
+
     ReadResult IValueTaskSource<ReadResult>.GetResult(short token)
     {
         // Waits for a callback of the token that is running, so that it cannot hit the next read.
@@ -25,11 +31,25 @@ internal sealed partial class ConnectionInput
         return TakeResult();
     }
 
-    ValueTaskSourceStatus IValueTaskSource<ReadResult>.GetStatus(short token) => _source.GetStatus(token);
+    ValueTaskSourceStatus IValueTaskSource<ReadResult>.GetStatus(short token)
+    {
+        if (_looksUntilMove > 0 && --_looksUntilMove == 0)
+        {
+            StartOnLoop();
+        }
+        return _source.GetStatus(token);
+    }
 
     void IValueTaskSource<ReadResult>.OnCompleted(
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
-        => _source.OnCompleted(continuation, state, token, flags);
+    {
+        var moves = _looksUntilMove > 0;
+        _source.OnCompleted(continuation, state, token, flags);
+        if (moves)
+        {
+            StartOnLoop();
+        }
+    }
 
     /// <summary>Goes on with a claimed read, on the thread pool or as work of the loop.</summary>
     void IThreadPoolWorkItem.Execute()
@@ -168,7 +188,29 @@ internal sealed partial class ConnectionInput
     {
         var isFirst = !_hasRead;
         _hasRead = true;
-        return isFirst && _connection.RunsInline && _readiness.Has(Readiness.Ready);
+        return isFirst && _connection.RunsInline;
+    }
+
+    /// <summary>
+    /// Leaves the read to the loop, but not before the reader waits for it: a loop that is faster completes it first, and
+    /// then the reader goes on right here.
+    /// </summary>
+    private ValueTask<ReadResult> MoveToLoop(CancellationToken cancellationToken)
+    {
+        _connection.Output.Uncork();
+        BeginWait(cancellationToken);
+        _looksUntilMove = LooksUntilMove;
+        return new(this, _source.Version);
+    }
+
+    private void StartOnLoop()
+    {
+        _looksUntilMove = 0;
+        if (!_readiness.TryPark())
+        {
+            _readiness.Note(Readiness.Claimed);
+            _connection.Loop.Post(this);
+        }
     }
 
     /// <summary>Leaves the read to work that is queued now.</summary>

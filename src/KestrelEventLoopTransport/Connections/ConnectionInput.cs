@@ -78,7 +78,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         {
             if (MustMoveToLoop())
             {
-                return Postpone(static (loop, read) => loop.Post(read), cancellationToken);
+                return MoveToLoop(cancellationToken);
             }
             if (MustYield())
             {
