@@ -74,6 +74,11 @@ internal sealed partial class ConnectionOutput
                 // Behind the work that this thread has queued already: streams of HTTP/2 that are about to flush too.
                 ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
             }
+            else if (deferral == Deferral.Cork && !_connection.HoldsOutput)
+            {
+                // The thread has lost its loop meanwhile, and the supervisor may have come before there was a cork.
+                Uncork();
+            }
             return;
         }
     }
@@ -90,7 +95,7 @@ internal sealed partial class ConnectionOutput
         {
             return Deferral.None;
         }
-        return _connection.IsDispatching ? Deferral.Cork
+        return _connection.HoldsOutput ? Deferral.Cork
             : _flushesSinceInput > 1 || _isPiecemeal ? Deferral.Queue
             : Deferral.None;
     }

@@ -88,6 +88,12 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
     /// <summary>Whether the calling thread is inside <see cref="Dispatch"/> of this connection.</summary>
     internal bool IsDispatching => DispatchSlot.OfThread is { } slot && ReferenceEquals(slot.Target, this);
 
+    /// <summary>
+    /// Whether what the calling thread flushes waits for the end of <see cref="Dispatch"/>. Not when it is stuck there:
+    /// then the supervisor does not look after it any more.
+    /// </summary>
+    internal bool HoldsOutput => DispatchSlot.OfThread is { IsStuck: false } slot && ReferenceEquals(slot.Target, this);
+
     PipeReader IDuplexPipe.Input => Input;
 
     PipeWriter IDuplexPipe.Output => Output;

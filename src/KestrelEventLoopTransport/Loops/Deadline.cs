@@ -11,19 +11,28 @@ internal sealed unsafe class Deadline : IDisposable
 
     private Deadline(int timer) => _timer = timer;
 
-    /// <summary>Null where the system has no such timer, or no descriptor for one.</summary>
+    /// <summary>Null where the system has no such timer, no descriptor for one, or does not let it be set.</summary>
     internal static Deadline? TryCreate()
     {
         var timer = OperatingSystem.IsLinux() ? Libc.timerfd_create(Linux.CLOCK_MONOTONIC, Linux.TFD_CLOEXEC) : -1;
-        return timer < 0 ? null : new Deadline(timer);
+        if (timer < 0)
+        {
+            return null;
+        }
+        var deadline = new Deadline(timer);
+        if (deadline.TrySet(TimeSpan.Zero))
+        {
+            return deadline;
+        }
+        deadline.Dispose();
+        return null;
     }
 
     /// <summary>Moves it to so much from now, also if it had been reached.</summary>
-    internal bool TrySet(TimeSpan delay)
-    {
-        var value = new TimerSpecification { Value = TimeSpecification.From(delay) };
-        return Libc.timerfd_settime(_timer, 0, &value, null) == 0;
-    }
+    internal void Set(TimeSpan delay) => TrySet(delay);
+
+    /// <summary>There is none: who waits sleeps until one is set.</summary>
+    internal void Clear() => TrySet(TimeSpan.Zero);
 
     /// <summary>Sleeps until it is reached, or a signal comes.</summary>
     internal void Wait()
@@ -33,4 +42,11 @@ internal sealed unsafe class Deadline : IDisposable
     }
 
     public void Dispose() => _ = Libc.close(_timer);
+
+    // Once it has succeeded it has no reason to fail.
+    private bool TrySet(TimeSpan delay)
+    {
+        var value = new TimerSpecification { Value = TimeSpecification.From(delay) };
+        return Libc.timerfd_settime(_timer, 0, &value, null) == 0;
+    }
 }

@@ -8,7 +8,7 @@ namespace KestrelEventLoopTransport.Loops;
 /// <para>
 /// The word <c>_sequence</c>: even while the thread runs the loop's own code, odd while it runs application code, and
 /// one higher at each change; so a supervisor that twice sees the same odd number knows that the code is still at it.
-/// Negative once the supervisor has taken the loop away.
+/// Negative once the supervisor has taken the loop away: then the thread is stuck, and nobody waits for it.
 /// </para>
 /// <para>
 /// Who moves it: the thread itself, by a plain write from even to odd and a compare-and-swap from odd to even; the
@@ -28,6 +28,7 @@ internal sealed class DispatchSlot
     private readonly Supervisor _supervisor;
     private IDispatchTarget? _target;
     private int _sequence;
+    private long _stuckSince;
 
     internal DispatchSlot(Supervisor supervisor) => _supervisor = supervisor;
 
@@ -55,18 +56,34 @@ internal sealed class DispatchSlot
     /// </summary>
     internal bool LostLoop { get; set; }
 
+    /// <summary>Whether the code that runs has lost its loop.</summary>
+    internal bool IsStuck => Sequence < 0;
+
+    /// <summary>Since when the code of a stuck thread has run, as far as the supervisor saw.</summary>
+    internal long StuckSince => Volatile.Read(ref _stuckSince);
+
     /// <summary>The supervisor's notes: the number it saw last, and for how long the code has run since.</summary>
-    internal int LastSeen { get; set; }
+    internal int LastSeen { get; private set; }
 
     internal TimeSpan Overdue { get; set; }
 
     /// <summary>The supervisor's note: the overdue code was using a processor when last looked at.</summary>
     internal bool Computes { get; set; }
 
-    /// <summary>Whether the code seen last is still running and has only lost its loop.</summary>
-    internal bool WasJustTaken(int sequence) => sequence == (LastSeen | Taken) && sequence != LastSeen;
+    /// <summary>Whether code runs that its loop waits for.</summary>
+    internal static bool IsRunning(int sequence) => (sequence & (Taken | 1)) == 1;
 
-    internal static bool IsRunning(int sequence) => (sequence & 1) != 0;
+    /// <summary>The supervisor notes a number. False when it is the one seen last.</summary>
+    internal bool TrySee(int sequence)
+    {
+        if (sequence == LastSeen)
+        {
+            return false;
+        }
+        LastSeen = sequence;
+        Computes = false;
+        return true;
+    }
 
     /// <summary>Application code begins. Returns what was running around it, for <see cref="Exit"/>.</summary>
     internal IDispatchTarget? Enter(IDispatchTarget target)
@@ -99,14 +116,24 @@ internal sealed class DispatchSlot
         if (Interlocked.CompareExchange(ref _sequence, next, running) != running)
         {
             LostLoop = true;
+            _supervisor.OnUnstuck(this);
             Volatile.Write(ref _sequence, next);
         }
         CleanThread();
     }
 
-    /// <summary>Takes the loop away from the thread, unless the application code has returned meanwhile.</summary>
-    internal bool TryTake(int sequence)
-        => Interlocked.CompareExchange(ref _sequence, sequence | Taken, sequence) == sequence;
+    /// <summary>Takes the loop away from the thread, unless the application code seen last has returned meanwhile.</summary>
+    internal bool TryTake(long since)
+    {
+        Volatile.Write(ref _stuckSince, since);
+        if (Interlocked.CompareExchange(ref _sequence, LastSeen | Taken, LastSeen) != LastSeen)
+        {
+            return false;
+        }
+        LastSeen |= Taken;
+        Overdue = TimeSpan.Zero;
+        return true;
+    }
 
     /// <summary>
     /// What application code left on the thread must not reach the next callback: execution context (with async

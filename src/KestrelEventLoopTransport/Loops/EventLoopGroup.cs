@@ -33,7 +33,7 @@ internal sealed class EventLoopGroup
         _running = _loops.Length;
         CreateLoops(options.Scheduling, pools, SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
         StartThreads(options.Scheduling == ApplicationScheduling.Adaptive ? _loops : []);
-        metrics.Observe(_standbys);
+        metrics.Observe(_supervisor, _standbys);
     }
 
     /// <summary>Completes when the threads have ended, but for one that application code still keeps.</summary>

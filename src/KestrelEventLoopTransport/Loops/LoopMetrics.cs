@@ -3,8 +3,8 @@ using System.Diagnostics.Metrics;
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
-/// What the supervisor counts, as instruments of the meter <c>KestrelEventLoopTransport</c>. One thread at a time
-/// writes, the supervisor's; any may read.
+/// What the supervisor counts, as instruments of the meter <c>KestrelEventLoopTransport</c>. Only its thread counts
+/// hand-offs; stuck threads that are free again tell how long they were. Any may read.
 /// </summary>
 internal sealed class LoopMetrics
 {
@@ -16,6 +16,7 @@ internal sealed class LoopMetrics
     private static readonly KeyValuePair<string, object?> _stuckState = new("event_loop.thread.state", "stuck");
 
     private readonly Histogram<double> _overdueDuration;
+    private Supervisor? _supervisor;
     private StandbyThreads? _standbys;
     private long _blocked;
     private long _computing;
@@ -38,12 +39,23 @@ internal sealed class LoopMetrics
             "How long application code kept a thread, each time it took longer than the threshold.");
     }
 
-    internal TimeSpan LongestCallback => new(Volatile.Read(ref _longest));
+    internal TimeSpan LongestCallback
+    {
+        get
+        {
+            var stuck = Volatile.Read(ref _supervisor)?.LongestStuck ?? TimeSpan.Zero;
+            return new(Math.Max(stuck.Ticks, Volatile.Read(ref _longest)));
+        }
+    }
 
     internal long HandOffs => Volatile.Read(ref _blocked) + Volatile.Read(ref _computing);
 
     /// <summary>The loops run, with these threads beside them.</summary>
-    internal void Observe(StandbyThreads standbys) => Volatile.Write(ref _standbys, standbys);
+    internal void Observe(Supervisor supervisor, StandbyThreads standbys)
+    {
+        Volatile.Write(ref _supervisor, supervisor);
+        Volatile.Write(ref _standbys, standbys);
+    }
 
     internal void OnHandOff(bool blocked)
     {
@@ -54,9 +66,15 @@ internal sealed class LoopMetrics
     /// <summary>Application code is overdue, and has run for so long.</summary>
     internal void OnOverdue(TimeSpan duration)
     {
-        if (duration.Ticks > _longest)
+        var longest = Volatile.Read(ref _longest);
+        while (duration.Ticks > longest)
         {
-            Volatile.Write(ref _longest, duration.Ticks);
+            var before = Interlocked.CompareExchange(ref _longest, duration.Ticks, longest);
+            if (before == longest)
+            {
+                return;
+            }
+            longest = before;
         }
     }
 
@@ -69,7 +87,7 @@ internal sealed class LoopMetrics
         }
         catch (Exception)
         {
-            // A listener's callback runs in here, and the supervisor's thread must not end with it.
+            // A listener's callback runs in here, and the thread must not end with it.
         }
     }
 

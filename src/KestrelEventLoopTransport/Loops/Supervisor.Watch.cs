@@ -19,7 +19,6 @@ internal sealed partial class Supervisor
     private Deadline? _deadline;
     private int _watch;
     private long _nextWatch;
-    private bool _ranMeanwhile;
 
     private bool IsTimeToWatch => Stopwatch.GetTimestamp() >= Volatile.Read(ref _nextWatch);
 
@@ -39,27 +38,43 @@ internal sealed partial class Supervisor
         }
     }
 
-    /// <summary>
-    /// Sleeps for one threshold after the last look, the supervisor's own or that of a loop. True when a loop has seen
-    /// that callbacks ran meanwhile.
-    /// </summary>
-    private bool SleepUntilDeadline()
+    /// <summary>Sleeps for one tick after the last look, the supervisor's own or that of a loop.</summary>
+    private void SleepUntilDeadline(Deadline deadline)
     {
-        if (_deadline is not { } deadline || !deadline.TrySet(_pace.Threshold))
-        {
-            Sleep(_pace.Tick);
-            return false;
-        }
-        _ranMeanwhile = false;
+        deadline.Set(_pace.Tick);
         SetNextWatch();
         Volatile.Write(ref _watch, Open);
         deadline.Wait();
+        CloseWatch();
+    }
+
+    /// <summary>Sleeps until application code begins, and for one tick more, which loops may put off.</summary>
+    private void SleepUntilWoken(Deadline deadline)
+    {
+        Volatile.Write(ref _watch, Open);
+        while (Volatile.Read(ref _asleep) != 0 && !_stopping)
+        {
+            deadline.Wait();
+        }
+        CloseWatch();
+    }
+
+    private void CloseWatch()
+    {
         var wait = default(SpinWait);
         while (Interlocked.CompareExchange(ref _watch, Closed, Open) != Open)
         {
             wait.SpinOnce();
         }
-        return _ranMeanwhile;
+    }
+
+    private void DisposeDeadline()
+    {
+        lock (_gate)
+        {
+            _deadline?.Dispose();
+            _deadline = null;
+        }
     }
 
     private void PutOffOrLeave()
@@ -72,13 +87,11 @@ internal sealed partial class Supervisor
         }
         foreach (var slot in Volatile.Read(ref _slots))
         {
-            var sequence = slot.Sequence;
-            _ranMeanwhile |= sequence != slot.LastSeen;
-            slot.LastSeen = sequence;
+            slot.TrySee(slot.Sequence);
         }
         _ = _pace.Advance();
         SetNextWatch();
-        _ = _deadline!.TrySet(_pace.Threshold);
+        _deadline!.Set(_pace.Tick);
     }
 
     private bool IsAllWell()
@@ -103,7 +116,7 @@ internal sealed partial class Supervisor
 
     private void SetNextWatch()
     {
-        var half = (long)(_pace.Threshold.TotalSeconds * Stopwatch.Frequency) / 2;
+        var half = (long)(_pace.Tick.TotalSeconds * Stopwatch.Frequency) / 2;
         Volatile.Write(ref _nextWatch, Stopwatch.GetTimestamp() + half);
     }
 }

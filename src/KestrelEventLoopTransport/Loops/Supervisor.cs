@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Loops;
@@ -16,8 +17,8 @@ namespace KestrelEventLoopTransport.Loops;
 /// </remarks>
 internal sealed unsafe partial class Supervisor
 {
-    // How long nothing must have run. A server with some load keeps its supervisor awake rather than waking it for every
-    // request.
+    // Where waking takes a context switch: how long nothing must have run. A server with some load keeps its supervisor
+    // awake there rather than waking it for every request.
     private const int IdleTicks = 20;
 
     // A callback that computes keeps its loop for this many thresholds even when others wait, unless a processor is
@@ -25,6 +26,9 @@ internal sealed unsafe partial class Supervisor
     // outnumber them much.
     private const int ComputingThresholds = 10;
     private const int MaxDoublings = 6;
+
+    // Two context switches and the timer's interrupt, of a small virtual machine. With deadlines, loops look most times.
+    private static readonly TimeSpan _costOfLook = TimeSpan.FromMicroseconds(OperatingSystem.IsLinux() ? 5 : 16);
 
     private readonly object _gate = new();
     private readonly SupervisorPace _pace;
@@ -36,12 +40,13 @@ internal sealed unsafe partial class Supervisor
     private EventLoop[] _loops = [];
     private StandbyThreads? _standbys;
     private bool _isCalm = true;
+    private bool _runs;
     private int _asleep;
     private volatile bool _stopping;
 
     internal Supervisor(TimeSpan threshold, LoopMetrics metrics, HandOffLog log)
     {
-        _pace = new SupervisorPace(threshold, TimeProvider.System);
+        _pace = new SupervisorPace(threshold, _costOfLook, TimeProvider.System);
         _metrics = metrics;
         _log = log;
         _thread = new Thread(Run) { IsBackground = true, Name = "loop-supervisor" };
@@ -63,7 +68,7 @@ internal sealed unsafe partial class Supervisor
     internal void Stop()
     {
         _stopping = true;
-        Wake();
+        Wake(TimeSpan.FromTicks(1));
     }
 
     internal DispatchSlot AddSlot()
@@ -89,62 +94,92 @@ internal sealed unsafe partial class Supervisor
     {
         if (Volatile.Read(ref _asleep) != 0 && Interlocked.Exchange(ref _asleep, 0) != 0)
         {
-            Wake();
+            // Earlier there is nothing to see.
+            Wake(_pace.Tick);
+            SetNextWatch();
         }
     }
 
-    private void Wake()
+    /// <summary>For how long the code has run that has kept a stuck thread longest.</summary>
+    internal TimeSpan LongestStuck
     {
-        lock (_gate)
+        get
         {
-            Monitor.Pulse(_gate);
+            var longest = TimeSpan.Zero;
+            foreach (var slot in Volatile.Read(ref _slots))
+            {
+                var since = slot.StuckSince;
+                if (slot.IsStuck && Stopwatch.GetElapsedTime(since) is var duration && duration > longest)
+                {
+                    longest = duration;
+                }
+            }
+            return longest;
         }
+    }
+
+    /// <summary>Called by a stuck thread whose application code has returned.</summary>
+    internal void OnUnstuck(DispatchSlot slot)
+    {
+        var duration = Stopwatch.GetElapsedTime(slot.StuckSince);
+        _metrics.OnOverdue(duration);
+        Record(duration);
     }
 
     private void Run()
     {
         _deadline = Deadline.TryCreate();
-        var idle = 0;
+        var quietTicks = 0;
         while (!_stopping)
         {
-            if (idle >= IdleTicks)
+            if (_deadline is null ? quietTicks < IdleTicks : _runs)
+            {
+                SleepUntilLook();
+            }
+            else
             {
                 SleepWhileIdle();
-                idle = 0;
             }
-            var ran = SleepUntilLook();
-            ran |= Look();
-            idle = ran ? 0 : idle + 1;
+            quietTicks = Look() ? 0 : quietTicks + 1;
         }
-        _deadline?.Dispose();
+        DisposeDeadline();
         _stopped.SetResult();
     }
 
-    /// <summary>True when something has run meanwhile.</summary>
-    private bool SleepUntilLook()
+    private void SleepUntilLook()
     {
-        if (!_isCalm || _pace.IsHasty)
+        if (_deadline is not null && _isCalm)
         {
-            Sleep(_pace.Tick);
-            return false;
+            SleepUntilDeadline(_deadline);
+            return;
         }
-        return SleepUntilDeadline();
-    }
-
-    private static void Sleep(TimeSpan time)
-    {
-        var duration = TimeSpecification.From(time);
+        var duration = TimeSpecification.From(_pace.Tick);
         _ = Libc.nanosleep(&duration, null);
     }
 
     private void SleepWhileIdle()
     {
+        _deadline?.Clear();
+        Volatile.Write(ref _nextWatch, long.MaxValue);
         Volatile.Write(ref _asleep, 1);
         Interlocked.MemoryBarrierProcessWide();
-        if (Look())
+        Look();
+        if (_runs)
         {
             Volatile.Write(ref _asleep, 0);
         }
+        else if (_deadline is not null)
+        {
+            SleepUntilWoken(_deadline);
+        }
+        else
+        {
+            SleepUntilWoken();
+        }
+    }
+
+    private void SleepUntilWoken()
+    {
         lock (_gate)
         {
             while (Volatile.Read(ref _asleep) != 0 && !_stopping)
@@ -154,9 +189,19 @@ internal sealed unsafe partial class Supervisor
         }
     }
 
+    /// <summary>Wakes the supervisor: where there is a deadline, by itself and after the delay.</summary>
+    private void Wake(TimeSpan delay)
+    {
+        lock (_gate)
+        {
+            _deadline?.Set(delay);
+            Monitor.Pulse(_gate);
+        }
+    }
+
     /// <summary>
     /// Looks at every slot. False when nothing has run since the last look. All is calm unless a callback seen before still
-    /// runs, be it one that has lost its loop long ago, or some wait for the thread pool.
+    /// runs that has not lost its loop, or some wait for the thread pool.
     /// </summary>
     private bool Look()
     {
@@ -164,28 +209,26 @@ internal sealed unsafe partial class Supervisor
         var active = false;
         var overdue = false;
         _isCalm = true;
+        _runs = false;
         foreach (var slot in Volatile.Read(ref _slots))
         {
             var sequence = slot.Sequence;
-            if (slot.WasJustTaken(sequence))
+            var isRunning = DispatchSlot.IsRunning(sequence);
+            _runs |= isRunning;
+            if (slot.TrySee(sequence))
             {
-                slot.LastSeen = sequence;
-            }
-            if (sequence != slot.LastSeen)
-            {
-                slot.LastSeen = sequence;
                 OnReturned(slot);
                 active = true;
             }
-            else if (DispatchSlot.IsRunning(sequence))
+            else if (isRunning)
             {
-                active = true;
                 _isCalm = false;
                 var isNew = slot.Overdue == TimeSpan.Zero;
                 slot.Overdue += ran;
                 if (slot.Overdue > TimeSpan.Zero && (isNew || _pace.IsThreshold))
                 {
-                    TellOverdue(slot);
+                    _metrics.OnOverdue(slot.Overdue);
+                    TellTarget(slot);
                 }
                 overdue |= slot.Overdue > TimeSpan.Zero;
             }
@@ -198,24 +241,28 @@ internal sealed unsafe partial class Supervisor
         {
             loop.TakeBackPooled();
             _isCalm &= !loop.HasPooled;
+            _runs |= loop.HasPooled;
         }
-        return active;
+        return active || _runs;
     }
 
     private void OnReturned(DispatchSlot slot)
     {
-        // It has run for up to a tick longer than was seen.
-        if (slot.Overdue >= _pace.Threshold / 2)
-        {
-            _metrics.OnReturned(slot.Overdue);
-        }
+        Record(slot.Overdue);
         slot.Overdue = TimeSpan.Zero;
-        slot.Computes = false;
     }
 
-    private void TellOverdue(DispatchSlot slot)
+    private void Record(TimeSpan overdue)
     {
-        _metrics.OnOverdue(slot.Overdue);
+        // It has run for up to a tick longer than was seen.
+        if (overdue >= _pace.Threshold / 2)
+        {
+            _metrics.OnReturned(overdue);
+        }
+    }
+
+    private void TellTarget(DispatchSlot slot)
+    {
         try
         {
             slot.Target?.OnOverdue();
@@ -280,7 +327,8 @@ internal sealed unsafe partial class Supervisor
             return;
         }
         var target = slot.Target;
-        if (!slot.TryTake(slot.LastSeen))
+        var blocked = !slot.Computes;
+        if (!slot.TryTake(Stopwatch.GetTimestamp() - (long)(slot.Overdue.TotalSeconds * Stopwatch.Frequency)))
         {
             // It has returned just now.
             if (!_standbys.TryPark(thread))
@@ -290,10 +338,13 @@ internal sealed unsafe partial class Supervisor
             return;
         }
         _standbys.OnStuck();
-        _metrics.OnHandOff(blocked: !slot.Computes);
+        _metrics.OnHandOff(blocked);
         loop.GiveTo(thread);
+
+        // What it flushed since it was told. From here on nothing is held back (StreamConnection.HoldsOutput).
+        TellTarget(slot);
         _log.OnHandOff(target);
-        if (!slot.Computes)
+        if (blocked)
         {
             _pace.OnBlocked();
         }

@@ -6,21 +6,19 @@ namespace KestrelEventLoopTransport.Loops;
 /// <remarks>
 /// It sleeps for the hand-off threshold, and less while handlers block often, so that their loops wait less for the next
 /// owner. A look costs a processor a fixed time, a block costs its loop one and a half ticks; both together are least
-/// when the tick is the root of the look's cost times the time between two blocks by 1.5. With 80 blocks per second that
-/// is a third of a millisecond: a tick of one millisecond, or of a sixteenth, would cost more.
+/// when the tick is the root of the look's cost times the time between two blocks by 1.5. With 80 blocks per second and
+/// looks of 5 µs that is a fifth of a millisecond: a tick of one millisecond, or of a sixteenth, would cost more.
 /// </remarks>
 internal sealed class SupervisorPace
 {
     private const double TicksLostPerBlock = 1.5;
-
-    // Of a small virtual machine: two context switches and the timer's interrupt.
-    private static readonly TimeSpan _costOfLook = TimeSpan.FromMicroseconds(16);
 
     // What the kernel adds to every sleep (PR_SET_TIMERSLACK, prctl(2)).
     private static readonly TimeSpan _slack = TimeSpan.FromMicroseconds(50);
 
     private static readonly TimeSpan _often = TimeSpan.FromMilliseconds(100);
 
+    private readonly TimeSpan _costOfLook;
     private readonly TimeProvider _time;
     private readonly TimeSpan _shortestTick;
     private TimeSpan _betweenBlocks = _often;
@@ -30,9 +28,11 @@ internal sealed class SupervisorPace
     private long _lastBlocked;
 
     /// <param name="threshold">How long application code may keep its loop.</param>
+    /// <param name="costOfLook">The processor time that a look takes.</param>
     /// <param name="time">The clock.</param>
-    internal SupervisorPace(TimeSpan threshold, TimeProvider time)
+    internal SupervisorPace(TimeSpan threshold, TimeSpan costOfLook, TimeProvider time)
     {
+        _costOfLook = costOfLook;
         _time = time;
         _shortestTick = Max(threshold / 16, TimeSpan.FromMicroseconds(50));
         _lastLook = time.GetTimestamp();
@@ -92,7 +92,7 @@ internal sealed class SupervisorPace
         {
             return Threshold;
         }
-        var best = TimeSpan.FromTicks((long)Math.Sqrt(_costOfLook.Ticks * between.Ticks / TicksLostPerBlock)) - _slack;
+        var best = TimeSpan.FromTicks((long)Math.Sqrt(_costOfLook.Ticks * between.Ticks / TicksLostPerBlock));
         return Min(Max(best, _shortestTick), Threshold);
     }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
@@ -8,6 +9,8 @@ public sealed class FlushedOutputTests
 {
     private const int Messages = 3;
     private const int Length = 1000;
+    private const int Rounds = 2000;
+    private static readonly TimeSpan _shortest = TimeSpan.FromMicroseconds(100);
 
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
@@ -85,6 +88,96 @@ public sealed class FlushedOutputTests
         Pattern.AssertMatches(await client.ReceiveExactlyAsync(Length), offset: Messages * Length);
         client.ShutdownSend();
         await client.ExpectFinAsync();
+    }
+
+    /// <summary>Nobody looks after a thread that has lost its loop: it must hold nothing back.</summary>
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task What_a_handler_flushes_after_it_has_blocked_arrives_although_it_blocks_again(ApplicationScheduling scheduling)
+    {
+        var first = new Roadblock();
+        var second = new Roadblock();
+        await using var server = await StartAsync(scheduling, null, async connection =>
+        {
+            var result = await connection.Transport.Input.ReadAsync();
+            first.Block();
+            connection.Transport.Output.Write(Pattern.Create(Length));
+            await connection.Transport.Output.FlushAsync();
+            second.Block();
+            connection.Transport.Input.AdvanceTo(result.Buffer.End);
+        });
+        using var opening = first;
+        using var openingToo = second;
+        using var client = await server.ConnectAsync();
+        await client.SendAsync("x");
+        await first.UntilArrivedAsync(1);
+
+        // Long enough for the loop to be taken away; if it is not, the test is only weaker.
+        await Task.Delay(100);
+        first.Open();
+
+        Pattern.AssertMatches(await client.ReceiveExactlyAsync(Length));
+    }
+
+    /// <summary>Handlers flush at about the moment at which they lose their loop, and wait until the peer has it all.</summary>
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task What_a_handler_flushes_while_it_loses_its_loop_arrives(ApplicationScheduling scheduling)
+    {
+        var seed = Environment.TickCount;
+        using var received = new SemaphoreSlim(0);
+        await using var server = await StartAsync(scheduling, _shortest, async connection =>
+        {
+            var random = new Random(seed);
+            while (true)
+            {
+                var result = await connection.Transport.Input.ReadAsync();
+                if (result.IsCompleted)
+                {
+                    return;
+                }
+                // Not past the request: the next read would send what is corked.
+                Spin(_shortest * (4 * random.NextDouble()));
+                connection.Transport.Output.Write("y"u8);
+                await connection.Transport.Output.FlushAsync();
+                if (!received.Wait(TaskTimeoutExtensions.Default * 2))
+                {
+                    throw new TimeoutException("The peer never told that it has received the flush.");
+                }
+                connection.Transport.Input.AdvanceTo(result.Buffer.End);
+            }
+        });
+        using var client = await server.ConnectAsync();
+        for (var i = 0; i < Rounds; i++)
+        {
+            await client.SendAsync("x");
+            await client.ReceiveExactlyAsync(1).DefaultTimeout($"round {i} of seed {seed}");
+            received.Release();
+        }
+        client.ShutdownSend();
+        await client.ExpectFinAsync();
+    }
+
+    private static Task<TestServer> StartAsync(
+        ApplicationScheduling scheduling, TimeSpan? threshold, Microsoft.AspNetCore.Connections.ConnectionDelegate connection)
+        => TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Transport = options =>
+            {
+                options.EventLoopCount = 1;
+                options.HandOffThreshold = threshold ?? options.HandOffThreshold;
+            },
+            Connection = connection,
+        });
+
+    private static void Spin(TimeSpan time)
+    {
+        var start = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(start) < time)
+        {
+            Thread.SpinWait(10);
+        }
     }
 
     private static async Task<HttpPeer> ConnectAsync(TestServer server, ApplicationScheduling scheduling)

@@ -8,12 +8,13 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 public sealed class SupervisorPaceTests
 {
     private static readonly TimeSpan _millisecond = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan _cost = TimeSpan.FromMicroseconds(5);
     private readonly Clock _clock = new();
 
     [Fact]
     public void It_is_the_threshold_while_nothing_blocks_or_something_does_now_and_then()
     {
-        var pace = new SupervisorPace(_millisecond, _clock);
+        var pace = new SupervisorPace(_millisecond, _cost, _clock);
         Assert.Equal(_millisecond, pace.Tick);
         for (var i = 0; i < 100; i++)
         {
@@ -23,15 +24,15 @@ public sealed class SupervisorPaceTests
         }
     }
 
-    /// <summary>The root of 16 µs times what lies between by 1.5, without the 50 µs that the kernel adds.</summary>
+    /// <summary>The root of 5 µs times what lies between by 1.5.</summary>
     [Theory]
-    [InlineData(50, 680)]
-    [InlineData(12, 308)]
-    [InlineData(2, 96)]
+    [InlineData(50, 408)]
+    [InlineData(12, 200)]
+    [InlineData(2, 82)]
     [InlineData(1, 62.5)]
     public void The_more_often_handlers_block_the_shorter_it_is(double milliseconds, double expected)
     {
-        var pace = new SupervisorPace(_millisecond, _clock);
+        var pace = new SupervisorPace(_millisecond, _cost, _clock);
         for (var i = 0; i < 200; i++)
         {
             Block(pace, TimeSpan.FromMilliseconds(milliseconds));
@@ -51,7 +52,7 @@ public sealed class SupervisorPaceTests
     [InlineData(1_000_000, 62_500)]
     public void It_is_never_less_than_a_sixteenth_of_the_threshold(double threshold, double shortest)
     {
-        var pace = new SupervisorPace(TimeSpan.FromMicroseconds(threshold), _clock);
+        var pace = new SupervisorPace(TimeSpan.FromMicroseconds(threshold), _cost, _clock);
         for (var i = 0; i < 1000; i++)
         {
             Block(pace, i % 2 == 0 ? TimeSpan.Zero : TimeSpan.FromMicroseconds(100));
@@ -63,7 +64,7 @@ public sealed class SupervisorPaceTests
     [Fact]
     public void A_hasty_tick_is_no_threshold_but_many_are()
     {
-        var pace = new SupervisorPace(TimeSpan.FromSeconds(1), _clock);
+        var pace = new SupervisorPace(TimeSpan.FromSeconds(1), _cost, _clock);
         for (var i = 0; i < 100; i++)
         {
             Block(pace, TimeSpan.Zero);

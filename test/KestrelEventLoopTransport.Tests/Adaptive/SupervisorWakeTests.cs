@@ -24,17 +24,48 @@ public sealed partial class SupervisorWakeTests
             await traffic.UntilAllAreServedAsync();
         }
 
-        await Poll.UntilAsync(async () =>
-        {
-            var before = Wakes();
-            await Task.Delay(_long);
-            return Wakes() == before;
-        });
-
         // Not for good.
-        var asleep = Wakes();
+        var asleep = await UntilAsleepAsync();
         using var peer = await HttpPeer.ConnectAsync(server);
         await Poll.UntilAsync(async () => await peer.GetAsync(TestApp.Plain) == TestApp.Plain && Wakes() > asleep);
+    }
+
+    /// <summary>A tick after the callback began it looks once, and finds that it has returned.</summary>
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task It_wakes_but_once_for_a_request_now_and_then(ApplicationScheduling scheduling)
+    {
+        using var roadblock = new Roadblock();
+        await using var server = await TestApp.StartAsync(roadblock, scheduling, threshold: TimeSpan.FromMilliseconds(50));
+        using var peer = await HttpPeer.ConnectAsync(server);
+        Assert.Equal(TestApp.Plain, await peer.GetAsync(TestApp.Plain));
+        var before = await UntilAsleepAsync();
+
+        Assert.Equal(TestApp.Plain, await peer.GetAsync(TestApp.Plain));
+
+        // Once, and again for each tick that a stopped machine makes it last.
+        Assert.InRange(await UntilAsleepAsync() - before, 1, 10);
+    }
+
+    [Fact]
+    public async Task It_sleeps_although_handlers_block()
+    {
+        var roadblock = new Roadblock();
+        await using var server = await TestApp.StartAsync(roadblock);
+        using var opening = roadblock;
+        using var blocked = await HttpPeer.ConnectToLoopAsync(server);
+        using var other = await HttpPeer.ConnectToLoopAsync(server);
+        await blocked.SendAsync(TestApp.Block);
+        await roadblock.UntilArrivedAsync(1);
+        Assert.Equal(TestApp.Plain, await other.GetAsync(TestApp.Plain));
+
+        await UntilAsleepAsync();
+
+        // Not for good: the next one that blocks loses the loop too.
+        await other.SendAsync(TestApp.Block);
+        await roadblock.UntilArrivedAsync(2);
+        using var third = await HttpPeer.ConnectAsync(server);
+        Assert.Equal(TestApp.Plain, await third.GetAsync(TestApp.Plain));
     }
 
     /// <summary>By itself it would wake at every threshold; a machine that stops for half of one makes it do so.</summary>
@@ -50,6 +81,19 @@ public sealed partial class SupervisorWakeTests
         var before = Wakes();
         await Task.Delay(_threshold * Thresholds);
         Assert.InRange(Wakes() - before, 0, Thresholds / 2);
+    }
+
+    private static async Task<long> UntilAsleepAsync()
+    {
+        var wakes = Wakes();
+        await Poll.UntilAsync(async () =>
+        {
+            var before = wakes;
+            await Task.Delay(_long);
+            wakes = Wakes();
+            return wakes == before;
+        });
+        return wakes;
     }
 
     /// <summary>How often the supervisors of this process have gone to sleep.</summary>
