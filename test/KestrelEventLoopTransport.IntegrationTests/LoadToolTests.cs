@@ -17,7 +17,7 @@ public sealed partial class LoadToolTests
         using var script = new WrkScript(pipelined: 1);
 
         var result = await ToolProcess.RunAsync(
-            "wrk", "-t2", "-c64", "-d1s", "-s", script.Path, server.Url(ClientProtocol.Http1, "/"));
+            "wrk", "-t2", "-c64", "-d2s", "--timeout", "30s", "-s", script.Path, server.Url(ClientProtocol.Http1, "/"));
 
         AssertEveryAnswerIsRight(result);
     }
@@ -30,7 +30,7 @@ public sealed partial class LoadToolTests
         using var script = new WrkScript(pipelined: 16);
 
         var result = await ToolProcess.RunAsync(
-            "wrk", "-t2", "-c32", "-d1s", "-s", script.Path, server.Url(ClientProtocol.Http1, "/"));
+            "wrk", "-t2", "-c32", "-d2s", "--timeout", "30s", "-s", script.Path, server.Url(ClientProtocol.Http1, "/"));
 
         AssertEveryAnswerIsRight(result);
     }
@@ -43,7 +43,7 @@ public sealed partial class LoadToolTests
         using var script = new WrkScript(pipelined: 1);
 
         var result = await ToolProcess.RunAsync(
-            "wrk", "-t2", "-c32", "-d1s", "-s", script.Path, server.Url(ClientProtocol.Http1OverTls, "/"));
+            "wrk", "-t2", "-c32", "-d2s", "--timeout", "30s", "-s", script.Path, server.Url(ClientProtocol.Http1OverTls, "/"));
 
         AssertEveryAnswerIsRight(result);
     }

@@ -112,6 +112,9 @@ public sealed partial class RestartTests
             "--urls", url,
             $"--Kestrel:EventLoopTransport:AcceptMode={mode}",
             "--Kestrel:EventLoopTransport:EventLoopCount=3",
+
+            // Twice the default: the processor may be taken from the clients for most of it.
+            "--Kestrel:EventLoopTransport:HandOverPeriod=00:00:00.600",
             .. more,
         ];
 

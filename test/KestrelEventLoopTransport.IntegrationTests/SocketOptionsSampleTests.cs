@@ -16,6 +16,7 @@ public sealed partial class SocketOptionsSampleTests
         string[] arguments = [$"--port={port}", $"--hook-port={hookPort}", $"--Kestrel:Endpoints:FromConfiguration:Url=http://127.0.0.1:{configuredPort}"];
         await using var first = StartSample(arguments);
         await WaitUntilServedAsync(first, configuredPort);
+        await WaitAsync(first, () => IsShown(first, port) && IsShown(first, hookPort));
         foreach (var own in new[] { port, hookPort })
         {
             var listening = Section(first.Output, $"listening on 127.0.0.1:{own}");
@@ -137,6 +138,14 @@ public sealed partial class SocketOptionsSampleTests
 
     [GeneratedRegex(@"^  (\S+) +(\S+)\r?$", RegexOptions.Multiline)]
     private static partial Regex OptionLine();
+
+    /// <summary>Whether the output has come so far, with the last line that is read of it.</summary>
+    private static bool IsShown(ToolProcess sample, int port)
+    {
+        var output = sample.Output;
+        var start = output.IndexOf($"listening on 127.0.0.1:{port}", StringComparison.Ordinal);
+        return start >= 0 && Section(output[start..], "listening on").ContainsKey("TCP_USER_TIMEOUT");
+    }
 
     private static Dictionary<string, string> Section(string text, string title)
     {

@@ -38,7 +38,7 @@ public sealed class BindTests
         await using var transport = new TestTransport(scheduling);
         var listener = await transport.BindAsync(new IPEndPoint(IPAddress.IPv6Loopback, 0));
 
-        var descriptors = ListeningSockets.FindDescriptors(((IPEndPoint)listener.EndPoint).Port);
+        var descriptors = ListeningSockets.FindDescriptors(listener.EndPoint);
 
         Assert.NotEmpty(descriptors);
         Assert.All(descriptors, static fd => Assert.Equal(1, Libc.GetSocketOption(fd, Libc.IPPROTO_IPV6, Libc.IPV6_V6ONLY)));
@@ -157,7 +157,7 @@ public sealed class BindTests
         await using var transport = new TestTransport(scheduling, static options => options.Backlog = 7);
         var listener = await transport.BindAsync();
 
-        var descriptors = ListeningSockets.FindDescriptors(((IPEndPoint)listener.EndPoint).Port);
+        var descriptors = ListeningSockets.FindDescriptors(listener.EndPoint);
 
         Assert.NotEmpty(descriptors);
         Assert.All(descriptors, static fd => Assert.Equal(7, BacklogOf(fd)));

@@ -46,6 +46,7 @@ public sealed class LeftoverTests
         });
         await UseAsync(server, 8);
         await Poll.UntilAsync(() => server.Settings.Pools!.Outstanding == 0);
+        await UntilSupervisedAsync();
         var start = ProcessState.Capture();
 
         for (var i = 0; i < 10; i++)
@@ -65,6 +66,7 @@ public sealed class LeftoverTests
         await using var transport = new TestTransport(scheduling, static options => options.EventLoopCount = Loops);
         var listener = await transport.BindAsync();
         await Assert.ThrowsAsync<AddressInUseException>(() => transport.BindAsync(listener.EndPoint));
+        await UntilSupervisedAsync();
         GC.Collect();
         GC.WaitForPendingFinalizers();
         var start = ProcessState.Capture();
@@ -101,6 +103,10 @@ public sealed class LeftoverTests
         Assert.NotEmpty(opened);
         Assert.All(opened, static d => Assert.NotEqual(0, ProcessState.DescriptorFlags(d.Descriptor) & O_CLOEXEC));
     }
+
+    // The supervisor's thread makes its timer after the server has started.
+    private static Task UntilSupervisedAsync()
+        => Poll.UntilAsync(() => ProcessState.Descriptors().Any(static entry => entry.Target.Contains("[timerfd]", StringComparison.Ordinal)));
 
     private static async Task CycleAsync(ApplicationScheduling scheduling, int cycle)
     {

@@ -107,9 +107,10 @@ public sealed class StopTests
     {
         await using var server = await TestServer.StartAsync(scheduling, Echo.RunAsync);
         var running = 0;
-        var clients = Enumerable.Range(0, 8).Select(_ => Task.Run(async () =>
+        var connected = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => server.ConnectAsync()));
+        var clients = connected.Select(connected => Task.Run(async () =>
         {
-            using var client = await server.ConnectAsync();
+            using var client = connected;
             try
             {
                 while (true)

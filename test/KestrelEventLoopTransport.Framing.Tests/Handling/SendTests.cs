@@ -83,7 +83,7 @@ public sealed class SendTests
         const int Lines = 2000;
         await peer.SendAsync(string.Concat(Enumerable.Repeat("x\n", Lines)));
         var handled = -1;
-        while (handled != Volatile.Read(ref handler.Frames))
+        while (handled <= 0 || handled != Volatile.Read(ref handler.Frames))
         {
             handled = Volatile.Read(ref handler.Frames);
             var ticks = Volatile.Read(ref handler.Ticks);

@@ -9,7 +9,7 @@ public sealed class SleeperTests
     private const int Sleepers = 1000;
     private const int Others = 16;
     private const int Loops = 2;
-    private static readonly TimeSpan _sleep = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan _sleep = TimeSpan.FromSeconds(2);
 
     [Fact]
     public async Task A_thousand_sleepers_end_and_others_are_served_meanwhile()

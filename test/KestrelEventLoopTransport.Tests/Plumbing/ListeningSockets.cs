@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 
 namespace KestrelEventLoopTransport.Tests;
 
@@ -8,10 +9,17 @@ internal static class ListeningSockets
     private const string Listen = "0A";
     private const string TimeWait = "06";
 
-    /// <summary>Descriptors of this process that listen on the port.</summary>
-    public static IReadOnlyList<int> FindDescriptors(int port)
+    /// <summary>
+    /// Descriptors of this process that listen on the endpoint. Others may listen on the same port of another address:
+    /// the kernel gives them such ports.
+    /// </summary>
+    public static IReadOnlyList<int> FindDescriptors(EndPoint endPoint)
     {
-        var links = Rows(port, Listen).Select(static row => $"socket:[{row[9]}]").ToHashSet();
+        var address = HexOf((IPEndPoint)endPoint);
+        var links = Rows(((IPEndPoint)endPoint).Port, Listen)
+            .Where(row => row[1].StartsWith(address + ":", StringComparison.Ordinal))
+            .Select(static row => $"socket:[{row[9]}]")
+            .ToHashSet();
         var descriptors = new List<int>();
         foreach (var (descriptor, target) in ProcessState.Descriptors())
         {
@@ -36,6 +44,12 @@ internal static class ListeningSockets
     }
 
     public static int CountTimeWait(int port) => Rows(port, TimeWait).Count();
+
+    // Words of 32 bits, each in the byte order of the machine.
+    private static string HexOf(IPEndPoint endPoint)
+        => string.Concat(endPoint.Address.GetAddressBytes()
+            .Chunk(sizeof(uint))
+            .Select(static word => BitConverter.ToUInt32(word).ToString("X8", CultureInfo.InvariantCulture)));
 
     private static IEnumerable<string[]> Rows(int port, string state)
     {

@@ -348,12 +348,12 @@ public sealed class ConfigurationTests
         await using var application = builder.Build();
         await application.StartAsync().DefaultTimeout();
 
-        var ports = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
+        var endPoints = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
             .Where(static address => !address.Contains("unix", StringComparison.Ordinal))
             .Select(static address => new Uri(address))
-            .ToDictionary(static uri => uri.Host, static uri => uri.Port);
-        Assert.Equal(2, Libc.GetSocketOption(Assert.Single(ListeningSockets.FindDescriptors(ports["127.0.0.1"])), Libc.SOL_SOCKET, 12));
-        Assert.Equal(1, Libc.GetSocketOption(Assert.Single(ListeningSockets.FindDescriptors(ports["127.0.0.2"])), Libc.SOL_SOCKET, 12));
+            .ToDictionary(static uri => uri.Host, static uri => IPEndPoint.Parse(uri.Authority));
+        Assert.Equal(2, Libc.GetSocketOption(Assert.Single(ListeningSockets.FindDescriptors(endPoints["127.0.0.1"])), Libc.SOL_SOCKET, 12));
+        Assert.Equal(1, Libc.GetSocketOption(Assert.Single(ListeningSockets.FindDescriptors(endPoints["127.0.0.2"])), Libc.SOL_SOCKET, 12));
         Assert.Equal(100_000, Libc.GetSocketOption(ListeningSockets.FindUnixDescriptor(path.Path), Libc.SOL_SOCKET, 7));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path.Path));
 

@@ -105,9 +105,8 @@ public sealed class EndPointOptionsTests
             Transport = options => options.ConfigureEndPoint($"http://localhost:{port}", static endPoint => endPoint.Priority = 3),
         });
 
-        var descriptors = ListeningSockets.FindDescriptors(port);
-
-        Assert.Equal(2, descriptors.Count);
+        IPAddress[] addresses = [IPAddress.Loopback, IPAddress.IPv6Loopback];
+        var descriptors = addresses.Select(address => Assert.Single(ListeningSockets.FindDescriptors(new IPEndPoint(address, port))));
         Assert.All(descriptors, static fd => Assert.Equal(3, Libc.GetSocketOption(fd, Libc.SOL_SOCKET, 12)));
     }
 
@@ -145,7 +144,7 @@ public sealed class EndPointOptionsTests
     private static async Task<int> ListenAsync(TestTransport transport, EndPoint endPoint)
     {
         var listener = await transport.BindAsync(endPoint);
-        return Assert.Single(ListeningSockets.FindDescriptors(((IPEndPoint)listener.EndPoint).Port));
+        return Assert.Single(ListeningSockets.FindDescriptors(listener.EndPoint));
     }
 
     private static (int SendBuffer, int Priority, int KeepAliveTime, int KeepAliveInterval) ShownBy(int fd) => (

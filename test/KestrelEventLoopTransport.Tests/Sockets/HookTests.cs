@@ -112,7 +112,7 @@ public sealed class HookTests
         var listener = await transport.BindAsync();
         await using var pair = await transport.ConnectAsync(listener);
 
-        var fd = Assert.Single(ListeningSockets.FindDescriptors(((IPEndPoint)listener.EndPoint).Port));
+        var fd = Assert.Single(ListeningSockets.FindDescriptors(listener.EndPoint));
         var socket = pair.Connection.Features.Get<IConnectionSocketFeature>()!.Socket;
         Assert.Equal(2, Libc.GetSocketOption(fd, Libc.SOL_SOCKET, 12));
         Assert.Equal(4, Libc.GetSocketOption((int)socket.Handle, Libc.SOL_SOCKET, 12));

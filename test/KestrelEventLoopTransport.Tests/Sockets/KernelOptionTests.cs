@@ -57,7 +57,7 @@ public sealed class KernelOptionTests
         await client.SendAsync("x");
         await using var connection = await listener.AcceptAsync().DefaultTimeout();
 
-        var listening = ListeningSockets.FindDescriptors(port);
+        var listening = ListeningSockets.FindDescriptors(listener.EndPoint);
         Assert.NotEmpty(listening);
 
         // A listening socket shows TCP_QUICKACK as 1 whatever is set, and a connection changes it as it goes on (tcp(7)).
@@ -112,7 +112,7 @@ public sealed class KernelOptionTests
             Assert.Equal(Libc.GetSocketOptionBytes((int)plainAccepted.Handle, option.Level, option.Name), accepted);
         }
 
-        Assert.All(ListeningSockets.FindDescriptors(port), fd =>
+        Assert.All(ListeningSockets.FindDescriptors(listener.EndPoint), fd =>
         {
             var listening = Libc.GetSocketOptionBytes(fd, option.Level, option.Name);
             Assert.Equal(Libc.GetSocketOptionBytes((int)plainListener.Handle, option.Level, option.Name), listening);
