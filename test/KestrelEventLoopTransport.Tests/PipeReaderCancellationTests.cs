@@ -8,6 +8,27 @@ public sealed class PipeReaderCancellationTests
 {
     [Theory]
     [MemberData(nameof(Schedulings.AllAndPipe), MemberType = typeof(Schedulings))]
+    public async Task A_read_that_nobody_awaits_yet_can_be_cancelled(ApplicationScheduling? scheduling)
+    {
+        await using (var subject = await ReaderSubject.CreateAsync(scheduling))
+        {
+            var read = subject.Reader.ReadAsync();
+            subject.Reader.CancelPendingRead();
+
+            Assert.True((await read.DefaultTimeout()).IsCanceled);
+        }
+        await using (var subject = await ReaderSubject.CreateAsync(scheduling))
+        {
+            using var source = new CancellationTokenSource();
+            var read = subject.Reader.ReadAsync(source.Token);
+            await source.CancelAsync();
+
+            await Assert.ThrowsAsync<OperationCanceledException>(async () => await read.DefaultTimeout());
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Schedulings.AllAndPipe), MemberType = typeof(Schedulings))]
     public async Task CancelPendingRead_wakes_a_pending_read(ApplicationScheduling? scheduling)
     {
         await using var subject = await ReaderSubject.CreateAsync(scheduling);

@@ -49,6 +49,47 @@ public sealed class PipeReaderTests
 
     [Theory]
     [MemberData(nameof(Schedulings.AllAndPipe), MemberType = typeof(Schedulings))]
+    public async Task ReadAsync_tells_the_end_that_TryRead_has_met(ApplicationScheduling? scheduling)
+    {
+        await using var subject = await ReaderSubject.CreateAsync(scheduling);
+        var reader = subject.Reader;
+        await subject.EndAsync();
+        ReadResult result = default;
+        await Poll.UntilAsync(() => reader.TryRead(out result));
+        reader.AdvanceTo(result.Buffer.End);
+
+        result = await reader.ReadAsync().DefaultTimeout();
+
+        Assert.True(result.IsCompleted);
+        reader.AdvanceTo(result.Buffer.End);
+    }
+
+    [Theory]
+    [MemberData(nameof(Schedulings.AllAndPipe), MemberType = typeof(Schedulings))]
+    public async Task What_comes_before_anybody_awaits_the_read_is_not_missed(ApplicationScheduling? scheduling)
+    {
+        await using (var subject = await ReaderSubject.CreateAsync(scheduling))
+        {
+            var read = subject.Reader.ReadAsync();
+            await subject.FeedAsync(Pattern.Create(100));
+            await Task.Delay(50);
+
+            var result = await read.DefaultTimeout();
+            Pattern.AssertMatches(result.Buffer.ToArray());
+            subject.Reader.AdvanceTo(result.Buffer.End);
+        }
+        await using (var subject = await ReaderSubject.CreateAsync(scheduling))
+        {
+            var read = subject.Reader.ReadAsync();
+            await subject.EndAsync();
+            await Task.Delay(50);
+
+            Assert.True((await read.DefaultTimeout()).IsCompleted);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Schedulings.AllAndPipe), MemberType = typeof(Schedulings))]
     public async Task Examined_before_the_end_returns_at_once_next_time(ApplicationScheduling? scheduling)
     {
         await using var subject = await ReaderSubject.CreateAsync(scheduling);

@@ -188,7 +188,7 @@ internal sealed partial class ConnectionInput
     {
         var isFirst = !_hasRead;
         _hasRead = true;
-        return isFirst && _connection.RunsInline;
+        return isFirst && _end == StreamEnd.None && _connection.RunsInline;
     }
 
     /// <summary>
@@ -206,23 +206,31 @@ internal sealed partial class ConnectionInput
     private void StartOnLoop()
     {
         _looksUntilMove = 0;
-        if (!_readiness.TryPark())
+        if (_readiness.TryPark())
         {
-            _readiness.Note(Readiness.Claimed);
+            return;
+        }
+        _readiness.Note(Readiness.Claimed);
+        if (_readiness.Has(Ended))
+        {
+            // The loop may have ended with its last connection.
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+        else
+        {
             _connection.Loop.Post(this);
         }
     }
 
     /// <summary>Leaves the read to work that is queued now.</summary>
-    private ValueTask<ReadResult> Postpone(
-        Action<EventLoop, IThreadPoolWorkItem> queue, CancellationToken cancellationToken)
+    private ValueTask<ReadResult> Postpone(CancellationToken cancellationToken)
     {
         _receivesInDispatch = 0;
         _connection.Output.Uncork();
         BeginWait(cancellationToken);
         var result = new ValueTask<ReadResult>(this, _source.Version);
         _readiness.Note(Readiness.Claimed);
-        queue(_connection.Loop, this);
+        _connection.Loop.Yield(this);
         return result;
     }
 

@@ -19,8 +19,9 @@ namespace KestrelEventLoopTransport.Connections;
 /// thread that clears its <c>Parked</c> bit resumes the read.
 /// </para>
 /// <para>
-/// A read is in one of four states: none; running (a thread is inside <see cref="TryFinish"/>); parked; or claimed
-/// (a thread took it from parked, or it is queued, and will run <see cref="Resume"/>).
+/// A read is in one of five states: none; running (a thread is inside <see cref="TryFinish"/>); left to the loop, but not
+/// started, as nobody awaits it yet (<c>_looksUntilMove</c>, the reader's own); parked; or claimed (a thread took it from
+/// parked, or it is queued, and will run <see cref="Resume"/>).
 /// </para>
 /// </remarks>
 internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<ReadResult>, IThreadPoolWorkItem
@@ -82,7 +83,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             }
             if (MustYield())
             {
-                return Postpone(static (loop, read) => loop.Yield(read), cancellationToken);
+                return Postpone(cancellationToken);
             }
         }
         while (!TryFinish())

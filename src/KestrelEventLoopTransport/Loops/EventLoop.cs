@@ -157,6 +157,11 @@ internal sealed partial class EventLoop
     internal void PostToPool(IThreadPoolWorkItem callback)
     {
         _poolDispatch.Enqueue(callback);
+        if (_scheduling == ApplicationScheduling.Adaptive)
+        {
+            // For TakeBackPooled.
+            _supervisor.EnsureAwake();
+        }
         if (!IsCurrent)
         {
             _poolDispatch.Schedule();
@@ -210,7 +215,7 @@ internal sealed partial class EventLoop
     }
 
     /// <summary>
-    /// Called now and then by the supervisor: standby threads that are back let the loop run itself what went to the
+    /// Called at every tick by the supervisor, which stays awake while callbacks wait for the pool: standby threads that are back let the loop run itself what went to the
     /// thread pool for want of them. Handlers that block the pool's few threads would keep it waiting there.
     /// </summary>
     internal void TakeBackPooled()

@@ -11,14 +11,15 @@ namespace KestrelEventLoopTransport.Loops;
 /// </summary>
 /// <remarks>
 /// Awake or asleep is one word. Going to sleep: the supervisor writes asleep, makes every thread's earlier writes
-/// visible, and looks at the slots once more. Waking: a thread that enters application code writes its slot, then
-/// reads the word. Without a fence on that hot path the two could miss each other; the process-wide barrier on the
-/// supervisor's side stands in for it.
+/// visible, and looks once more. Waking: a thread that enters application code, or leaves a callback to the pool, writes
+/// its slot or the queue, then reads the word. Without a fence on that hot path the two could miss each other; the
+/// process-wide barrier on the supervisor's side stands in for it. Where there is a deadline, waking only sets it, and the
+/// supervisor sleeps again as soon as nothing runs; where there is none it is a context switch, and it waits for a while.
 /// </remarks>
 internal sealed unsafe partial class Supervisor
 {
-    // Where waking takes a context switch: how long nothing must have run. A server with some load keeps its supervisor
-    // awake there rather than waking it for every request.
+    // Without a deadline: how long nothing must have run. A server with some load keeps its supervisor awake there rather
+    // than waking it for every request.
     private const int IdleTicks = 20;
 
     // A callback that computes keeps its loop for this many thresholds even when others wait, unless a processor is
@@ -27,7 +28,8 @@ internal sealed unsafe partial class Supervisor
     private const int ComputingThresholds = 10;
     private const int MaxDoublings = 6;
 
-    // Two context switches and the timer's interrupt, of a small virtual machine. With deadlines, loops look most times.
+    // Two context switches and the timer's interrupt, of a small virtual machine. With deadlines, loops look most times,
+    // which is cheaper.
     private static readonly TimeSpan _costOfLook = TimeSpan.FromMicroseconds(OperatingSystem.IsLinux() ? 5 : 16);
 
     private readonly object _gate = new();
@@ -108,11 +110,9 @@ internal sealed unsafe partial class Supervisor
             var longest = TimeSpan.Zero;
             foreach (var slot in Volatile.Read(ref _slots))
             {
-                var since = slot.StuckSince;
-                if (slot.IsStuck && Stopwatch.GetElapsedTime(since) is var duration && duration > longest)
-                {
-                    longest = duration;
-                }
+                // In this order: the time is written before the slot is stuck.
+                var duration = slot.IsStuck ? Stopwatch.GetElapsedTime(slot.StuckSince) : TimeSpan.Zero;
+                longest = duration > longest ? duration : longest;
             }
             return longest;
         }
@@ -136,9 +136,10 @@ internal sealed unsafe partial class Supervisor
             {
                 SleepUntilLook();
             }
-            else
+            else if (!TrySleepWhileIdle())
             {
-                SleepWhileIdle();
+                quietTicks = 0;
+                continue;
             }
             quietTicks = Look() ? 0 : quietTicks + 1;
         }
@@ -157,7 +158,8 @@ internal sealed unsafe partial class Supervisor
         _ = Libc.nanosleep(&duration, null);
     }
 
-    private void SleepWhileIdle()
+    /// <summary>False when a look has found that something runs after all.</summary>
+    private bool TrySleepWhileIdle()
     {
         _deadline?.Clear();
         Volatile.Write(ref _nextWatch, long.MaxValue);
@@ -167,8 +169,9 @@ internal sealed unsafe partial class Supervisor
         if (_runs)
         {
             Volatile.Write(ref _asleep, 0);
+            return false;
         }
-        else if (_deadline is not null)
+        if (_deadline is not null)
         {
             SleepUntilWoken(_deadline);
         }
@@ -176,6 +179,7 @@ internal sealed unsafe partial class Supervisor
         {
             SleepUntilWoken();
         }
+        return true;
     }
 
     private void SleepUntilWoken()

@@ -46,9 +46,6 @@ internal sealed class SupervisorPace
     /// <summary>How long to sleep before the next look.</summary>
     internal TimeSpan Tick { get; private set; }
 
-    /// <summary>Whether handlers block often.</summary>
-    internal bool IsHasty => Tick < Threshold;
-
     /// <summary>Whether a whole threshold has passed since this was last true, not just a hasty tick.</summary>
     internal bool IsThreshold { get; private set; }
 
@@ -68,7 +65,7 @@ internal sealed class SupervisorPace
         Tick = ChooseTick(_time.GetElapsedTime(_lastBlocked, now));
 
         _sinceThreshold += ran;
-        IsThreshold = _sinceThreshold >= Threshold || !IsHasty;
+        IsThreshold = _sinceThreshold >= Threshold || Tick == Threshold;
         if (IsThreshold)
         {
             _sinceThreshold = TimeSpan.Zero;

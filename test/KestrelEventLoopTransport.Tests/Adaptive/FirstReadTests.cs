@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
@@ -46,7 +47,8 @@ public sealed class FirstReadTests
         await using var server = await TestServer.StartAsync(scheduling, static async connection =>
         {
             var reading = connection.Transport.Input.ReadAsync();
-            while (!reading.IsCompleted)
+            var start = Stopwatch.GetTimestamp();
+            while (!reading.IsCompleted && Stopwatch.GetElapsedTime(start) < TaskTimeoutExtensions.Default)
             {
                 Thread.Yield();
             }

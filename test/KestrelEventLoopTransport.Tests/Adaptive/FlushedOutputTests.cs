@@ -101,8 +101,11 @@ public sealed class FlushedOutputTests
         {
             var result = await connection.Transport.Input.ReadAsync();
             first.Block();
-            connection.Transport.Output.Write(Pattern.Create(Length));
-            await connection.Transport.Output.FlushAsync();
+            for (var i = 0; i < Messages; i++)
+            {
+                connection.Transport.Output.Write(Pattern.Create(Length, offset: i * Length));
+                await connection.Transport.Output.FlushAsync();
+            }
             second.Block();
             connection.Transport.Input.AdvanceTo(result.Buffer.End);
         });
@@ -116,10 +119,13 @@ public sealed class FlushedOutputTests
         await Task.Delay(100);
         first.Open();
 
-        Pattern.AssertMatches(await client.ReceiveExactlyAsync(Length));
+        Pattern.AssertMatches(await client.ReceiveExactlyAsync(Messages * Length));
     }
 
-    /// <summary>Handlers flush at about the moment at which they lose their loop, and wait until the peer has it all.</summary>
+    /// <summary>
+    /// Handlers flush at about the moment at which they lose their loop, to others that wait for it, and go on only when the
+    /// peer has it all.
+    /// </summary>
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     public async Task What_a_handler_flushes_while_it_loses_its_loop_arrives(ApplicationScheduling scheduling)
@@ -136,6 +142,12 @@ public sealed class FlushedOutputTests
                 {
                     return;
                 }
+                if (result.Buffer.FirstSpan[0] != 'x')
+                {
+                    await connection.Transport.Output.WriteAsync(result.Buffer.First);
+                    connection.Transport.Input.AdvanceTo(result.Buffer.End);
+                    continue;
+                }
                 // Not past the request: the next read would send what is corked.
                 Spin(_shortest * (4 * random.NextDouble()));
                 connection.Transport.Output.Write("y"u8);
@@ -147,15 +159,29 @@ public sealed class FlushedOutputTests
                 connection.Transport.Input.AdvanceTo(result.Buffer.End);
             }
         });
+        using var instruments = new LoopInstruments(server.Services);
         using var client = await server.ConnectAsync();
-        for (var i = 0; i < Rounds; i++)
+        using var other = await server.ConnectAsync();
+        var rounds = RunAsync();
+        while (!rounds.IsCompleted)
         {
-            await client.SendAsync("x");
-            await client.ReceiveExactlyAsync(1).DefaultTimeout($"round {i} of seed {seed}");
-            received.Release();
+            await other.SendAsync("o");
+            await other.ReceiveExactlyAsync(1);
         }
+        await rounds;
+        Assert.True(scheduling != ApplicationScheduling.Adaptive || instruments.HandOffs > 0, $"No loop changed hands with seed {seed}.");
         client.ShutdownSend();
         await client.ExpectFinAsync();
+
+        async Task RunAsync()
+        {
+            for (var i = 0; i < Rounds; i++)
+            {
+                await client.SendAsync("x");
+                await client.ReceiveExactlyAsync(1).DefaultTimeout($"round {i} of seed {seed}");
+                received.Release();
+            }
+        }
     }
 
     private static Task<TestServer> StartAsync(

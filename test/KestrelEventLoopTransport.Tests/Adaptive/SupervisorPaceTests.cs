@@ -20,7 +20,6 @@ public sealed class SupervisorPaceTests
         {
             Block(pace, TimeSpan.FromMilliseconds(i == 50 ? 500 : 150));
             Assert.Equal(_millisecond, pace.Tick);
-            Assert.False(pace.IsHasty);
         }
     }
 
@@ -38,7 +37,6 @@ public sealed class SupervisorPaceTests
             Block(pace, TimeSpan.FromMilliseconds(milliseconds));
         }
         Assert.Equal(expected, pace.Tick.TotalMicroseconds, tolerance: 5);
-        Assert.True(pace.IsHasty);
 
         _clock.Advance(TimeSpan.FromMilliseconds(100));
         pace.Advance();

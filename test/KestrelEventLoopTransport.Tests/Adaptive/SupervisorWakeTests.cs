@@ -33,7 +33,7 @@ public sealed partial class SupervisorWakeTests
     /// <summary>A tick after the callback began it looks once, and finds that it has returned.</summary>
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
-    public async Task It_wakes_but_once_for_a_request_now_and_then(ApplicationScheduling scheduling)
+    public async Task A_request_now_and_then_hardly_wakes_it(ApplicationScheduling scheduling)
     {
         using var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock, scheduling, threshold: TimeSpan.FromMilliseconds(50));
