@@ -86,8 +86,9 @@ internal sealed partial class ConnectionOutput
     /// <summary>
     /// When not to send at once. Inside a dispatch more output is likely to come: the end of a chunked response after
     /// its body, the responses to pipelined requests. One send takes them all when the reader is drained or the
-    /// dispatch ends; but not on a thread that has lost its loop, which nobody looks after. Outside of a dispatch, a second flush without new input in between comes from a protocol that writes
-    /// piecemeal, as HTTP/2 does, stream by stream; its first flush after the next input will not be the only one either.
+    /// dispatch ends; but not on a thread that has lost its loop, which nobody looks after. Outside of a dispatch, a second
+    /// flush without new input in between comes from a protocol that writes piecemeal, as HTTP/2 does, stream by stream; its
+    /// first flush after the next input will not be the only one either.
     /// </summary>
     private Deferral ChooseDeferral()
     {

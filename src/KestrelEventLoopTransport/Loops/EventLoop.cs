@@ -215,8 +215,9 @@ internal sealed partial class EventLoop
     }
 
     /// <summary>
-    /// Called at every tick by the supervisor, which stays awake while callbacks wait for the pool: standby threads that are back let the loop run itself what went to the
-    /// thread pool for want of them. Handlers that block the pool's few threads would keep it waiting there.
+    /// Called at every tick by the supervisor, which stays awake while callbacks wait for the pool: standby threads that are
+    /// back let the loop run itself what went there for want of them. Handlers that block the pool's few threads would keep
+    /// it waiting.
     /// </summary>
     internal void TakeBackPooled()
     {
