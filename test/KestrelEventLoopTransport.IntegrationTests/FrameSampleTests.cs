@@ -109,6 +109,8 @@ public sealed class FrameSampleTests
             exit $code
             """);
         var heard = new List<string>();
+        string[] expected = [": hello", " has gone", " has gone: The peer does not answer."];
+        bool WasHeard(string end) => heard.Exists(message => message.EndsWith(end, StringComparison.Ordinal));
         await foreach (var frame in reader)
         {
             heard.Add(Encoding.UTF8.GetString(frame));
@@ -116,13 +118,13 @@ public sealed class FrameSampleTests
             {
                 await writer.WriteAsync(ReadOnlyMemory<byte>.Empty, HangGuard.Token);
             }
-            string[] expected = [": hello", " has gone", " has gone: The peer does not answer."];
-            if (expected.All(end => heard.Exists(message => message.EndsWith(end, StringComparison.Ordinal))))
+            if (expected.All(WasHeard))
             {
                 break;
             }
         }
 
+        Assert.All(expected, end => Assert.True(WasHeard(end), $"Nobody said '…{end}': {string.Join(" | ", heard)}"));
         Assert.Contains(": hello", (await client).AssertSuccess().Output, StringComparison.Ordinal);
         await AssertGoneAsync(dead);
 

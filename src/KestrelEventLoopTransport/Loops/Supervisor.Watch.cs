@@ -8,8 +8,8 @@ namespace KestrelEventLoopTransport.Loops;
 //
 // The word _watch says who owns the notes about the slots, and the pace: the supervisor (Closed), nobody (Open), or a
 // loop that is looking (Looking). The supervisor opens it before it waits for the deadline and closes it after; a loop
-// takes it and gives it back. A loop moves the deadline only if all is well. If even one callback that was seen at the last look still runs,
-// the deadline stays where it is, and the supervisor is there in time.
+// takes it and gives it back. A loop moves the deadline only if all is well. If even one callback that was seen at the
+// last look still runs, the deadline stays where it is, and the supervisor is there in time.
 internal sealed partial class Supervisor
 {
     private const int Closed = 0;

@@ -112,7 +112,9 @@ public sealed class KernelOptionTests
             Assert.Equal(Libc.GetSocketOptionBytes((int)plainAccepted.Handle, option.Level, option.Name), accepted);
         }
 
-        Assert.All(ListeningSockets.FindDescriptors(listener.EndPoint), fd =>
+        var descriptors = ListeningSockets.FindDescriptors(listener.EndPoint);
+        Assert.NotEmpty(descriptors);
+        Assert.All(descriptors, fd =>
         {
             var listening = Libc.GetSocketOptionBytes(fd, option.Level, option.Name);
             Assert.Equal(Libc.GetSocketOptionBytes((int)plainListener.Handle, option.Level, option.Name), listening);
