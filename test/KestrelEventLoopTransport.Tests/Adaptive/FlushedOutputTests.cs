@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Diagnostics;
 
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
@@ -149,7 +148,7 @@ public sealed class FlushedOutputTests
                     continue;
                 }
                 // Not past the request: the next read would send what is corked.
-                Spin(_shortest * (4 * random.NextDouble()));
+                MixHandler.Spin(_shortest * (4 * random.NextDouble()));
                 connection.Transport.Output.Write("y"u8);
                 await connection.Transport.Output.FlushAsync();
                 if (!received.Wait(TaskTimeoutExtensions.Default * 2))
@@ -196,15 +195,6 @@ public sealed class FlushedOutputTests
             },
             Connection = connection,
         });
-
-    private static void Spin(TimeSpan time)
-    {
-        var start = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(start) < time)
-        {
-            Thread.SpinWait(10);
-        }
-    }
 
     private static async Task<HttpPeer> ConnectAsync(TestServer server, ApplicationScheduling scheduling)
         => scheduling == ApplicationScheduling.ThreadPool

@@ -87,7 +87,7 @@ internal sealed class MixHandler(int seed)
         }
     }
 
-    private static void Spin(TimeSpan time)
+    internal static void Spin(TimeSpan time)
     {
         var start = Stopwatch.GetTimestamp();
         while (Stopwatch.GetElapsedTime(start) < time)
