@@ -63,7 +63,7 @@ internal sealed partial class ConnectionOutput
             var started = next & ~state;
             if (frees)
             {
-                GiveChain(chain);
+                DropChain(chain);
             }
             else if ((started & Sending) != 0)
             {
@@ -134,7 +134,7 @@ internal sealed partial class ConnectionOutput
             }
             if ((state & ~next & HasChain) != 0)
             {
-                GiveChain(chain);
+                DropChain(chain);
             }
             AfterSend(state, next, error, mayRunInline);
             return false;
@@ -198,7 +198,7 @@ internal sealed partial class ConnectionOutput
         }
         if ((next & ~state & Released) != 0)
         {
-            _connection.ReleaseHalf();
+            _connection.ReleaseOutput();
         }
         if ((next & ~state & Queued) != 0)
         {
@@ -214,8 +214,9 @@ internal sealed partial class ConnectionOutput
     private static int ClaimFlush(int state)
         => (state & FlushParked) == 0 ? state : (state & ~FlushParked) | FlushReady;
 
+    /// <summary>A flush that an abort ends waits a little longer: <see cref="ReleaseStoppedFlushAsync"/>.</summary>
     private int ClaimFlushIfRoom(int state)
-        => (state & (Failed | Stopped)) != 0 || Unsent <= _connection.MaxWriteBufferSize / 2
+        => (state & Stopped) == 0 && ((state & Failed) != 0 || Unsent <= _connection.MaxWriteBufferSize / 2)
             ? ClaimFlush(state)
             : state;
 

@@ -5,32 +5,20 @@ namespace KestrelEventLoopTransport.Connections;
 // What the loop, the reader, the supervisor and a closing connection tell the sender.
 internal sealed partial class ConnectionOutput
 {
+    // Milliseconds.
+    private const int StoppedFlushDelay = 20;
+
     /// <summary>Whether anything was ever sent.</summary>
     internal bool HasSent => Volatile.Read(ref _sent) > 0;
 
-    /// <summary>
-    /// Whether a send found that the peer is gone. Waits for one that is being made: it may just have taken the error
-    /// of the connection, which a receive then does not see any more.
-    /// </summary>
-    internal bool WasReset
-    {
-        get
-        {
-            var wait = default(SpinWait);
-            while ((Volatile.Read(ref _state) & Sending) != 0)
-            {
-                wait.SpinOnce();
-            }
-            return (Volatile.Read(ref _state) & Failed) != 0;
-        }
-    }
+    /// <summary>Whether a send found that the peer is gone.</summary>
+    internal bool HasFailed => (Volatile.Read(ref _state) & Failed) != 0;
 
     /// <summary>Bytes arrived: the next flush is an answer to them and is not queued behind others.</summary>
     internal void OnInput()
     {
         _isPiecemeal = _flushesSinceInput > 1;
         _flushesSinceInput = 0;
-        _flushesInDispatch = 0;
     }
 
     /// <summary>The loop saw that the socket is writable.</summary>
@@ -104,30 +92,8 @@ internal sealed partial class ConnectionOutput
         }
     }
 
-    /// <summary>Sends a FIN: the peer sees the end of the stream, and we may still receive.</summary>
-    internal void Shutdown()
-    {
-        while (true)
-        {
-            var state = Volatile.Read(ref _state);
-            if ((state & (Sending | Stopped)) != 0)
-            {
-                return;
-            }
-            if (Interlocked.CompareExchange(ref _state, (state | Sending) & ~(Blocked | Deferred), state) == state)
-            {
-                _ = Libc.shutdown(_connection.Fd, Linux.SHUT_WR);
-                if (EndSend(0))
-                {
-                    Send();
-                }
-                return;
-            }
-        }
-    }
-
     /// <summary>
-    /// No further send; unsent bytes are dropped and a parked flush ends. The half is released here, or by the thread
+    /// No further send; unsent bytes are dropped and a parked flush is about to end. The half is released here, or by the thread
     /// that is sending.
     /// </summary>
     internal void Stop()
@@ -146,9 +112,23 @@ internal sealed partial class ConnectionOutput
                 {
                     EndSend(0);
                 }
+                if ((Volatile.Read(ref _state) & FlushParked) != 0)
+                {
+                    _ = ReleaseStoppedFlushAsync();
+                }
                 return;
             }
         }
+    }
+
+    /// <summary>
+    /// A flush that waits when the connection is aborted completes a moment later: Kestrel cancels the request after the
+    /// abort, and a handler whose flush completed first would take a lost response for a sent one.
+    /// </summary>
+    private async Task ReleaseStoppedFlushAsync()
+    {
+        await Task.Delay(StoppedFlushDelay).ConfigureAwait(false);
+        ReleaseFlush(0);
     }
 
     /// <summary>Runs what was queued: deferred flushes, the completion of a parked flush.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using KestrelEventLoopTransport.Native;
 
@@ -54,6 +55,7 @@ internal sealed unsafe partial class ConnectionOutput
             // all of the rest.
             var following = segment.Following;
             var length = following is null ? left : Math.Min(segment.End - offset, left);
+            Debug.Assert(length <= segment.Block.Length - offset, "A vector lies within its block.");
             if (length > 0)
             {
                 vectors[count++] = new IOVector { Base = segment.Address + offset, Length = (nuint)length };
@@ -110,8 +112,13 @@ internal sealed unsafe partial class ConnectionOutput
         Volatile.Write(ref _sent, _sent + sent);
     }
 
-    private void GiveChain(BufferSegment? segment)
+    /// <summary>Gives a chain back. What it had that was not sent will not be, and counts as sent.</summary>
+    private void DropChain(BufferSegment? segment)
     {
+        if ((Volatile.Read(ref _state) & (Stopped | Failed)) != 0)
+        {
+            Volatile.Write(ref _sent, Volatile.Read(ref _committed));
+        }
         while (segment is not null)
         {
             var next = segment.Following;

@@ -25,7 +25,8 @@ namespace KestrelEventLoopTransport.Connections;
 /// <item><see cref="Deferred"/>: committed bytes wait for the end of a dispatch, for the reader to drain, or for a
 /// queued work item (<see cref="Queued"/>); whoever clears the bit sends them.</item>
 /// <item><see cref="FlushParked"/>: a flush waits; who clears it sets <see cref="FlushReady"/> and queues its
-/// completion. <see cref="FlushCanceled"/> and <see cref="TokenCanceled"/> end it as cancelled.</item>
+/// completion. <see cref="FlushCanceled"/> and <see cref="TokenCanceled"/> end it as cancelled. The writer parks another
+/// only when the one before has completed, which the completion source tells.</item>
 /// <item><see cref="Draining"/>: dispose waits until all is sent.</item>
 /// <item><see cref="Failed"/>: the peer is gone. <see cref="Stopped"/>: abort or close. Both drop what is unsent.
 /// <see cref="Released"/>: no system call runs or will run.</item>
@@ -53,9 +54,6 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
     // A flush of this much is worth a system call of its own.
     private const int MaxDeferredBytes = 64 * 1024;
 
-    // Flushes that one dispatch may make on the loop's thread, without new input, before other connections get their turn.
-    private const int MaxFlushesPerDispatch = 64;
-
     private readonly StreamConnection _connection;
     private int _state;
     private SegmentCache _segments;
@@ -68,7 +66,10 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
     private long _written;
     private bool _isOpen;
     private bool _completed;
-    private int _flushesInDispatch;
+
+    // A flush was left to wait. It may have completed since, without anybody who awaited it.
+    private bool _isFlushing;
+    private bool _isAwaited;
 
     // Written by the writer, read by the sender.
     private long _committed;
@@ -116,9 +117,12 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
             return ValueTask.FromCanceled<FlushResult>(cancellationToken);
         }
         Commit(mayDefer: true);
-        return Unsent >= _connection.MaxWriteBufferSize ? WaitForRoom(cancellationToken)
-            : MustYield() ? Yield()
-            : new(TakeFlushResult());
+        if (_isFlushing && _flush.GetStatus(_flush.Version) == ValueTaskSourceStatus.Pending)
+        {
+            // As with Pipe: flushes that nobody awaits are one.
+            return new(this, _flush.Version);
+        }
+        return Unsent >= _connection.MaxWriteBufferSize ? WaitForRoom(cancellationToken) : new(TakeFlushResult());
     }
 
     public override void CancelPendingFlush() => ReleaseFlush(FlushCanceled);
@@ -147,10 +151,11 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
 
     FlushResult IValueTaskSource<FlushResult>.GetResult(short token)
     {
+        // Throws when the flush is pending: for the second who awaits it.
+        _flush.GetResult(token);
         _registration.Dispose();
         _registration = default;
-        _flush.GetResult(token);
-        _connection.LogResume();
+        _isFlushing = false;
         return TakeFlushResult();
     }
 
@@ -158,7 +163,17 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
 
     void IValueTaskSource<FlushResult>.OnCompleted(
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
-        => _flush.OnCompleted(continuation, state, token, flags);
+    {
+        if (_isAwaited)
+        {
+            // Throwing here would end the process, in async methods. As with Pipe, the second who awaits a flush gets an
+            // exception from it.
+            ThreadPool.UnsafeQueueUserWorkItem(continuation, state, preferLocal: false);
+            return;
+        }
+        _isAwaited = true;
+        _flush.OnCompleted(continuation, state, token, flags);
+    }
 
     private void EnsureRoom(int sizeHint)
     {
@@ -205,25 +220,14 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
         return segment;
     }
 
-    private bool MustYield()
-        => _connection.RunsInline && _connection.IsDispatching && ++_flushesInDispatch > MaxFlushesPerDispatch;
-
-    /// <summary>Lets the loop's other connections have their turn: the flush completes as posted work.</summary>
-    private ValueTask<FlushResult> Yield()
-    {
-        ThrowIfFlushing();
-        _flushesInDispatch = 0;
-        _flush.Reset();
-        var result = new ValueTask<FlushResult>(this, _flush.Version);
-        Interlocked.Or(ref _state, FlushReady);
-        _connection.Loop.Yield(this);
-        return result;
-    }
-
     private ValueTask<FlushResult> WaitForRoom(CancellationToken cancellationToken)
     {
-        ThrowIfFlushing();
+        // That of a flush that nobody awaited.
+        _registration.Dispose();
+        _registration = default;
         _flush.Reset();
+        _isFlushing = false;
+        _isAwaited = false;
         if (cancellationToken.CanBeCanceled)
         {
             _token = cancellationToken;
@@ -245,11 +249,11 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
             // parked flush, unless it did so, and came back to the same state, since the state was read above.
             if (Interlocked.CompareExchange(ref _state, state | FlushParked, state) == state)
             {
+                _isFlushing = true;
                 if (Unsent <= _connection.MaxWriteBufferSize / 2)
                 {
                     ReleaseFlush(0);
                 }
-                _connection.LogPause();
                 return result;
             }
         }
@@ -267,14 +271,6 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
             }
         }
         return new FlushResult((state & FlushCanceled) != 0, isCompleted: (state & (Failed | Stopped)) != 0);
-    }
-
-    private void ThrowIfFlushing()
-    {
-        if ((Volatile.Read(ref _state) & (FlushParked | FlushReady)) != 0)
-        {
-            throw new InvalidOperationException("A flush is in progress.");
-        }
     }
 
     private void ThrowIfCompleted()
