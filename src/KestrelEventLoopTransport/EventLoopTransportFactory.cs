@@ -160,6 +160,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         var connections = new ConnectionSettings
         {
             MaxWriteBufferSize = options.MaxWriteBufferSize is > 0 and var write ? write : long.MaxValue,
+            MaxReadBufferSize = options.MaxReadBufferSize is > 0 and var ahead ? ahead : long.MaxValue,
             MaxReceiveBlocks = options.MaxReadBufferSize is > 0 and var read
                 ? (int)Math.Clamp(read / StreamConnection.BlockSize, 1, int.MaxValue)
                 : int.MaxValue,

@@ -20,14 +20,20 @@ internal sealed unsafe partial class ConnectionInput
     private const int MaxDiscards = 16;
 
     private SegmentCache _segments;
+
+    // What the socket has told, and what the reader has come to.
+    private volatile StreamEnd _receivedEnd;
     private StreamEnd _end;
     private SocketException? _receiveError;
+
+    // The end has just been received, and nobody has been told yet.
+    private bool _endIsNew;
 
     // Number of blocks to offer the next receive: follows what the last ones brought.
     private int _blocks = 1;
 
     /// <summary>Whether the peer's end of stream, or an error, has been received.</summary>
-    internal bool HasEnded => _end != StreamEnd.None;
+    internal bool HasEnded => _receivedEnd != StreamEnd.None;
 
     /// <summary>
     /// Throws away what the application did not read. True when there was anything: then more may be on its way.
@@ -101,44 +107,71 @@ internal sealed unsafe partial class ConnectionInput
         }
     }
 
-    private void ReceiveOnce()
+    private bool TryReceive()
     {
+        if (!_readiness.TryBegin(unless: Ended))
+        {
+            return false;
+        }
         // True also when there is no memory for a block: the bytes are still there, and their edge has been.
         var more = true;
         try
         {
-            more = Receive();
+            _receives++;
+            more = Receive(ref _buffer, MaxBlocks);
         }
         finally
         {
-            if (_readiness.End(more))
-            {
-                _connection.ReleaseHalf();
-            }
-            if (_readiness.Has(Readiness.Completed))
-            {
-                FreeBuffers();
-            }
+            _end = _receivedEnd;
+            EndReceive(more ? Readiness.Ready : 0, clear: 0, watches: true);
         }
+        return true;
     }
 
-    /// <summary>One receive into the buffer. Returns whether the socket may hold more.</summary>
+    /// <summary>Gives <see cref="Readiness.Busy"/> back and does what became due meanwhile. True when a parked read is the caller's.</summary>
+    private bool EndReceive(int set, int clear, bool watches)
+    {
+        var endIsNew = _endIsNew;
+        _endIsNew = false;
+        var change = _readiness.EndReceive(set, clear, watches);
+        if ((change & ReadinessChange.Watched) != 0)
+        {
+            WatchEdge();
+        }
+        if (_readiness.Has(Readiness.Completed))
+        {
+            FreeBuffers();
+        }
+        if ((change & ReadinessChange.Released) != 0)
+        {
+            _connection.ReleaseHalf();
+        }
+        if (endIsNew)
+        {
+            // Not earlier: a reader that finds the descriptor given up has to find the reason too.
+            _connection.OnInputEnded(_receivedEnd, _receiveError);
+        }
+        return (change & ReadinessChange.Unparked) != 0;
+    }
+
+    /// <summary>One receive, into the room of the last segment and fresh ones. Returns whether the socket may hold more.</summary>
     [SkipLocalsInit]
-    private bool Receive()
+    private bool Receive(ref ReceivedBytes bytes, int maxBlocks)
     {
         var vectors = stackalloc IOVector[MaxBlocks];
         var count = 0;
-        var capacity = 0;
+        var room = 0;
         BufferSegment? first = null;
-        if (_tail is { } tail && tail.Free >= MinReceive)
+        if (bytes.Tail is { } tail && tail.Free >= MinReceive)
         {
             vectors[count++] = new IOVector { Base = tail.Address + tail.End, Length = (nuint)tail.Free };
-            capacity = tail.Free;
+            room = tail.Free;
         }
         try
         {
+            var capacity = room;
             BufferSegment? last = null;
-            while (count < _blocks)
+            for (var blocks = Math.Min(_blocks, maxBlocks); count < blocks; count++)
             {
                 var segment = _segments.Take();
                 segment.Rent(_connection.Pool, StreamConnection.BlockSize);
@@ -151,11 +184,17 @@ internal sealed unsafe partial class ConnectionInput
                     last.Following = segment;
                 }
                 last = segment;
-                vectors[count++] = new IOVector { Base = segment.Address, Length = (nuint)segment.Free };
+                vectors[count] = new IOVector { Base = segment.Address, Length = (nuint)segment.Free };
                 capacity += segment.Free;
             }
             var received = ReceiveVectors(vectors, count);
-            return received > 0 ? Append(received, capacity, ref first) : OnNothingReceived(received);
+            if (received <= 0)
+            {
+                return OnNothingReceived(received);
+            }
+            _connection.Output.OnInput();
+            bytes.Append(received, room, ref first);
+            return MayHoldMore(received, capacity);
         }
         finally
         {
@@ -163,37 +202,8 @@ internal sealed unsafe partial class ConnectionInput
         }
     }
 
-    /// <summary>Adds what arrived to the buffer. What is left of the chain stays with the caller.</summary>
-    private bool Append(int received, int capacity, ref BufferSegment? fresh)
+    private bool MayHoldMore(int received, int capacity)
     {
-        _connection.Output.OnInput();
-        var left = received;
-        if (_tail is { } tail && tail.Free >= MinReceive)
-        {
-            var part = Math.Min(left, tail.Free);
-            tail.SetReadable(tail.End + part, tail.RunningIndex);
-            left -= part;
-        }
-        while (left > 0)
-        {
-            var segment = fresh!;
-            fresh = segment.Following;
-            segment.Following = null;
-            var part = Math.Min(left, segment.Free);
-            segment.SetReadable(part, _tail is null ? 0 : _tail.RunningIndex + _tail.End);
-            if (_tail is null)
-            {
-                _head = segment;
-            }
-            else
-            {
-                _tail.Following = segment;
-            }
-            _tail = segment;
-            left -= part;
-        }
-        _received += received;
-
         if (received == capacity)
         {
             _blocks = Math.Min(_blocks * 2, Math.Min(_connection.MaxReceiveBlocks, MaxBlocks));
@@ -212,9 +222,8 @@ internal sealed unsafe partial class ConnectionInput
     {
         if (result == 0)
         {
-            // The send side may have used up the error of a reset: then this is no clean end.
-            var clean = PeerFinished || !_connection.Output.WasReset;
-            SetEnd(clean ? StreamEnd.Finished : StreamEnd.Reset, 0);
+            // A send may have used up the error of a reset: then this is no clean end.
+            SetEnd(!PeerFinished && _connection.IsReset() ? StreamEnd.Reset : StreamEnd.Finished, 0);
             return false;
         }
         var error = -result;
@@ -241,8 +250,8 @@ internal sealed unsafe partial class ConnectionInput
         {
             _receiveError = error == 0 ? new SocketException((int)SocketError.ConnectionReset) : Errno.ToException(error);
         }
-        _end = end;
-        _connection.OnInputEnded(end, _receiveError);
+        _receivedEnd = end;
+        _endIsNew = true;
     }
 
     /// <summary>Number of bytes, 0 for the end of the stream, or a negated errno.</summary>

@@ -14,9 +14,14 @@ internal sealed partial class ConnectionInput
 
     // Above 0: a read that moves to the loop has not been started there.
     private int _looksUntilMove;
+    private bool _isAwaited;
 
     ReadResult IValueTaskSource<ReadResult>.GetResult(short token)
     {
+        if (_source.GetStatus(token) == ValueTaskSourceStatus.Pending)
+        {
+            throw new InvalidOperationException("The read is pending: only one caller may await it.");
+        }
         // Waits for a callback of the token that is running, so that it cannot hit the next read.
         EndWait();
         try
@@ -26,6 +31,7 @@ internal sealed partial class ConnectionInput
         catch
         {
             _readiness.Take(Readiness.TokenCanceled);
+            ForgetCancellation();
             throw;
         }
         return TakeResult();
@@ -43,6 +49,13 @@ internal sealed partial class ConnectionInput
     void IValueTaskSource<ReadResult>.OnCompleted(
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
     {
+        if (_isAwaited)
+        {
+            // Throwing here would end the process, in async methods. The second who awaits a read gets the exception from it.
+            ThreadPool.UnsafeQueueUserWorkItem(continuation, state, preferLocal: false);
+            return;
+        }
+        _isAwaited = true;
         var moves = _looksUntilMove > 0;
         _source.OnCompleted(continuation, state, token, flags);
         if (moves)
@@ -63,23 +76,20 @@ internal sealed partial class ConnectionInput
     /// <summary>The loop saw an edge. True when it makes a pending read go on.</summary>
     internal bool OnReadable(PollEvents events)
     {
-        var bits = Readiness.Ready;
-        if (events != PollEvents.Readable && (events & (PollEvents.PeerClosed | PollEvents.Error | PollEvents.Urgent)) != 0)
+        var bits = events == PollEvents.Readable ? Readiness.Ready : Readiness.Ready | EndBits(events);
+        var change = _readiness.SignalEdge(bits);
+        if ((change & ReadinessChange.Watched) != 0)
         {
-            bits |= Readiness.ReadOn;
-            // A send that failed may have used up the error, and kqueue then tells only that the peer sends no more.
-            bits |= (events & PollEvents.Error) != 0 ? Readiness.Broken
-                : (events & PollEvents.PeerClosed) == 0 ? 0
-                : _connection.Output.WasReset ? Readiness.Broken
-                : Readiness.Finished;
+            WatchEdge();
         }
-        if (!_readiness.Signal(bits))
+        if ((change & ReadinessChange.Unparked) == 0)
         {
+            OnAbsent(bits);
             return _readiness.Has(Readiness.Claimed);
         }
         if (_connection.RunsInline)
         {
-            _receivesInDispatch = 0;
+            _receivesBefore = _receives;
             Resume();
         }
         else
@@ -90,11 +100,20 @@ internal sealed partial class ConnectionInput
         return true;
     }
 
+    private int EndBits(PollEvents events)
+        => (events & (PollEvents.PeerClosed | PollEvents.Error | PollEvents.HangUp | PollEvents.Urgent)) == 0 ? 0
+            : _connection.WasReset(events) ? Readiness.ReadOn | Readiness.Broken
+            : (events & (PollEvents.PeerClosed | PollEvents.HangUp)) != 0 ? Readiness.ReadOn | Readiness.Finished
+            : Readiness.ReadOn;
+
     /// <summary>Whether the peer has finished sending. Bytes it sent before may still be unread.</summary>
     internal bool PeerFinished => _readiness.Has(Readiness.Finished);
 
     /// <summary>Whether the peer has finished sending or the connection has failed.</summary>
     internal bool PeerGone => _readiness.Has(Readiness.Finished | Readiness.Broken);
+
+    /// <summary>Whether the reader is completed: nobody will receive any more.</summary>
+    internal bool IsCompleted => _readiness.Has(Readiness.Completed);
 
     /// <summary>The connection is being closed from our side: a pending read, and any later one, ends.</summary>
     internal void Close()
@@ -135,17 +154,15 @@ internal sealed partial class ConnectionInput
             // No memory for a block, for instance: the reader learns of it, not the loop.
             failure = exception;
         }
+        // Should the peer have finished sending, Kestrel aborts when it hears of it. It does so when the end itself has been
+        // received, so that what came before can be answered first.
         _connection.Dispatch(ref _source, failure);
-        if (PeerGone)
-        {
-            // Not earlier: Kestrel then aborts, and what came with the FIN was to be answered first.
-            _connection.AnnounceClosed();
-        }
     }
 
     /// <summary>
-    /// Brings the read to an end if it can have one now: cancelled, bytes to examine, end of stream, abort. Receives
-    /// when nothing is buffered. <see cref="TakeResult"/> then gives the outcome.
+    /// Brings the read to an end if it can have one now: cancelled, bytes to examine, end of stream, abort. Takes what is
+    /// held, or receives, when nothing is buffered, and once when the reader waits for more than it has seen.
+    /// <see cref="TakeResult"/> then gives the outcome.
     /// </summary>
     private bool TryFinish()
     {
@@ -155,30 +172,46 @@ internal sealed partial class ConnectionInput
             {
                 return _finishedAsCanceled = true;
             }
-            if (_readiness.Has(Readiness.TokenCanceled | Ended)
-                || _received > _examined
-                || _end != StreamEnd.None)
+            var hasUnexamined = HasUnexamined;
+            if (_readiness.Has(Readiness.TokenCanceled)
+                || (hasUnexamined && !_isStalled)
+                || _end != StreamEnd.None
+                || (_readiness.Has(Ended) && !_readiness.Has(Readiness.EndHeld)))
             {
                 return true;
             }
-
-            // The reader has nothing left to work on: what it wrote so far goes out now.
-            _connection.Output.Uncork();
-
-            if (!_readiness.TryBegin(unless: Ended))
+            if (!hasUnexamined)
             {
-                if (_readiness.Has(Readiness.Ready | Readiness.Canceled | Readiness.TokenCanceled | Ended))
-                {
-                    continue;
-                }
-                return false;
+                // The reader has nothing left to work on: what it wrote so far goes out now.
+                _connection.Output.Uncork();
             }
-            ReceiveOnce();
+            if (!TryTakeHeld() && !TryReceive())
+            {
+                return hasUnexamined;
+            }
+            _isStalled = false;
         }
     }
 
     private bool MustYield()
-        => _connection.RunsInline && _connection.IsDispatching && ++_receivesInDispatch > MaxReceivesPerDispatch;
+        => _receives - _receivesBefore >= MaxReceivesPerDispatch && _connection.RunsInline && _connection.IsDispatching;
+
+    /// <summary>
+    /// A reader that polls on the loop's thread keeps the loop from seeing its edge: from the second vain call on, it
+    /// looks itself.
+    /// </summary>
+    private bool TryFinishByLooking() => _vainTries++ > 0 && LookAtSocket() && TryFinish();
+
+    /// <summary>On the loop's thread, takes the place of an edge that cannot be seen as long as it is kept.</summary>
+    private bool LookAtSocket()
+    {
+        if (!_connection.Loop.IsCurrent || _readiness.Has(Readiness.Full))
+        {
+            return false;
+        }
+        _readiness.Note(Readiness.Ready);
+        return true;
+    }
 
     /// <summary>
     /// Kestrel starts a connection on the thread pool. If the first request were read there, its handler would run, and perhaps
@@ -225,7 +258,7 @@ internal sealed partial class ConnectionInput
     /// <summary>Leaves the read to work that is queued now.</summary>
     private ValueTask<ReadResult> Postpone(CancellationToken cancellationToken)
     {
-        _receivesInDispatch = 0;
+        _receivesBefore = _receives;
         _connection.Output.Uncork();
         BeginWait(cancellationToken);
         var result = new ValueTask<ReadResult>(this, _source.Version);
@@ -237,6 +270,7 @@ internal sealed partial class ConnectionInput
     private void BeginWait(CancellationToken cancellationToken)
     {
         _waiting = true;
+        _isAwaited = false;
         _source.Reset();
         if (cancellationToken.CanBeCanceled)
         {

@@ -9,14 +9,16 @@ namespace KestrelEventLoopTransport.Connections;
 /// <summary>
 /// The receiving half of a connection: a <see cref="PipeReader"/> that receives from the socket when it is read.
 /// This file has the reader's operations; <c>ConnectionInput.Wait.cs</c> has what happens while there is nothing to read,
-/// <c>ConnectionInput.Receive.cs</c> the system calls.
+/// <c>ConnectionInput.Ahead.cs</c> what is received for a reader that does not come, <c>ConnectionInput.Receive.cs</c>
+/// the system calls.
 /// </summary>
 /// <remarks>
 /// <para>
 /// Who may do what. The application is one reader: <c>ReadAsync</c>, <c>TryRead</c>, <c>AdvanceTo</c> and
 /// <c>Complete</c> run one after another, and only they, or the thread that resumes a parked read on their behalf,
-/// touch the buffers. Everyone else (the loop, cancellers, abort, dispose) moves <see cref="Readiness"/>, and the
-/// thread that clears its <c>Parked</c> bit resumes the read.
+/// touch the reader's buffer. Everyone else (the loop, cancellers, abort, dispose) moves <see cref="Readiness"/>, and the
+/// thread that clears its <c>Parked</c> bit resumes the read. Who receives holds its <c>Busy</c> bit; the bytes that
+/// are held for the reader belong to that bit too.
 /// </para>
 /// <para>
 /// A read is in one of five states: none; running (a thread is inside <see cref="TryFinish"/>); left to the loop, but not
@@ -24,7 +26,7 @@ namespace KestrelEventLoopTransport.Connections;
 /// parked, or it is queued, and will run <see cref="Resume"/>).
 /// </para>
 /// </remarks>
-internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<ReadResult>, IThreadPoolWorkItem
+internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<ReadResult>, IThreadPoolWorkItem, IWatched
 {
     // Receives that one dispatch may make on the loop's thread before other connections get their turn.
     private const int MaxReceivesPerDispatch = 32;
@@ -38,13 +40,12 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     private CancellationToken _token;
     private CancellationTokenRegistration _registration;
 
-    // The buffered bytes: from _consumed in _head to _received in _tail. Positions count all bytes since the buffer
-    // was last empty.
-    private BufferSegment? _head;
-    private BufferSegment? _tail;
+    // The reader's bytes, from _consumed to the buffer's length. _examined is the most that a read has examined, and
+    // _examinedLast what the last one has: as with Pipe, going back makes TryRead succeed, but not ReadAsync.
+    private ReceivedBytes _buffer;
     private long _consumed;
     private long _examined;
-    private long _received;
+    private long _examinedLast;
     private int _headIndex;
 
     private Reading _reading;
@@ -52,7 +53,13 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     private bool _waiting;
     private bool _finishedAsCanceled;
     private bool _leftUnread;
-    private int _receivesInDispatch;
+
+    // The last AdvanceTo got nowhere: bytes that were seen before do not satisfy the next read.
+    private bool _isStalled;
+
+    // The count of receives when this dispatch began.
+    private int _receivesBefore;
+    private int _vainTries;
 
     internal ConnectionInput(StreamConnection connection) => _connection = connection;
 
@@ -65,8 +72,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         Yes,
     }
 
-    /// <summary>Whether received bytes wait for the reader.</summary>
-    internal bool HasBuffered => _head is not null;
+    private bool HasUnexamined => _buffer.Length > _examined;
 
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
     {
@@ -75,7 +81,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         {
             return ValueTask.FromCanceled<ReadResult>(cancellationToken);
         }
-        if (_received == _examined)
+        if (!HasUnexamined)
         {
             if (MustMoveToLoop())
             {
@@ -85,6 +91,10 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             {
                 return Postpone(cancellationToken);
             }
+        }
+        else if (_isStalled)
+        {
+            LookAtSocket();
         }
         while (!TryFinish())
         {
@@ -102,8 +112,9 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     public override bool TryRead(out ReadResult result)
     {
         ThrowIfNotReadable();
-        if ((_received > _examined || !MustYield()) && TryFinish())
+        if (TryFinish() || TryFinishByLooking() || _buffer.Length > _examinedLast)
         {
+            _vainTries = 0;
             result = TakeResult();
             return true;
         }
@@ -123,22 +134,27 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             throw new InvalidOperationException("There is no read to advance: AdvanceTo follows a read that returned.");
         }
         _reading = Reading.No;
-        if (_head is null)
+        _isStalled = false;
+        if (_buffer.Head is null)
         {
             return;
         }
 
         var consumedTo = PositionOf(consumed, _consumed);
         var examinedTo = PositionOf(examined, consumedTo);
-        if (consumedTo < _consumed || examinedTo < consumedTo || examinedTo > _received)
+        if (consumedTo < _consumed || examinedTo < consumedTo || examinedTo > _buffer.Length)
         {
             throw new InvalidOperationException(
                 "AdvanceTo needs positions of the last read's buffer, and examined must not lie before consumed.");
         }
-        // As with Pipe: what was examined before stays examined, so that going back does not make the next read
-        // return at once.
+        _isStalled = consumedTo == _consumed && examinedTo <= _examined;
+        _examinedLast = examinedTo;
         _examined = Math.Max(examinedTo, _examined);
         Consume(consumedTo);
+        if (_readiness.Has(Readiness.Full))
+        {
+            GoOnAhead();
+        }
     }
 
     public override void CancelPendingRead()
@@ -156,7 +172,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         {
             return;
         }
-        _leftUnread = _head is not null;
+        _leftUnread = _buffer.Head is not null || _readiness.Has(Readiness.Held);
         if (_readiness.Signal(Readiness.Completed))
         {
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
@@ -168,22 +184,34 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         }
     }
 
+    /// <summary>As with Pipe: a cancellation that comes together with that of the token is the same one.</summary>
+    private void ForgetCancellation()
+    {
+        _finishedAsCanceled = false;
+        _readiness.Take(Readiness.Canceled);
+    }
+
     private ReadResult TakeResult()
     {
         if (_readiness.Take(Readiness.TokenCanceled))
         {
+            ForgetCancellation();
             throw new OperationCanceledException(_token);
         }
         var canceled = _finishedAsCanceled;
         _finishedAsCanceled = false;
-        if (!canceled)
+        if (canceled)
+        {
+            WatchUnanswered();
+        }
+        else
         {
             ThrowIfFailed();
         }
         _reading = canceled ? Reading.Tentatively : Reading.Yes;
-        var buffer = _head is null
-            ? ReadOnlySequence<byte>.Empty
-            : new ReadOnlySequence<byte>(_head, _headIndex, _tail!, _tail!.End);
+        var buffer = _buffer.Head is { } head
+            ? new ReadOnlySequence<byte>(head, _headIndex, _buffer.Tail!, _buffer.Tail!.End)
+            : ReadOnlySequence<byte>.Empty;
         return new ReadResult(buffer, canceled, isCompleted: _end == StreamEnd.Finished);
     }
 
@@ -198,7 +226,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
                     ?? new ConnectionAbortedException("The connection was closed by the server.");
             }
         }
-        else if (_end != StreamEnd.Finished && _received == _examined)
+        else if (_end != StreamEnd.Finished && !HasUnexamined)
         {
             throw _end == StreamEnd.Reset
                 ? new ConnectionResetException("The client reset the connection.", _receiveError!)
@@ -214,35 +242,34 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     private void Consume(long consumedTo)
     {
         _consumed = consumedTo;
-        if (consumedTo == _received)
+        if (consumedTo == _buffer.Length)
         {
-            FreeBuffers();
+            FreeBuffer();
             return;
         }
-        var head = _head!;
+        var head = _buffer.Head!;
         while (consumedTo >= head.RunningIndex + head.End)
         {
             var next = head.Following!;
             _segments.Give(head);
             head = next;
         }
-        _head = head;
+        _buffer.Head = head;
         _headIndex = (int)(consumedTo - head.RunningIndex);
+    }
+
+    private void FreeBuffer()
+    {
+        // The length first: who receives ahead then sees rather too little unexamined than too much.
+        _buffer.Free(ref _segments);
+        _headIndex = 0;
+        _consumed = _examined = _examinedLast = 0;
     }
 
     private void FreeBuffers()
     {
-        // Complete and a receive that ends at the same time may both come here.
-        var segment = Interlocked.Exchange(ref _head, null);
-        _tail = null;
-        _headIndex = 0;
-        _consumed = _examined = _received = 0;
-        while (segment is not null)
-        {
-            var next = segment.Following;
-            _segments.Give(segment);
-            segment = next;
-        }
+        FreeBuffer();
+        _held.Free(ref _segments);
     }
 
     private void ThrowIfNotReadable()

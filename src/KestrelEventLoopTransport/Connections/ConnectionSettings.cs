@@ -8,6 +8,9 @@ internal sealed class ConnectionSettings
     /// <summary>Unsent bytes at which a flush waits; <see cref="long.MaxValue"/> for never.</summary>
     internal required long MaxWriteBufferSize { get; init; }
 
+    /// <summary>Unexamined bytes at which nothing more is received ahead; <see cref="long.MaxValue"/> for never.</summary>
+    internal required long MaxReadBufferSize { get; init; }
+
     /// <summary>Most blocks that one receive may fill.</summary>
     internal required int MaxReceiveBlocks { get; init; }
 
@@ -21,4 +24,7 @@ internal sealed class ConnectionSettings
     internal required bool CloseMayWait { get; init; }
 
     internal required ILogger Logger { get; init; }
+
+    /// <summary>The listener's sockets that linger.</summary>
+    internal LingeringSockets Lingering { get; } = new();
 }

@@ -11,17 +11,16 @@ namespace KestrelEventLoopTransport.Connections;
 // a system call is running just then, by the thread that makes the call. The second release closes the descriptor, so
 // no system call ever meets a descriptor that is closed or, worse, somebody else's.
 //
-//   Abort        stops both halves at once.
-//   Completing the output, which dispose does, drains it -> ends reading -> [lingers] -> stops both halves.
+//   Abort        stops both halves at once; after the peer's FIN, the input as soon as that has been received.
+//   Completing the output, which dispose does, drains it -> ends reading -> stops both halves.
+//   A reset      stops both halves when it has been received.
+//
+// Who closes the descriptor may hand it to a LingeringSocket instead: for the connection that is the same.
 //
 // Three things have to happen before the connection is finished, in any order, counted down in _pending: dispose was
 // called, the descriptor is closed, ConnectionClosed has been announced.
 internal sealed partial class StreamConnection
 {
-    // After our FIN a client may still be sending. Closing then answers with a RST, which can destroy the response
-    // before the client has read it, so we receive and discard for a while (nginx: lingering_close, RFC 9112, 9.6).
-    private const int LingerMilliseconds = 5000;
-
     private static readonly ConnectionAbortedException _finReason = new("The connection was closed.");
     private static readonly CancellationTokenSource _alreadyClosed = CreateCanceled();
 
@@ -35,13 +34,11 @@ internal sealed partial class StreamConnection
     private bool _isFinished;
     private int _closedAnnounced;
     private int _disposed;
-    private volatile bool _lingering;
+    private bool _lingers;
     private bool _resets;
 
     /// <summary>What <see cref="Abort(ConnectionAbortedException)"/> was given first, or null.</summary>
     internal ConnectionAbortedException? AbortReason => Volatile.Read(ref _abortReason);
-
-    private bool IsLingering => _lingering;
 
     private CancellationToken ClosedToken
     {
@@ -74,11 +71,9 @@ internal sealed partial class StreamConnection
         }
         // What this thread's dispatch has flushed was accepted before the abort.
         Output.Uncork();
-        if (Input.PeerFinished && !_resets)
+        if (Input.PeerFinished && !Input.HasEnded && !_resets)
         {
-            // Kestrel aborts like this when the peer has finished sending. What it sent last can still be read, as from
-            // the stock transport's pipe.
-            Output.Shutdown();
+            // Kestrel aborts like this when the peer has finished sending. What it sent last is still received.
             Output.Stop();
         }
         else
@@ -121,14 +116,20 @@ internal sealed partial class StreamConnection
         {
             ConnectionLog.WriteFin(_settings.Logger, this, "The application closed the connection.");
             // A connection that was never answered has no response to lose.
-            if (!Input.HasEnded && !Output.WasReset && Output.HasSent && Input.DiscardUnread())
-            {
-                BeginLinger();
-                return;
-            }
+            _lingers = !Input.HasEnded && !Output.HasFailed && Output.HasSent && Input.DiscardUnread();
         }
         StopHalves();
         AnnounceClosed();
+    }
+
+    /// <summary>The output makes no system call any more. Its FIN does not wait for the input.</summary>
+    internal void ReleaseOutput()
+    {
+        if (AbortReason is not null && !_resets && Volatile.Read(ref _openHalves) > 1)
+        {
+            _ = Libc.shutdown(Fd, Linux.SHUT_WR);
+        }
+        ReleaseHalf();
     }
 
     /// <summary>One half makes no system call any more. After the second, the descriptor is closed.</summary>
@@ -168,6 +169,7 @@ internal sealed partial class StreamConnection
         }
         finally
         {
+            _owner.OnClosed(this);
             CountDown();
         }
     }
@@ -203,34 +205,6 @@ internal sealed partial class StreamConnection
         }
     }
 
-    private void BeginLinger()
-    {
-        Output.Shutdown();
-        _lingering = true;
-        Loop.Schedule(new LingerEnd(this), LingerMilliseconds);
-
-        // An edge that came before the line above went to the input's word, not to OnLingerReady.
-        OnLingerReady(PollEvents.None);
-    }
-
-    private void OnLingerReady(PollEvents events)
-    {
-        Input.OnReadable(events);
-        switch (Input.Discard())
-        {
-            case DiscardResult.End:
-                StopHalves();
-                AnnounceClosed();
-                break;
-            case DiscardResult.More:
-                Loop.Post(new LingerMore(this));
-                break;
-            case DiscardResult.Short:
-                Loop.Schedule(new LingerMore(this), ShortageDelay);
-                break;
-        }
-    }
-
     private void StopHalves()
     {
         if (Input.Stop())
@@ -259,8 +233,12 @@ internal sealed partial class StreamConnection
         finally
         {
             var mayBeShared = DisposeSocket();
-            Loop.Unregister(_token, mayBeShared ? Fd : -1);
-            _ = Libc.close(Fd);
+            if (!_lingers || AbortReason is not null
+                || !_settings.Lingering.TryAdd(Loop, _token, Fd, mayBeShared, CloseWaits()))
+            {
+                Loop.Unregister(_token, mayBeShared ? Fd : -1);
+                _ = Libc.close(Fd);
+            }
         }
     }
 
@@ -289,8 +267,6 @@ internal sealed partial class StreamConnection
     {
         if (Interlocked.Decrement(ref _pending) == 0)
         {
-            _owner.OnFinished(this);
-
             // A full fence: dispose looks for the one after it has set the other.
             Interlocked.Exchange(ref _isFinished, true);
             Volatile.Read(ref _finished)?.TrySetResult();
@@ -302,20 +278,6 @@ internal sealed partial class StreamConnection
         var source = new CancellationTokenSource();
         source.Cancel();
         return source;
-    }
-
-    private sealed class LingerEnd(StreamConnection connection) : IThreadPoolWorkItem
-    {
-        public void Execute()
-        {
-            connection.StopHalves();
-            connection.AnnounceClosed();
-        }
-    }
-
-    private sealed class LingerMore(StreamConnection connection) : IThreadPoolWorkItem
-    {
-        public void Execute() => connection.OnLingerReady(PollEvents.None);
     }
 
     private sealed class WaitingClose(StreamConnection connection) : IThreadPoolWorkItem

@@ -120,7 +120,8 @@ internal sealed partial class StreamConnection : IFeatureCollection,
         set => SetFeature(key, value);
     }
 
-    void IConnectionLifetimeFeature.Abort() => Abort();
+    void IConnectionLifetimeFeature.Abort() => Abort(new ConnectionAbortedException(
+        "The connection was aborted by the application via IConnectionLifetimeFeature.Abort()."));
 
     TFeature? IFeatureCollection.Get<TFeature>() where TFeature : default => (TFeature?)GetFeature(typeof(TFeature));
 

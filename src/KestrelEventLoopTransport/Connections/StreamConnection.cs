@@ -73,6 +73,8 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
 
     internal MemoryPool<byte> Pool => Loop.Pool;
 
+    internal long MaxReadBufferSize => _settings.MaxReadBufferSize;
+
     internal long MaxWriteBufferSize => _settings.MaxWriteBufferSize;
 
     internal int MaxReceiveBlocks => _settings.MaxReceiveBlocks;
@@ -103,24 +105,35 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
 
     public void OnReady(PollEvents events)
     {
-        const PollEvents input = PollEvents.Readable | PollEvents.PeerClosed | PollEvents.Error | PollEvents.Urgent;
-        if (IsLingering)
-        {
-            OnLingerReady(events);
-            return;
-        }
+        const PollEvents end = PollEvents.PeerClosed | PollEvents.Error | PollEvents.HangUp;
+        const PollEvents input = PollEvents.Readable | PollEvents.Urgent | end;
+
         // First what runs no application code: a handler may keep this thread, and the edge with it.
-        if ((events & (PollEvents.Writable | PollEvents.Error)) != 0)
+        if ((events & (PollEvents.Writable | PollEvents.Error | PollEvents.HangUp)) != 0)
         {
             Output.OnWritable(mayRunInline: (events & input) == 0);
         }
-        var reads = (events & input) != 0 && Input.OnReadable(events);
-        // A read that goes on announces the end itself, after what came before it.
-        if (!reads && (events & (PollEvents.PeerClosed | PollEvents.Error)) != 0)
+        if ((events & input) != 0)
+        {
+            Input.OnReadable(events);
+        }
+        // Otherwise whoever receives the end announces it, after what came before it.
+        if ((events & end) != 0 && Input.IsCompleted)
         {
             AnnounceClosed();
         }
     }
+
+    /// <summary>Whether an event says that a TCP connection was reset.</summary>
+    internal bool WasReset(PollEvents events)
+        => !_isUnix && ((events & PollEvents.HangUp) != 0 || (!Poller.ReportsHangUp
+            && ((events & PollEvents.Error) != 0 || ((events & PollEvents.PeerClosed) != 0 && SocketCalls.IsHungUp(Fd)))));
+
+    /// <summary>
+    /// Whether a TCP connection that has reached its end was reset. Only then is it closed both ways, as long as we have not
+    /// shut it down; the peer of a Unix socket that has closed it has just finished.
+    /// </summary>
+    internal bool IsReset() => !_isUnix && SocketCalls.IsHungUp(Fd);
 
     /// <summary>
     /// Runs application code, by completing what it awaits. What it flushes meanwhile is corked and goes out at the
@@ -170,7 +183,7 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
 
     string IDispatchTarget.Describe() => $"connection {ConnectionId} to {LocalEndPoint}";
 
-    /// <summary>A flush waits because the peer reads too slowly.</summary>
+    /// <summary>Nothing more is received ahead because the application reads too slowly.</summary>
     internal void LogPause() => ConnectionLog.Pause(_settings.Logger, this);
 
     internal void LogResume() => ConnectionLog.Resume(_settings.Logger, this);
@@ -188,6 +201,12 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
             default:
                 ConnectionLog.Error(_settings.Logger, this, error!);
                 break;
+        }
+        // An abort sets its reason and then looks for the end.
+        if (end != StreamEnd.Finished || AbortReason is not null)
+        {
+            // What was received stays readable without the descriptor.
+            StopHalves();
         }
         AnnounceClosed();
     }

@@ -32,6 +32,7 @@ internal sealed partial class EventLoop
     private readonly Poller _poller;
     private readonly PollableTable _pollables = new();
     private readonly LoopTimers _timers = new();
+    private readonly EdgeWatch _watch;
     private readonly ConcurrentQueue<IThreadPoolWorkItem> _work = new();
     private readonly PoolDispatch _poolDispatch;
     private readonly ApplicationScheduling _scheduling;
@@ -44,6 +45,7 @@ internal sealed partial class EventLoop
     private int _count;
     private int _next;
     private volatile bool _stopping;
+    private volatile bool _ended;
 
     internal EventLoop(
         int index,
@@ -62,6 +64,7 @@ internal sealed partial class EventLoop
         _logger = logger;
         _onExit = onExit;
         _poolDispatch = new PoolDispatch(supervisor);
+        _watch = new EdgeWatch(this);
         _poller = Poller.Create();
     }
 
@@ -101,6 +104,9 @@ internal sealed partial class EventLoop
 
     internal bool IsStopping => _stopping;
 
+    /// <summary>Whether the loop has ended: nothing is polled any more, and posted work runs on the thread pool.</summary>
+    internal bool HasEnded => _ended;
+
     /// <summary>Lets a thread run the loop. The one before must have ended or lost it.</summary>
     internal void GiveTo(LoopThread thread)
     {
@@ -115,7 +121,9 @@ internal sealed partial class EventLoop
         Pool.Dispose();
     }
 
-    /// <summary>Ends the loop after its current turn. Posted work and timers that have not run are dropped.</summary>
+    /// <summary>
+    /// Ends the loop after its current turn. Timers that have not run are dropped, posted work goes to the thread pool.
+    /// </summary>
     internal void Stop()
     {
         _stopping = true;
@@ -137,6 +145,14 @@ internal sealed partial class EventLoop
         }
         return token;
     }
+
+    /// <summary>Lets another pollable have the events of a descriptor, from whichever edge comes next.</summary>
+    /// <param name="token">What <see cref="Register"/> returned.</param>
+    /// <param name="pollable">Who has them from here on.</param>
+    internal void Replace(ulong token, IPollable pollable) => _pollables.Replace(token, pollable);
+
+    /// <summary>Asks in a moment whether an edge has been answered.</summary>
+    internal void Watch(IWatched watched) => _watch.Add(watched);
 
     /// <summary>Forgets a pollable whose descriptor is about to be closed.</summary>
     /// <param name="token">What <see cref="Register"/> returned.</param>
@@ -198,11 +214,19 @@ internal sealed partial class EventLoop
         return true;
     }
 
-    /// <summary>Runs work on the loop's thread, after the events of the current turn.</summary>
+    /// <summary>
+    /// Runs work on the loop's thread, after the events of the current turn; on the thread pool when the loop has ended.
+    /// </summary>
     internal void Post(IThreadPoolWorkItem item)
     {
         _work.Enqueue(item);
+
+        // A full fence, unless this thread runs the loop, or was the last to: see Run.
         WakeUnlessCurrent();
+        if (_ended)
+        {
+            LeaveWorkToPool();
+        }
     }
 
     /// <summary>Runs work on the loop's thread after a delay.</summary>
@@ -259,12 +283,33 @@ internal sealed partial class EventLoop
             LogLoopFailed(_logger, exception);
             throw;
         }
+        End();
+    }
+
+    private void End()
+    {
+        // Who posts after the fence sees it; what was posted before is in the queue.
+        _ended = true;
+        Interlocked.MemoryBarrier();
+        LeaveWorkToPool();
+        foreach (var pollable in _pollables.All())
+        {
+            pollable.OnLoopEnded();
+        }
         _poller.Dispose();
 
         // A thread of the runtime's pool may keep a loop that has ended, and these would keep its connections.
         _timers.Clear();
-        _work.Clear();
+        _watch.Clear();
         _onExit(this);
+    }
+
+    private void LeaveWorkToPool()
+    {
+        while (_work.TryDequeue(out var item))
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(item, preferLocal: false);
+        }
     }
 
     /// <summary>Polls once, unless events are left from before, and runs what is due. False when the loop was taken away.</summary>

@@ -10,4 +10,9 @@ internal interface IPollable
     /// closes the descriptor.
     /// </summary>
     void OnReady(PollEvents events);
+
+    /// <summary>The loop has ended, and nothing polls the descriptor any more. Called by the thread that ran the loop.</summary>
+    void OnLoopEnded()
+    {
+    }
 }

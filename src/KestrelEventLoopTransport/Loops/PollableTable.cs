@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
@@ -51,6 +53,26 @@ internal sealed class PollableTable
                 slot.Generation++;
                 _free.Push(index);
             }
+        }
+    }
+
+    /// <summary>Lets another pollable have the events of a registered descriptor.</summary>
+    internal void Replace(ulong token, IPollable pollable)
+    {
+        lock (_lock)
+        {
+            ref var slot = ref _slots[(int)(uint)token];
+            Debug.Assert(slot.Generation == (uint)(token >> 32), "The descriptor is registered.");
+            Volatile.Write(ref slot.Pollable, pollable);
+        }
+    }
+
+    /// <summary>Those that are registered now.</summary>
+    internal List<IPollable> All()
+    {
+        lock (_lock)
+        {
+            return [.. _slots.Where(static slot => slot.Pollable is not null).Select(static slot => slot.Pollable!)];
         }
     }
 

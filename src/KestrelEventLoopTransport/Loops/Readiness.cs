@@ -60,7 +60,31 @@ internal struct Readiness
     /// <summary>A read was claimed and waits to be resumed by queued work. Cleared when it is.</summary>
     internal const int Claimed = 4096;
 
-    private const int Wakes = Ready | Canceled | TokenCanceled | Completed | Closing | Stopped;
+    /// <summary>
+    /// Bytes, or the end of the stream, were received ahead of the reader and wait for it. Set by who received them,
+    /// cleared by the reader that takes them.
+    /// </summary>
+    internal const int Held = 8192;
+
+    /// <summary>What is held ends with the end of the stream. Set with <see cref="Held"/>, for good.</summary>
+    internal const int EndHeld = 16384;
+
+    /// <summary>
+    /// The loop asks again in a moment whether the reader has answered the edge. Set by who hands the descriptor to the
+    /// loop's watch, cleared by the watch when it lets go of it.
+    /// </summary>
+    internal const int Watched = 32768;
+
+    /// <summary>
+    /// As much is held as may be: nothing more is received ahead until the reader has made room. Set by who received,
+    /// cleared by who then goes on.
+    /// </summary>
+    internal const int Full = 65536;
+
+    private const int Wakes = Ready | Held | Canceled | TokenCanceled | Completed | Closing | Stopped;
+
+    // Nobody receives ahead any more.
+    private const int NotAhead = Stopped | Closing | Completed;
 
     private int _word;
 
@@ -92,7 +116,10 @@ internal struct Readiness
         while (true)
         {
             var word = Volatile.Read(ref _word);
-            if ((word & Wakes) != 0)
+
+            // What a busy thread is about to answer does not keep the operation from waiting: that thread resumes it.
+            var wakes = (word & Busy) != 0 ? Wakes & ~(Ready | Held) : Wakes;
+            if ((word & wakes) != 0)
             {
                 return false;
             }
@@ -122,6 +149,112 @@ internal struct Readiness
             }
         }
     }
+
+    /// <summary>
+    /// The loop saw an edge. The operation that was parked is the caller's now; without one, the edge is watched unless
+    /// somebody is bound to answer it.
+    /// </summary>
+    internal ReadinessChange SignalEdge(int bits)
+    {
+        while (true)
+        {
+            var word = Volatile.Read(ref _word);
+            var next = (word | bits) & ~Parked;
+            if ((word & (Parked | Busy | Claimed | NotAhead)) == 0)
+            {
+                next |= Watched;
+            }
+            if (Interlocked.CompareExchange(ref _word, next, word) == word)
+            {
+                return Compare(word, next);
+            }
+        }
+    }
+
+    /// <summary>Begins to take what is held, also when no system call may be made any more. Ends with <see cref="EndReceive"/>.</summary>
+    internal bool TryBeginTake()
+    {
+        while (true)
+        {
+            var word = Volatile.Read(ref _word);
+            if ((word & (Held | Busy)) != Held)
+            {
+                return false;
+            }
+            if (Interlocked.CompareExchange(ref _word, word | Busy, word) == word)
+            {
+                return true;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Ends a receive. An edge that is left unanswered is watched if <paramref name="watches"/>; an operation that has
+    /// parked meanwhile and can go on is the caller's.
+    /// </summary>
+    internal ReadinessChange EndReceive(int set, int clear, bool watches)
+    {
+        while (true)
+        {
+            var word = Volatile.Read(ref _word);
+            var next = (word & ~(Busy | clear)) | set;
+            if (watches && (next & (Ready | Parked | NotAhead)) == Ready)
+            {
+                next |= Watched;
+            }
+            if ((word & (Stopped | Released)) == Stopped)
+            {
+                next |= Released;
+            }
+            if ((next & Wakes) != 0)
+            {
+                next &= ~Parked;
+            }
+            if (Interlocked.CompareExchange(ref _word, next, word) == word)
+            {
+                return Compare(word, next);
+            }
+        }
+    }
+
+    /// <summary>Hands an unanswered edge to the watch. True when the caller has to tell it.</summary>
+    internal bool TryWatch()
+    {
+        while (true)
+        {
+            var word = Volatile.Read(ref _word);
+            if ((word & (Ready | Parked | Busy | Watched | NotAhead)) != Ready)
+            {
+                return false;
+            }
+            if (Interlocked.CompareExchange(ref _word, word | Watched, word) == word)
+            {
+                return true;
+            }
+        }
+    }
+
+    /// <summary>Whether a watched edge is still unanswered. If not, or if there is no room for what it tells of, the watch has let go.</summary>
+    internal bool StaysWatched()
+    {
+        while (true)
+        {
+            var word = Volatile.Read(ref _word);
+            if ((word & (Ready | Full | NotAhead)) == Ready)
+            {
+                return true;
+            }
+            if (Interlocked.CompareExchange(ref _word, word & ~Watched, word) == word)
+            {
+                return false;
+            }
+        }
+    }
+
+    private static ReadinessChange Compare(int before, int after)
+        => ((before & ~after & Parked) != 0 ? ReadinessChange.Unparked : 0)
+            | ((after & ~before & Released) != 0 ? ReadinessChange.Released : 0)
+            | ((after & ~before & Watched) != 0 ? ReadinessChange.Watched : 0);
 
     /// <summary>
     /// Ends a system call. With <paramref name="more"/>, the descriptor is ready still. True when the caller has

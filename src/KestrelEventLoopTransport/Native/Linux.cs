@@ -82,6 +82,7 @@ internal static class Linux
     internal const int S_IFSOCK = 0xC000;
 
     internal const short POLLIN = 1;
+    internal const short POLLHUP = 16;
 
     internal const int EFD_NONBLOCK = 0x800;
     internal const int EFD_CLOEXEC = 0x80000;

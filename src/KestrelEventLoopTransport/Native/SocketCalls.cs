@@ -32,6 +32,20 @@ internal static unsafe class SocketCalls
         }
     }
 
+    /// <summary>Whether a socket is closed both ways, <c>poll(2)</c>. Does not wait.</summary>
+    internal static bool IsHungUp(int fd)
+    {
+        while (true)
+        {
+            var descriptor = new PollDescriptor { Fd = fd };
+            var count = Libc.poll(&descriptor, 1, 0);
+            if (count >= 0 || Errno.Last != Errno.EINTR)
+            {
+                return count > 0 && (descriptor.ReturnedEvents & Linux.POLLHUP) != 0;
+            }
+        }
+    }
+
     /// <summary>An accepted connection, or -1 with its error.</summary>
     /// <param name="listener">The listening socket.</param>
     /// <param name="address">Room for the peer's address.</param>

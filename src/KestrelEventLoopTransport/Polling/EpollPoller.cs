@@ -86,9 +86,13 @@ internal sealed unsafe class EpollPoller : Poller
         {
             events |= PollEvents.Urgent;
         }
-        if ((bits & (Linux.EPOLLERR | Linux.EPOLLHUP)) != 0)
+        if ((bits & Linux.EPOLLERR) != 0)
         {
             events |= PollEvents.Error;
+        }
+        if ((bits & Linux.EPOLLHUP) != 0)
+        {
+            events |= PollEvents.HangUp;
         }
         return events;
     }

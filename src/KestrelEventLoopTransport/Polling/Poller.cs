@@ -31,6 +31,9 @@ internal abstract class Poller : IDisposable
     /// </summary>
     internal static readonly bool ReportsUrgentData = _choice == "epoll";
 
+    /// <summary>Whether <see cref="PollEvents.HangUp"/> is reported. Where it is not, <c>poll(2)</c> tells.</summary>
+    internal static readonly bool ReportsHangUp = ReportsUrgentData;
+
     internal static bool IsSupported
         => (OperatingSystem.IsLinux() || OperatingSystem.IsMacOS() || OperatingSystem.IsFreeBSD())
             && RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.Arm64;
