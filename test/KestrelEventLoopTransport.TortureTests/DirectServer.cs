@@ -36,6 +36,8 @@ internal sealed class DirectServer : TortureServer
 
     public override object Transport { get; }
 
+    public override IEnumerable<object> Served => _serving.Keys;
+
     public override long HandOffs => _instruments.HandOffs;
 
     public static new async Task<TortureServer> StartAsync(Episode episode, EndPoint endPoint)
@@ -64,7 +66,9 @@ internal sealed class DirectServer : TortureServer
     public override async Task StopAsync()
     {
         await _listener.UnbindAsync();
+        _episode.State = "unbound";
         await _accepting;
+        _episode.State = "accepted the last";
         if (_episode.Plan.StopsEarly)
         {
             foreach (var connection in _serving.Keys)

@@ -42,6 +42,9 @@ internal sealed class Episode(EpisodePlan plan)
 
     public TortureServer? Server { get; private set; }
 
+    /// <summary>How far the server has come, for the description of a hang.</summary>
+    public string State { get; set; } = "serving";
+
     public IEnumerable<Conversation> Conversations => _conversations.Values;
 
     public void Fail(string failure) => _failures.Enqueue(failure);
@@ -145,6 +148,8 @@ internal sealed class Episode(EpisodePlan plan)
                 "-- conversations that have not ended",
                 .. _conversations.Values.Where(static c => c.ClientState != "ended" && !c.ClientState.StartsWith("failed", StringComparison.Ordinal)).Take(50).Select(static c => c.ToString()),
                 .. _watched.Keys.Take(50).Select(static peer => peer.ToString()!),
+                $"-- connections that are served, the server is {State}",
+                .. (Server?.Served ?? []).Take(3).Select(StateDump.Of),
                 "-- the transport",
                 Server is null ? "gone" : StateDump.Of(Server.Transport),
                 "-- faults",

@@ -24,6 +24,9 @@ internal abstract class TortureServer : IAsyncDisposable
     /// <summary>The transport's factory, from which all its objects can be reached.</summary>
     public abstract object Transport { get; }
 
+    /// <summary>The connections that are being served, where the server knows them.</summary>
+    public virtual IEnumerable<object> Served => [];
+
     public static Task<TortureServer> StartAsync(Episode episode, EndPoint endPoint)
         => episode.Plan.Serving == Serving.Direct ? DirectServer.StartAsync(episode, endPoint) : KestrelServer.StartAsync(episode, endPoint);
 

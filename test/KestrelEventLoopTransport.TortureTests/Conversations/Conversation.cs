@@ -15,7 +15,7 @@ internal sealed class Conversation
     public Conversation(int id, Random random, int maxTransfer)
     {
         Id = id;
-        Kind = (ConversationKind)random.Next(3);
+        Kind = (ConversationKind)random.Next(Enum.GetValues<ConversationKind>().Length);
         Upload = Size(random, maxTransfer);
         Download = Kind == ConversationKind.Echo ? Upload : Size(random, maxTransfer);
         ClientEnd = random.Next(10) switch { 0 => ClientEnd.Close, 1 => ClientEnd.Reset, < 5 => ClientEnd.LateHalfClose, _ => ClientEnd.HalfClose };

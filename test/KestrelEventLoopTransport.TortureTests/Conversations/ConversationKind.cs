@@ -10,4 +10,7 @@ internal enum ConversationKind
 
     /// <summary>Both send at the same time.</summary>
     Duplex,
+
+    /// <summary>The server sends all it has before it reads.</summary>
+    ReplyFirst,
 }

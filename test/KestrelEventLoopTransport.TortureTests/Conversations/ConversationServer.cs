@@ -97,6 +97,11 @@ internal sealed class ConversationServer
             }
             else
             {
+                if (_conversation.Kind == ConversationKind.ReplyFirst)
+                {
+                    await SendAsync(random);
+                }
+
                 await ReceiveAsync(random);
                 if (_conversation.Kind == ConversationKind.Reply && !_conversation.ServerEnding)
                 {
@@ -105,6 +110,11 @@ internal sealed class ConversationServer
             }
 
             await EndAsync();
+            if (random.Next(20) == 0)
+            {
+                // A handler that returns long after its client has gone.
+                await Task.Delay(random.Next(100));
+            }
         }
         finally
         {
@@ -192,6 +202,22 @@ internal sealed class ConversationServer
                     }
                 }
 
+            case 3:
+                // Late: by then the loop has received ahead.
+                await Task.Delay(random.Next(20));
+                break;
+            case 4:
+                for (var i = random.Next(20); i > 0; i--)
+                {
+                    if (_input.TryRead(out var polled))
+                    {
+                        return polled;
+                    }
+
+                    await Task.Delay(random.Next(2));
+                }
+
+                break;
             default:
                 break;
         }
@@ -224,6 +250,13 @@ internal sealed class ConversationServer
             position += n;
             _conversation.ServerSent = position;
             Progress($"wrote {n}, {position} in all");
+
+            if (random.Next(6) == 0)
+            {
+#pragma warning disable CA2012 // Nobody awaits it.
+                _ = _output.FlushAsync();
+#pragma warning restore CA2012
+            }
 
             // The last bytes are often left to the end of the connection.
             if (random.Next(3) != 0 && await FlushAsync(random))
