@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Connections.Features;
 
 namespace KestrelEventLoopTransport.Framing;
 
-/// <summary>Frames of a connection whose endpoint has <see cref="FramingConnectionBuilderExtensions.UseFrameCodec{TBuilder}"/>.</summary>
+/// <summary>Frames of a connection whose endpoint has <see cref="FramingConnectionBuilderExtensions.UseFrameCodec{TBuilder}(TBuilder, FrameCodec, FrameReaderOptions?)"/>.</summary>
 public static class ConnectionContextFramingExtensions
 {
     /// <summary>

@@ -1,11 +1,14 @@
 using System.Buffers;
 using System.Diagnostics;
+using KestrelEventLoopTransport.Framing.Codecs;
 
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
-/// Base of codecs for protocols that the ones of <see cref="FrameCodec"/> do not cover. One instance serves every
-/// connection, so it keeps nothing about any of them.
+/// Base of codecs for protocols that the ones of <see cref="FrameCodec"/> do not cover. An instance that serves every
+/// connection keeps nothing about any of them. Where the protocol has a state, make one for each connection
+/// (<see cref="FramingConnectionBuilderExtensions.UseFrameCodec{TBuilder}(TBuilder, Func{Microsoft.AspNetCore.Connections.ConnectionContext, FrameCodec}, FrameReaderOptions?)"/>):
+/// a frame is only looked for when the one before it has been handled.
 /// </summary>
 /// <remarks>
 /// The maximum counts all bytes of a frame here, what <see cref="FrameScan.Frame"/> strips too. With
@@ -21,12 +24,16 @@ public abstract class CustomFrameCodec(int maxFrameLength) : FrameCodec(maxFrame
     /// For the codec's own use while the frame is incomplete: a codec that has to search should begin at
     /// <see cref="FrameProgress.Scanned"/>, or a peer that sends byte by byte makes it search n² bytes.
     /// </param>
+    /// <remarks>
+    /// For what the peer does wrong, return <see cref="FrameScan.Corrupted"/>. An exception is taken for the codec's own
+    /// fault: reading fails with an <see cref="InvalidOperationException"/> that names the codec.
+    /// </remarks>
     /// <returns>What was found. It must not depend on how many bytes behind the frame are there already.</returns>
     protected abstract FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress);
 
     /// <summary>
-    /// Writes a frame such that <see cref="Scan"/> finds it again, or throws an <see cref="ArgumentException"/> before
-    /// anything is written.
+    /// Writes a frame such that <see cref="Scan"/> finds it again, or throws an <see cref="ArgumentException"/>. If it
+    /// throws, nothing of the frame is sent, whatever was written by then. It may be called by several threads at once.
     /// </summary>
     /// <param name="frame">
     /// The frame as a reader gets it; at most the maximum frame length. That counts what is written around it too, which
@@ -39,10 +46,24 @@ public abstract class CustomFrameCodec(int maxFrameLength) : FrameCodec(maxFrame
 
     internal sealed override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output)
     {
-        ThrowIfTooLong(frame.Length);
-        Encode(frame, output);
+        var buffer = EncodeBuffer.Rent();
+        try
+        {
+            EncodeTo(buffer, frame);
+            output.Write(buffer.Written);
+        }
+        finally
+        {
+            buffer.Return();
+        }
     }
 
-    internal sealed override bool ScanCore(ReadOnlySpan<byte> bytes, ref Codecs.ScanState state)
+    internal sealed override void EncodeTo(EncodeBuffer buffer, in FrameContent frame)
+    {
+        ThrowIfTooLong(frame.Length);
+        Encode(frame, buffer);
+    }
+
+    internal sealed override bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state)
         => throw new UnreachableException();
 }

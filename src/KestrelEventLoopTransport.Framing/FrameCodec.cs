@@ -171,7 +171,14 @@ public abstract class FrameCodec
     /// <param name="state">Of this frame. The decoder leaves <see cref="ScanState.Seen"/> alone.</param>
     internal abstract bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state);
 
+    /// <summary>Whether a delimiter tells where a frame ends, so that a stream may end without the last one.</summary>
+    internal virtual bool EndsWithDelimiter => false;
+
+    /// <summary>Writes a frame, or throws and writes nothing.</summary>
     internal abstract void EncodeCore(in FrameContent frame, IBufferWriter<byte> output);
+
+    /// <summary>Writes a frame where half of one does no harm.</summary>
+    internal virtual void EncodeTo(EncodeBuffer buffer, in FrameContent frame) => EncodeCore(frame, buffer);
 
     private protected void ThrowIfTooLong(long counted)
     {

@@ -13,8 +13,9 @@ namespace KestrelEventLoopTransport.Framing;
 // run: the loop's, or those of ticks and wakes. FrameOutput says who may use the PipeWriter. The loop never waits for the
 // peer while it has the turn: neither for frames nor for room to write.
 //
-// _closing is only ever set, by anyone. _error is the first thing that went wrong, set by who finds it. _connected is set
-// by the loop, before the first tick or wake can run. _faulted is set once the application's fault has been logged.
+// _endsReading is only ever set, by anyone: no further frame is delivered. _error is the first thing that went wrong, set
+// by who finds it. _connected is set by the loop, before the first tick or wake can run. _faulted is set once the
+// application's fault has been logged. _maySwitch and _invalid are the loop's own.
 public sealed partial class FrameConnection
 {
     private readonly FrameEndpoint _endpoint;
@@ -22,10 +23,13 @@ public sealed partial class FrameConnection
     private readonly FrameReader _reader;
     private readonly FrameOutput _output;
     private readonly CallbackTurn _turn;
-    private volatile bool _closing;
+    private volatile bool _endsReading;
     private bool _connected;
+    private bool _maySwitch;
     private int _faulted;
     private Exception? _error;
+    private FrameException? _invalid;
+    private ITimer? _ticker;
 
     internal FrameConnection(ConnectionContext connection, FrameEndpoint endpoint)
     {
@@ -34,58 +38,116 @@ public sealed partial class FrameConnection
         _endpoint = endpoint;
         _input = connection.Transport.Input;
         _reader = framing.Reader;
-        _output = new FrameOutput(connection.Transport.Output, framing.Codec, endpoint.Options.MaxQueuedBytes);
+        _reader.ReportsDiscarded = true;
+        _writeCodec = framing.WriteCodec;
+        _output = new FrameOutput(connection.Transport.Output, endpoint.Options, endpoint.Time);
         _turn = new CallbackTurn(this);
     }
 
     internal async Task RunAsync()
     {
         await _turn.EnterAsync().ConfigureAwait(false);
-        _connected = await CallAsync(
-            nameof(FrameHandler.OnConnectedAsync), static c => c._endpoint.Handler.OnConnectedAsync(c))
+        _endpoint.Add(this);
+        _maySwitch = true;
+        _connected = await CallAsync(nameof(FrameHandler.OnConnectedAsync), static c => c.Handler.OnConnectedAsync(c))
             .ConfigureAwait(false);
+        _maySwitch = false;
         _turn.Leave();
 
         var closeRequested =
             _connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? default;
-        using (closeRequested.UnsafeRegister(static connection => ((FrameConnection)connection!).Close(), this))
+        using (closeRequested.UnsafeRegister(static connection => ((FrameConnection)connection!).EndReading(), this))
         using (StartTicking())
         {
             await ReadAsync().ConfigureAwait(false);
-            _closing = true;
-            var unsent = await _output.CloseAsync().ConfigureAwait(false);
-            Interlocked.CompareExchange(ref _error, unsent, null);
+            await DrainAsync().ConfigureAwait(false);
         }
 
         // For good: no tick or wake can run any more.
         await _turn.EnterAsync().ConfigureAwait(false);
+        _endpoint.Remove(this);
         await CallAsync(
-            nameof(FrameHandler.OnDisconnectedAsync), static c => c._endpoint.Handler.OnDisconnectedAsync(c, c._error))
+            nameof(FrameHandler.OnDisconnectedAsync), static c => c.Handler.OnDisconnectedAsync(c, c._error))
             .ConfigureAwait(false);
+        await DisposeServicesAsync().ConfigureAwait(false);
+        EndClosing();
     }
 
     internal ValueTask<bool> CallWakeAsync()
-        => _connected ? CallAsync(nameof(FrameHandler.OnWakeAsync), static c => c._endpoint.Handler.OnWakeAsync(c)) : default;
+        => _connected ? CallAsync(nameof(FrameHandler.OnWakeAsync), static c => c.Handler.OnWakeAsync(c)) : default;
 
     internal ValueTask<bool> CallTickAsync()
-        => _connected ? CallAsync(nameof(FrameHandler.OnTickAsync), static c => c._endpoint.Handler.OnTickAsync(c)) : default;
+        => _connected ? CallAsync(nameof(FrameHandler.OnTickAsync), static c => c.TickAsync()) : default;
+
+    private FrameHandler Handler => _endpoint.Handler;
 
     private ITimer? StartTicking()
-        => _endpoint.Options.TickInterval is { } interval
-            ? _endpoint.Time.CreateTimer(
-                static connection => ((FrameConnection)connection!)._turn.Ask(CallbackTurn.Ticked), this, interval, interval)
-            : null;
+    {
+        if (_endpoint.Options.TickInterval is { } interval)
+        {
+            _ticker = _endpoint.Time.CreateTimer(
+                static connection => ((FrameConnection)connection!)._turn.Ask(CallbackTurn.Ticked),
+                this,
+                Timeout.InfiniteTimeSpan,
+                Timeout.InfiniteTimeSpan);
+            _ticker.Change(interval, interval);
+        }
+        return _ticker;
+    }
+
+    private async ValueTask TickAsync()
+    {
+        if (await Handler.OnTickAsync(this).ConfigureAwait(false) is { } next)
+        {
+            var interval = _endpoint.Options.TickInterval!.Value;
+            FrameHandlerOptions.ThrowIfNotNextTick(next);
+            _ticker?.Change(next, next == Timeout.InfiniteTimeSpan ? next : interval);
+
+            // One that became due while this one ran was counted from an earlier one.
+            _turn.Withdraw(CallbackTurn.Ticked);
+        }
+    }
+
+    /// <summary>No further frame is delivered. What the callback that runs still writes leaves.</summary>
+    private void EndReading()
+    {
+        if (!_endsReading)
+        {
+            _endsReading = true;
+            StartCloseTimer();
+            _input.CancelPendingRead();
+        }
+    }
 
     /// <summary>Delivers frames until there are no more, or the connection is to be closed.</summary>
     private async Task ReadAsync()
     {
+        var takesTurns = !_endpoint.Options.AllowConcurrentTicks;
         try
         {
-            while (!_closing && await _reader.WaitToReadAsync().ConfigureAwait(false))
+            while (!_endsReading)
             {
-                await _turn.EnterAsync().ConfigureAwait(false);
+                try
+                {
+                    if (!await _reader.WaitToReadAsync().ConfigureAwait(false))
+                    {
+                        break;
+                    }
+                }
+                catch (FrameException)
+                {
+                    // TryRead throws it again, where it is answered.
+                }
+                if (takesTurns)
+                {
+                    await _turn.EnterAsync().ConfigureAwait(false);
+                }
                 var sent = await DeliverAsync().ConfigureAwait(false);
-                _turn.Leave();
+                if (takesTurns)
+                {
+                    await _turn.RunDueAsync().ConfigureAwait(false);
+                    _turn.Leave();
+                }
 
                 // Back-pressure. If sending fails, there may still be frames to read.
                 if (!sent.IsCompleted)
@@ -94,13 +156,14 @@ public sealed partial class FrameConnection
                 }
             }
         }
-        catch (OperationCanceledException) when (_closing)
+        catch (OperationCanceledException) when (_endsReading)
         {
         }
         catch (Exception exception)
         {
-            Fail("reading", exception, isPeers: exception is IOException or SocketException or OperationCanceledException);
+            Fail("Reading", exception, isPeers: exception is IOException or SocketException or OperationCanceledException);
         }
+        _endsReading = true;
     }
 
     /// <summary>Delivers the frames that have arrived together, or until much was written. Does not throw.</summary>
@@ -108,19 +171,26 @@ public sealed partial class FrameConnection
     private async ValueTask<Task> DeliverAsync()
     {
         _output.BeginDirect();
+        _maySwitch = true;
         try
         {
-            while (!_closing && _reader.TryRead(out var frame))
+            while (!_endsReading && TryRead(out var frame, out var invalid))
             {
-                var handled = Handle(frame);
+                var handled = Handle(frame, invalid);
                 if (handled.IsCompletedSuccessfully)
                 {
                     handled.GetAwaiter().GetResult();
                 }
                 else
                 {
-                    await FinishAsync(nameof(FrameHandler.OnFrameAsync), handled).ConfigureAwait(false);
+                    var name = invalid is null ? nameof(FrameHandler.OnFrameAsync) : nameof(FrameHandler.OnInvalidFrameAsync);
+                    await FinishAsync(name, handled).ConfigureAwait(false);
                     _output.BeginDirect();
+                }
+                if (_invalid is not null)
+                {
+                    // Nothing behind it can be read.
+                    Fail("Reading", _invalid, isPeers: true);
                 }
                 if (_output.NeedsFlush)
                 {
@@ -130,16 +200,32 @@ public sealed partial class FrameConnection
         }
         catch (Exception exception)
         {
-            Fail("reading", exception, isPeers: exception is FrameException);
+            Fail("Reading", exception, isPeers: false);
         }
+        _maySwitch = false;
         return _output.EndDirect();
     }
 
-    private ValueTask Handle(in ReadOnlySequence<byte> frame)
+    /// <summary>Gives the next frame, or what came in its place.</summary>
+    private bool TryRead(out ReadOnlySequence<byte> frame, out FrameException? invalid)
     {
         try
         {
-            return _endpoint.Handler.OnFrameAsync(this, frame);
+            return _reader.TryReadNext(out frame, out invalid);
+        }
+        catch (FrameException exception)
+        {
+            frame = default;
+            _invalid = invalid = exception;
+            return true;
+        }
+    }
+
+    private ValueTask Handle(in ReadOnlySequence<byte> frame, FrameException? invalid)
+    {
+        try
+        {
+            return invalid is null ? Handler.OnFrameAsync(this, frame) : Handler.OnInvalidFrameAsync(this, invalid);
         }
         catch (Exception exception)
         {
@@ -190,7 +276,10 @@ public sealed partial class FrameConnection
 
     private void Fail(string where, Exception exception, bool isPeers)
     {
-        Interlocked.CompareExchange(ref _error, exception, null);
+        if (exception is not FrameNotSentException)
+        {
+            Interlocked.CompareExchange(ref _error, exception, null);
+        }
         if (isPeers || Interlocked.Exchange(ref _faulted, 1) != 0)
         {
             FramingLog.ConnectionFailed(_endpoint.Logger, ConnectionId, exception);

@@ -15,7 +15,7 @@ namespace KestrelEventLoopTransport.Framing;
 // pipe.
 public sealed partial class FrameReader
 {
-    private readonly CustomFrameCodec? _customCodec;
+    private CustomFrameCodec? _customCodec;
     private ReadOnlySequence<byte> _buffer;
     private bool _holding;
 
@@ -37,8 +37,12 @@ public sealed partial class FrameReader
     private int _end;
     private ReadOnlySequence<byte> _current;
 
-    // The current frame is too long and dropped as it arrives.
+    // The current frame is too long and dropped as it arrives. What was dropped before it is _discardedBefore.
     private bool _discarding;
+    private long _discardedBefore;
+
+    // The last frame was dropped, and has to be told.
+    private FrameException? _discarded;
 
     // Bytes that the last AdvanceTo examined and did not consume.
     private long _kept;
@@ -46,7 +50,7 @@ public sealed partial class FrameReader
     private bool _canceled;
     private bool _completed;
     private bool _ended;
-    private FrameException? _failure;
+    private Exception? _failure;
 
     private SequencePosition Start => new(_startObject, _startIndex);
 
@@ -88,10 +92,10 @@ public sealed partial class FrameReader
     {
         while (_holding)
         {
-            if ((_scan.Length == 0 && !TryMeasure()) || !TryReachEnd())
+            if ((_scan.Length == 0 && !TryMeasure() && !TryMeasureRest()) || !TryReachEnd())
             {
                 LetGo();
-                return false;
+                return _discarded is not null;
             }
             if (!_discarding)
             {
@@ -99,6 +103,10 @@ public sealed partial class FrameReader
                 return true;
             }
             Drop();
+            if (_discarded is not null)
+            {
+                return true;
+            }
         }
         return false;
     }
@@ -117,7 +125,7 @@ public sealed partial class FrameReader
             {
                 continue;
             }
-            if (Codec.ScanCore(bytes, ref _scan))
+            if (_codec.ScanCore(bytes, ref _scan))
             {
                 CheckLength(_scan.Length - _scan.Uncounted);
                 return true;
@@ -148,7 +156,7 @@ public sealed partial class FrameReader
         {
             bytes = bytes.Slice(0, codec.MaxFrameLength);
         }
-        var scan = codec.ScanFrame(bytes, ref _progress);
+        var scan = Scan(codec, bytes);
         _scan.Error = scan.Error;
         if (scan.IsFrame)
         {
@@ -163,6 +171,43 @@ public sealed partial class FrameReader
         CheckLength(Math.Max(_scan.Length, _scan.Value));
         return scan.IsFrame;
     }
+
+    private FrameScan Scan(CustomFrameCodec codec, in ReadOnlySequence<byte> bytes)
+    {
+        try
+        {
+            return codec.ScanFrame(bytes, ref _progress);
+        }
+        catch (Exception exception)
+        {
+            AdvanceTo(_buffer.End, _buffer.End);
+            _ended = true;
+            _failure = exception as FrameException
+                ?? new InvalidOperationException($"{codec.GetType().FullName}.Scan threw an exception: {exception.Message}", exception) as Exception;
+            throw _failure;
+        }
+    }
+
+    /// <summary>At the end of the stream: takes what is left for a frame, if it may end without its delimiter.</summary>
+    private bool TryMeasureRest()
+    {
+        if (!_completed || !EndsWithStream)
+        {
+            return false;
+        }
+        var rest = _buffer.Slice(Start).Length;
+        if (rest == 0)
+        {
+            return false;
+        }
+        _scan = new ScanState { Length = rest };
+        CheckLength(rest);
+        MoveTo(Start);
+        return true;
+    }
+
+    // Whether the stream's end is as good as a delimiter.
+    private bool EndsWithStream => _options.DeliverTruncated && _codec.EndsWithDelimiter;
 
     /// <summary>Whether the current frame, whose length is known, has arrived with all its bytes.</summary>
     private bool TryReachEnd()
@@ -208,10 +253,22 @@ public sealed partial class FrameReader
 
     private void Drop()
     {
-        DiscardedBytes += _scan.Length;
-        _discarding = false;
+        EndDiscarding(_scan.Length);
         BeginFrame();
     }
+
+    private void EndDiscarding(long rest)
+    {
+        DiscardedBytes += rest;
+        _discarding = false;
+        if (ReportsDiscarded)
+        {
+            var length = DiscardedBytes - _discardedBefore - _scan.Uncounted;
+            _discarded = new FrameException(FrameError.TooLong, TooLong(length));
+        }
+    }
+
+    private string TooLong(long length) => $"A frame has {length} bytes; the codec's maximum is {_codec.MaxFrameLength}.";
 
     private void BeginFrame()
     {
@@ -243,7 +300,12 @@ public sealed partial class FrameReader
     {
         var rest = _buffer.Slice(Start).Length;
         var truncated = _completed && (rest > 0 || _discarding);
-        if (_discarding)
+        if (truncated && _discarding && EndsWithStream)
+        {
+            EndDiscarding(rest);
+            truncated = false;
+        }
+        else if (_discarding)
         {
             DiscardedBytes += rest;
             _scan.Length = _scan.Length == 0 ? 0 : _scan.Length - rest;
@@ -300,7 +362,7 @@ public sealed partial class FrameReader
     /// <summary>Looks at what was measured: an error, or too long?</summary>
     private void CheckLength(long counted)
     {
-        if (_scan.Error is not null || (counted > Codec.MaxFrameLength && !_discarding))
+        if (_scan.Error is not null || (counted > _codec.MaxFrameLength && !_discarding))
         {
             OnInvalid();
         }
@@ -313,13 +375,19 @@ public sealed partial class FrameReader
         if (error is null && _options.TooLong == TooLongBehavior.Discard && (_customCodec is null || _scan.Length != 0))
         {
             _discarding = true;
+            _discardedBefore = DiscardedBytes;
             DiscardedFrames++;
             return;
         }
+        var length = _scan.Length - _scan.Uncounted;
         AdvanceTo(_buffer.End, _buffer.End);
+        if (error is not null)
+        {
+            Fail(FrameError.Corrupted, error);
+        }
         Fail(
-            error is null ? FrameError.TooLong : FrameError.Corrupted,
-            error ?? $"A frame is longer than the maximum of {Codec.MaxFrameLength} bytes.");
+            FrameError.TooLong,
+            length > 0 ? TooLong(length) : $"A frame has more than {_codec.MaxFrameLength} bytes, the codec's maximum; its end has not arrived.");
     }
 
     private void Fail(FrameError error, string message)
@@ -334,6 +402,18 @@ public sealed partial class FrameReader
         if (_failure is not null)
         {
             throw _failure;
+        }
+    }
+
+    /// <summary>Forgets what is known of the frame behind the last one.</summary>
+    private void BeginAgain()
+    {
+        _found = false;
+        _scan = default;
+        if (_holding)
+        {
+            MoveTo(Start);
+            SkipEmptyMemory();
         }
     }
 }

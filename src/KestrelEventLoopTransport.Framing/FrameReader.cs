@@ -18,6 +18,10 @@ namespace KestrelEventLoopTransport.Framing;
 ///     while (reader.TryRead(out var frame))
 ///     {
 ///         writer.Write(frame);
+///         if (writer.UnflushedBytes > 64 * 1024)
+///         {
+///             await writer.FlushAsync();
+///         }
 ///     }
 ///     await writer.FlushAsync();
 /// }
@@ -33,6 +37,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
 {
     private readonly PipeReader _input;
     private readonly FrameReaderOptions _options;
+    private FrameCodec _codec;
 
     /// <summary>Creates a reader.</summary>
     /// <param name="input">
@@ -47,12 +52,34 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
         ArgumentNullException.ThrowIfNull(codec);
         _input = input;
         _options = options ?? FrameReaderOptions.Default;
-        Codec = codec;
+        _codec = codec;
         _customCodec = codec as CustomFrameCodec;
     }
 
-    /// <summary>What a frame looks like.</summary>
-    public FrameCodec Codec { get; }
+    /// <summary>
+    /// What a frame looks like. Another codec reads what is behind the last frame that was delivered. Best set right after
+    /// that: as with <see cref="Release"/>, an incomplete frame whose bytes have been looked at already may not be looked
+    /// at again before there are more of them.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The reader is in the middle of a frame that it discards.</exception>
+    public FrameCodec Codec
+    {
+        get => _codec;
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            if (_discarding)
+            {
+                throw new InvalidOperationException("The codec cannot be changed while a frame that is too long is discarded.");
+            }
+            _codec = value;
+            _customCodec = value as CustomFrameCodec;
+            BeginAgain();
+        }
+    }
+
+    /// <summary>Whether <see cref="TryReadNext"/> gives what was discarded.</summary>
+    internal bool ReportsDiscarded { get; set; }
 
     /// <summary>
     /// Number of frames dropped because they were too long, with <see cref="TooLongBehavior.Discard"/>. A frame counts as
@@ -72,13 +99,31 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
     /// <exception cref="FrameException">What arrived is not a frame.</exception>
     public bool TryRead(out ReadOnlySequence<byte> frame)
     {
-        if (_found || (_holding ? Find() : TryHold() && Find()))
+        if (_found || FindHeld())
         {
             Take(out frame);
             return true;
         }
         frame = default;
         return false;
+    }
+
+    /// <summary>Gives the next frame, or what was discarded in its place.</summary>
+    internal bool TryReadNext(out ReadOnlySequence<byte> frame, out FrameException? discarded)
+    {
+        frame = default;
+        discarded = null;
+        if (!_found && _discarded is null && !FindHeld())
+        {
+            return false;
+        }
+        discarded = _discarded;
+        _discarded = null;
+        if (discarded is null)
+        {
+            Take(out frame);
+        }
+        return true;
     }
 
     /// <summary>Waits for a frame. <see cref="TryRead"/> gives it.</summary>
@@ -92,7 +137,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
     {
         try
         {
-            return _found || Find() ? ValueTask.FromResult(true) : WaitAsync(take: false, cancellationToken);
+            return _found || _discarded is not null || Find() ? ValueTask.FromResult(true) : WaitAsync(take: false, cancellationToken);
         }
         catch (FrameException exception)
         {
@@ -140,6 +185,8 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
     IAsyncEnumerator<ReadOnlySequence<byte>> IAsyncEnumerable<ReadOnlySequence<byte>>.GetAsyncEnumerator(
         CancellationToken cancellationToken)
         => GetAsyncEnumerator(cancellationToken);
+
+    private bool FindHeld() => _holding ? Find() : TryHold() && Find();
 
     private ValueTask<bool> MoveNextAsync(CancellationToken cancellationToken)
     {

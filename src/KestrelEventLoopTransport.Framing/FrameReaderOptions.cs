@@ -26,4 +26,12 @@ public sealed class FrameReaderOptions
     /// otherwise it fails with <see cref="FrameError.Truncated"/>. Default: <see langword="false"/>.
     /// </summary>
     public bool AllowTruncated { get; init; }
+
+    /// <summary>
+    /// Whether a stream that ends without the last delimiter ends with a frame all the same: with a last line that has no
+    /// line end, say. It is for codecs whose frames end with a delimiter (<see cref="FrameCodec.Line"/>,
+    /// <see cref="FrameCodec.Delimited(int, ReadOnlySpan{byte}, bool)"/>); where a length is told, an incomplete frame is
+    /// never delivered. Default: <see langword="false"/>, see <see cref="AllowTruncated"/>.
+    /// </summary>
+    public bool DeliverTruncated { get; init; }
 }

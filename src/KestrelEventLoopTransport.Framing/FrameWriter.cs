@@ -17,13 +17,29 @@ public sealed class FrameWriter
     public FrameWriter(PipeWriter output, FrameCodec codec)
     {
         ArgumentNullException.ThrowIfNull(output);
-        ArgumentNullException.ThrowIfNull(codec);
         _output = output;
         Codec = codec;
     }
 
-    /// <summary>What a frame looks like.</summary>
-    public FrameCodec Codec { get; }
+    /// <summary>What a frame looks like. Another codec writes the frames from the next one on.</summary>
+    public FrameCodec Codec
+    {
+        get;
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            field = value;
+        }
+    }
+
+    /// <summary>
+    /// Number of bytes in the output's buffer that no <see cref="FlushAsync"/> has sent yet. Who writes much for what a
+    /// peer sends flushes above a bound, or a peer that does not read makes the buffer grow.
+    /// </summary>
+    /// <exception cref="NotSupportedException">
+    /// The output does not know (<see cref="PipeWriter.CanGetUnflushedBytes"/>). Pipes, streams and Kestrel's connections do.
+    /// </exception>
+    public long UnflushedBytes => _output.UnflushedBytes;
 
     /// <summary>Puts a frame into the output's buffer. It leaves with the next <see cref="FlushAsync"/>.</summary>
     /// <param name="frame">The frame, as a reader gets it: without prefix or delimiter. It is copied.</param>

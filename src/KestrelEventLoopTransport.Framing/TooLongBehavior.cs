@@ -8,7 +8,8 @@ public enum TooLongBehavior
 
     /// <summary>
     /// The frame is dropped as it arrives, without being buffered, and counted in
-    /// <see cref="FrameReader.DiscardedFrames"/>; reading goes on behind it.
+    /// <see cref="FrameReader.DiscardedFrames"/>; a handler's <see cref="FrameHandler.OnInvalidFrameAsync"/> is called in
+    /// its place. Reading goes on behind it.
     /// </summary>
     Discard,
 }

@@ -1,5 +1,7 @@
+using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
+using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Framing.Tests;
 
@@ -52,6 +54,45 @@ public sealed class AllocationTests
     [Theory]
     [MemberData(nameof(Kinds))]
     public void A_frame_that_is_enumerated_allocates_nothing(CodecKind kind) => AssertWaitingAllocatesNothing(kind, enumerate: true);
+
+    /// <summary>From the peer's bytes to the answer's, whichever way it is sent; a custom codec encodes twice.</summary>
+    [Theory]
+    [InlineData("Write")]
+    [InlineData("TrySend")]
+    [InlineData("WriteEncoded")]
+    [InlineData("Broadcast")]
+    [InlineData("custom codec")]
+    public void A_frame_that_is_handled_allocates_nothing(string way)
+    {
+        var requests = new Pipe(_inline);
+        var answers = new Pipe(_inline);
+        var context = new DefaultConnectionContext("id", new Duplex(requests.Reader, answers.Writer), new Duplex(answers.Reader, requests.Writer));
+        var codec = way == "custom codec" ? new ByteLengthCodec() : FrameCodec.LengthPrefixed(100, 1);
+        context.Features.Set<IFramingFeature>(new Connections.FramingFeature(context, codec, codec, null));
+        var endpoint = new FrameEndpoint(
+            new EchoHandler(way), new(), null!, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance, TimeProvider.System, null);
+        var running = new FrameConnection(context, endpoint).RunAsync();
+        byte[] request = [4, .. "abcd"u8];
+        AssertAllocatesNothing(() =>
+        {
+            var count = 0;
+            for (var i = 0; i < Frames; i++)
+            {
+                WriteAndFlush(requests.Writer, request);
+                Assert.True(answers.Reader.TryRead(out var result));
+                count += result.Buffer.Length == request.Length ? 1 : 0;
+                answers.Reader.AdvanceTo(result.Buffer.End);
+            }
+
+            return count;
+        });
+        requests.Writer.Complete();
+        Assert.True(running.IsCompletedSuccessfully);
+    }
+
+    [SuppressMessage("Reliability", "CA2012", Justification = "It has to be complete already.")]
+    private static void WriteAndFlush(PipeWriter writer, byte[] bytes)
+        => Assert.True(writer.WriteAsync(bytes).IsCompletedSuccessfully);
 
     private static void AssertWaitingAllocatesNothing(CodecKind kind, bool enumerate)
     {
@@ -124,4 +165,46 @@ public sealed class AllocationTests
         CodecKind.Varint32 => FrameCodec.Varint32(100),
         _ => throw new ArgumentOutOfRangeException(nameof(kind)),
     };
+
+    private sealed record Duplex(PipeReader Input, PipeWriter Output) : IDuplexPipe;
+
+    private sealed class EchoHandler(string way) : FrameHandler
+    {
+        private readonly byte[] _frame = [.. "abcd"u8];
+        private readonly byte[] _encoded = [4, .. "abcd"u8];
+
+        protected internal override ValueTask OnFrameAsync(FrameConnection connection, ReadOnlySequence<byte> frame)
+        {
+            switch (way)
+            {
+                case "TrySend":
+                    connection.TrySend(frame.FirstSpan);
+                    break;
+                case "WriteEncoded":
+                    connection.WriteEncoded(_encoded);
+                    break;
+                case "Broadcast":
+                    connection.Endpoint.Broadcast(_frame);
+                    break;
+                default:
+                    connection.Write(frame);
+                    break;
+            }
+            return default;
+        }
+    }
+
+    /// <summary>One byte of length.</summary>
+    private sealed class ByteLengthCodec() : CustomFrameCodec(100)
+    {
+        protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
+            => FrameScan.Frame(bytes.FirstSpan[0] + 1, head: 1);
+
+        protected override void Encode(FrameContent frame, IBufferWriter<byte> output)
+        {
+            output.GetSpan(1)[0] = (byte)frame.Length;
+            output.Advance(1);
+            frame.WriteTo(output);
+        }
+    }
 }

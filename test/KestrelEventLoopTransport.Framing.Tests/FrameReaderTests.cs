@@ -352,6 +352,78 @@ public sealed class FrameReaderTests
         Assert.Equal(2, codec.Scans);
     }
 
+    [Theory]
+    [InlineData("hello\nworld", "hello", "world")]
+    [InlineData("hello\nworld\r", "hello", "world\r")]
+    [InlineData("hello\n", "hello")]
+    [InlineData("")]
+    public async Task The_last_line_may_come_without_its_end(string sent, params string[] expected)
+    {
+        var reader = new FrameReader(_pipe.Reader, FrameCodec.Line(100), new() { DeliverTruncated = true });
+        await WriteAsync(sent);
+        await _pipe.Writer.CompleteAsync();
+        var lines = new List<string>();
+        await foreach (var frame in reader)
+        {
+            lines.Add(Text(frame));
+        }
+        Assert.Equal(expected, lines);
+    }
+
+    [Fact]
+    public async Task A_frame_with_a_length_is_never_delivered_incomplete()
+    {
+        var reader = new FrameReader(_pipe.Reader, FrameCodec.LengthPrefixed(100, 1), new() { DeliverTruncated = true });
+        await WriteAsync("\u0005abc");
+        await _pipe.Writer.CompleteAsync();
+        var exception = await Assert.ThrowsAsync<FrameException>(() => reader.WaitToReadAsync().AsTask());
+        Assert.Equal(FrameError.Truncated, exception.Error);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Another_codec_reads_what_is_behind_the_last_frame(bool waits)
+    {
+        var reader = CreateReader();
+        await WriteAsync("line\nabcd\n\u0002xy");
+        Assert.True(reader.TryRead(out var frame));
+        Assert.Equal("line", Text(frame));
+        if (waits)
+        {
+            // The next frame is found by the old codec already.
+            Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
+        }
+        reader.Codec = FrameCodec.FixedLength(5);
+        Assert.True(reader.TryRead(out frame));
+        Assert.Equal("abcd\n", Text(frame));
+        reader.Codec = FrameCodec.LengthPrefixed(10, 1);
+        Assert.True(reader.TryRead(out frame));
+        Assert.Equal("xy", Text(frame));
+        Assert.False(reader.TryRead(out _));
+    }
+
+    [Fact]
+    public async Task A_codec_that_throws_is_named_and_the_error_stays()
+    {
+        var reader = new FrameReader(_pipe.Reader, new ThrowingCodec());
+        await WriteAsync("a");
+        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => reader.WaitToReadAsync().AsTask());
+        Assert.Contains("ThrowingCodec.Scan", exception.Message, StringComparison.Ordinal);
+        Assert.IsType<FormatException>(exception.InnerException);
+        Assert.Same(exception, Assert.Throws<InvalidOperationException>(() => reader.TryRead(out _)));
+    }
+
+    [Theory]
+    [InlineData("\u0080\0\0\0", "A frame has 2147483648 bytes; the codec's maximum is 16.")]
+    [InlineData("\0\0\0\u0011", "A frame has 17 bytes; the codec's maximum is 16.")]
+    public async Task The_error_has_the_length_of_what_is_too_long(string sent, string message)
+    {
+        var reader = new FrameReader(_pipe.Reader, FrameCodec.LengthPrefixed(16));
+        await _pipe.Writer.WriteAsync(Encoding.Latin1.GetBytes(sent));
+        Assert.Equal(message, (await Assert.ThrowsAsync<FrameException>(() => reader.WaitToReadAsync().AsTask())).Message);
+    }
+
     private FrameReader CreateReader(int max = 100) => new(_pipe.Reader, FrameCodec.Line(max));
 
     private async Task WriteAsync(string text) => await _pipe.Writer.WriteAsync(Encoding.UTF8.GetBytes(text));
@@ -369,6 +441,14 @@ public sealed class FrameReaderTests
         protected override void Dispose(bool disposing)
         {
         }
+    }
+
+    private sealed class ThrowingCodec() : CustomFrameCodec(100)
+    {
+        protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
+            => throw new FormatException("on purpose");
+
+        protected override void Encode(FrameContent frame, IBufferWriter<byte> output) => frame.WriteTo(output);
     }
 
     private sealed class CountingCodec() : CustomFrameCodec(100)

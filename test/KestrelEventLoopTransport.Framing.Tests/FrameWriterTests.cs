@@ -23,6 +23,20 @@ public sealed class FrameWriterTests
     }
 
     [Fact]
+    public async Task The_writer_tells_what_was_not_flushed()
+    {
+        var writer = new FrameWriter(_pipe.Writer, FrameCodec.Line(100));
+        writer.Write("abc"u8);
+        writer.Codec = FrameCodec.LengthPrefixed(100, prefixSize: 2);
+        writer.Write("abc"u8);
+        Assert.Equal("abc\n\0\u0003abc".Length, writer.UnflushedBytes);
+        await writer.FlushAsync();
+        Assert.Equal(0, writer.UnflushedBytes);
+        Assert.True(_pipe.Reader.TryRead(out var result));
+        Assert.Equal("abc\n\0\u0003abc"u8, result.Buffer.ToArray());
+    }
+
+    [Fact]
     public async Task WriteAsync_flushes()
     {
         var writer = new FrameWriter(_pipe.Writer, FrameCodec.LengthPrefixed(100, prefixSize: 2));

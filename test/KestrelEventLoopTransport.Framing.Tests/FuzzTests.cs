@@ -55,6 +55,7 @@ public sealed class FuzzTests
         {
             TooLong = random.Next(3) == 0 ? TooLongBehavior.Error : TooLongBehavior.Discard,
             AllowTruncated = random.Next(2) == 0,
+            DeliverTruncated = random.Next(3) == 0,
         };
         var stream = spec.CreateStream(random, random.Next(1, 12));
         var expected = spec.DecodeByReference(stream, options);
@@ -63,7 +64,7 @@ public sealed class FuzzTests
             var chunking = Chunking.Create(random, stream.Length);
             var actual = await Decoding.RunAsync(spec.Codec, options, stream, chunking);
 
-            var what = $"{spec}, {options.TooLong}, truncated {options.AllowTruncated}, {chunking}, stream {Convert.ToHexString(stream)}";
+            var what = $"{spec}, {options.TooLong}, truncated {options.AllowTruncated} {options.DeliverTruncated}, {chunking}, stream {Convert.ToHexString(stream)}";
             Assert.True(expected.ToString() == actual.ToString(), $"{what}\nexpected:\n{expected}\nactual:\n{actual}");
             Assert.True(actual.MostKept <= spec.Codec.MaxFrameLength + spec.Overhead, $"{what}: kept {actual.MostKept}");
         }

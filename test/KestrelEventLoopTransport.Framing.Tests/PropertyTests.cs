@@ -13,6 +13,8 @@ public sealed class PropertyTests
         new() { TooLong = TooLongBehavior.Discard },
         new() { AllowTruncated = true },
         new() { TooLong = TooLongBehavior.Discard, AllowTruncated = true },
+        new() { DeliverTruncated = true },
+        new() { TooLong = TooLongBehavior.Discard, DeliverTruncated = true },
     ];
 
     public static TheoryData<CodecKind> Kinds => [.. Enum.GetValues<CodecKind>()];

@@ -18,6 +18,8 @@ internal sealed class DelimitedCodec : FrameCodec
         _keepDelimiter = keepDelimiter;
     }
 
+    internal override bool EndsWithDelimiter => true;
+
     internal override bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state)
     {
         var end = _automaton.Search(bytes, ref state.Step);

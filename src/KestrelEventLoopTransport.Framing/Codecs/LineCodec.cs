@@ -8,6 +8,8 @@ namespace KestrelEventLoopTransport.Framing.Codecs;
 /// </summary>
 internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDelimiter) : FrameCodec(maxFrameLength)
 {
+    internal override bool EndsWithDelimiter => true;
+
     internal override bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state)
     {
         var index = bytes.IndexOf((byte)'\n');

@@ -6,13 +6,18 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 /// <remarks>
 /// One word, moved by compare-and-swap:
 /// <list type="bullet">
-/// <item><c>Taken</c>: somebody has the turn: the reading loop, or the work item that runs ticks and wakes.</item>
-/// <item><c>Reading</c>: the reading loop waits for the turn; whoever leaves passes it on.</item>
-/// <item><c>Woken</c>, <c>Ticked</c>: these callbacks are due. Set by anyone, together with <c>Taken</c> if the turn was
-/// free, and then the one who set it queues the work item; cleared by the work item before it calls.</item>
+/// <item><c>Taken</c>: somebody runs callbacks: the reading loop, or the work item that runs ticks and wakes.</item>
+/// <item><c>Reading</c>: the reading loop waits for the turn; the work item passes it on when it leaves.</item>
+/// <item><c>Woken</c>, <c>Ticked</c>: these callbacks are due. Set by anyone; cleared by who is about to run them.</item>
+/// <item>
+/// <c>Queued</c>: the work item is in the thread pool's queue. Set together with queuing it, by who asks while the turn is
+/// free or by who leaves it while something is due; cleared when it runs. It takes the turn only then: frames do not wait
+/// for a busy pool.
+/// </item>
 /// </list>
-/// The reading loop goes first, so that wakes cannot starve it; the work item runs between two of its batches. At the end
-/// the reading loop takes the turn for good.
+/// A work item that finds the turn taken by the reading loop leaves what is due to it: the loop runs it between two of its
+/// batches, so that frames cannot starve ticks. Where the reading loop waits it goes first, so that wakes cannot starve
+/// frames. At the end the reading loop takes the turn for good.
 /// </remarks>
 internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
 {
@@ -21,9 +26,13 @@ internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
 
     private const int Taken = 1;
     private const int Reading = 2;
+    private const int Queued = 16;
+    private const int Due = Woken | Ticked;
 
     private readonly FrameConnection _connection;
-    private ManualResetValueTaskSourceCore<bool> _passed = new() { RunContinuationsAsynchronously = true };
+
+    // Not in the thread pool, whose queue may be long: the loop goes on on the thread of the work item, which is done.
+    private ManualResetValueTaskSourceCore<bool> _passed = new() { RunContinuationsAsynchronously = false };
     private int _state;
 
     internal CallbackTurn(FrameConnection connection) => _connection = connection;
@@ -51,6 +60,10 @@ internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
         }
     }
 
+    /// <summary>For who has the turn: runs the ticks and wakes that are due.</summary>
+    internal ValueTask RunDueAsync()
+        => (Volatile.Read(ref _state) & Due) == 0 ? default : RunAsync(Interlocked.And(ref _state, ~Due));
+
     /// <summary>Passes the turn on, to whoever waits for it.</summary>
     internal void Leave()
     {
@@ -64,14 +77,15 @@ internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
                     _passed.SetResult(true);
                     return;
                 }
+                continue;
             }
-            else if ((state & (Woken | Ticked)) != 0)
+            var queues = (state & Due) != 0 && (state & Queued) == 0;
+            if (Interlocked.CompareExchange(ref _state, (state & ~Taken) | (queues ? Queued : 0), state) == state)
             {
-                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-                return;
-            }
-            else if (Interlocked.CompareExchange(ref _state, state & ~Taken, state) == state)
-            {
+                if (queues)
+                {
+                    ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+                }
                 return;
             }
         }
@@ -83,10 +97,11 @@ internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
         var state = Volatile.Read(ref _state);
         while ((state & what) == 0)
         {
-            var before = Interlocked.CompareExchange(ref _state, state | what | Taken, state);
+            var queues = (state & (Taken | Queued)) == 0;
+            var before = Interlocked.CompareExchange(ref _state, state | what | (queues ? Queued : 0), state);
             if (before == state)
             {
-                if ((state & Taken) == 0)
+                if (queues)
                 {
                     ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
                 }
@@ -96,23 +111,43 @@ internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
         }
     }
 
+    /// <summary>Takes back what was asked for, if it does not run yet.</summary>
+    internal void Withdraw(int what) => Interlocked.And(ref _state, ~what);
+
     void IThreadPoolWorkItem.Execute()
     {
-        var asked = Interlocked.And(ref _state, ~(Woken | Ticked));
-        _ = RunAsync((asked & Woken) != 0, (asked & Ticked) != 0);
+        while (true)
+        {
+            var state = Volatile.Read(ref _state);
+            var runs = (state & Taken) == 0 && (state & Due) != 0;
+            var next = runs ? (state | Taken) & ~(Queued | Due) : state & ~Queued;
+            if (Interlocked.CompareExchange(ref _state, next, state) == state)
+            {
+                if (runs)
+                {
+                    _ = RunAndLeaveAsync(state);
+                }
+                return;
+            }
+        }
     }
 
-    private async Task RunAsync(bool woken, bool ticked)
+    private async Task RunAndLeaveAsync(int due)
     {
-        if (woken)
+        await RunAsync(due).ConfigureAwait(false);
+        Leave();
+    }
+
+    private async ValueTask RunAsync(int due)
+    {
+        if ((due & Woken) != 0)
         {
             await _connection.CallWakeAsync().ConfigureAwait(false);
         }
-        if (ticked)
+        if ((due & Ticked) != 0)
         {
             await _connection.CallTickAsync().ConfigureAwait(false);
         }
-        Leave();
     }
 
     void IValueTaskSource.GetResult(short token) => _passed.GetResult(token);

@@ -1,12 +1,19 @@
 using System.Buffers;
 using System.IO.Pipelines;
-using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Framing.Connections;
 
 // Flushing, and what follows it: the queue is sent, and then the writer is free again.
 internal sealed partial class FrameOutput
 {
+    private long _waitsSince;
+
+    /// <summary>Number of bytes flushed so far.</summary>
+    internal long SentBytes { get; private set; }
+
+    /// <summary>When the peer last took something, if a flush waits for it to take more; 0 if none waits.</summary>
+    internal long WaitsSince => Volatile.Read(ref _waitsSince);
+
     private Task FlushDirect()
     {
         _directThread = 0;
@@ -15,16 +22,16 @@ internal sealed partial class FrameOutput
         return flushed;
     }
 
-    private Task WriteAndFlush(in FrameContent frame)
+    private Task WriteAndFlush(in FrameContent bytes)
     {
         try
         {
-            WriteDirect(frame);
+            bytes.WriteTo(_writer);
+            _written = true;
         }
-        catch
+        catch (Exception exception)
         {
-            _ = Flush();
-            throw;
+            return FlushSlowly(ValueTask.FromException<FlushResult>(exception));
         }
         return Flush();
     }
@@ -57,6 +64,7 @@ internal sealed partial class FrameOutput
         _written = false;
         try
         {
+            SentBytes += _countsUnflushed ? _writer.UnflushedBytes : MaxUnflushedBytes;
             return _writer.FlushAsync();
         }
         catch (Exception exception)
@@ -79,42 +87,65 @@ internal sealed partial class FrameOutput
             {
                 return;
             }
-            failure = await FinishAsync(FlushQueue(queue)).ConfigureAwait(false);
+            failure = await SendAsync(queue).ConfigureAwait(false);
             Complete(sent, failure);
         }
-        End(failure);
+        Fail(failure);
     }
 
-    private static async ValueTask<Exception?> FinishAsync(ValueTask<FlushResult> flush)
+    // In pieces, so that the writer need not keep it all once more, and each piece that the peer takes is seen.
+    private async ValueTask<Exception?> SendAsync(ArrayBufferWriter<byte> queue)
     {
-        try
+        for (var start = 0; start < queue.WrittenCount; start += MaxUnflushedBytes)
         {
-            var result = await flush.ConfigureAwait(false);
-            return result.IsCompleted
-                ? new ConnectionAbortedException("The connection has ended before the frame was sent.")
-                : null;
-        }
-        catch (Exception exception)
-        {
-            return new ConnectionAbortedException("The connection has failed before the frame was sent.", exception);
-        }
-    }
-
-    private ValueTask<FlushResult> FlushQueue(ArrayBufferWriter<byte> queue)
-    {
-        try
-        {
-            _writer.Write(queue.WrittenSpan);
-            _written = true;
-        }
-        catch (Exception exception)
-        {
-            return ValueTask.FromException<FlushResult>(exception);
+            var failure = await FinishAsync(FlushPiece(queue, start)).ConfigureAwait(false);
+            if (failure is not null)
+            {
+                return failure;
+            }
         }
         queue.ResetWrittenCount();
         if (queue.Capacity <= MaxKeptCapacity)
         {
             _spare = queue;
+        }
+        return null;
+    }
+
+    private async ValueTask<Exception?> FinishAsync(ValueTask<FlushResult> flush)
+    {
+        if (!flush.IsCompleted)
+        {
+            // Not 0, which says that no flush waits.
+            Volatile.Write(ref _waitsSince, _time.GetTimestamp() | 1);
+        }
+        try
+        {
+            var result = await flush.ConfigureAwait(false);
+            return result.IsCompleted
+                ? new FrameNotSentException("The connection has ended before the frame was sent.")
+                : null;
+        }
+        catch (Exception exception)
+        {
+            return new FrameNotSentException("The connection has failed before the frame was sent.", exception);
+        }
+        finally
+        {
+            Volatile.Write(ref _waitsSince, 0);
+        }
+    }
+
+    private ValueTask<FlushResult> FlushPiece(ArrayBufferWriter<byte> queue, int start)
+    {
+        try
+        {
+            _writer.Write(queue.WrittenSpan.Slice(start, Math.Min(MaxUnflushedBytes, queue.WrittenCount - start)));
+            _written = true;
+        }
+        catch (Exception exception)
+        {
+            return ValueTask.FromException<FlushResult>(exception);
         }
         return FlushWriter();
     }
@@ -143,7 +174,7 @@ internal sealed partial class FrameOutput
                 Release();
                 return true;
             }
-            _hasQueued = false;
+            _detour = _end is not null;
             _queue = _spare;
             _spare = null;
             _queueSent = null;
@@ -159,12 +190,13 @@ internal sealed partial class FrameOutput
         _drained?.TrySetResult();
     }
 
-    private void End(Exception failure)
+    private void Fail(Exception failure)
     {
         lock (_lock)
         {
-            _end = _failure = failure;
-            _hasQueued = false;
+            _failure = failure;
+            _end = failure;
+            _detour = true;
             _queue = null;
             Release();
         }

@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
-using Microsoft.AspNetCore.Connections;
+using KestrelEventLoopTransport.Framing.Codecs;
 
 namespace KestrelEventLoopTransport.Framing.Connections;
 
@@ -18,12 +18,16 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 /// <para>
 /// Whoever comes while it is in use puts the frame into the queue, and the one that uses it sends it afterwards: so
 /// frames leave in the order in which they came. <c>_end</c> says why no more are taken; what is queued by then is still
-/// sent, unless flushing failed, which ends everything. <c>_queueSent</c> completes when what is queued has been flushed.
+/// sent, unless flushing failed (<c>_failure</c>), which ends everything. <c>_queueSent</c> completes when what is queued
+/// has been flushed.
+/// </para>
+/// <para>
+/// Encoders may be the application's. They run without the lock, and before anything is written or queued.
 /// </para>
 /// </remarks>
 internal sealed partial class FrameOutput
 {
-    /// <summary>A flush happens in the middle of a batch once so much was written: back-pressure for pipelined requests.</summary>
+    /// <summary>A flush happens once so much was written: back-pressure, and a look at the peer's progress.</summary>
     private const int MaxUnflushedBytes = 64 * 1024;
 
     // A queue that has grown beyond this is not kept.
@@ -34,14 +38,14 @@ internal sealed partial class FrameOutput
 
     private readonly Lock _lock = new();
     private readonly PipeWriter _writer;
-    private readonly FrameCodec _codec;
+    private readonly TimeProvider _time;
     private readonly int _maxQueuedBytes;
     private readonly bool _countsUnflushed;
 
-    // Also read without the lock, by a callback that must not overtake what was sent before.
-    private volatile bool _hasQueued;
+    // Also read without the lock, by a callback: it must not overtake what was sent before, nor write after the end.
+    private volatile bool _detour;
+    private volatile Exception? _end;
     private bool _inUse;
-    private Exception? _end;
     private Exception? _failure;
     private ArrayBufferWriter<byte>? _queue;
     private ArrayBufferWriter<byte>? _spare;
@@ -52,13 +56,16 @@ internal sealed partial class FrameOutput
     private int _directThread;
     private bool _written;
 
-    internal FrameOutput(PipeWriter writer, FrameCodec codec, int maxQueuedBytes)
+    internal FrameOutput(PipeWriter writer, FrameHandlerOptions options, TimeProvider time)
     {
         _writer = writer;
-        _codec = codec;
-        _maxQueuedBytes = maxQueuedBytes;
+        _time = time;
+        _maxQueuedBytes = options.MaxQueuedBytes;
         _countsUnflushed = writer.CanGetUnflushedBytes;
     }
+
+    /// <summary>Why no more frames are taken, or null.</summary>
+    internal Exception? End => _end;
 
     /// <summary>Whether so much was written that the peer should take it before the next frame is handled.</summary>
     internal bool NeedsFlush
@@ -72,7 +79,7 @@ internal sealed partial class FrameOutput
 
     private bool IsDirect => _directThread == Environment.CurrentManagedThreadId;
 
-    private bool MayWriteDirect => IsDirect && !_hasQueued;
+    private bool MayWriteDirect => IsDirect && !_detour;
 
     /// <summary>From here on this thread's frames go straight to the writer, if nobody else uses it.</summary>
     internal void BeginDirect()
@@ -102,70 +109,70 @@ internal sealed partial class FrameOutput
         }
     }
 
-    internal void Write(in FrameContent frame)
+    /// <summary>Writes a frame. Without a codec it is encoded already.</summary>
+    internal void Write(in FrameContent frame, FrameCodec? codec)
     {
-        if (MayWriteDirect)
+        if (!MayWriteDirect)
         {
-            WriteDirect(frame);
-        }
-        else if (Take(frame, int.MaxValue, wantTask: false, out _) is Taking.WriterTaken)
-        {
-            _ = WriteAndFlush(frame);
-        }
-    }
-
-    internal bool TrySend(in FrameContent frame)
-    {
-        FlushQueueOfOthers();
-        if (MayWriteDirect)
-        {
-            WriteDirect(frame);
+            Take(frame, codec, int.MaxValue, wantTask: false, out _);
         }
         else
         {
-            var taking = Take(frame, _maxQueuedBytes, wantTask: false, out _);
-            if (taking is not Taking.Queued)
-            {
-                _ = taking is Taking.WriterTaken ? WriteAndFlush(frame) : null;
-                return taking is Taking.WriterTaken;
-            }
+            WriteDirect(frame, codec);
+            FlushIfMuch();
         }
-        if (IsDirect && NeedsFlush)
-        {
-            // The limit is on what waits for the peer: that begins with a flush.
-            _ = FlushDirect();
-        }
-        return true;
     }
 
-    internal Task SendAsync(in FrameContent frame)
+    internal SendResult TrySend(in FrameContent frame, FrameCodec? codec)
+    {
+        FlushQueueOfOthers();
+        var result = SendResult.Accepted;
+        if (MayWriteDirect)
+        {
+            WriteDirect(frame, codec);
+        }
+        else
+        {
+            result = Take(frame, codec, _maxQueuedBytes, wantTask: false, out _);
+        }
+        FlushIfMuch();
+        return result;
+    }
+
+    internal Task SendAsync(in FrameContent frame, FrameCodec? codec)
     {
         FlushQueueOfOthers();
         if (MayWriteDirect)
         {
-            WriteDirect(frame);
+            WriteDirect(frame, codec);
             return FlushDirect();
         }
-        var taking = Take(frame, _maxQueuedBytes, wantTask: true, out var sent);
+        Take(frame, codec, _maxQueuedBytes, wantTask: true, out var sent);
         if (IsDirect)
         {
             _ = FlushDirect();
         }
-        return taking is Taking.WriterTaken ? WriteAndFlush(frame) : sent;
+        return sent;
+    }
+
+    /// <summary>Takes no more frames. What was taken is still sent.</summary>
+    internal void Stop()
+    {
+        lock (_lock)
+        {
+            _end ??= new FrameNotSentException("The connection is closed.");
+            _detour = true;
+        }
     }
 
     /// <summary>Takes no more frames.</summary>
     /// <returns>Completes when nobody uses the writer any more; with why not all was sent, or null.</returns>
-    internal async Task<Exception?> CloseAsync()
+    internal async ValueTask<Exception?> CloseAsync()
     {
+        Stop();
         Task? drained = null;
         lock (_lock)
         {
-            if (_end is not null)
-            {
-                return _end;
-            }
-            _end = new ConnectionAbortedException("The connection is closed.");
             if (_inUse)
             {
                 drained = (_drained = NewCompletion()).Task;
@@ -203,57 +210,85 @@ internal sealed partial class FrameOutput
         return task;
     }
 
-    private void WriteDirect(in FrameContent frame)
+    private void WriteDirect(in FrameContent frame, FrameCodec? codec)
     {
-        _codec.EncodeCore(frame, _writer);
+        if (codec is null)
+        {
+            frame.WriteTo(_writer);
+        }
+        else
+        {
+            codec.EncodeCore(frame, _writer);
+        }
         _written = true;
     }
 
-    /// <summary>What is queued while no flush waits says nothing about the peer, and must not count against it.</summary>
-    private void FlushQueueOfOthers()
+    /// <summary>The limits are on what waits for the peer: that begins with a flush.</summary>
+    private void FlushIfMuch()
     {
-        if (IsDirect && _hasQueued)
+        if (IsDirect && NeedsFlush)
         {
             _ = FlushDirect();
         }
     }
 
-    /// <summary>Takes the writer for a frame, or puts the frame into the queue.</summary>
-    private Taking Take(in FrameContent frame, int maxQueuedBytes, bool wantTask, out Task sent)
+    /// <summary>What is queued while no flush waits says nothing about the peer, and must not count against it.</summary>
+    private void FlushQueueOfOthers()
+    {
+        if (IsDirect && _detour)
+        {
+            _ = FlushDirect();
+        }
+    }
+
+    private SendResult Take(in FrameContent frame, FrameCodec? codec, int maxQueuedBytes, bool wantTask, out Task sent)
+    {
+        if (codec is null)
+        {
+            return Take(frame, maxQueuedBytes, wantTask, out sent);
+        }
+        var buffer = EncodeBuffer.Rent();
+        try
+        {
+            codec.EncodeTo(buffer, frame);
+            return Take(new FrameContent(buffer.Written, default), maxQueuedBytes, wantTask, out sent);
+        }
+        finally
+        {
+            buffer.Return();
+        }
+    }
+
+    /// <summary>Takes the writer for a frame and flushes it, or puts it into the queue.</summary>
+    private SendResult Take(in FrameContent bytes, int maxQueuedBytes, bool wantTask, out Task sent)
     {
         lock (_lock)
         {
             sent = Task.CompletedTask;
-            if (_end is not null)
+            if (_end is { } end)
             {
-                sent = wantTask ? Failed(_end) : sent;
-                return Taking.Refused;
+                sent = wantTask ? Failed(end) : sent;
+                return SendResult.Closed;
             }
-            if (!_inUse)
+            if (_inUse)
             {
-                _inUse = true;
-                return Taking.WriterTaken;
+                _queue ??= new ArrayBufferWriter<byte>();
+                if (_queue.WrittenCount >= maxQueuedBytes)
+                {
+                    sent = wantTask ? Failed(QueueIsFull(_queue.WrittenCount)) : sent;
+                    return SendResult.QueueFull;
+                }
+                bytes.WriteTo(_queue);
+                _detour = true;
+                sent = wantTask ? (_queueSent ??= NewCompletion()).Task : sent;
+                return SendResult.Accepted;
             }
-            _queue ??= new ArrayBufferWriter<byte>();
-            if (_queue.WrittenCount >= maxQueuedBytes)
-            {
-                sent = wantTask ? Failed(QueueIsFull(_queue.WrittenCount)) : sent;
-                return Taking.Refused;
-            }
-            _codec.EncodeCore(frame, _queue);
-            _hasQueued = true;
-            sent = wantTask ? (_queueSent ??= NewCompletion()).Task : sent;
-            return Taking.Queued;
+            _inUse = true;
         }
+        sent = WriteAndFlush(bytes);
+        return SendResult.Accepted;
     }
 
     private SlowPeerException QueueIsFull(int queued)
         => new($"{queued} bytes are waiting to be sent; MaxQueuedBytes is {_maxQueuedBytes}. The peer reads too slowly.");
-
-    private enum Taking
-    {
-        Queued,
-        WriterTaken,
-        Refused,
-    }
 }

@@ -157,7 +157,7 @@ public sealed class CallbackTests
             Connected = static connection =>
             {
                 // The peer does not read, so closing takes until it is gone.
-                while (connection.TrySend(new byte[10_000]))
+                while (connection.TrySend(new byte[10_000]) is SendResult.Accepted)
                 {
                 }
                 return default;
@@ -248,7 +248,7 @@ public sealed class CallbackTests
         await peer.SendAsync("a\n");
         await peer.ReceiveCharacterAsync();
         peer.Reset();
-        Assert.IsType<ConnectionAbortedException>(await handler.End);
+        Assert.IsType<ConnectionResetException>(await handler.End);
     }
 
     [Fact]

@@ -40,7 +40,7 @@ public sealed class CloseTests
         await using var endpoint = await Endpoint.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
         var connection = await handler.Connection;
-        Assert.True(connection.TrySend("bye"u8));
+        Assert.Equal(SendResult.Accepted, connection.TrySend("bye"u8));
         connection.Close();
         Assert.Equal("bye\n", await peer.ReceiveToEndAsync());
         Assert.Null(await handler.End);
@@ -125,12 +125,82 @@ public sealed class CloseTests
         Assert.Null(await handler.End);
     }
 
+    [Theory]
+    [ClassData<EveryEndpointKind>]
+    public async Task What_a_callback_sends_after_it_has_closed_does_not_arrive(EndpointKind kind)
+    {
+        var handler = new Recorder
+        {
+            Frame = static async (connection, _) =>
+            {
+                connection.Write("before"u8);
+                connection.Close();
+                Assert.True(connection.IsClosing);
+                connection.Write("after"u8);
+                Assert.Equal(SendResult.Closed, connection.TrySend("after"u8));
+                await Assert.ThrowsAnyAsync<ConnectionAbortedException>(() => connection.SendAsync("after"u8.ToArray()));
+                await Task.Yield();
+                connection.Write("after"u8);
+            },
+        };
+        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        using var peer = await endpoint.ConnectAsync();
+        await peer.SendAsync("a\nb\n");
+        Assert.Equal("before\n", await peer.ReceiveToEndAsync());
+        Assert.Null(await handler.End);
+        Assert.Equal(1, handler.Frames);
+    }
+
+    /// <summary>One who sends may be the first to notice. It is no reason to blame the peer for not reading.</summary>
+    [Theory]
+    [InlineData(EndpointKind.EventLoop, false)]
+    [InlineData(EndpointKind.EventLoop, true)]
+    [InlineData(EndpointKind.Sockets, false)]
+    [InlineData(EndpointKind.Sockets, true)]
+    public async Task After_a_reset_the_connection_is_closing_and_its_end_is_the_reset(EndpointKind kind, bool awaits)
+    {
+        var entered = Recorder.NewSource<bool>();
+        var reset = Recorder.NewSource<bool>();
+        var handler = new Recorder
+        {
+            // While this runs nobody reads.
+            Frame = async (connection, _) =>
+            {
+                entered.SetResult(true);
+                await reset.Task;
+                var result = SendResult.Accepted;
+                while (result is not SendResult.Closed)
+                {
+                    await Task.Yield();
+                    result = connection.TrySend("are you there?"u8);
+                    Assert.NotEqual(SendResult.QueueFull, result);
+                }
+                Assert.True(connection.IsClosing);
+                if (awaits)
+                {
+                    await connection.SendAsync("are you there?"u8.ToArray());
+                }
+            },
+        };
+        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        using var peer = await endpoint.ConnectAsync();
+        await peer.SendAsync("a\n");
+        await entered.Task.DefaultTimeout();
+        peer.Reset();
+        reset.SetResult(true);
+        Assert.IsType<ConnectionResetException>(await handler.End);
+    }
+
     [Fact]
     public void Options_are_checked()
     {
         Assert.Throws<ArgumentOutOfRangeException>(() => new FrameHandlerOptions { TickInterval = TimeSpan.Zero });
         Assert.Throws<ArgumentOutOfRangeException>(() => new FrameHandlerOptions { TickInterval = TimeSpan.FromDays(50) });
+        Assert.Throws<ArgumentOutOfRangeException>(() => new FrameHandlerOptions { CloseTimeout = TimeSpan.Zero });
+        Assert.Throws<ArgumentOutOfRangeException>(() => new FrameHandlerOptions { CloseTimeout = TimeSpan.FromDays(50) });
         Assert.Throws<ArgumentOutOfRangeException>(() => new FrameHandlerOptions { MaxQueuedBytes = 0 });
+        Assert.Equal(TimeSpan.FromSeconds(30), new FrameHandlerOptions().CloseTimeout);
+        Assert.Null(new FrameHandlerOptions { CloseTimeout = null }.CloseTimeout);
         Assert.Equal(1024 * 1024, new FrameHandlerOptions().MaxQueuedBytes);
         Assert.Null(new FrameHandlerOptions().TickInterval);
     }

@@ -20,13 +20,14 @@ internal sealed class Endpoint : IAsyncDisposable
     private readonly bool _tls;
     private ListenOptions? _listen;
 
-    private Endpoint(EndpointKind kind, Action<ListenOptions> application)
+    private Endpoint(EndpointKind kind, Action<ListenOptions> application, Action<IServiceCollection>? services)
     {
         _tls = kind.IsTls();
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddProvider(Log).SetMinimumLevel(LogLevel.Debug);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(30));
         builder.WebHost.UseKestrelHttpsConfiguration();
+        services?.Invoke(builder.Services);
         if (kind.IsEventLoop())
         {
             builder.WebHost.UseEventLoopTransport(transport => transport.EventLoopCount = 2);
@@ -45,18 +46,29 @@ internal sealed class Endpoint : IAsyncDisposable
 
     public EndpointLog Log { get; } = new();
 
+    public IPEndPoint EndPoint => _listen!.IPEndPoint!;
+
     public IHostApplicationLifetime Lifetime => _app.Services.GetRequiredService<IHostApplicationLifetime>();
 
     public static Task<Endpoint> StartAsync(
-        EndpointKind kind, FrameHandler handler, FrameHandlerOptions? options = null, FrameCodec? codec = null)
-        => StartAsync(kind, listen => listen.UseFrameCodec(codec ?? FrameCodec.Line(100_000)).UseFrameHandler(handler, options));
+        EndpointKind kind,
+        FrameHandler handler,
+        FrameHandlerOptions? options = null,
+        FrameCodec? codec = null,
+        FrameReaderOptions? reading = null,
+        TimeProvider? time = null)
+        => StartAsync(
+            kind,
+            listen => listen.UseFrameCodec(codec ?? FrameCodec.Line(100_000), reading).UseFrameHandler(handler, options),
+            services => services.AddSingleton(time ?? TimeProvider.System));
 
     public static Task<Endpoint> StartAsync(EndpointKind kind, Func<ConnectionContext, Task> application)
         => StartAsync(kind, listen => listen.UseFrameCodec(FrameCodec.Line(1000)).Run(application));
 
-    public static async Task<Endpoint> StartAsync(EndpointKind kind, Action<ListenOptions> application)
+    public static async Task<Endpoint> StartAsync(
+        EndpointKind kind, Action<ListenOptions> application, Action<IServiceCollection>? services = null)
     {
-        var endpoint = new Endpoint(kind, application);
+        var endpoint = new Endpoint(kind, application, services);
         await endpoint._app.StartAsync().DefaultTimeout();
         return endpoint;
     }
@@ -64,7 +76,7 @@ internal sealed class Endpoint : IAsyncDisposable
     public static X509Certificate2 Certificate => _certificate;
 
     public Task<Peer> ConnectAsync(int? receiveBufferSize = null, bool tls = false)
-        => Peer.ConnectAsync(_listen!.IPEndPoint!, tls || _tls, receiveBufferSize).DefaultTimeout();
+        => Peer.ConnectAsync(EndPoint, tls || _tls, receiveBufferSize).DefaultTimeout();
 
     public Task StopAsync() => _app.StopAsync().DefaultTimeout();
 

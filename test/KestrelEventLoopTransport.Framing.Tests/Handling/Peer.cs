@@ -63,6 +63,16 @@ internal sealed class Peer : IDisposable
         }
     }
 
+    /// <summary>Without reading, which would let the server send.</summary>
+    public async Task WaitUntilBrokenAsync(CancellationToken cancellationToken)
+    {
+        while (!_socket.Poll(0, SelectMode.SelectError)
+            && (int)_socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)! == 0)
+        {
+            await Task.Delay(1, cancellationToken);
+        }
+    }
+
     public Task ShutdownAsync()
     {
         if (_stream is SslStream secure)

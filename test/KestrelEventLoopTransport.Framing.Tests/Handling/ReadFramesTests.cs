@@ -70,10 +70,34 @@ public sealed class ReadFramesTests
         Assert.Equal("a", await peer.ReceiveLineAsync());
     }
 
-    [Fact]
-    public async Task Without_a_codec_there_is_an_error_that_says_so()
+    [Theory]
+    [InlineData("handler")]
+    [InlineData("handler from the services")]
+    [InlineData("codec behind the handler")]
+    public async Task A_handler_without_a_codec_before_it_does_not_start(string what)
     {
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, listen => listen.UseFrameHandler(new Recorder()));
+        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => Endpoint.StartAsync(EndpointKind.EventLoop, listen =>
+        {
+            if (what == "handler from the services")
+            {
+                listen.UseFrameHandler<Recorder>();
+            }
+            else
+            {
+                listen.UseFrameHandler(new Recorder());
+            }
+            if (what == "codec behind the handler")
+            {
+                listen.UseFrameCodec(FrameCodec.Line(10));
+            }
+        }));
+        Assert.Contains("UseFrameCodec", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_loop_without_a_codec_fails_with_an_error_that_says_so()
+    {
+        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, static listen => listen.Run(EchoAsync));
         using var peer = await endpoint.ConnectAsync();
         await peer.ReceiveUntilGoneAsync();
         await endpoint.StopAsync();

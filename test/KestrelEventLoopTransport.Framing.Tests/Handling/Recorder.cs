@@ -15,7 +15,12 @@ internal sealed class Recorder : FrameHandler
 
     public Func<FrameConnection, string, ValueTask>? Frame { get; init; }
 
+    public Func<FrameConnection, FrameException, ValueTask>? Invalid { get; init; }
+
     public Func<FrameConnection, ValueTask>? Tick { get; init; }
+
+    /// <summary>What each tick returns.</summary>
+    public Func<TimeSpan?>? NextTick { get; init; }
 
     public Func<FrameConnection, ValueTask>? Woken { get; init; }
 
@@ -50,12 +55,18 @@ internal sealed class Recorder : FrameHandler
             return Frame?.Invoke(connection, Encoding.Latin1.GetString(frame)) ?? default;
         });
 
-    protected internal override ValueTask OnTickAsync(FrameConnection connection)
-        => RunAsync(connection, "tick", () =>
+    protected internal override ValueTask OnInvalidFrameAsync(FrameConnection connection, FrameException exception)
+        => RunAsync(connection, "invalid", () => Invalid?.Invoke(connection, exception) ?? default);
+
+    protected internal override async ValueTask<TimeSpan?> OnTickAsync(FrameConnection connection)
+    {
+        await RunAsync(connection, "tick", () =>
         {
             Interlocked.Increment(ref Ticks);
             return Tick?.Invoke(connection) ?? default;
         });
+        return NextTick?.Invoke();
+    }
 
     protected internal override ValueTask OnWakeAsync(FrameConnection connection)
         => RunAsync(connection, "wake", () =>

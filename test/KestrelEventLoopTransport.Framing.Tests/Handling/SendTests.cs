@@ -36,7 +36,7 @@ public sealed class SendTests
                 }
                 else
                 {
-                    Assert.True(connection.TrySend(frame));
+                    Assert.Equal(SendResult.Accepted, connection.TrySend(frame));
                 }
             }
         })).ToList();
@@ -121,7 +121,7 @@ public sealed class SendTests
             sends.Add(connection.SendAsync(frame));
             Assert.True(sends.Count < 200);
         }
-        while (!sends[^1].IsFaulted || connection.TrySend(frame));
+        while (!sends[^1].IsFaulted || connection.TrySend(frame) is SendResult.Accepted);
         var refusal = Assert.IsAssignableFrom<InvalidOperationException>(sends[^1].Exception!.InnerException);
         Assert.Contains("16000032 bytes", refusal.Message, StringComparison.Ordinal);
 
@@ -139,7 +139,7 @@ public sealed class SendTests
         }
         // Of a reset the kernel tells one call: where that is stock's send, its read sees an ordinary end.
         Assert.True(await handler.End is not null || kind is EndpointKind.SocketsTls);
-        await Assert.ThrowsAsync<ConnectionAbortedException>(() => connection.SendAsync(frame));
+        await Assert.ThrowsAnyAsync<ConnectionAbortedException>(() => connection.SendAsync(frame));
     }
 
     /// <summary>One sends under a lock, say, and what comes later must not be overtaken by it.</summary>
@@ -155,7 +155,7 @@ public sealed class SendTests
                 Task.Run(() => connection.TrySend("2"u8)).Wait();
                 connection.Write("3"u8);
                 Task.Run(() => { var later = connection.SendAsync("4"u8.ToArray()); }).Wait();
-                Assert.True(connection.TrySend("5"u8));
+                Assert.Equal(SendResult.Accepted, connection.TrySend("5"u8));
                 Task.Run(() => connection.Write("6"u8)).Wait();
                 var sent = connection.SendAsync("7"u8.ToArray());
                 connection.Write("8"u8);
@@ -184,7 +184,7 @@ public sealed class SendTests
             {
                 var frame = new byte[10_000];
                 var count = 0;
-                while (count < 10_000 && connection.TrySend(frame))
+                while (count < 10_000 && connection.TrySend(frame) is SendResult.Accepted)
                 {
                     count++;
                 }
@@ -213,7 +213,7 @@ public sealed class SendTests
                 // Not a task: waiting for one may run it right here.
                 var other = new Thread(() =>
                 {
-                    while (connection.TrySend("queued"u8))
+                    while (connection.TrySend("queued"u8) is SendResult.Accepted)
                     {
                     }
                 });
@@ -221,7 +221,7 @@ public sealed class SendTests
                 other.Join();
                 if (how == "TrySend")
                 {
-                    Assert.True(connection.TrySend("end"u8));
+                    Assert.Equal(SendResult.Accepted, connection.TrySend("end"u8));
                 }
                 else
                 {
@@ -253,7 +253,7 @@ public sealed class SendTests
         {
             Woken = static async connection =>
             {
-                while (connection.TrySend(new byte[10_000]))
+                while (connection.TrySend(new byte[10_000]) is SendResult.Accepted)
                 {
                 }
                 await connection.SendAsync(new byte[10_000]);
@@ -286,8 +286,8 @@ public sealed class SendTests
         Assert.Null(await handler.End);
         Assert.Equal("", await peer.ReceiveToEndAsync());
 
-        await Assert.ThrowsAsync<ConnectionAbortedException>(() => connection.SendAsync(new byte[1]));
-        Assert.False(connection.TrySend("a"u8));
+        await Assert.ThrowsAnyAsync<ConnectionAbortedException>(() => connection.SendAsync(new byte[1]));
+        Assert.Equal(SendResult.Closed, connection.TrySend("a"u8));
         connection.Write("a"u8);
         connection.Wake();
         connection.Close();
@@ -318,6 +318,33 @@ public sealed class SendTests
         {
             Assert.Equal(expected.ToString(), await peer.ReceiveLineAsync());
         }
+    }
+
+    /// <summary>The connection is open for as long as a callback runs, and what was accepted by then leaves.</summary>
+    [Theory]
+    [ClassData<EveryEndpointKind>]
+    public async Task What_a_worker_sends_arrives_after_the_peers_end_if_the_callback_waits_for_it(EndpointKind kind)
+    {
+        var handler = new Recorder
+        {
+            Frame = static async (connection, _) =>
+            {
+                // The peer's end is there by now.
+                await Task.Delay(50);
+                var accepted = await Task.Run(() => Enumerable.Range(0, 1000)
+                    .Count(i => connection.TrySend(Encoding.ASCII.GetBytes($"{i}")) is SendResult.Accepted));
+                Assert.Equal(1000, accepted);
+            },
+        };
+        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        using var peer = await endpoint.ConnectAsync();
+        await peer.SendAsync("q\n");
+        await peer.ShutdownAsync();
+        for (var i = 0; i < 1000; i++)
+        {
+            Assert.Equal(i.ToString(CultureInfo.InvariantCulture), await peer.ReceiveLineAsync());
+        }
+        Assert.Null(await handler.End);
     }
 
     [Fact]

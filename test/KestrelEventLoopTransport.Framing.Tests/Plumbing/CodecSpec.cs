@@ -59,7 +59,7 @@ internal sealed class CodecSpec
     public override string ToString() => Name;
 
     public Decoding DecodeByReference(byte[] bytes, FrameReaderOptions options)
-        => Reference.Decode(bytes, Measure, Codec.MaxFrameLength, options);
+        => Reference.Decode(bytes, Measure, Codec.MaxFrameLength, options, Codec.EndsWithDelimiter);
 
     /// <summary>Something that looks like a frame of the codec, often without being one.</summary>
     public byte[] CreateContent(Random random)

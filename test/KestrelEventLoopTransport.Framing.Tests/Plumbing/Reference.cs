@@ -10,7 +10,8 @@ internal static class Reference
 {
     public delegate Measured Measure(ReadOnlySpan<byte> bytes);
 
-    public static Decoding Decode(byte[] bytes, Measure measure, int maxFrameLength, FrameReaderOptions options)
+    public static Decoding Decode(
+        byte[] bytes, Measure measure, int maxFrameLength, FrameReaderOptions options, bool endsWithDelimiter)
     {
         var decoding = new Decoding();
         for (var position = 0; position < bytes.Length;)
@@ -36,6 +37,12 @@ internal static class Reference
 
             if (measured.Length is not { } length || position + length > bytes.Length)
             {
+                if (options.DeliverTruncated && endsWithDelimiter)
+                {
+                    AddRest(decoding, bytes.AsSpan(position), isTooLong, maxFrameLength, options);
+                    return decoding;
+                }
+
                 decoding.DiscardedBytes += isTooLong ? bytes.Length - position : 0;
                 if (!options.AllowTruncated)
                 {
@@ -58,6 +65,29 @@ internal static class Reference
         }
 
         return decoding;
+    }
+
+    // What might have become a delimiter counts now.
+    private static void AddRest(
+        Decoding decoding, ReadOnlySpan<byte> rest, bool isTooLong, int maxFrameLength, FrameReaderOptions options)
+    {
+        if (isTooLong)
+        {
+            decoding.DiscardedBytes += rest.Length;
+        }
+        else if (rest.Length <= maxFrameLength)
+        {
+            decoding.AddFrame(rest);
+        }
+        else if (options.TooLong == TooLongBehavior.Error)
+        {
+            decoding.AddError(FrameError.TooLong);
+        }
+        else
+        {
+            decoding.AddDiscarded();
+            decoding.DiscardedBytes += rest.Length;
+        }
     }
 
     public static Measure FixedLength(int length) => _ => new Measured(length, length);

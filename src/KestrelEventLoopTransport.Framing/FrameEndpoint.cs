@@ -1,0 +1,115 @@
+using System.Collections.Concurrent;
+using KestrelEventLoopTransport.Framing.Codecs;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Framing;
+
+/// <summary>
+/// An endpoint that a <see cref="FrameHandler"/> handles, with its open connections. All of its members may be used from
+/// any thread, inside and outside the handler's callbacks.
+/// </summary>
+public sealed class FrameEndpoint
+{
+    private readonly ConcurrentDictionary<FrameConnection, byte> _connections = new();
+    private int _count;
+
+    internal FrameEndpoint(
+        FrameHandler handler,
+        FrameHandlerOptions options,
+        IServiceProvider services,
+        ILogger logger,
+        TimeProvider time,
+        IHostApplicationLifetime? host)
+    {
+        Handler = handler;
+        Options = options;
+        Services = services;
+        Logger = logger;
+        Time = time;
+        Host = host;
+    }
+
+    /// <summary>
+    /// Number of open connections: each counts from before <see cref="FrameHandler.OnConnectedAsync"/> until before
+    /// <see cref="FrameHandler.OnDisconnectedAsync"/>.
+    /// </summary>
+    public int ConnectionCount => Volatile.Read(ref _count);
+
+    /// <summary>
+    /// The open connections, in no order. It may be enumerated while connections come and go: one that does meanwhile is
+    /// in it or is not.
+    /// </summary>
+    public IEnumerable<FrameConnection> Connections
+    {
+        get
+        {
+            foreach (var (connection, _) in _connections)
+            {
+                yield return connection;
+            }
+        }
+    }
+
+    internal FrameHandler Handler { get; }
+
+    internal FrameHandlerOptions Options { get; }
+
+    internal IServiceProvider Services { get; }
+
+    internal ILogger Logger { get; }
+
+    internal TimeProvider Time { get; }
+
+    internal IHostApplicationLifetime? Host { get; }
+
+    /// <summary>
+    /// Sends a frame to all open connections, as <see cref="FrameConnection.TrySend"/> does to one. It is encoded once
+    /// for all that write with the same codec. One that reads too slowly does not get it, nor does one that is closing: to
+    /// do something about them, use <see cref="Connections"/> and <see cref="FrameConnection.TrySendEncoded"/>.
+    /// </summary>
+    /// <param name="frame">The frame, as a reader gets it: without prefix or delimiter. It is copied.</param>
+    /// <returns>Number of connections that took the frame.</returns>
+    /// <exception cref="ArgumentException">A reader with the same codec would not get the frame back as it is.</exception>
+    /// <exception cref="NotSupportedException">A connection's codec only reads, see <see cref="FrameCodec.LengthField"/>.</exception>
+    public int Broadcast(ReadOnlySpan<byte> frame)
+    {
+        var count = 0;
+        FrameCodec? codec = null;
+        var buffer = EncodeBuffer.Rent();
+        try
+        {
+            foreach (var (connection, _) in _connections)
+            {
+                if (connection.WriteCodec != codec)
+                {
+                    codec = connection.WriteCodec;
+                    buffer.Clear();
+                    codec.EncodeTo(buffer, new FrameContent(frame, default));
+                }
+                count += connection.TrySendEncoded(buffer.Written) is SendResult.Accepted ? 1 : 0;
+            }
+        }
+        finally
+        {
+            buffer.Return();
+        }
+        return count;
+    }
+
+    internal void Add(FrameConnection connection)
+    {
+        if (_connections.TryAdd(connection, 0))
+        {
+            Interlocked.Increment(ref _count);
+        }
+    }
+
+    internal void Remove(FrameConnection connection)
+    {
+        if (_connections.TryRemove(connection, out _))
+        {
+            Interlocked.Decrement(ref _count);
+        }
+    }
+}

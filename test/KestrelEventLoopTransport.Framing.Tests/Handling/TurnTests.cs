@@ -1,0 +1,216 @@
+using System.Net.Sockets;
+
+namespace KestrelEventLoopTransport.Framing.Tests;
+
+/// <summary>Frames, ticks and wakes take turns, and do not wait for what is only queued.</summary>
+public sealed class TurnTests
+{
+    /// <summary>On the event loop's own thread frames need no thread of the pool. A wake that waits for one must not hold them up.</summary>
+    [Fact]
+    public async Task Frames_do_not_wait_for_a_wake_that_is_only_queued()
+    {
+        var handler = new Recorder
+        {
+            Frame = static (connection, frame) =>
+            {
+                connection.Write(System.Text.Encoding.ASCII.GetBytes(frame));
+                return default;
+            },
+        };
+        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler);
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 30_000 };
+        socket.Connect(endpoint.EndPoint);
+        var connection = await handler.Connection;
+        Echo("a\n"u8);
+
+        // So many that the pool does not get through them by adding a thread now and then.
+        using var release = new ManualResetEventSlim();
+        for (var i = 0; i < 1000; i++)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static release => ((ManualResetEventSlim)release!).Wait(), release);
+        }
+        try
+        {
+            connection.Wake();
+            for (var i = 0; i < 20; i++)
+            {
+                Echo("b\n"u8);
+            }
+        }
+        finally
+        {
+            release.Set();
+        }
+        socket.Shutdown(SocketShutdown.Send);
+        Assert.Null(await handler.End);
+        Assert.Empty(handler.Violations);
+
+        void Echo(ReadOnlySpan<byte> line)
+        {
+            Span<byte> received = stackalloc byte[2];
+            socket.Send(line);
+            for (var count = 0; count < line.Length; count += socket.Receive(received[count..]))
+            {
+            }
+            Assert.Equal(line, received);
+        }
+    }
+
+    [Fact]
+    public async Task Ticks_and_wakes_run_while_frames_keep_coming()
+    {
+        var handler = new Recorder();
+        await using var endpoint = await Endpoint.StartAsync(
+            EndpointKind.EventLoop, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(1) });
+        using var peer = await endpoint.ConnectAsync();
+        var connection = await handler.Connection;
+        using var done = new CancellationTokenSource();
+        var typing = Task.Run(async () =>
+        {
+            while (!done.IsCancellationRequested)
+            {
+                await peer.SendAsync("a\na\na\na\n");
+            }
+        });
+        while (Volatile.Read(ref handler.Ticks) < 20 || Volatile.Read(ref handler.Wakes) < 20)
+        {
+            connection.Wake();
+            await Task.Delay(1);
+        }
+        await done.CancelAsync();
+        await typing.DefaultTimeout();
+        Assert.Empty(handler.Violations);
+    }
+
+    /// <summary>A heart-beat, say, while a long request is answered.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Ticks_run_beside_a_frame_only_where_that_is_allowed(bool isAllowed)
+    {
+        using var handler = new SlowHandler();
+        await using var endpoint = await Endpoint.StartAsync(
+            EndpointKind.EventLoop,
+            handler,
+            new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(1), AllowConcurrentTicks = isAllowed });
+        using var peer = await endpoint.ConnectAsync();
+        await peer.SendAsync("a\n");
+        if (isAllowed)
+        {
+            // While the frame waits to be released.
+            while (!handler.HasOverlapped)
+            {
+                await Task.Delay(1);
+            }
+            Assert.Equal("tick", await peer.ReceiveLineAsync());
+        }
+        handler.Release();
+        while (await peer.ReceiveLineAsync() is var line && line != "frame")
+        {
+            Assert.Equal("tick", line);
+        }
+        await peer.ShutdownAsync();
+        await peer.ReceiveToEndAsync();
+        Assert.Equal(isAllowed, handler.HasOverlapped);
+        Assert.False(handler.TicksOverlapped);
+    }
+
+    [Fact]
+    public async Task A_tick_says_when_it_wants_to_be_called_next()
+    {
+        var time = new ManualTime();
+        TimeSpan? next = TimeSpan.FromMinutes(5);
+        var handler = new Recorder { NextTick = () => next };
+        await using var endpoint = await Endpoint.StartAsync(
+            EndpointKind.EventLoop, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromSeconds(10) }, time: time);
+        using var peer = await endpoint.ConnectAsync();
+        await handler.Connection;
+        await TickAfterAsync(TimeSpan.FromSeconds(10));
+
+        next = null;
+        await TickAfterAsync(TimeSpan.FromMinutes(5));
+        await TickAfterAsync(TimeSpan.FromSeconds(10));
+
+        next = Timeout.InfiniteTimeSpan;
+        await TickAfterAsync(TimeSpan.FromSeconds(10));
+        time.Advance(TimeSpan.FromDays(10));
+        await SettleAsync();
+        Assert.Equal(4, handler.Ticks);
+        Assert.Empty(handler.Violations);
+
+        async Task TickAfterAsync(TimeSpan delay)
+        {
+            await SettleAsync();
+            var ticks = handler.Ticks;
+            time.Advance(delay - TimeSpan.FromMilliseconds(1));
+            await SettleAsync();
+            Assert.Equal(ticks, handler.Ticks);
+            time.Advance(TimeSpan.FromMilliseconds(1));
+            while (Volatile.Read(ref handler.Ticks) == ticks)
+            {
+                await Task.Delay(1);
+            }
+        }
+
+        // A frame is handled behind what was asked for before, and the timer is there by then.
+        async Task SettleAsync()
+        {
+            var frames = handler.Frames;
+            await peer.SendAsync("a\n");
+            while (Volatile.Read(ref handler.Frames) == frames)
+            {
+                await Task.Delay(1);
+            }
+            await peer.SendAsync("a\n");
+            while (Volatile.Read(ref handler.Frames) == frames + 1)
+            {
+                await Task.Delay(1);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_tick_that_asks_for_a_delay_that_is_none_is_the_applications_fault()
+    {
+        var handler = new Recorder { NextTick = static () => TimeSpan.Zero };
+        await using var endpoint = await Endpoint.StartAsync(
+            EndpointKind.EventLoop, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(1) });
+        using var peer = await endpoint.ConnectAsync();
+        Assert.Contains("OnTickAsync returned 00:00:00", (await handler.End)!.Message, StringComparison.Ordinal);
+        await endpoint.StopAsync();
+        Assert.Contains("OnTickAsync", endpoint.Log.TakeSingle(), StringComparison.Ordinal);
+    }
+
+    private sealed class SlowHandler : FrameHandler, IDisposable
+    {
+        private readonly SemaphoreSlim _released = new(0);
+        private int _framesRun;
+        private int _ticksRun;
+
+        public volatile bool HasOverlapped;
+
+        public volatile bool TicksOverlapped;
+
+        public void Release() => _released.Release();
+
+        public void Dispose() => _released.Dispose();
+
+        protected internal override async ValueTask OnFrameAsync(FrameConnection connection, System.Buffers.ReadOnlySequence<byte> frame)
+        {
+            Interlocked.Increment(ref _framesRun);
+            await _released.WaitAsync();
+            connection.Write("frame"u8);
+            Interlocked.Decrement(ref _framesRun);
+        }
+
+        protected internal override async ValueTask<TimeSpan?> OnTickAsync(FrameConnection connection)
+        {
+            HasOverlapped |= Volatile.Read(ref _framesRun) > 0;
+            TicksOverlapped |= Interlocked.Increment(ref _ticksRun) != 1;
+            await Task.Yield();
+            connection.TrySend("tick"u8);
+            Interlocked.Decrement(ref _ticksRun);
+            return null;
+        }
+    }
+}
