@@ -7,6 +7,8 @@ namespace Chat;
 /// <summary>A frame is a message in UTF-8. An empty one is a heart-beat: the peer sends it back.</summary>
 internal sealed class ChatHandler(Room room) : FrameHandler
 {
+    internal const int MaxLength = 1024;
+
     private const int MaxMissedBeats = 2;
 
     protected override ValueTask OnConnectedAsync(FrameConnection connection)
@@ -24,14 +26,14 @@ internal sealed class ChatHandler(Room room) : FrameHandler
     }
 
     // Callbacks of one connection take turns, so the count needs no lock.
-    protected override ValueTask OnTickAsync(FrameConnection connection)
+    protected override ValueTask<TimeSpan?> OnTickAsync(FrameConnection connection)
     {
         var member = (Member)connection.Context!;
         if (member.MissedBeats++ >= MaxMissedBeats)
         {
             connection.Abort("The peer does not answer.");
         }
-        else if (!connection.TrySend([]) && !connection.IsClosing)
+        else if (connection.TrySend([]) is SendResult.QueueFull)
         {
             connection.Abort("The peer does not read.");
         }
@@ -48,7 +50,22 @@ internal sealed class ChatHandler(Room room) : FrameHandler
     private ValueTask Say(string text)
     {
         var message = Encoding.UTF8.GetBytes(text);
-        return room.SayAsync(message.Length <= 1024 ? message : message[..1024]);
+        return room.SayAsync(message[..Fit(message)]);
+    }
+
+    /// <summary>How much of a text fits a frame, without cutting a character: bytes 10xxxxxx go on with one.</summary>
+    private static int Fit(ReadOnlySpan<byte> text)
+    {
+        if (text.Length <= MaxLength)
+        {
+            return text.Length;
+        }
+        var length = MaxLength;
+        while (length > 0 && (text[length] & 0xC0) == 0x80)
+        {
+            length--;
+        }
+        return length;
     }
 
     private sealed class Member(string name)

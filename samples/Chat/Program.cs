@@ -2,7 +2,7 @@ using System.Net;
 using Chat;
 using KestrelEventLoopTransport.Framing;
 
-var codec = FrameCodec.LengthPrefixed(maxFrameLength: 1024, prefixSize: 2);
+var codec = FrameCodec.LengthPrefixed(ChatHandler.MaxLength, prefixSize: 2);
 var builder = WebApplication.CreateSlimBuilder(args);
 builder.Logging.SetMinimumLevel(LogLevel.Warning);
 if (builder.Configuration["connect"] is { } server)

@@ -1,3 +1,5 @@
+using KestrelEventLoopTransport.Framing;
+
 namespace Chat;
 
 /// <summary>Tells everybody what was said, from a thread that belongs to none of the connections.</summary>
@@ -11,7 +13,7 @@ internal sealed class Speaker(Room room) : BackgroundService
             foreach (var member in room.Members)
             {
                 // Nobody waits for one who does not listen. One who is leaving is left in peace.
-                if (!member.TrySend(message) && !member.IsClosing)
+                if (member.TrySend(message) is SendResult.QueueFull)
                 {
                     member.Abort("The peer does not read what is said.");
                 }

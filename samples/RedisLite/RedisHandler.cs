@@ -21,8 +21,18 @@ internal sealed class RedisHandler(KeyStore store) : FrameHandler
         if (command.TryRead(out var name))
         {
             Answer(connection, name, command, reply);
-            connection.Write(reply.Written);
+            connection.WriteEncoded(reply.Written);
             reply.Clear();
+        }
+        return default;
+    }
+
+    protected override ValueTask OnInvalidFrameAsync(FrameConnection connection, FrameException exception)
+    {
+        if (exception.Error != FrameError.Truncated)
+        {
+            var what = exception.Error == FrameError.TooLong ? "too big request" : exception.Message;
+            connection.WriteEncoded(Encoding.ASCII.GetBytes($"-ERR Protocol error: {what}\r\n"));
         }
         return default;
     }

@@ -6,7 +6,7 @@ namespace RedisLite;
 /// <summary>
 /// The commands of RESP2 (https://redis.io/docs/latest/develop/reference/protocol-spec/): arrays of bulk strings,
 /// <c>*2\r\n$3\r\nGET\r\n$1\r\nk\r\n</c>, or a line of words as a person types it. A frame is a whole command, as it
-/// came. Replies are written as they are.
+/// came. Replies are written as they are. Errors are worded as Redis words them.
 /// </summary>
 /// <param name="maxFrameLength">Longest command in bytes.</param>
 internal sealed class RespCodec(int maxFrameLength) : CustomFrameCodec(maxFrameLength)
@@ -32,15 +32,22 @@ internal sealed class RespCodec(int maxFrameLength) : CustomFrameCodec(maxFrameL
                 : CopyHeader(bytes, progress.Scanned, window);
             var marker = progress.State == 0 ? (byte)'*' : (byte)'$';
             var size = RespHeader.Read(header, marker, out var value);
-            if (size == 0)
+            if (size == 0 && header.Length < MaxHeaderLength)
             {
-                return header.Length < MaxHeaderLength
-                    ? FrameScan.AtLeast(progress.Scanned + header.Length + 1)
-                    : FrameScan.Corrupted("A length of RESP does not end.");
+                return FrameScan.AtLeast(progress.Scanned + header.Length + 1);
             }
-            if (size < 0 || value < 0 || (progress.State == 0 && value > MaxArguments))
+            if (progress.State != 0 && header[0] != marker)
             {
-                return FrameScan.Corrupted("The peer does not speak RESP: a length was expected.");
+                return FrameScan.Corrupted($"expected '$', got '{(header[0] is >= 0x20 and < 0x7F ? (char)header[0] : '?')}'");
+            }
+            if (size <= 0 || (progress.State == 0 ? value > MaxArguments : value < 0))
+            {
+                return FrameScan.Corrupted(progress.State == 0 ? "invalid multibulk length" : "invalid bulk length");
+            }
+            if (progress.State == 0 && value <= 0)
+            {
+                // No command, which is no error either.
+                return FrameScan.Frame(size);
             }
             if (progress.State == 0)
             {

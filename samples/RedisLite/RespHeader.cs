@@ -15,14 +15,16 @@ internal static class RespHeader
         {
             return -1;
         }
-        for (var i = 1; i < bytes.Length && i < 20; i++)
+        var isNegative = bytes.Length > 1 && bytes[1] == '-';
+        var first = isNegative ? 2 : 1;
+        for (var i = first; i < bytes.Length && i < 20; i++)
         {
             var digit = bytes[i] - '0';
             if ((uint)digit <= 9)
             {
                 value = value * 10 + digit;
             }
-            else if (bytes[i] != '\r' || i == 1)
+            else if (bytes[i] != '\r' || i == first)
             {
                 return -1;
             }
@@ -32,6 +34,7 @@ internal static class RespHeader
             }
             else
             {
+                value = isNegative ? -value : value;
                 return bytes[i + 1] == '\n' ? i + 2 : -1;
             }
         }

@@ -62,6 +62,23 @@ public sealed class FrameSampleTests
         }
     }
 
+    /// <summary>As redis-server 7 answers. After an error it closes the connection.</summary>
+    [Theory(Timeout = HangGuard.Milliseconds)]
+    [InlineData("*-1\r\n*0\r\nPING\r\n", "+PONG\r\n")]
+    [InlineData("PING\r\n*x\r\nPING\r\n", "+PONG\r\n-ERR Protocol error: invalid multibulk length\r\n")]
+    [InlineData("*1\r\nPING\r\n", "-ERR Protocol error: expected '$', got 'P'\r\n")]
+    [InlineData("*1\r\n$-1\r\n", "-ERR Protocol error: invalid bulk length\r\n")]
+    [InlineData("*1\r\n$4x\r\n", "-ERR Protocol error: invalid bulk length\r\n")]
+    public async Task What_is_no_command_is_answered_as_by_redis(string sent, string answer)
+    {
+        await using var redis = await SampleProcess.StartAsync("RedisLite");
+        using var client = new TcpClient("127.0.0.1", redis.Port);
+        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(sent), HangGuard.Token);
+        client.Client.Shutdown(SocketShutdown.Send);
+        using var reader = new StreamReader(client.GetStream(), Encoding.ASCII);
+        Assert.Equal(answer, await reader.ReadToEndAsync(HangGuard.Token));
+    }
+
     [Fact(Timeout = HangGuard.Milliseconds)]
     public async Task What_has_expired_is_gone()
     {
@@ -138,6 +155,32 @@ public sealed class FrameSampleTests
             }
         }
         Assert.Fail("The connection has ended.");
+    }
+
+    [Fact(Timeout = HangGuard.Milliseconds)]
+    public async Task The_chat_cuts_a_long_message_between_two_characters()
+    {
+        await using var chat = await SampleProcess.StartAsync("Chat");
+        var codec = FrameCodec.LengthPrefixed(1024, prefixSize: 2);
+        using var client = new TcpClient("127.0.0.1", chat.Port);
+        var reader = new FrameReader(PipeReader.Create(client.GetStream()), codec);
+        var writer = new FrameWriter(PipeWriter.Create(client.GetStream()), codec);
+
+        // Whatever the name in front of it takes, one of these is cut within a character.
+        var utf8 = new UTF8Encoding(false, throwOnInvalidBytes: true);
+        for (var i = 0; i < 3; i++)
+        {
+            await writer.WriteAsync(utf8.GetBytes(new string('x', i) + new string('€', 340)), HangGuard.Token);
+        }
+        for (var heard = 0; heard < 3;)
+        {
+            Assert.True(await reader.WaitToReadAsync(HangGuard.Token));
+            while (reader.TryRead(out var frame))
+            {
+                var message = utf8.GetString(frame);
+                heard += message.EndsWith('€') ? 1 : 0;
+            }
+        }
     }
 
     private static async Task AssertGoneAsync(TcpClient client)
