@@ -60,7 +60,6 @@ public sealed class AllocationTests
     [InlineData("Write")]
     [InlineData("TrySend")]
     [InlineData("WriteEncoded")]
-    [InlineData("Broadcast")]
     [InlineData("custom codec")]
     public void A_frame_that_is_handled_allocates_nothing(string way)
     {
@@ -170,7 +169,6 @@ public sealed class AllocationTests
 
     private sealed class EchoHandler(string way) : FrameHandler
     {
-        private readonly byte[] _frame = [.. "abcd"u8];
         private readonly byte[] _encoded = [4, .. "abcd"u8];
 
         protected internal override ValueTask OnFrameAsync(FrameConnection connection, ReadOnlySequence<byte> frame)
@@ -182,9 +180,6 @@ public sealed class AllocationTests
                     break;
                 case "WriteEncoded":
                     connection.WriteEncoded(_encoded);
-                    break;
-                case "Broadcast":
-                    connection.Endpoint.Broadcast(_frame);
                     break;
                 default:
                     connection.Write(frame);
