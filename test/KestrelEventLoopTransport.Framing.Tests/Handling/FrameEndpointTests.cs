@@ -15,10 +15,7 @@ public sealed class FrameEndpointTests
         Assert.Equal(0, handler.Endpoint.ConnectionCount);
         using var first = await endpoint.ConnectAsync();
         using var second = await endpoint.ConnectAsync();
-        while (handler.Endpoint.ConnectionCount < 2)
-        {
-            await Task.Delay(1);
-        }
+        await Poll.UntilAsync(() => handler.Endpoint.ConnectionCount == 2);
         var connections = handler.Endpoint.Connections.ToList();
         Assert.Equal(2, connections.Distinct().Count());
         Assert.All(connections, connection => Assert.Same(handler.Endpoint, connection.Endpoint));
@@ -29,10 +26,7 @@ public sealed class FrameEndpointTests
 
         await first.ShutdownAsync();
         await first.ReceiveToEndAsync();
-        while (handler.Endpoint.ConnectionCount > 1)
-        {
-            await Task.Delay(1);
-        }
+        await Poll.UntilAsync(() => handler.Endpoint.ConnectionCount == 1);
         Assert.Equal(1, handler.Endpoint.Broadcast("to the rest"u8));
         Assert.Equal("to the rest", await second.ReceiveLineAsync());
         Assert.Single(handler.Endpoint.Connections);
@@ -46,10 +40,7 @@ public sealed class FrameEndpointTests
         await using var endpoint = await Endpoint.StartAsync(kind, handler);
         Assert.Equal("started", Assert.Single(handler.Events));
         using var peer = await endpoint.ConnectAsync();
-        while (handler.Endpoint.ConnectionCount == 0)
-        {
-            await Task.Delay(1);
-        }
+        await Poll.UntilAsync(() => handler.Endpoint.ConnectionCount > 0);
         await endpoint.StopAsync();
         Assert.Equal("goodbye\n", await peer.ReceiveToEndAsync());
         Assert.Equal(["started", "stopping"], handler.Events);

@@ -63,15 +63,8 @@ internal sealed class Peer : IDisposable
         }
     }
 
-    /// <summary>Without reading, which would let the server send.</summary>
-    public async Task WaitUntilBrokenAsync(CancellationToken cancellationToken)
-    {
-        while (!_socket.Poll(0, SelectMode.SelectError)
-            && (int)_socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)! == 0)
-        {
-            await Task.Delay(1, cancellationToken);
-        }
-    }
+    /// <summary>Whether the connection was reset. It does not read, which would let the server send.</summary>
+    public bool IsBroken => (int)_socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)! != 0;
 
     public Task ShutdownAsync()
     {

@@ -1,59 +1,81 @@
-using System.Net.Sockets;
-
 namespace KestrelEventLoopTransport.Framing.Tests;
 
 /// <summary>Frames, ticks and wakes take turns, and do not wait for what is only queued.</summary>
 public sealed class TurnTests
 {
-    /// <summary>On the event loop's own thread frames need no thread of the pool. A wake that waits for one must not hold them up.</summary>
+    /// <summary>On an event loop's own thread frames need no thread of the pool. A wake that waits for one must not hold them up.</summary>
     [Fact]
     public async Task Frames_do_not_wait_for_a_wake_that_is_only_queued()
     {
+        FrameConnection? connection = null;
         var handler = new Recorder
         {
-            Frame = static (connection, frame) =>
+            Connected = c =>
             {
-                connection.Write(System.Text.Encoding.ASCII.GetBytes(frame));
+                connection = c;
+                return default;
+            },
+            Frame = static (c, frame) =>
+            {
+                c.Write(System.Text.Encoding.ASCII.GetBytes(frame));
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler);
-        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 30_000 };
-        socket.Connect(endpoint.EndPoint);
-        var connection = await handler.Connection;
-        Echo("a\n"u8);
+        var pipes = new InlineConnection(FrameCodec.Line(100));
+        var running = pipes.RunAsync(handler);
 
-        // So many that the pool does not get through them by adding a thread now and then.
         using var release = new ManualResetEventSlim();
-        for (var i = 0; i < 1000; i++)
+        var blockers = ThreadPool.ThreadCount + 100;
+        for (var i = 0; i < blockers; i++)
         {
             ThreadPool.UnsafeQueueUserWorkItem(static release => ((ManualResetEventSlim)release!).Wait(), release);
         }
         try
         {
-            connection.Wake();
-            for (var i = 0; i < 20; i++)
-            {
-                Echo("b\n"u8);
-            }
+            connection!.Wake();
+            Assert.Equal("a\n", pipes.Exchange("a\n"));
+            Assert.Equal("b\nc\n", pipes.Exchange("b\nc\n"));
         }
         finally
         {
             release.Set();
         }
-        socket.Shutdown(SocketShutdown.Send);
-        Assert.Null(await handler.End);
+        pipes.End();
+        await running.DefaultTimeout();
         Assert.Empty(handler.Violations);
+    }
 
-        void Echo(ReadOnlySpan<byte> line)
+    /// <summary>The reading loop runs what is due between two batches.</summary>
+    [Fact]
+    public async Task A_wake_does_not_wait_for_the_thread_pool_where_frames_arrive()
+    {
+        FrameConnection? connection = null;
+        var handler = new Recorder
         {
-            Span<byte> received = stackalloc byte[2];
-            socket.Send(line);
-            for (var count = 0; count < line.Length; count += socket.Receive(received[count..]))
+            Connected = c =>
             {
-            }
-            Assert.Equal(line, received);
-        }
+                connection = c;
+                return default;
+            },
+            Frame = static (c, _) =>
+            {
+                c.Wake();
+                c.Write("frame"u8);
+                return default;
+            },
+            Woken = static c =>
+            {
+                c.Write("wake"u8);
+                return default;
+            },
+        };
+        var pipes = new InlineConnection(FrameCodec.Line(100));
+        var running = pipes.RunAsync(handler);
+        Assert.Equal("frame\nframe\nwake\n", pipes.Exchange("a\nb\n"));
+        Assert.Equal("frame\nwake\n", pipes.Exchange("a\n"));
+        pipes.End();
+        await running.DefaultTimeout();
+        Assert.Empty(handler.Violations);
     }
 
     [Fact]
@@ -72,11 +94,11 @@ public sealed class TurnTests
                 await peer.SendAsync("a\na\na\na\n");
             }
         });
-        while (Volatile.Read(ref handler.Ticks) < 20 || Volatile.Read(ref handler.Wakes) < 20)
+        await Poll.UntilAsync(() =>
         {
             connection.Wake();
-            await Task.Delay(1);
-        }
+            return Volatile.Read(ref handler.Ticks) >= 20 && Volatile.Read(ref handler.Wakes) >= 20;
+        });
         await done.CancelAsync();
         await typing.DefaultTimeout();
         Assert.Empty(handler.Violations);
@@ -98,10 +120,7 @@ public sealed class TurnTests
         if (isAllowed)
         {
             // While the frame waits to be released.
-            while (!handler.HasOverlapped)
-            {
-                await Task.Delay(1);
-            }
+            await Poll.UntilAsync(() => handler.HasOverlapped);
             Assert.Equal("tick", await peer.ReceiveLineAsync());
         }
         handler.Release();
@@ -146,10 +165,7 @@ public sealed class TurnTests
             await SettleAsync();
             Assert.Equal(ticks, handler.Ticks);
             time.Advance(TimeSpan.FromMilliseconds(1));
-            while (Volatile.Read(ref handler.Ticks) == ticks)
-            {
-                await Task.Delay(1);
-            }
+            await Poll.UntilAsync(() => Volatile.Read(ref handler.Ticks) != ticks);
         }
 
         // A frame is handled behind what was asked for before, and the timer is there by then.
@@ -157,15 +173,9 @@ public sealed class TurnTests
         {
             var frames = handler.Frames;
             await peer.SendAsync("a\n");
-            while (Volatile.Read(ref handler.Frames) == frames)
-            {
-                await Task.Delay(1);
-            }
+            await Poll.UntilAsync(() => Volatile.Read(ref handler.Frames) != frames);
             await peer.SendAsync("a\n");
-            while (Volatile.Read(ref handler.Frames) == frames + 1)
-            {
-                await Task.Delay(1);
-            }
+            await Poll.UntilAsync(() => Volatile.Read(ref handler.Frames) > frames + 1);
         }
     }
 

@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Framing.Tests;
 /// <summary>Hang guards. They only turn a hang into a failure; no test depends on how long something takes.</summary>
 internal static class TaskTimeoutExtensions
 {
-    private static readonly TimeSpan _default = TimeSpan.FromSeconds(45);
+    public static TimeSpan Default { get; } = TimeSpan.FromSeconds(45);
 
     public static async Task DefaultTimeout(
         this Task task,
@@ -14,7 +14,7 @@ internal static class TaskTimeoutExtensions
     {
         try
         {
-            await task.WaitAsync(_default);
+            await task.WaitAsync(Default);
         }
         catch (TimeoutException) when (!task.IsCompleted)
         {
