@@ -15,6 +15,10 @@ internal sealed class LoopMetrics
     private static readonly KeyValuePair<string, object?> _parkedState = new("event_loop.thread.state", "parked");
     private static readonly KeyValuePair<string, object?> _stuckState = new("event_loop.thread.state", "stuck");
 
+    // Seconds, from half the default threshold to what only a stuck handler takes. The usual ones begin with 0 and 5.
+    private static readonly double[] _overdueBuckets =
+        [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
     private readonly Histogram<double> _overdueDuration;
     private Supervisor? _supervisor;
     private StandbyThreads? _standbys;
@@ -36,7 +40,9 @@ internal sealed class LoopMetrics
             "Longest time that application code has kept a thread, among those that took longer than the threshold.");
         _overdueDuration = meter.CreateHistogram<double>(
             "event_loop.overdue_callback.duration", "s",
-            "How long application code kept a thread, each time it took longer than the threshold.");
+            "How long application code kept a thread, each time it took longer than the threshold.",
+            tags: null,
+            new InstrumentAdvice<double> { HistogramBucketBoundaries = _overdueBuckets });
     }
 
     internal TimeSpan LongestCallback

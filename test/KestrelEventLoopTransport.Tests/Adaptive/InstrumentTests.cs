@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using KestrelEventLoopTransport.Loops;
 
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
@@ -34,6 +35,33 @@ public sealed class InstrumentTests
         await Poll.UntilAsync(() => instruments.OverdueSeconds.Count > overdue);
         Assert.All(instruments.OverdueSeconds, static seconds => Assert.True(seconds > 0));
         Assert.Equal(instruments.OverdueSeconds.Max(), instruments.LongestCallback.TotalSeconds, precision: 5);
+    }
+
+    // Without advice, an exporter's buckets begin with 5 seconds.
+    [Fact]
+    public void The_histogram_has_buckets_for_what_it_measures()
+    {
+        using var meters = new TestMeterFactory();
+        Histogram<double>? histogram = null;
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, _) =>
+            {
+                if (instrument.Meter.Scope == meters && instrument is Histogram<double> found)
+                {
+                    histogram = found;
+                }
+            },
+        };
+        listener.Start();
+
+        _ = new LoopMetrics(meters);
+
+        var boundaries = histogram!.Advice!.HistogramBucketBoundaries!;
+        Assert.Equal("event_loop.overdue_callback.duration", histogram.Name);
+        Assert.Equal(boundaries.Order().Distinct(), boundaries);
+        Assert.Equal((0.0005, 60), (boundaries[0], boundaries[^1]));
+        Assert.All(boundaries.Zip(boundaries.Skip(1)), static pair => Assert.InRange(pair.Second / pair.First, 1.9, 3.1));
     }
 
     [Fact]
@@ -92,5 +120,19 @@ public sealed class InstrumentTests
 
         Assert.True(instruments.ComputingHandOffs > handOffs);
         peers.ForEach(static peer => peer.Dispose());
+    }
+
+    private sealed class TestMeterFactory : IMeterFactory
+    {
+        private readonly List<Meter> _meters = [];
+
+        public Meter Create(MeterOptions options)
+        {
+            options.Scope = this;
+            _meters.Add(new Meter(options));
+            return _meters[^1];
+        }
+
+        public void Dispose() => _meters.ForEach(static meter => meter.Dispose());
     }
 }
