@@ -21,39 +21,42 @@ public static class SystemdSockets
     /// <c>LISTEN_FDS</c> and <c>LISTEN_FDNAMES</c>. Processes that this one starts do not inherit them
     /// (<c>FD_CLOEXEC</c> is set). May be called again.
     /// </summary>
-    /// <returns>The sockets, in systemd's order; empty when the variables are not there or for another process.</returns>
-    /// <exception cref="InvalidOperationException">A variable has a value that makes no sense.</exception>
+    /// <remarks>
+    /// Variables that are not there, are meant for another process or make no sense mean that there are no sockets, and
+    /// as many names as there are no sockets for mean that there are no names: what is left in an environment does not
+    /// keep a program from listening by itself. Callers of <c>sd_listen_fds(3)</c> do the same.
+    /// </remarks>
+    /// <returns>The sockets, in systemd's order; empty when this process was not started by socket activation.</returns>
     public static IReadOnlyList<SystemdSocket> Find()
     {
-        if (Environment.GetEnvironmentVariable(Process) is not { } process || Parse(Process, process) != Environment.ProcessId)
+        if (Read(Process) != Environment.ProcessId || Read(Count) is not (> 0 and <= int.MaxValue - FirstDescriptor and var count))
         {
             return [];
         }
-        var count = Parse(Count, Environment.GetEnvironmentVariable(Count) ?? "");
-        var names = Environment.GetEnvironmentVariable(Names)?.Split(':') ?? [];
-        if (names.Length != 0 && names.Length != count)
-        {
-            throw new InvalidOperationException($"{Names} has {names.Length} names; it must have as many as {Count} says, {count}.");
-        }
+        var names = Environment.GetEnvironmentVariable(Names)?.Split(':');
         var sockets = new List<SystemdSocket>();
         for (var i = 0; i < count; i++)
         {
             var fd = FirstDescriptor + i;
-            if (Libc.fcntl(fd, Linux.F_SETFD, Linux.FD_CLOEXEC) >= 0 && IsStreamSocket(fd))
+            if (Libc.fcntl(fd, Linux.F_SETFD, Linux.FD_CLOEXEC) < 0)
+            {
+                // Not open: there are fewer than the variable says.
+                break;
+            }
+            if (IsStreamSocket(fd))
             {
                 sockets.Add(new SystemdSocket(
-                    names.Length == 0 ? "" : names[i],
+                    names?.Length == count ? names[i] : "",
                     new FileHandleEndPoint((ulong)fd, FileHandleType.Auto)));
             }
         }
         return sockets;
     }
 
-    private static int Parse(string variable, string value)
-        => int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-            && number is > 0 and <= int.MaxValue - FirstDescriptor
+    private static int? Read(string variable)
+        => int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             ? number
-            : throw new InvalidOperationException($"{variable} is '{value}'; it must be a number from 1.");
+            : null;
 
     private static unsafe bool IsStreamSocket(int fd)
     {

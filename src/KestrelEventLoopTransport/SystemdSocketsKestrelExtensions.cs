@@ -17,7 +17,6 @@ public static class SystemdSocketsKestrelExtensions
     /// <returns>
     /// How many there are: 0 when the process was not started by socket activation, and has to listen by itself.
     /// </returns>
-    /// <exception cref="InvalidOperationException">An environment variable has a value that makes no sense.</exception>
     public static int ListenSystemdSockets(
         this KestrelServerOptions options,
         string? name = null,
