@@ -157,6 +157,15 @@ public class EndPointOptions
     /// </summary>
     public TimeSpan HandOverPeriod { get; set; } = TimeSpan.FromMilliseconds(300);
 
+    /// <summary>
+    /// Whether a connection that is aborted because of an error ends with a FIN, as if all had been sent, and not with a
+    /// RST. TCP only: Unix sockets know no RST. Default: what the <see cref="AppContext"/> switch
+    /// <c>Microsoft.AspNetCore.Server.Kestrel.FinOnError</c> says, by which the stock transport goes;
+    /// <see langword="false"/> if it is not set.
+    /// </summary>
+    public bool FinOnError { get; set; }
+        = AppContext.TryGetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", out var fin) && fin;
+
     /// <summary>Options of TCP (<c>tcp(7)</c>). Not applied to Unix sockets.</summary>
     public TcpOptions Tcp { get; private set; } = new();
 

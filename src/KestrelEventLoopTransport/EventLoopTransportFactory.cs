@@ -27,7 +27,6 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     private readonly ILoggerFactory _loggerFactory;
     private readonly ILogger _logger;
     private readonly ILogger _connectionLogger;
-    private readonly bool _finOnError;
     private readonly LoopMetrics _metrics;
     private readonly HandOffLog _handOffLog;
     private EventLoopGroup? _group;
@@ -59,7 +58,6 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         _metrics = new LoopMetrics(meterFactory);
         _handOffLog = new HandOffLog(SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
         _connectionLogger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections");
-        _finOnError = AppContext.TryGetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", out var fin) && fin;
     }
 
     /// <summary>What the transport is doing: its listeners, its loops and their connections.</summary>
@@ -164,7 +162,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
             MaxReceiveBlocks = options.MaxReadBufferSize is > 0 and var read
                 ? (int)Math.Clamp(read / StreamConnection.BlockSize, 1, int.MaxValue)
                 : int.MaxValue,
-            FinOnError = _finOnError,
+            FinOnError = options.FinOnError,
             CloseMayWait = options.Linger > TimeSpan.Zero || options.ConfigureListenSocket is not null
                 || options.ConfigureAcceptedSocket is not null || endPoint is FileHandleEndPoint,
             Logger = _connectionLogger,

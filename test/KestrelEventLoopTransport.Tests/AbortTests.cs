@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Tests;
@@ -137,6 +138,7 @@ public sealed class AbortTests
     public async Task FinOnError_in_a_process_of_its_own(ApplicationScheduling scheduling)
     {
         AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", true);
+        Assert.True(new EndPointOptions().FinOnError);
         await using var transport = new TestTransport(scheduling);
         await using var pair = await transport.ConnectAsync();
         var read = pair.Input.ReadAsync();
@@ -146,5 +148,24 @@ public sealed class AbortTests
 
         await pair.Client.ExpectFinAsync();
         Assert.Same(reason, await Assert.ThrowsAsync<ConnectionAbortedException>(() => read.DefaultTimeout()));
+    }
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [Trait("Stock", "fails")]
+    public async Task FinOnError_of_one_endpoint_turns_its_RST_into_a_FIN(ApplicationScheduling scheduling)
+    {
+        var other = new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0);
+        await using var transport = new TestTransport(
+            scheduling,
+            options => options.ConfigureEndPoint(other, static endPoint => endPoint.FinOnError = true));
+        await using var fin = await transport.ConnectAsync(await transport.BindAsync(other));
+        await using var reset = await transport.ConnectAsync();
+
+        fin.Connection.Abort(new ConnectionAbortedException("because"));
+        reset.Connection.Abort(new ConnectionAbortedException("because"));
+
+        await fin.Client.ExpectFinAsync();
+        await reset.Client.ExpectResetAsync();
     }
 }

@@ -43,6 +43,7 @@ public sealed class ConfigurationTests
               "MaxConnectionsPolicy": "Refuse",
               "AcceptBatchSize": 9,
               "HandOverPeriod": "00:00:00.700",
+              "FinOnError": true,
               "Tcp": {
                 "NoDelay": false,
                 "KeepAlive": { "Enabled": true, "Time": "00:01:00", "Interval": "00:00:10", "RetryCount": 3 },
@@ -142,6 +143,7 @@ public sealed class ConfigurationTests
         Assert.Equal(MaxConnectionsPolicy.Refuse, options.MaxConnectionsPolicy);
         Assert.Equal(9, options.AcceptBatchSize);
         Assert.Equal(TimeSpan.FromMilliseconds(700), options.HandOverPeriod);
+        Assert.True(options.FinOnError);
         Assert.False(options.NoDelay);
         Assert.False(options.Tcp.NoDelay);
         Assert.True(options.Tcp.KeepAlive.Enabled);
@@ -364,6 +366,8 @@ public sealed class ConfigurationTests
     [InlineData("http://127.0.0.1:5000", "127.0.0.1:5000")]
     [InlineData("https://[::1]:5000", "[::1]:5000")]
     [InlineData("http://localhost:5000", "127.0.0.1:5000 [::1]:5000")]
+    [InlineData("http://app.LocalHost:5000", "127.0.0.1:5000 [::1]:5000")]
+    [InlineData("http://localhost.example:5000", "[::]:5000 0.0.0.0:5000")]
     [InlineData("http://*:5000", "[::]:5000 0.0.0.0:5000")]
     [InlineData("http://+", "[::]:80 0.0.0.0:80")]
     [InlineData("https://example.org", "[::]:443 0.0.0.0:443")]
