@@ -4,16 +4,25 @@ using Microsoft.Extensions.Options;
 namespace KestrelEventLoopTransport;
 
 /// <summary>
-/// Reads the options from <c>Kestrel:EventLoopTransport</c>. A key that is no option, or a value that is not of its
-/// type, stops the application.
+/// Reads the options from <c>Kestrel:EventLoopTransport</c>, if there is a configuration. A key that is no option, or a
+/// value that is not of its type, stops the application.
 /// </summary>
-internal sealed class EventLoopTransportConfiguration(IConfiguration configuration) : IConfigureOptions<EventLoopTransportOptions>
+internal sealed class EventLoopTransportConfiguration(IConfiguration? configuration = null)
+    : IConfigureOptions<EventLoopTransportOptions>
 {
     private const string Root = "Kestrel:EventLoopTransport";
     private const string EndPoints = "Endpoints";
     private const string Url = "Url";
 
     public void Configure(EventLoopTransportOptions options)
+    {
+        if (configuration is not null)
+        {
+            Configure(options, configuration);
+        }
+    }
+
+    private static void Configure(EventLoopTransportOptions options, IConfiguration configuration)
     {
         var root = configuration.GetSection(Root);
         new ObservedValues(root, EndPoints).Read(section => section.Bind(options));
@@ -24,11 +33,11 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration configurati
         }
         foreach (var endPoint in endPoints.GetChildren())
         {
-            ConfigureEndPoint(options, endPoint);
+            ConfigureEndPoint(options, endPoint, configuration);
         }
     }
 
-    private void ConfigureEndPoint(EventLoopTransportOptions options, IConfigurationSection section)
+    private static void ConfigureEndPoint(EventLoopTransportOptions options, IConfigurationSection section, IConfiguration configuration)
     {
         var kestrelKey = $"Kestrel:Endpoints:{section.Key}:{Url}";
         var url = section[Url] ?? configuration[kestrelKey]

@@ -7,6 +7,9 @@ using KestrelEventLoopTransport.Listening;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Polling;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -45,23 +48,43 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         IMemoryPoolFactory<byte> memoryPoolFactory,
         IMeterFactory meterFactory,
         ILoggerFactory loggerFactory)
+        : this(
+            (options ?? throw new ArgumentNullException(nameof(options))).Value,
+            new EventLoopTransportState(),
+            memoryPoolFactory,
+            meterFactory,
+            loggerFactory)
     {
-        ArgumentNullException.ThrowIfNull(options);
+    }
+
+    /// <param name="options">The transport's options.</param>
+    /// <param name="state">Shows what the transport is doing.</param>
+    /// <param name="memoryPoolFactory">Makes the memory pools of the loops, one for each.</param>
+    /// <param name="meterFactory">Makes the meter.</param>
+    /// <param name="loggerFactory">Makes the loggers.</param>
+    internal EventLoopTransportFactory(
+        EventLoopTransportOptions options,
+        EventLoopTransportState state,
+        IMemoryPoolFactory<byte> memoryPoolFactory,
+        IMeterFactory meterFactory,
+        ILoggerFactory loggerFactory)
+    {
         ArgumentNullException.ThrowIfNull(memoryPoolFactory);
         ArgumentNullException.ThrowIfNull(meterFactory);
         ArgumentNullException.ThrowIfNull(loggerFactory);
 
-        _options = options.Value;
+        _options = options;
         _memoryPools = memoryPoolFactory;
         _loggerFactory = loggerFactory;
         _logger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Listening");
         _metrics = new LoopMetrics(meterFactory);
         _handOffLog = new HandOffLog(SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
         _connectionLogger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections");
+        State = state;
     }
 
     /// <summary>What the transport is doing: its listeners, its loops and their connections.</summary>
-    public EventLoopTransportState State { get; } = new();
+    public EventLoopTransportState State { get; }
 
     /// <summary>
     /// Whether this transport serves an endpoint: an <see cref="IPEndPoint"/>, a
@@ -117,12 +140,22 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         return listener;
     }
 
-    /// <summary>To be called when the server has bound its endpoints.</summary>
-    internal void WarnOfUnusedOverrides()
+    /// <summary>To be called when the server has bound its endpoints: warns of what has no effect.</summary>
+    internal void CheckUse(IServiceProvider services)
     {
+        if (services.GetService<IServer>() is null || !Poller.IsSupported)
+        {
+            return;
+        }
+        var later = services.GetServices<IConnectionListenerFactory>().SkipWhile(factory => factory != this).Skip(1);
+        if (later.LastOrDefault(static factory => factory is SocketTransportFactory or not IConnectionListenerFactorySelector) is { } used)
+        {
+            OptionsLog.TransportNotUsed(_logger, used.GetType().FullName);
+            return;
+        }
         foreach (var configured in _options.GetOverrides())
         {
-            if (!configured.IsUsed && Poller.IsSupported)
+            if (!configured.IsUsed)
             {
                 ListenerLog.EndPointNotBound(_logger, configured.Name);
             }

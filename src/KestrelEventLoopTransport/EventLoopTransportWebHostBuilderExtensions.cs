@@ -1,9 +1,5 @@
 using KestrelEventLoopTransport;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Options;
 
 namespace Microsoft.AspNetCore.Hosting;
 
@@ -16,13 +12,19 @@ public static class EventLoopTransportWebHostBuilderExtensions
     /// Replaces Kestrel's socket transport by event loops. Options are read from the section
     /// <c>Kestrel:EventLoopTransport</c> of the configuration.
     /// </summary>
+    /// <remarks>
+    /// It may be called before or after <c>UseKestrel()</c>, and <c>UseSockets()</c> beside it changes only options. What
+    /// the transport cannot bind to is left to the socket transport. If another transport that takes every endpoint is
+    /// registered later, that one is used, and a warning is logged. With a server that is not Kestrel, as in tests of the
+    /// application, nothing of the transport is made.
+    /// </remarks>
     /// <param name="hostBuilder">The web host builder.</param>
     /// <returns>The same builder.</returns>
     public static IWebHostBuilder UseEventLoopTransport(this IWebHostBuilder hostBuilder)
     {
         ArgumentNullException.ThrowIfNull(hostBuilder);
 
-        return hostBuilder.ConfigureServices(static services => AddTransport(services));
+        return hostBuilder.ConfigureServices(static services => services.AddEventLoopTransport());
     }
 
     /// <summary>
@@ -38,7 +40,7 @@ public static class EventLoopTransportWebHostBuilderExtensions
         ArgumentNullException.ThrowIfNull(hostBuilder);
         ArgumentNullException.ThrowIfNull(configureOptions);
 
-        return hostBuilder.ConfigureServices(services => AddTransport(services).Configure(configureOptions));
+        return hostBuilder.ConfigureServices(services => services.AddEventLoopTransport(configureOptions));
     }
 
     /// <summary>
@@ -55,19 +57,6 @@ public static class EventLoopTransportWebHostBuilderExtensions
         ArgumentNullException.ThrowIfNull(configureOptions);
 
         return hostBuilder.ConfigureServices((context, services)
-            => AddTransport(services).Configure(options => configureOptions(context, options)));
-    }
-
-    private static OptionsBuilder<EventLoopTransportOptions> AddTransport(IServiceCollection services)
-    {
-        // Kestrel asks the factory that was registered last first; its own socket transport stays for the rest.
-        services.TryAddEnumerable(
-            ServiceDescriptor.Singleton<IConnectionListenerFactory, EventLoopTransportFactory>());
-        services.TryAddEnumerable(
-            ServiceDescriptor.Singleton<IConfigureOptions<EventLoopTransportOptions>, EventLoopTransportConfiguration>());
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, EndPointOverrideCheck>());
-        services.TryAddSingleton(static provider
-            => provider.GetServices<IConnectionListenerFactory>().OfType<EventLoopTransportFactory>().Last().State);
-        return services.AddOptionsWithValidateOnStart<EventLoopTransportOptions, EventLoopTransportOptionsValidator>();
+            => services.AddEventLoopTransport(options => configureOptions(context, options)));
     }
 }

@@ -4,7 +4,9 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace KestrelEventLoopTransport.Tests;
@@ -23,6 +25,38 @@ public sealed class RegistrationTests
 
         Assert.Equal("EventLoopTransportFactory", factories[^1]);
         Assert.Contains("SocketTransportFactory", factories);
+    }
+
+    // Kestrel registers its transport only where there is none yet.
+    [Fact]
+    [Trait("Contract", "1")]
+    [Trait("Stock", "fails")]
+    public void In_any_order_it_is_asked_first_and_the_stock_transport_is_the_fallback()
+    {
+        foreach (var register in new Action<WebApplicationBuilder>[]
+        {
+            static builder => builder.WebHost.UseEventLoopTransport().UseKestrelCore(),
+            static builder => builder.WebHost.UseEventLoopTransport().UseKestrel(),
+            static builder => builder.WebHost.UseKestrel().UseEventLoopTransport(),
+            static builder => builder.WebHost.UseSockets().UseEventLoopTransport().UseKestrelCore(),
+            static builder => builder.WebHost.UseEventLoopTransport().UseKestrelCore().UseSockets().UseEventLoopTransport(),
+            static builder =>
+            {
+                builder.Services.AddEventLoopTransport();
+                builder.WebHost.UseKestrelCore();
+            },
+        })
+        {
+            var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+            register(builder);
+            using var host = (IDisposable)builder.Build();
+            var services = ((WebApplication)host).Services;
+
+            var factories = services.GetServices<IConnectionListenerFactory>().Select(static factory => factory.GetType());
+
+            Assert.Equal([typeof(SocketTransportFactory), typeof(EventLoopTransportFactory)], factories);
+            Assert.Equal("PinnedBlockMemoryPoolFactory", services.GetRequiredService<IMemoryPoolFactory<byte>>().GetType().Name);
+        }
     }
 
     // Ours only: the stub drops the delegates.
@@ -63,6 +97,39 @@ public sealed class RegistrationTests
         await Echo.RoundTripAsync(client);
 
         Assert.Equal(1, refusing.Asked);
+    }
+
+    [Fact]
+    [Trait("Contract", "1")]
+    [Trait("Stock", "fails")]
+    public async Task A_transport_registered_later_that_takes_every_endpoint_is_warned_of_once()
+    {
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = ApplicationScheduling.Adaptive,
+            Connection = Echo.RunAsync,
+            Transport = static options => options.ConfigureEndPoint("http://127.0.0.1:1", static endPoint => endPoint.Backlog = 5),
+            Services = static services => services.AddSingleton<IConnectionListenerFactory, SocketTransportFactory>(),
+        });
+        using var client = await server.ConnectAsync();
+        await Echo.RoundTripAsync(client);
+
+        var entry = Assert.Single(server.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
+        Assert.Equal(LogLevel.Warning, entry.Level);
+        Assert.Equal(
+            $"The event-loop transport is not used: {typeof(SocketTransportFactory).FullName} was registered after it, and takes every endpoint.",
+            entry.Message);
+        Assert.Empty(server.State.Listeners);
+    }
+
+    [Fact]
+    [Trait("Contract", "1")]
+    [Trait("Stock", "fails")]
+    public async Task A_server_that_uses_the_transport_starts_without_a_warning()
+    {
+        await using var server = await TestServer.StartAsync(ApplicationScheduling.Adaptive, Echo.RunAsync);
+
+        Assert.DoesNotContain(server.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
     }
 
     [Theory]
