@@ -8,14 +8,36 @@ namespace KestrelEventLoopTransport;
 
 /// <summary>What was configured for one endpoint, or for those that Kestrel makes of one URL.</summary>
 /// <param name="Name">The endpoint or URL, as the user named it.</param>
+/// <param name="KestrelName">
+/// The name of the endpoint in Kestrel's configuration; <see langword="null"/> if it goes by <paramref name="EndPoints"/>.
+/// </param>
 /// <param name="EndPoints">What Kestrel may bind to.</param>
 /// <param name="Configure">Changes a copy of the defaults.</param>
-internal sealed record EndPointOverride(string Name, EndPoint[] EndPoints, Action<EndPointOptions> Configure)
+internal sealed record EndPointOverride(
+    string Name,
+    string? KestrelName,
+    EndPoint[] EndPoints,
+    Action<EndPointOptions> Configure)
 {
-    /// <summary>Whether the server has bound to one of the endpoints, or tried to.</summary>
-    internal bool IsUsed { get; set; }
+    /// <param name="endPoint">What is bound to.</param>
+    /// <param name="name">Its name in Kestrel's configuration, if it has one.</param>
+    internal bool AppliesTo(EndPoint endPoint, string? name)
+        => KestrelName is null
+            ? Array.Exists(EndPoints, own => AreSame(own, endPoint))
+            : KestrelName.Equals(name, StringComparison.OrdinalIgnoreCase);
 
-    internal bool AppliesTo(EndPoint endPoint) => Array.Exists(EndPoints, own => AreSame(own, endPoint));
+    /// <summary>Whether Kestrel may bind to the endpoint for a URL. Not for one that is none.</summary>
+    internal static bool IsUrlOf(string url, EndPoint endPoint)
+    {
+        try
+        {
+            return Array.Exists(EndPointsOf(url), own => AreSame(own, endPoint));
+        }
+        catch (FormatException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>The endpoints that Kestrel tries for a URL (its AddressBinder).</summary>
     /// <exception cref="FormatException">It is no URL, or its port or path is not possible.</exception>
@@ -37,7 +59,7 @@ internal sealed record EndPointOverride(string Name, EndPoint[] EndPoints, Actio
         {
             return [new UnixDomainSocketEndPoint(address.UnixPipePath)];
         }
-        if (string.Equals(address.Host, "localhost", StringComparison.OrdinalIgnoreCase))
+        if (IsLocalhost(address.Host))
         {
             return [new IPEndPoint(IPAddress.Loopback, address.Port), new IPEndPoint(IPAddress.IPv6Loopback, address.Port)];
         }
@@ -45,6 +67,11 @@ internal sealed record EndPointOverride(string Name, EndPoint[] EndPoints, Actio
             ? [new IPEndPoint(ip, address.Port)]
             : [new IPEndPoint(IPAddress.IPv6Any, address.Port), new IPEndPoint(IPAddress.Any, address.Port)];
     }
+
+    // Also of the top-level domain (RFC 6761): app.localhost.
+    private static bool IsLocalhost(string host)
+        => host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+            || (host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase) && host[0] != '.');
 
     private static bool AreSame(EndPoint own, EndPoint other) => (own, other) switch
     {

@@ -10,23 +10,31 @@ namespace KestrelEventLoopTransport;
 internal sealed class EventLoopTransportConfiguration(IConfiguration? configuration = null)
     : IConfigureOptions<EventLoopTransportOptions>
 {
+    /// <summary>The section of Kestrel's endpoints.</summary>
+    internal const string KestrelEndPoints = "Kestrel:Endpoints";
+
+    /// <summary>The section of the options that endpoints have of their own.</summary>
+    internal const string EndPoints = $"{Root}:{EndPointsKey}";
+
+    internal const string Url = "Url";
+
     private const string Root = "Kestrel:EventLoopTransport";
-    private const string EndPoints = "Endpoints";
-    private const string Url = "Url";
+    private const string EndPointsKey = "Endpoints";
 
     public void Configure(EventLoopTransportOptions options)
     {
         if (configuration is not null)
         {
+            // First: what changes from here on is read again.
+            options.Source = new OptionsSource(configuration);
             Configure(options, configuration);
         }
     }
 
     private static void Configure(EventLoopTransportOptions options, IConfiguration configuration)
     {
-        var root = configuration.GetSection(Root);
-        new ObservedValues(root, EndPoints).Read(section => section.Bind(options));
-        var endPoints = root.GetSection(EndPoints);
+        new ObservedValues(configuration.GetSection(Root), EndPointsKey).Read(section => section.Bind(options));
+        var endPoints = configuration.GetSection(EndPoints);
         if (!string.IsNullOrEmpty(endPoints.Value))
         {
             throw Invalid($"{endPoints.Path} is '{endPoints.Value}'; it must be a section with one section for each endpoint.");
@@ -37,17 +45,22 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration? configurat
         }
     }
 
-    private static void ConfigureEndPoint(EventLoopTransportOptions options, IConfigurationSection section, IConfiguration configuration)
+    private static void ConfigureEndPoint(
+        EventLoopTransportOptions options,
+        IConfigurationSection section,
+        IConfiguration configuration)
     {
-        var kestrelKey = $"Kestrel:Endpoints:{section.Key}:{Url}";
-        var url = section[Url] ?? configuration[kestrelKey]
+        var ownUrl = section[Url];
+        var kestrelKey = $"{KestrelEndPoints}:{section.Key}:{Url}";
+        var url = ownUrl ?? configuration[kestrelKey]
             ?? throw Invalid($"{section.Path} configures an endpoint that does not exist: there is neither {section.Path}:{Url} nor {kestrelKey}.");
 
-        // Kestrel binds again when its endpoints change: by then the configuration may be another, which nobody has checked.
+        // A copy: the options stay as they were checked, whatever the configuration becomes.
         var values = new ObservedValues(section, Url);
         try
         {
-            options.ConfigureEndPoint(url, section.Path, endPoint => values.Read(copy => copy.Bind(endPoint)));
+            options.ConfigureEndPoint(
+                url, section.Path, ownUrl is null ? section.Key : null, endPoint => values.Read(copy => copy.Bind(endPoint)));
         }
         catch (FormatException exception)
         {

@@ -26,6 +26,8 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
 {
     private readonly Lock _lock = new();
     private readonly EventLoopTransportOptions _options;
+    private readonly EndPointOptionsReader _endPointOptions;
+    private readonly EndPointNames _names;
     private readonly IMemoryPoolFactory<byte> _memoryPools;
     private readonly ILoggerFactory _loggerFactory;
     private readonly ILogger _logger;
@@ -50,6 +52,8 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         ILoggerFactory loggerFactory)
         : this(
             (options ?? throw new ArgumentNullException(nameof(options))).Value,
+            optionsFactory: null,
+            new EndPointNames(configuration: null),
             new EventLoopTransportState(),
             memoryPoolFactory,
             meterFactory,
@@ -58,12 +62,16 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     }
 
     /// <param name="options">The transport's options.</param>
+    /// <param name="optionsFactory">Reads them again after a reload; <see langword="null"/> for options that stay.</param>
+    /// <param name="names">The names that endpoints have in Kestrel's configuration.</param>
     /// <param name="state">Shows what the transport is doing.</param>
     /// <param name="memoryPoolFactory">Makes the memory pools of the loops, one for each.</param>
     /// <param name="meterFactory">Makes the meter.</param>
     /// <param name="loggerFactory">Makes the loggers.</param>
     internal EventLoopTransportFactory(
         EventLoopTransportOptions options,
+        IOptionsFactory<EventLoopTransportOptions>? optionsFactory,
+        EndPointNames names,
         EventLoopTransportState state,
         IMemoryPoolFactory<byte> memoryPoolFactory,
         IMeterFactory meterFactory,
@@ -80,6 +88,8 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         _metrics = new LoopMetrics(meterFactory);
         _handOffLog = new HandOffLog(SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
         _connectionLogger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections");
+        _endPointOptions = new EndPointOptionsReader(options, optionsFactory, _logger);
+        _names = names;
         State = state;
     }
 
@@ -153,41 +163,39 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
             OptionsLog.TransportNotUsed(_logger, used.GetType().FullName);
             return;
         }
-        foreach (var configured in _options.GetOverrides())
+        foreach (var name in _endPointOptions.FindUnused())
         {
-            if (!configured.IsUsed)
-            {
-                ListenerLog.EndPointNotBound(_logger, configured.Name);
-            }
+            ListenerLog.EndPointNotBound(_logger, name);
         }
     }
 
     private EventLoopListener CreateListener(EndPoint endPoint)
     {
-        var settings = SettingsFor(endPoint);
-        var sockets = ListenSocketSet.Create(endPoint, settings, _options.EventLoopCount);
+        var name = _names.Take(endPoint);
+        ListenSocket[] sockets = [];
         EventLoopGroup? group = null;
         try
         {
+            var settings = SettingsFor(endPoint, _endPointOptions.Read(endPoint, name));
+            sockets = ListenSocketSet.Create(endPoint, settings, _options.EventLoopCount);
             group = AcquireGroup();
-            return new EventLoopListener(sockets, group, settings, State.Remove);
+            return new EventLoopListener(sockets, group, settings, listener =>
+            {
+                State.Remove(listener);
+                _names.Return(name, endPoint);
+            });
         }
         catch
         {
+            _names.Return(name, endPoint);
             group?.Release();
             Array.ForEach(sockets, static socket => socket.Close());
             throw;
         }
     }
 
-    /// <summary>The one place where the options of an endpoint are worked out.</summary>
-    private ListenerSettings SettingsFor(EndPoint endPoint)
+    private ListenerSettings SettingsFor(EndPoint endPoint, EndPointOptions options)
     {
-        foreach (var configured in _options.GetOverrides())
-        {
-            configured.IsUsed |= configured.AppliesTo(endPoint);
-        }
-        var options = _options.For(endPoint);
         var connections = new ConnectionSettings
         {
             MaxWriteBufferSize = options.MaxWriteBufferSize is > 0 and var write ? write : long.MaxValue,

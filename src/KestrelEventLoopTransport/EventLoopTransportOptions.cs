@@ -3,13 +3,19 @@ using System.Net;
 namespace KestrelEventLoopTransport;
 
 /// <summary>
-/// Options of the event-loop transport, and the defaults of its endpoints. They are read once, when the server starts.
+/// Options of the event-loop transport, and the defaults of its endpoints.
 /// </summary>
 /// <remarks>
 /// The section <c>Kestrel:EventLoopTransport</c> of the configuration is applied first, then code. Options of a single
 /// endpoint are set with <see cref="ConfigureEndPoint(EndPoint, Action{EndPointOptions})"/> or in
 /// <c>Kestrel:EventLoopTransport:Endpoints:{name}</c>, where the name is that of an endpoint of
 /// <c>Kestrel:Endpoints</c>, or the section has a <c>Url</c> of its own.
+///
+/// They are read when the server starts. If the configuration is reloaded, an endpoint that Kestrel binds from then on
+/// (because its URL has changed, for example) gets the options that its name has in the new configuration; what is
+/// bound already keeps its options, and those of loops never change. If the new options are not valid, the ones that
+/// were valid last go on to be used, by name, and an error is logged; an endpoint with a section that is new is not
+/// bound then.
 ///
 /// Values out of range stop the application at start with an
 /// <see cref="Microsoft.Extensions.Options.OptionsValidationException"/> that names the option, the value and what
@@ -64,7 +70,8 @@ public sealed class EventLoopTransportOptions : EndPointOptions
 
     /// <summary>
     /// Sets options of one endpoint. They start as a copy of the options here, so that only differences need to be set;
-    /// several calls for one endpoint are applied in turn. The action runs when the server starts, more than once.
+    /// several calls for one endpoint are applied in turn. The action runs when the server starts and when Kestrel binds
+    /// again after a reload of the configuration, more than once.
     /// </summary>
     /// <param name="endPoint">
     /// The endpoint that Kestrel binds to, as in <c>KestrelServerOptions.Listen</c>, port 0 included. Kestrel's
@@ -77,13 +84,13 @@ public sealed class EventLoopTransportOptions : EndPointOptions
         ArgumentNullException.ThrowIfNull(endPoint);
         ArgumentNullException.ThrowIfNull(configure);
 
-        _endPoints.Add(new EndPointOverride(endPoint.ToString() ?? "", [endPoint], configure));
+        _endPoints.Add(new EndPointOverride(endPoint.ToString() ?? "", KestrelName: null, [endPoint], configure));
     }
 
     /// <summary>
     /// Sets options of the endpoint that Kestrel makes of a URL. They start as a copy of the options here, so that
     /// only differences need to be set; several calls for one endpoint are applied in turn. The action runs when the
-    /// server starts, more than once.
+    /// server starts and when Kestrel binds again after a reload of the configuration, more than once.
     /// </summary>
     /// <param name="url">
     /// A URL as in <c>--urls</c> and <c>Kestrel:Endpoints</c>: <c>http://127.0.0.1:5000</c>,
@@ -97,23 +104,30 @@ public sealed class EventLoopTransportOptions : EndPointOptions
         ArgumentNullException.ThrowIfNull(url);
         ArgumentNullException.ThrowIfNull(configure);
 
-        ConfigureEndPoint(url, name: url, configure);
+        ConfigureEndPoint(url, name: url, kestrelName: null, configure);
     }
 
-    /// <summary>The same, for an endpoint that has another name for the user.</summary>
-    internal void ConfigureEndPoint(string url, string name, Action<EndPointOptions> configure)
-        => _endPoints.Add(new EndPointOverride(name, EndPointOverride.EndPointsOf(url), configure));
+    /// <summary>
+    /// The same, for an endpoint that has another name for the user, and perhaps one in Kestrel's configuration.
+    /// </summary>
+    internal void ConfigureEndPoint(string url, string name, string? kestrelName, Action<EndPointOptions> configure)
+        => _endPoints.Add(new EndPointOverride(name, kestrelName, EndPointOverride.EndPointsOf(url), configure));
+
+    /// <summary>Where these come from; <see langword="null"/> if there is no configuration.</summary>
+    internal OptionsSource? Source { get; set; }
 
     /// <summary>What was configured for single endpoints. A method, as configuration binds to properties.</summary>
     internal IReadOnlyList<EndPointOverride> GetOverrides() => _endPoints;
 
     /// <summary>The options of an endpoint: a copy of these, changed by what was configured for it.</summary>
-    internal EndPointOptions For(EndPoint endPoint)
+    /// <param name="endPoint">What is bound to.</param>
+    /// <param name="name">Its name in Kestrel's configuration, if it has one.</param>
+    internal EndPointOptions For(EndPoint endPoint, string? name = null)
     {
         var result = Copy();
         foreach (var configured in _endPoints)
         {
-            if (configured.AppliesTo(endPoint))
+            if (configured.AppliesTo(endPoint, name))
             {
                 configured.Configure(result);
             }

@@ -36,7 +36,7 @@ internal sealed class EventLoopTransportOptionsValidator : IValidateOptions<Even
         foreach (var configured in options.GetOverrides())
         {
             // What is wrong with the defaults has been said. Each of the endpoints may be configured by other overrides too.
-            var problems = configured.EndPoints.SelectMany(endPoint => EndPointOptionsValidator.Check(options.For(endPoint)));
+            var problems = configured.EndPoints.SelectMany(endPoint => EndPointOptionsValidator.Check(options.For(endPoint, configured.KestrelName)));
             foreach (var (option, problem) in problems.Distinct().Except(defaults))
             {
                 result.AddError($"{nameof(EventLoopTransportOptions)}.{option} of {configured.Name} is {problem}.");

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using KestrelEventLoopTransport;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -33,6 +34,7 @@ public static class EventLoopTransportServiceCollectionExtensions
         services.AddOptions().AddLogging().AddMetrics();
         services.TryAddSingleton<IMemoryPoolFactory<byte>, SharedMemoryPoolFactory>();
         services.TryAddSingleton(static _ => new EventLoopTransportState());
+        services.TryAddSingleton(static provider => new EndPointNames(provider.GetService<IConfiguration>()));
 
         // Kestrel asks the factory that was registered last first; its own socket transport stays for the rest. Kestrel
         // registers it only where there is no factory yet, so it may have to be done here.
@@ -65,6 +67,8 @@ public static class EventLoopTransportServiceCollectionExtensions
     {
         var factory = new EventLoopTransportFactory(
             services.GetRequiredService<IOptions<EventLoopTransportOptions>>().Value,
+            services.GetRequiredService<IOptionsFactory<EventLoopTransportOptions>>(),
+            services.GetRequiredService<EndPointNames>(),
             services.GetRequiredService<EventLoopTransportState>(),
             services.GetRequiredService<IMemoryPoolFactory<byte>>(),
             services.GetRequiredService<IMeterFactory>(),

@@ -84,6 +84,50 @@ public sealed class LeftoverTests
             () => $"At the start {start}, now {ProcessState.Capture()}.");
     }
 
+    // One endpoint moves, so that the loops end and begin again with each; the other changes places, and they go on.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    [Trait("Stock", "fails")]
+    public async Task Twenty_reloads_leave_nothing(bool besidesAnother)
+    {
+        using var path = new SocketPath();
+        var values = new Dictionary<string, string?>
+        {
+            ["Endpoints:Api:Url"] = $"http://unix:{path.Path}0",
+            ["EventLoopTransport:EventLoopCount"] = "4",
+            ["EventLoopTransport:Endpoints:Api:MaxConnections"] = "10",
+        };
+        if (besidesAnother)
+        {
+            values["Endpoints:Other:Url"] = "http://127.0.0.1:0";
+        }
+        await using var server = await ReloadingServer.StartAsync(values);
+        await MoveAsync(1);
+        await MoveAsync(2);
+        await UntilSupervisedAsync();
+        var start = ProcessState.Capture();
+        var pools = server.Pools.Pools.Count(static pool => !pool.IsDisposed);
+
+        for (var i = 3; i <= 22; i++)
+        {
+            await MoveAsync(i);
+        }
+
+        await Poll.UntilAsync(
+            () => ProcessState.Capture().IsBackTo(start, ThreadPoolGrowth) && server.Pools.Outstanding == 0,
+            () => $"At the start {start}, now {ProcessState.Capture()}.");
+        Assert.Equal(pools, server.Pools.Pools.Count(static pool => !pool.IsDisposed));
+        Assert.Equal(besidesAnother ? 2 : 1, server.State.Listeners.Count);
+
+        async Task MoveAsync(int number)
+        {
+            values["Endpoints:Api:Url"] = $"http://unix:{path.Path}{number}";
+            await server.ReloadAsync(values);
+            Assert.Contains("Hello", await ReloadingServer.GetAsync(new System.Net.Sockets.UnixDomainSocketEndPoint($"{path.Path}{number}")));
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     [Trait("Contract", "12")]

@@ -26,6 +26,8 @@ internal sealed class CountingMemoryPool : MemoryPool<byte>
 
     public long Outstanding => Interlocked.Read(ref _rented) - Interlocked.Read(ref _returned);
 
+    public bool IsDisposed => _disposed;
+
     public IEnumerable<string> Errors => _errors;
 
     public override IMemoryOwner<byte> Rent(int size = -1)
