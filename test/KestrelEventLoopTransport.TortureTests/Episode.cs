@@ -237,7 +237,7 @@ internal sealed class Episode(EpisodePlan plan)
     private static bool IsAlarming(LogEntry entry)
         => entry.Category.StartsWith("KestrelEventLoopTransport", StringComparison.Ordinal)
             && entry.Level >= Microsoft.Extensions.Logging.LogLevel.Warning
-            && entry.EventId.Name != "AcceptPaused";
+            && entry.EventId.Name is not ("AcceptPaused" or "AcceptShortage");
 
     private static List<string> LoopThreads()
         => [.. ProcessState.ThreadNames().Where(static name => name.StartsWith("event-loop", StringComparison.Ordinal) || name.StartsWith("loop-super", StringComparison.Ordinal))];

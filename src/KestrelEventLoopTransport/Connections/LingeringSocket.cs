@@ -24,6 +24,7 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
     private const int ReceiveSize = 64 * 1024;
 
     private readonly LingeringSockets _all;
+    private readonly IConnectionOwner _owner;
     private readonly EventLoop _loop;
     private readonly ulong _token;
     private readonly int _fd;
@@ -32,9 +33,11 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
     private int _discarded;
     private int _closed;
 
-    internal LingeringSocket(LingeringSockets all, EventLoop loop, ulong token, int fd, bool mayBeShared, bool closeWaits)
+    internal LingeringSocket(
+        LingeringSockets all, IConnectionOwner owner, EventLoop loop, ulong token, int fd, bool mayBeShared, bool closeWaits)
     {
         _all = all;
+        _owner = owner;
         _loop = loop;
         _token = token;
         _fd = fd;
@@ -129,12 +132,18 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
         if (_closeWaits)
         {
             // close(2) blocks until the peer has acknowledged everything, O_NONBLOCK or not.
-            ThreadPool.UnsafeQueueUserWorkItem(static fd => _ = Libc.close(fd), _fd, preferLocal: false);
+            ThreadPool.UnsafeQueueUserWorkItem(static socket => socket.CloseDescriptor(), this, preferLocal: false);
         }
         else
         {
-            _ = Libc.close(_fd);
+            CloseDescriptor();
         }
+    }
+
+    private void CloseDescriptor()
+    {
+        _ = Libc.close(_fd);
+        _owner.OnDescriptorClosed();
     }
 
     private sealed class LookAgain(LingeringSocket socket) : IThreadPoolWorkItem

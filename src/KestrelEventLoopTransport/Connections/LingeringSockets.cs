@@ -14,14 +14,14 @@ internal sealed class LingeringSockets
     /// Lets a socket linger whose connection has been answered and is over. False when there are too many: the caller
     /// closes it.
     /// </summary>
-    internal bool TryAdd(EventLoop loop, ulong token, int fd, bool mayBeShared, bool closeWaits)
+    internal bool TryAdd(IConnectionOwner owner, EventLoop loop, ulong token, int fd, bool mayBeShared, bool closeWaits)
     {
         if (Interlocked.Increment(ref _count) > Most)
         {
             Leave();
             return false;
         }
-        new LingeringSocket(this, loop, token, fd, mayBeShared, closeWaits).Start();
+        new LingeringSocket(this, owner, loop, token, fd, mayBeShared, closeWaits).Start();
         return true;
     }
 

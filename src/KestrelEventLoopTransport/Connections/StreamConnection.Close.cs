@@ -234,10 +234,11 @@ internal sealed partial class StreamConnection
         {
             var mayBeShared = DisposeSocket();
             if (!_lingers || AbortReason is not null
-                || !_settings.Lingering.TryAdd(Loop, _token, Fd, mayBeShared, CloseWaits()))
+                || !_settings.Lingering.TryAdd(_owner, Loop, _token, Fd, mayBeShared, CloseWaits()))
             {
                 Loop.Unregister(_token, mayBeShared ? Fd : -1);
                 _ = Libc.close(Fd);
+                _owner.OnDescriptorClosed();
             }
         }
     }

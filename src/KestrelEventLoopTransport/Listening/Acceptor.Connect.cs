@@ -29,7 +29,7 @@ internal sealed unsafe partial class Acceptor
         catch (Exception exception)
         {
             // No memory, or no room for one more descriptor in the poller.
-            Pause(exception);
+            OnFailure(exception);
             return false;
         }
         finally

@@ -19,7 +19,7 @@ namespace KestrelEventLoopTransport.Listening;
 /// <para>
 /// An acceptor on hold has taken <c>Ready</c> away though connections may be left. Each reason has somebody who sets it
 /// again: too many accepted connections that the application has not taken (<see cref="OnTaken"/>), as many open as
-/// there may be (<see cref="OnRoom"/>), no descriptors or memory (<c>PauseEnd</c>, a timer).
+/// there may be (<see cref="OnRoom"/>), no descriptors or memory (<see cref="OnDescriptorFree"/> and a timer).
 /// </para>
 /// <para>
 /// The end: <see cref="Drain"/> accepts what is in the queue, without holds and without turns; then <see cref="Stop"/>
@@ -246,12 +246,18 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
         var outer = slot?.Enter(this);
         try
         {
-            return MayAccept() && Accept(ref added);
+            var more = MayAccept() && Accept(ref added);
+            if (!more && Volatile.Read(ref _held) == 0)
+            {
+                // Perhaps somebody else has a use for the descriptor that would have been next.
+                DescriptorWaiters.WakeNext();
+            }
+            return more;
         }
         catch (Exception)
         {
             // A logger that throws, or no memory even to say so.
-            SchedulePauseEnd();
+            PauseLonger();
             return false;
         }
         finally
@@ -267,8 +273,8 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
         {
             return --_drainLeft >= 0;
         }
-        // New connections make edges during a pause; its timer comes.
-        return (_pause == 0 || Environment.TickCount64 >= _pausedUntil) && !IsFull();
+        // New connections make edges during a pause too.
+        return Volatile.Read(ref _held) == 0 && !IsFull();
     }
 
     /// <summary>Whether the application has enough to take. Then it lets the acceptor go on when it has taken half.</summary>
@@ -298,6 +304,7 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
                 return OnAcceptFailed(error);
             }
             _failures = 0;
+            _delay = 0;
             return TryAdd(fd, SocketAddressBytes.Span(address, length), ref added);
         }
         finally
@@ -338,6 +345,7 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
         finally
         {
             _closed.SetResult();
+            DescriptorWaiters.WakeNext();
         }
     }
 }

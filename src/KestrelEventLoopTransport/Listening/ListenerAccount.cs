@@ -70,6 +70,8 @@ internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections)
     /// <summary>The acceptor's queue is empty again. True when no other acceptor is short.</summary>
     internal bool EndShortage() => Interlocked.Decrement(ref _paused) == 0;
 
+    public void OnDescriptorClosed() => DescriptorWaiters.WakeNext();
+
     public void OnClosed(StreamConnection connection)
     {
         connection.Loop.Load.Remove();

@@ -9,6 +9,9 @@ internal static partial class ListenerLog
     [LoggerMessage(1, LogLevel.Warning, "Accepting on {EndPoint} fails and pauses. Open connections are served; accepting is tried again until it succeeds.", EventName = "AcceptPaused")]
     internal static partial void AcceptPaused(ILogger logger, EndPoint endPoint, Exception exception);
 
+    [LoggerMessage(11, LogLevel.Warning, "Accepting on {EndPoint} pauses: {Shortage} Open connections are served; accepting goes on as soon as one of them closes.", EventName = "AcceptShortage")]
+    internal static partial void AcceptShortage(ILogger logger, EndPoint endPoint, string shortage);
+
     [LoggerMessage(2, LogLevel.Debug, "Accepting on {EndPoint} goes on.", EventName = "AcceptResumed")]
     internal static partial void AcceptResumed(ILogger logger, EndPoint endPoint);
 

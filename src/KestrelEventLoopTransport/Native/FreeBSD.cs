@@ -41,6 +41,9 @@ internal static class FreeBSD
     internal const int AT_FDCWD = -100;
     internal const int AT_SYMLINK_NOFOLLOW = 0x0200;
 
+    // sys/sys/resource.h
+    internal const int RLIMIT_NOFILE = 8;
+
     // sys/sys/event.h: struct kevent, since FreeBSD 12 with ext[4] at its end.
     internal const int KeventSize = 64;
     internal const short EVFILT_USER = -11;

@@ -72,6 +72,10 @@ internal static unsafe partial class Libc
     private static partial int fcntl_on_stack(
         int fd, int command, nint x2, nint x3, nint x4, nint x5, nint x6, nint x7, nint argument);
 
+    /// <summary>Two numbers of 64 bits: the limit that counts, and how far the process may raise it.</summary>
+    [LibraryImport(Library)]
+    internal static partial int getrlimit(int resource, ulong* limit);
+
     [LibraryImport(Library)]
     internal static partial nint write(int fd, void* buffer, nuint length);
 

@@ -65,6 +65,8 @@ internal static class Linux
     internal const int O_CLOEXEC = 0x80000;
     internal const int O_PATH = 0x200000;
 
+    internal const int RLIMIT_NOFILE = 7;
+
     internal const int LOCK_EX = 2;
     internal const int LOCK_NB = 4;
 

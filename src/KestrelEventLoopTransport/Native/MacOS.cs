@@ -39,6 +39,9 @@ internal static class MacOS
     internal const int AT_FDCWD = -2;
     internal const int AT_SYMLINK_NOFOLLOW = 0x0020;
 
+    // bsd/sys/resource.h
+    internal const int RLIMIT_NOFILE = 8;
+
     // bsd/sys/event.h: struct kevent, packed to 4 bytes, which changes nothing with 64-bit pointers.
     internal const int KeventSize = 32;
     internal const short EVFILT_USER = -10;

@@ -92,6 +92,8 @@ internal static class Platform
 
     internal static int AT_SYMLINK_NOFOLLOW => Of(Linux.AT_SYMLINK_NOFOLLOW, MacOS.AT_SYMLINK_NOFOLLOW, FreeBSD.AT_SYMLINK_NOFOLLOW);
 
+    internal static int RLIMIT_NOFILE => Of(Linux.RLIMIT_NOFILE, MacOS.RLIMIT_NOFILE, FreeBSD.RLIMIT_NOFILE);
+
     /// <summary>
     /// Size of <c>struct kevent</c>. On Linux, where only tests and other implementations have a kqueue, the layout of
     /// macOS holds.

@@ -31,6 +31,7 @@ internal static class SystemConstants
         F_DUPFD_CLOEXEC     67            bsd/sys/fcntl.h
         AT_FDCWD            -2            bsd/sys/fcntl.h
         AT_SYMLINK_NOFOLLOW 0x0020        bsd/sys/fcntl.h
+        RLIMIT_NOFILE       8             bsd/sys/resource.h
         EVFILT_USER         (-10)         bsd/sys/event.h
         """;
 
@@ -61,6 +62,7 @@ internal static class SystemConstants
         F_DUPFD_CLOEXEC     17            sys/sys/fcntl.h
         AT_FDCWD            -100          sys/sys/fcntl.h
         AT_SYMLINK_NOFOLLOW 0x0200        sys/sys/fcntl.h
+        RLIMIT_NOFILE       8             sys/sys/resource.h
         EVFILT_USER         (-11)         sys/sys/event.h
         """;
 

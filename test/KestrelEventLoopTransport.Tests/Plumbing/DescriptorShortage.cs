@@ -1,7 +1,7 @@
 namespace KestrelEventLoopTransport.Tests;
 
 /// <summary>
-/// While it lives, the process can open no descriptor: RLIMIT_NOFILE is lowered and what is free below it is taken.
+/// While it lives, the process can open only so many descriptors: RLIMIT_NOFILE is lowered and what is free below it is taken.
 /// </summary>
 internal sealed class DescriptorShortage : IDisposable
 {
@@ -10,7 +10,7 @@ internal sealed class DescriptorShortage : IDisposable
     private readonly Libc.ResourceLimit _limit;
     private readonly List<int> _fillers = [];
 
-    public DescriptorShortage()
+    public DescriptorShortage(int free = 0)
     {
         Assert.Equal(0, Libc.getrlimit(Libc.RLIMIT_NOFILE, ref _limit));
         var lowered = _limit;
@@ -21,7 +21,8 @@ internal sealed class DescriptorShortage : IDisposable
             _fillers.Add(fd);
         }
 
-        Assert.NotEmpty(_fillers);
+        Assert.True(_fillers.Count > free);
+        Free(free);
     }
 
     /// <summary>
@@ -39,6 +40,16 @@ internal sealed class DescriptorShortage : IDisposable
         })).ToArray();
         Assert.True(all.Wait(TaskTimeoutExtensions.Default));
         Task.WaitAll(threads);
+    }
+
+    /// <summary>Sets descriptors free that the transport knows nothing of.</summary>
+    public void Free(int count)
+    {
+        for (; count > 0; count--)
+        {
+            Libc.close(_fillers[^1]);
+            _fillers.RemoveAt(_fillers.Count - 1);
+        }
     }
 
     public void Dispose()

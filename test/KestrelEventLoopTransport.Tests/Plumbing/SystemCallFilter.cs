@@ -10,7 +10,7 @@ internal static unsafe class SystemCallFilter
     private const int SECCOMP_MODE_FILTER = 2;
     private const uint SECCOMP_RET_ALLOW = 0x7FFF0000;
     private const uint SECCOMP_RET_ERRNO = 0x00050000;
-    private const uint ENOPROTOOPT = 92;
+    private const int ENOPROTOOPT = 92;
 
     // struct seccomp_data: number, processor, instruction pointer, six arguments of 64 bits.
     private const uint NumberOffset = 0;
@@ -37,6 +37,23 @@ internal static unsafe class SystemCallFilter
             new(Return, SECCOMP_RET_ERRNO | ENOPROTOOPT),
             new(Return, SECCOMP_RET_ALLOW),
         ];
+        Install(program);
+    }
+
+    /// <summary>From here on accept4(2) fails like this.</summary>
+    public static void FailAccept(int errno)
+    {
+        var accept4 = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 288u : 242u;
+        Install([
+            new(LoadWord, NumberOffset),
+            new(JumpIfEqual, accept4, otherwise: 1),
+            new(Return, SECCOMP_RET_ERRNO | (uint)errno),
+            new(Return, SECCOMP_RET_ALLOW),
+        ]);
+    }
+
+    private static void Install(Instruction[] program)
+    {
         fixed (Instruction* instructions = program)
         {
             var filter = new Program { Length = (ushort)program.Length, Instructions = instructions };
