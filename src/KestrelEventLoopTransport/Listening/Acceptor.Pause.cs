@@ -136,7 +136,7 @@ internal sealed unsafe partial class Acceptor
         }
     }
 
-    /// <summary>True when the episode begins: it is logged once, for all acceptors of the listener.</summary>
+    /// <summary>True when an episode begins: it is logged once, for all acceptors of the listener.</summary>
     private bool BeginShortage()
     {
         if (_short)
@@ -144,7 +144,7 @@ internal sealed unsafe partial class Acceptor
             return false;
         }
         _short = true;
-        return _account.BeginShortage();
+        return _account.BeginShortage(Environment.TickCount64);
     }
 
     /// <summary>The kernel's queue is empty: a descriptor that becomes free now and then does not end an episode.</summary>
@@ -155,7 +155,7 @@ internal sealed unsafe partial class Acceptor
         if (_short)
         {
             _short = false;
-            if (_account.EndShortage())
+            if (_account.EndShortage(Environment.TickCount64))
             {
                 ListenerLog.AcceptResumed(_settings.Logger, _socket.EndPoint);
             }

@@ -11,6 +11,9 @@ namespace KestrelEventLoopTransport.Listening;
 /// </remarks>
 internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections) : IConnectionOwner
 {
+    // Milliseconds without a shortage until the next one is worth a line in the log: clients may make as many as they like.
+    private const int EpisodeGap = 10_000;
+
     private readonly int _most = maxConnections ?? int.MaxValue;
     private readonly ConcurrentQueue<Acceptor> _waiting = new();
     private int _current;
@@ -18,6 +21,7 @@ internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections)
     private long _refused;
     private long _failed;
     private int _paused;
+    private long _lastShort = long.MinValue / 2;
 
     /// <summary>Connections that are open, or about to be: counted from before they are accepted where there is a limit.</summary>
     internal int Current => Volatile.Read(ref _current);
@@ -64,11 +68,21 @@ internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections)
 
     internal void CountFailed() => Interlocked.Increment(ref _failed);
 
-    /// <summary>An acceptor cannot accept for want of descriptors or memory. True when it is the only one.</summary>
-    internal bool BeginShortage() => Interlocked.Increment(ref _paused) == 1;
+    /// <summary>
+    /// An acceptor cannot accept for want of descriptors or memory. True when that is new: no other one is short, nor was
+    /// one lately.
+    /// </summary>
+    /// <param name="now">Milliseconds of any clock.</param>
+    internal bool BeginShortage(long now)
+        => Interlocked.Increment(ref _paused) == 1 && now - Volatile.Read(ref _lastShort) > EpisodeGap;
 
     /// <summary>The acceptor's queue is empty again. True when no other acceptor is short.</summary>
-    internal bool EndShortage() => Interlocked.Decrement(ref _paused) == 0;
+    /// <param name="now">Milliseconds of the same clock.</param>
+    internal bool EndShortage(long now)
+    {
+        Volatile.Write(ref _lastShort, now);
+        return Interlocked.Decrement(ref _paused) == 0;
+    }
 
     public void OnDescriptorClosed() => DescriptorWaiters.WakeNext();
 
