@@ -99,7 +99,8 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     /// <summary>
     /// Whether this transport serves an endpoint: an <see cref="IPEndPoint"/>, a
     /// <see cref="UnixDomainSocketEndPoint"/> or a <see cref="FileHandleEndPoint"/>, on an operating system with a
-    /// poller (Linux, macOS or FreeBSD on x64 or arm64). Elsewhere Kestrel takes its socket transport.
+    /// poller (Linux, macOS or FreeBSD on x64 or arm64). Elsewhere Kestrel takes its socket transport; so it does for the
+    /// descriptor of a socket that is neither of TCP nor a Unix stream socket.
     /// </summary>
     /// <param name="endpoint">The endpoint to bind to.</param>
     /// <returns>Whether <see cref="BindAsync"/> can bind to it.</returns>
@@ -112,6 +113,11 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         if (!Poller.IsSupported && Interlocked.Exchange(ref _warned, 1) == 0)
         {
             ListenerLog.NotSupported(_logger);
+        }
+        if (Poller.IsSupported && endpoint is FileHandleEndPoint handle && !SocketKind.IsServed(handle))
+        {
+            ListenerLog.DescriptorLeft(_logger, handle.FileHandle);
+            return false;
         }
         return Poller.IsSupported;
     }

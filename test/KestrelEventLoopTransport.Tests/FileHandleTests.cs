@@ -7,6 +7,9 @@ namespace KestrelEventLoopTransport.Tests;
 [Trait("Contract", "10")]
 public sealed class FileHandleTests
 {
+    // Linux's AF_VSOCK, for which .NET has no name.
+    private const AddressFamily Vsock = (AddressFamily)40;
+
     public static MatrixTheoryData<ApplicationScheduling, FileHandleType, bool> TcpCases
         => new(
             Enum.GetValues<ApplicationScheduling>(),
@@ -95,6 +98,76 @@ public sealed class FileHandleTests
         Assert.Equal(SocketError.NotSocket, exception.SocketErrorCode);
         Assert.True(Libc.fcntl(fd, Libc.F_GETFD) >= 0);
         Assert.True(file.ReadByte() >= 0);
+    }
+
+    // Multipath TCP and SCTP are stream sockets with IP addresses too; Unix has two more kinds.
+    [Theory]
+    [InlineData(AddressFamily.InterNetwork, SocketType.Dgram, 0)]
+    [InlineData(AddressFamily.InterNetwork, SocketType.Stream, 132)]
+    [InlineData(AddressFamily.InterNetworkV6, SocketType.Stream, 132)]
+    [InlineData(AddressFamily.InterNetwork, SocketType.Stream, 262)]
+    [InlineData(AddressFamily.Unix, SocketType.Seqpacket, 0)]
+    [InlineData(AddressFamily.Unix, SocketType.Dgram, 0)]
+    [InlineData(Vsock, SocketType.Stream, 0)]
+    [Trait("Stock", "fails")]
+    public async Task A_socket_of_another_kind_is_left_to_another_transport(AddressFamily family, SocketType type, int protocol)
+    {
+        var fd = CreateSocket(family, type, protocol);
+        try
+        {
+            await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
+            var selector = Assert.IsType<IConnectionListenerFactorySelector>(transport.Factory, exactMatch: false);
+            var endPoint = new FileHandleEndPoint((ulong)fd, FileHandleType.Auto);
+
+            Assert.False(selector.CanBind(endPoint));
+
+            Assert.Single(transport.Logs.Entries, static entry => entry.EventId.Name == "DescriptorLeft");
+            var exception = await Assert.ThrowsAsync<NotSupportedException>(() => transport.BindAsync(endPoint));
+            Assert.Contains($"descriptor {fd} ", exception.Message, StringComparison.Ordinal);
+            Assert.True(Libc.fcntl(fd, Libc.F_GETFD) >= 0);
+        }
+        finally
+        {
+            Libc.close(fd);
+        }
+    }
+
+    // One server, two descriptors: a start that takes the one must not fail for the other.
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task A_socket_of_Multipath_TCP_is_served_by_the_stock_transport(ApplicationScheduling scheduling)
+    {
+        using var socket = new Socket(new SafeSocketHandle(CreateSocket(AddressFamily.InterNetwork, SocketType.Stream, 262), ownsHandle: true));
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var address = (IPEndPoint)socket.LocalEndPoint!;
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Connection = Echo.RunAsync,
+            Kestrel = kestrel => kestrel.ListenHandle((ulong)socket.Handle, static listen => listen.Use(static _ => Echo.RunAsync)),
+            Pools = null,
+        });
+
+        using var client = await server.ConnectAsync();
+        using var multipath = await RawClient.ConnectAsync(address);
+
+        await Echo.RoundTripAsync(client);
+        await Echo.RoundTripAsync(multipath);
+    }
+
+    /// <summary>Skips the test where the kernel has no such socket.</summary>
+    private static int CreateSocket(AddressFamily family, SocketType type, int protocol)
+    {
+        var number = family switch
+        {
+            AddressFamily.InterNetwork => 2,
+            AddressFamily.InterNetworkV6 => 10,
+            AddressFamily.Unix => Libc.AF_UNIX,
+            _ => (int)family,
+        };
+        var fd = Libc.socket(number, (int)type, protocol);
+        Assert.SkipUnless(fd >= 0, "The kernel has no such sockets.");
+        return fd;
     }
 
     private static async Task ServeAsync(ApplicationScheduling scheduling, Socket socket, FileHandleType type, int starts)

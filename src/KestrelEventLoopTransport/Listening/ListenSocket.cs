@@ -189,6 +189,10 @@ internal sealed unsafe class ListenSocket
     /// <summary>A socket that somebody else made and keeps: systemd, a parent process.</summary>
     private static ListenSocket Adopt(FileHandleEndPoint handle, ListenerSettings settings)
     {
+        if (!SocketKind.IsServed(handle))
+        {
+            throw new NotSupportedException($"The event-loop transport serves TCP and Unix stream sockets, and descriptor {handle.FileHandle} is neither.");
+        }
         var options = settings.Options;
         var fd = checked((int)handle.FileHandle);
         var address = stackalloc byte[Linux.SockAddrStorageSize];

@@ -12,6 +12,9 @@ internal static partial class ListenerLog
     [LoggerMessage(11, LogLevel.Warning, "Accepting on {EndPoint} pauses: {Shortage} Open connections are served; accepting goes on as soon as one of them closes.", EventName = "AcceptShortage")]
     internal static partial void AcceptShortage(ILogger logger, EndPoint endPoint, string shortage);
 
+    [LoggerMessage(12, LogLevel.Information, "Descriptor {Descriptor} is no TCP or Unix stream socket; it is left to another transport.", EventName = "DescriptorLeft")]
+    internal static partial void DescriptorLeft(ILogger logger, ulong descriptor);
+
     [LoggerMessage(2, LogLevel.Debug, "Accepting on {EndPoint} goes on.", EventName = "AcceptResumed")]
     internal static partial void AcceptResumed(ILogger logger, EndPoint endPoint);
 

@@ -18,6 +18,7 @@ internal static class FreeBSD
     internal const int SO_SNDBUF = 0x1001;
     internal const int SO_RCVBUF = 0x1002;
     internal const int SO_TYPE = 0x1008;
+    internal const int SO_PROTOCOL = 0x1016;
     internal const int MSG_NOSIGNAL = 0x20000;
 
     // sys/netinet/in.h

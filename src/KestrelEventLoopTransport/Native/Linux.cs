@@ -27,6 +27,7 @@ internal static class Linux
     internal const int SO_ATTACH_FILTER = 26;
     internal const int SO_GET_FILTER = 26;
     internal const int SO_DETACH_FILTER = 27;
+    internal const int SO_PROTOCOL = 38;
     internal const int SO_BUSY_POLL = 46;
     internal const int SO_INCOMING_CPU = 49;
     internal const int SO_ATTACH_REUSEPORT_CBPF = 51;

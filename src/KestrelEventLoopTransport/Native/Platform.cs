@@ -41,6 +41,8 @@ internal static class Platform
 
     internal static int SO_TYPE => Of(Linux.SO_TYPE, MacOS.SO_TYPE, FreeBSD.SO_TYPE);
 
+    internal static int SO_PROTOCOL => Of(Linux.SO_PROTOCOL, Missing, FreeBSD.SO_PROTOCOL);
+
     internal static int SO_BINDTODEVICE => Of(Linux.SO_BINDTODEVICE, Missing, Missing);
 
     internal static int SO_BUSY_POLL => Of(Linux.SO_BUSY_POLL, Missing, Missing);

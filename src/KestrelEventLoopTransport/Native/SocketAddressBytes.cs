@@ -68,6 +68,8 @@ internal struct SocketAddressBytes
 
     internal static bool IsUnix(ReadOnlySpan<byte> address) => FamilyOf(address) == Linux.AF_UNIX;
 
+    internal static bool IsIP(ReadOnlySpan<byte> address) => FamilyOf(address) == Linux.AF_INET || IsIPv6(address);
+
     internal static bool IsIPv6(ReadOnlySpan<byte> address) => FamilyOf(address) == Platform.AF_INET6;
 
     /// <summary>The address as an <see cref="IPEndPoint"/>, or null when it is of another family.</summary>

@@ -48,6 +48,7 @@ internal static class SystemConstants
         SO_SNDBUF           0x1001        sys/sys/socket.h
         SO_RCVBUF           0x1002        sys/sys/socket.h
         SO_TYPE             0x1008        sys/sys/socket.h
+        SO_PROTOCOL         0x1016        sys/sys/socket.h
         MSG_NOSIGNAL        0x00020000    sys/sys/socket.h
         IP_TOS              3             sys/netinet/in.h
         IPV6_V6ONLY         27            sys/netinet6/in6.h
