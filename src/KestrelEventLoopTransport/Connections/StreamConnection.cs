@@ -105,8 +105,8 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
 
     public void OnReady(PollEvents events)
     {
-        const PollEvents end = PollEvents.PeerClosed | PollEvents.Error | PollEvents.HangUp;
-        const PollEvents input = PollEvents.Readable | PollEvents.Urgent | end;
+        const PollEvents end = PollEvents.PeerClosed | PollEvents.HangUp;
+        const PollEvents input = PollEvents.Readable | PollEvents.Urgent | PollEvents.Error | end;
 
         // First what runs no application code: a handler may keep this thread, and the edge with it.
         if ((events & (PollEvents.Writable | PollEvents.Error | PollEvents.HangUp)) != 0)

@@ -15,6 +15,7 @@ internal static partial class Libc
     public const int TCP_INFO = 11;
     public const int IPPROTO_IPV6 = 41;
     public const int IPV6_V6ONLY = 26;
+    public const int POLLERR = 8;
     public const int RLIMIT_NOFILE = 7;
     public const int RLIMIT_AS = 9;
 
@@ -40,6 +41,9 @@ internal static partial class Libc
     public static partial int fcntl(int fd, int command);
 
     [LibraryImport("libc", SetLastError = true)]
+    private static unsafe partial int poll(PollDescriptor* descriptors, nuint count, int timeout);
+
+    [LibraryImport("libc", SetLastError = true)]
     public static unsafe partial int getsockopt(int fd, int level, int name, byte* value, uint* length);
 
     [LibraryImport("libc", SetLastError = true)]
@@ -56,6 +60,14 @@ internal static partial class Libc
 
     [LibraryImport("libc", SetLastError = true)]
     public static unsafe partial int capset(uint* header, uint* data);
+
+    /// <summary>What poll(2) says of a descriptor that nothing is asked about: errors and hang-ups.</summary>
+    public static unsafe int PollEvents(int fd)
+    {
+        var descriptor = new PollDescriptor { Descriptor = fd };
+        Assert.True(poll(&descriptor, 1, 0) >= 0);
+        return descriptor.Returned;
+    }
 
     /// <summary>Binds a Unix socket with nothing that would remove its file afterwards; returns the descriptor.</summary>
     public static int BindUnix(string path)
@@ -88,6 +100,14 @@ internal static partial class Libc
         uint length = sizeof(int);
         Assert.Equal(0, getsockopt(fd, level, name, (byte*)&value, &length));
         return value;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Asked;
+        public short Returned;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
@@ -18,6 +19,36 @@ public sealed class HookTests
 
     public static MatrixTheoryData<ApplicationScheduling, string> EveryEndPoint
         => new(Enum.GetValues<ApplicationScheduling>(), ["ip", "unix", "abstract", "handle"]);
+
+    // The kernel announces what it has put into the error queue, as it does errors.
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task Time_stamps_that_a_hook_has_switched_on_break_no_connection(ApplicationScheduling scheduling)
+    {
+        const int SO_TIMESTAMPING = 37;
+        const int Acknowledged = 1 << 9;
+        const int Software = 1 << 4;
+        await using var transport = new TestTransport(scheduling, static options =>
+            options.ConfigureAcceptedSocket = static context => context.SetOption(Libc.SOL_SOCKET, SO_TIMESTAMPING, Acknowledged | Software));
+        await using var pair = await transport.ConnectAsync();
+        var read = pair.Input.ReadAsync();
+        for (var i = 0; i < 5; i++)
+        {
+            await pair.Connection.Transport.Output.WriteAsync(Pattern.Create(100));
+            Pattern.AssertMatches(await pair.Client.ReceiveExactlyAsync(100));
+        }
+        var fd = (int)pair.Connection.Features.Get<IConnectionSocketFeature>()!.Socket.Handle;
+        await Poll.UntilAsync(() => (Libc.PollEvents(fd) & Libc.POLLERR) != 0);
+
+        await pair.Client.SendAsync(Pattern.Create(100));
+
+        var result = await read.DefaultTimeout();
+        Pattern.AssertMatches(result.Buffer.ToArray());
+        Assert.False(pair.Connection.ConnectionClosed.IsCancellationRequested);
+        pair.Input.AdvanceTo(result.Buffer.End);
+        pair.Client.Reset();
+        await Assert.ThrowsAsync<ConnectionResetException>(() => pair.Input.ReadAsync().DefaultTimeout());
+    }
 
     [Theory]
     [MemberData(nameof(EveryEndPoint))]
