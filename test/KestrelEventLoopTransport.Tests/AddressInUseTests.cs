@@ -107,11 +107,10 @@ public sealed class AddressInUseTests
         Assert.Equal(SocketError.AddressAlreadyInUse, exception.SocketErrorCode);
     }
 
-    // Better than stock, which maps only the bind: there this is a bare SocketException.
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     [Trait("Contract", "6")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Stock maps only the bind: there this is a bare SocketException.")]
     public async Task Listen_that_finds_the_address_in_use_is_mapped_too(ApplicationScheduling scheduling)
     {
         // Two sockets with SO_REUSEADDR may be bound to one port as long as neither listens.

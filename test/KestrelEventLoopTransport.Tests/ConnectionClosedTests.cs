@@ -15,10 +15,10 @@ public sealed class ConnectionClosedTests
     }
 
     public static MatrixTheoryData<ApplicationScheduling, Ending> Endings
-        => new(Enum.GetValues<ApplicationScheduling>(), Enum.GetValues<Ending>());
+        => new(Schedulings.Values, Enum.GetValues<Ending>());
 
     public static MatrixTheoryData<ApplicationScheduling, bool> PeerEndings
-        => new(Enum.GetValues<ApplicationScheduling>(), [true, false]);
+        => new(Schedulings.Values, [true, false]);
 
     [Theory]
     [MemberData(nameof(Endings))]

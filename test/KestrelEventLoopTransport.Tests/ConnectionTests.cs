@@ -134,11 +134,10 @@ public sealed partial class ConnectionTests
         Assert.Same(other, connection.RemoteEndPoint);
     }
 
-    // Ours only: stock has the endpoints on the context alone.
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     [Trait("Contract", "14")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Stock has the endpoints on the context alone.")]
     public async Task The_endpoint_feature_is_present_and_is_the_contexts(ApplicationScheduling scheduling)
     {
         await using var transport = new TestTransport(scheduling);

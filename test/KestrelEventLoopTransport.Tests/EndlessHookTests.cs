@@ -4,10 +4,10 @@ namespace KestrelEventLoopTransport.Tests;
 
 /// <summary>User code that runs where connections are accepted, and that does not return.</summary>
 [Trait("Contract", "24")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Hooks of ours.")]
 public sealed class EndlessHookTests
 {
-    public static MatrixTheoryData<ApplicationScheduling, bool> HookAndBalancer => new(Enum.GetValues<ApplicationScheduling>(), [false, true]);
+    public static MatrixTheoryData<ApplicationScheduling, bool> HookAndBalancer => new(Schedulings.Values, [false, true]);
 
     [Theory]
     [MemberData(nameof(HookAndBalancer))]

@@ -12,13 +12,13 @@ public sealed class FileHandleTests
 
     public static MatrixTheoryData<ApplicationScheduling, FileHandleType, bool> TcpCases
         => new(
-            Enum.GetValues<ApplicationScheduling>(),
+            Schedulings.Values,
             [FileHandleType.Auto, FileHandleType.Tcp],
             [false, true]);
 
     public static MatrixTheoryData<ApplicationScheduling, FileHandleType, bool> UnixCases
         => new(
-            Enum.GetValues<ApplicationScheduling>(),
+            Schedulings.Values,
             [FileHandleType.Auto, FileHandleType.Pipe],
             [false, true]);
 
@@ -59,10 +59,9 @@ public sealed class FileHandleTests
         Assert.True(File.Exists(path.Path));
     }
 
-    // Better than stock: there the descriptor may stay registered with the runtime's own poller and then accepts no more.
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("On stock the descriptor may stay registered with the runtime's own poller, and then accepts no more.")]
     public async Task A_descriptor_that_survived_a_stop_serves_the_next_start(ApplicationScheduling scheduling)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

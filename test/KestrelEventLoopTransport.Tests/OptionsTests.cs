@@ -30,11 +30,10 @@ public sealed class OptionsTests
 
     public static TheoryData<string> OutOfRange => [.. _outOfRange.Keys];
 
-    // Ours only: the stub has no options to validate.
     [Theory]
     [MemberData(nameof(OutOfRange))]
     [Trait("Contract", "options")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task A_value_out_of_range_stops_the_start_with_option_value_and_range(string name)
     {
         var (set, message) = _outOfRange[name];
@@ -49,10 +48,9 @@ public sealed class OptionsTests
         Assert.All(message, part => Assert.Contains(part, exception.Message, StringComparison.OrdinalIgnoreCase));
     }
 
-    // Ours only, as above.
     [Fact]
     [Trait("Contract", "options")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task Every_value_out_of_range_is_named_at_once()
     {
         var exception = await Assert.ThrowsAsync<OptionsValidationException>(() => TestServer.StartAsync(new TestSettings

@@ -13,9 +13,8 @@ public sealed partial class OutOfDescriptorsTests
     public Task A_server_without_free_descriptors_serves_on_and_recovers()
         => ChildProcess.RunAsync(typeof(OutOfDescriptorsTests), nameof(Serves_on_and_recovers_in_a_process_of_its_own));
 
-    // Better than stock, which spins and logs each failed accept.
     [Fact]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Stock spins and logs each failed accept.")]
     public Task A_server_without_free_descriptors_says_so_once()
         => ChildProcess.RunAsync(typeof(OutOfDescriptorsTests), nameof(Says_so_once_in_a_process_of_its_own));
 

@@ -3,7 +3,7 @@ using System.Net;
 namespace KestrelEventLoopTransport.Tests;
 
 [Trait("Contract", "24")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock starts no threads of its own.")]
 public sealed class OutOfThreadsTests
 {
     private const long Room = 64 * 1024 * 1024;

@@ -13,10 +13,8 @@ namespace KestrelEventLoopTransport.Tests;
 
 public sealed class RegistrationTests
 {
-    // Ours only: on the stock transport there is no factory of ours.
     [Fact]
     [Trait("Contract", "1")]
-    [Trait("Stock", "fails")]
     public void UseEventLoopTransport_is_asked_first_and_leaves_the_stock_transport_as_fallback()
     {
         using var host = BuildHost(static web => web.UseEventLoopTransport());
@@ -30,7 +28,6 @@ public sealed class RegistrationTests
     // Kestrel registers its transport only where there is none yet.
     [Fact]
     [Trait("Contract", "1")]
-    [Trait("Stock", "fails")]
     public void In_any_order_it_is_asked_first_and_the_stock_transport_is_the_fallback()
     {
         foreach (var register in new Action<WebApplicationBuilder>[]
@@ -59,10 +56,8 @@ public sealed class RegistrationTests
         }
     }
 
-    // Ours only: the stub drops the delegates.
     [Fact]
     [Trait("Contract", "1")]
-    [Trait("Stock", "fails")]
     public void Every_overload_registers_the_factory_and_sets_the_options()
     {
         using var byOptions = BuildHost(static web => web.UseEventLoopTransport(static options => options.Backlog = 7));

@@ -87,10 +87,9 @@ public sealed class UnixSocketTests
         using var client = await RawClient.ConnectAsync(listener.EndPoint);
     }
 
-    // Better than stock, which leaves the removal to the user.
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Stock leaves the removal to the user.")]
     public async Task A_stale_socket_is_replaced(ApplicationScheduling scheduling)
     {
         using var path = new SocketPath();

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Options;
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
 [Trait("Contract", "options")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Options of ours.")]
 public sealed class AdaptiveOptionsTests
 {
     private const string ThresholdRange = "from 00:00:00.0001000 to 00:00:01";

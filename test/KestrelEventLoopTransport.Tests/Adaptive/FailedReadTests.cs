@@ -4,7 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
 public sealed class FailedReadTests
 {
     private const int Tries = 4;

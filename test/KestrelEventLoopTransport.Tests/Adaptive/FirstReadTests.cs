@@ -8,7 +8,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 /// a handler that blocks would keep one of the few threads that new connections start on.
 /// </summary>
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
 public sealed class FirstReadTests
 {
     private const int Connections = 3000;

@@ -3,7 +3,7 @@ using System.Buffers;
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock leaves every flush to another thread.")]
 public sealed class FlushedOutputTests
 {
     private const int Messages = 3;

@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 /// <summary>A collection stops every thread; a handler that it stops is not one that blocks.</summary>
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
 public sealed class GarbageCollectionTests
 {
     private const int Collections = 60;

@@ -4,7 +4,7 @@ using KestrelEventLoopTransport.Loops;
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Instruments of ours.")]
 public sealed class InstrumentTests
 {
     private const int Tries = 4;

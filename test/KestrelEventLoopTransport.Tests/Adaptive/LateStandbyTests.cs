@@ -1,7 +1,7 @@
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
 public sealed class LateStandbyTests
 {
     /// <summary>

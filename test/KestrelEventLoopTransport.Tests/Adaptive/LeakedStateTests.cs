@@ -4,7 +4,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 
 /// <summary>What one callback leaves on the thread of a loop, the next one must not see.</summary>
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
 public sealed class LeakedStateTests
 {
     private const int Rounds = 10;

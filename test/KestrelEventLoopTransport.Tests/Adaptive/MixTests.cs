@@ -11,7 +11,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 /// </summary>
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "stress")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
 public sealed class MixTests
 {
     private const int Connections = 64;

@@ -7,7 +7,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 
 /// <summary>Handlers that wait, with their thread, for the loop that runs them.</summary>
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
 public sealed class SelfRequestTests
 {
     [Theory]

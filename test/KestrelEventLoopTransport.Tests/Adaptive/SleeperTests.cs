@@ -3,7 +3,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 /// <summary>Many more handlers sleep than there are standby threads; the pool keeps its few threads.</summary>
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
 public sealed class SleeperTests
 {
     private const int Sleepers = 1000;

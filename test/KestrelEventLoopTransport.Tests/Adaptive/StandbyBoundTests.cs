@@ -3,7 +3,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 /// <summary>The pool's minimum of threads is the process's: these tests run alone.</summary>
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
 public sealed class StandbyBoundTests : IDisposable
 {
     private const int Loops = 2;

@@ -4,7 +4,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 
 /// <summary>How long the supervisor sleeps, by how often handlers block.</summary>
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock has no supervisor.")]
 public sealed class SupervisorPaceTests
 {
     private static readonly TimeSpan _millisecond = TimeSpan.FromMilliseconds(1);

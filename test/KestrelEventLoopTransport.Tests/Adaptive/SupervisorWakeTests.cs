@@ -6,7 +6,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 /// <summary>The supervisor's thread costs nothing while nothing runs, and next to nothing while all is well.</summary>
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock has no supervisor.")]
 public sealed partial class SupervisorWakeTests
 {
     private const int Thresholds = 15;

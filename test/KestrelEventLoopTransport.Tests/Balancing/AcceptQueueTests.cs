@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Tests.Balancing;
 
 /// <summary>Several acceptors, one queue: null, which ends Kestrel's listener, comes at the end and not before.</summary>
 [Trait("Contract", "11")]
-[Trait("Stock", "fails")]
+[FailsOnStock("An internal class of ours.")]
 public sealed class AcceptQueueTests
 {
     [Fact]

@@ -6,7 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 namespace KestrelEventLoopTransport.Tests.Balancing;
 
 /// <summary>How connections spread over four loops.</summary>
-[Trait("Stock", "fails")]
+[FailsOnStock("Loops of ours.")]
 public sealed class BalanceTests
 {
     private const int Loops = 4;

@@ -7,7 +7,7 @@ namespace KestrelEventLoopTransport.Tests.Balancing;
 
 /// <summary>What becomes of connections in the kernel's queue when a listener stops, and of those that come then.</summary>
 [Trait("Contract", "24")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock lets the kernel reset what waits in the queue of a listener that stops.")]
 public sealed class HandOverTests
 {
     private static readonly TimeSpan _longerThanATest = TimeSpan.FromMinutes(1);

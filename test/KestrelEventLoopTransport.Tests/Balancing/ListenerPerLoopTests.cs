@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Connections;
 namespace KestrelEventLoopTransport.Tests.Balancing;
 
 [Trait("Contract", "8")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Options of ours.")]
 public sealed class ListenerPerLoopTests
 {
     private const int Loops = 4;

@@ -2,7 +2,7 @@ using System.Net.Sockets;
 
 namespace KestrelEventLoopTransport.Tests.Balancing;
 
-[Trait("Stock", "fails")]
+[FailsOnStock("Options of ours.")]
 public sealed class MaxConnectionsTests
 {
     private const int Most = 3;

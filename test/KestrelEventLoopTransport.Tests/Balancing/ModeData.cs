@@ -3,8 +3,12 @@ namespace KestrelEventLoopTransport.Tests.Balancing;
 /// <summary>Both accept modes, alone and with every scheduling.</summary>
 public static class ModeData
 {
-    public static TheoryData<AcceptMode> All => [.. Enum.GetValues<AcceptMode>()];
+    public static TheoryData<AcceptMode> All => [.. Values];
 
     public static MatrixTheoryData<ApplicationScheduling, AcceptMode> WithSchedulings
-        => new(Enum.GetValues<ApplicationScheduling>(), Enum.GetValues<AcceptMode>());
+        => new(Schedulings.Values, Values);
+
+    /// <summary>The stock transport has no modes.</summary>
+    private static AcceptMode[] Values
+        => TestSettings.OnStockTransport ? [AcceptMode.SharedListener] : Enum.GetValues<AcceptMode>();
 }

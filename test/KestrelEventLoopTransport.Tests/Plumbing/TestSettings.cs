@@ -43,10 +43,10 @@ internal sealed class TestSettings
     public CapturedLogs Logs { get; } = new();
 
     /// <summary>
-    /// KESTREL_TEST_TRANSPORT=sockets runs the suite on the stock transport: what fails there and is not marked
-    /// <c>[Trait("Stock", "fails")]</c> is an error of the test.
+    /// KESTREL_TEST_TRANSPORT=sockets runs the suite on the stock transport, the control: a test that fails there and is
+    /// not marked <see cref="FailsOnStockAttribute"/> asks for something else than "as stock".
     /// </summary>
-    private static bool OnStockTransport => Environment.GetEnvironmentVariable("KESTREL_TEST_TRANSPORT") == "sockets";
+    internal static bool OnStockTransport => Environment.GetEnvironmentVariable("KESTREL_TEST_TRANSPORT") == "sockets";
 
     public WebApplication CreateApplication(Action<ListenOptions>? listen = null)
     {

@@ -12,7 +12,7 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 
 /// <summary>Options from <c>Kestrel:EventLoopTransport</c>.</summary>
 [Trait("Contract", "options")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Options of ours.")]
 public sealed class ConfigurationTests
 {
     private const string Everything = """

@@ -7,7 +7,7 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 
 /// <summary>Options of single endpoints, set in code.</summary>
 [Trait("Contract", "options")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Options of ours.")]
 public sealed class EndPointOptionsTests
 {
     private static readonly IPEndPoint _endPoint = new(IPAddress.Loopback, 0);

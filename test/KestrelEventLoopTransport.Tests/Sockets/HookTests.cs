@@ -10,7 +10,7 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 
 /// <summary>The hooks on the listening and on the accepted socket.</summary>
 [Trait("Contract", "options")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Hooks of ours.")]
 public sealed class HookTests
 {
     private const int SO_MARK = 36;
@@ -18,7 +18,7 @@ public sealed class HookTests
     private const int TCP_QUICKACK = 12;
 
     public static MatrixTheoryData<ApplicationScheduling, string> EveryEndPoint
-        => new(Enum.GetValues<ApplicationScheduling>(), ["ip", "unix", "abstract", "handle"]);
+        => new(Schedulings.Values, ["ip", "unix", "abstract", "handle"]);
 
     // The kernel announces what it has put into the error queue, as it does errors.
     [Theory]

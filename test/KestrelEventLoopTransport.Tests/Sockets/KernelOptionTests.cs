@@ -38,7 +38,7 @@ public sealed class KernelOptionTests
     [Theory]
     [MemberData(nameof(IPOptions))]
     [Trait("Contract", "options")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task An_option_is_what_the_kernel_shows(string name, Family family)
     {
         Assert.SkipUnless(family == Family.IPv4 || Socket.OSSupportsIPv6, "No IPv6 here.");
@@ -80,7 +80,7 @@ public sealed class KernelOptionTests
     [Theory]
     [MemberData(nameof(IPOptions))]
     [Trait("Contract", "options")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task An_option_that_is_not_set_stays_as_on_a_plain_socket(string name, Family family)
     {
         Assert.SkipUnless(family == Family.IPv4 || Socket.OSSupportsIPv6, "No IPv6 here.");
@@ -129,7 +129,7 @@ public sealed class KernelOptionTests
     [Theory]
     [MemberData(nameof(UnixOptions))]
     [Trait("Contract", "options")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task An_option_is_what_the_kernel_shows_of_a_Unix_socket(string name)
     {
         using var path = new SocketPath();
@@ -144,7 +144,7 @@ public sealed class KernelOptionTests
     // IP options as defaults must not keep a Unix endpoint from being bound.
     [Fact]
     [Trait("Contract", "12")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task Every_option_at_once_is_no_obstacle_to_a_Unix_socket()
     {
         using var path = new SocketPath();
@@ -158,7 +158,7 @@ public sealed class KernelOptionTests
     [InlineData(AddressFamily.InterNetwork)]
     [InlineData(AddressFamily.InterNetworkV6)]
     [Trait("Contract", "10")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task A_socket_from_outside_gets_what_does_not_belong_to_binding(AddressFamily family)
     {
         Assert.SkipUnless(family == AddressFamily.InterNetwork || Socket.OSSupportsIPv6, "No IPv6 here.");
@@ -194,7 +194,7 @@ public sealed class KernelOptionTests
     [InlineData("::ffff:127.0.0.1", true, true)]
     [InlineData("127.0.0.1", true, true)]
     [Trait("Contract", "4")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task DualMode_decides_whether_IPv4_is_served(string address, bool? dualMode, bool isServed)
     {
         Assert.SkipUnless(Socket.OSSupportsIPv6, "No IPv6 here.");
@@ -209,7 +209,7 @@ public sealed class KernelOptionTests
 
     [Fact]
     [Trait("Contract", "8")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task ReusePort_shares_the_port_with_those_who_ask_for_it_too()
     {
         await using var first = new TestTransport(ApplicationScheduling.Adaptive, static options => options.ReusePort = true);
@@ -225,7 +225,7 @@ public sealed class KernelOptionTests
 
     [Fact]
     [Trait("Contract", "options")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task DeferAccept_holds_a_connection_back_until_there_is_data()
     {
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive, static options => options.Tcp.DeferAccept = TimeSpan.FromMinutes(5));
@@ -244,7 +244,7 @@ public sealed class KernelOptionTests
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     [Trait("Contract", "options")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task Much_data_passes_through_small_buffers(ApplicationScheduling scheduling)
     {
         await using var server = await TestServer.StartAsync(new TestSettings

@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 
 /// <summary>SO_LINGER changes what close(2) does: it resets at once, or it blocks.</summary>
 [Trait("Contract", "22")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Options and hooks of ours.")]
 public sealed class LingerTests
 {
     // State of tcpi_state (linux/tcp.h, net/tcp_states.h): a reset socket is closed, one with a FIN is in CLOSE_WAIT.
@@ -27,7 +27,7 @@ public sealed class LingerTests
     }
 
     public static MatrixTheoryData<ApplicationScheduling, string> EveryWay
-        => new(Enum.GetValues<ApplicationScheduling>(), ["option", "listen hook", "accept hook", "feature"]);
+        => new(Schedulings.Values, ["option", "listen hook", "accept hook", "feature"]);
 
     // The only loop has a connection whose close takes as long as the peer likes.
     [Theory]

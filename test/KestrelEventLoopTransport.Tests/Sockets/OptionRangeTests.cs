@@ -108,7 +108,7 @@ public sealed class OptionRangeTests
     [Theory]
     [MemberData(nameof(Wrong))]
     [Trait("Contract", "options")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task A_wrong_value_stops_the_start_with_exactly_this_message(int index)
     {
         var (set, message) = _wrong[index];
@@ -121,7 +121,7 @@ public sealed class OptionRangeTests
     [Theory]
     [MemberData(nameof(Wrong))]
     [Trait("Contract", "options")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task A_wrong_value_of_one_endpoint_names_the_endpoint(int index)
     {
         var (set, message) = _wrong[index];
@@ -133,7 +133,7 @@ public sealed class OptionRangeTests
 
     [Fact]
     [Trait("Contract", "options")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task What_is_wrong_with_the_defaults_is_not_repeated_for_endpoints()
     {
         var exception = await StartAsync(static options =>
@@ -154,7 +154,7 @@ public sealed class OptionRangeTests
     [Theory]
     [MemberData(nameof(Right))]
     [Trait("Contract", "options")]
-    [Trait("Stock", "fails")]
+    [FailsOnStock("Options of ours.")]
     public async Task The_kernel_takes_values_at_the_ends_of_the_ranges(int index)
     {
         await using var transport = new TestTransport(ApplicationScheduling.ThreadPool, options => _right[index](options));

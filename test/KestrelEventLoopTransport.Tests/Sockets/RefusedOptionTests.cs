@@ -7,7 +7,7 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 
 /// <summary>Options in range that this kernel, machine or user cannot have: the bind fails and says which.</summary>
 [Trait("Contract", "options")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Options of ours.")]
 public sealed class RefusedOptionTests
 {
     [Fact]

@@ -10,7 +10,7 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 
 /// <summary>Permissions, owner, takeover and removal of a Unix socket's file; abstract names in URLs.</summary>
 [Trait("Contract", "9")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock has no options for the file, replaces none and knows no abstract names in URLs.")]
 public sealed class UnixSocketFileTests
 {
     [Theory]
