@@ -1,7 +1,8 @@
 // kqueue(2) on Linux, over epoll and eventfd: for tests, so that the transport's KqueuePoller runs for real here.
 //
-// Semantics are those of FreeBSD's manual page kqueue(2), with the struct kevent and the filter numbers of 64-bit
-// macOS (apple-oss-distributions/xnu, bsd/sys/event.h). Filters: EVFILT_READ and EVFILT_WRITE for sockets, EVFILT_USER.
+// Semantics are those of FreeBSD's manual page kqueue(2). Filters: EVFILT_READ and EVFILT_WRITE for sockets, EVFILT_USER.
+// The struct kevent and the number of EVFILT_USER are those of 64-bit macOS (apple-oss-distributions/xnu,
+// bsd/sys/event.h) or, with FREEBSD defined, those of FreeBSD 12 and later (sys/sys/event.h).
 //
 //   A filter is run at registration, whenever something happens, and again when the event is retrieved. That is what
 //   epoll does with EPOLLET for EV_CLEAR, and without it for level-triggered events.
@@ -30,7 +31,11 @@
 
 #define EVFILT_READ (-1)
 #define EVFILT_WRITE (-2)
+#ifdef FREEBSD
+#define EVFILT_USER (-11)
+#else
 #define EVFILT_USER (-10)
+#endif
 
 #define EV_ADD 0x0001
 #define EV_DELETE 0x0002
@@ -60,11 +65,18 @@ struct kevent {
   int16_t filter;
   uint16_t flags;
   uint32_t fflags;
-  intptr_t data;
+  int64_t data;
   void *udata;
+#ifdef FREEBSD
+  uint64_t ext[4];
+#endif
 };
 
+#ifdef FREEBSD
+_Static_assert(sizeof(struct kevent) == 64, "the layout of FreeBSD");
+#else
 _Static_assert(sizeof(struct kevent) == 32, "the layout of 64-bit macOS");
+#endif
 
 struct knote {
   bool exists, disabled;
@@ -288,6 +300,14 @@ static int change_user(struct queue *q, const struct kevent *change) {
 }
 
 static int change_one(struct queue *q, const struct kevent *change) {
+#ifdef FREEBSD
+  // The kernel would take it as the filter's own, or hand it back: nobody here means to.
+  for (int i = 0; i < 4; i++) {
+    if (change->ext[i] != 0) {
+      return EINVAL;
+    }
+  }
+#endif
   switch (change->filter) {
     case EVFILT_READ:
     case EVFILT_WRITE:

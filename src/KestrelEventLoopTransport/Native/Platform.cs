@@ -12,6 +12,21 @@ internal static class Platform
     /// <summary>In place of a socket option that the running system does not have.</summary>
     internal const int Missing = -1;
 
+    /// <summary>
+    /// The environment variable that says what a kqueue on Linux looks like, where only tests and other implementations
+    /// bring one: <c>macos</c>, which is the default, <c>freebsd</c>, or <c>libkqueue</c>, which has the struct of macOS
+    /// and the filters of FreeBSD.
+    /// </summary>
+    internal const string KqueueVariable = "KESTREL_EVENTLOOP_KQUEUE";
+
+    private static readonly string? _kqueueOnLinux = Environment.GetEnvironmentVariable(KqueueVariable);
+
+    private static readonly int _keventSizeOnLinux
+        = _kqueueOnLinux == "freebsd" ? FreeBSD.KeventSize : MacOS.KeventSize;
+
+    private static readonly int _userFilterOnLinux
+        = _kqueueOnLinux is "freebsd" or "libkqueue" ? FreeBSD.EVFILT_USER : MacOS.EVFILT_USER;
+
     internal static int AF_INET6 => Of(Linux.AF_INET6, MacOS.AF_INET6, FreeBSD.AF_INET6);
 
     /// <summary>Zero where <c>socket(2)</c> takes no flags (macOS): <see cref="SocketCalls"/> sets them afterwards.</summary>
@@ -96,13 +111,11 @@ internal static class Platform
 
     internal static int RLIMIT_NOFILE => Of(Linux.RLIMIT_NOFILE, MacOS.RLIMIT_NOFILE, FreeBSD.RLIMIT_NOFILE);
 
-    /// <summary>
-    /// Size of <c>struct kevent</c>. On Linux, where only tests and other implementations have a kqueue, the layout of
-    /// macOS holds.
-    /// </summary>
-    internal static int KeventSize => Of(MacOS.KeventSize, MacOS.KeventSize, FreeBSD.KeventSize);
+    /// <summary>Size of <c>struct kevent</c>. For Linux, see <see cref="KqueueVariable"/>.</summary>
+    internal static int KeventSize => Of(_keventSizeOnLinux, MacOS.KeventSize, FreeBSD.KeventSize);
 
-    internal static short EVFILT_USER => (short)Of(MacOS.EVFILT_USER, MacOS.EVFILT_USER, FreeBSD.EVFILT_USER);
+    /// <inheritdoc cref="KeventSize"/>
+    internal static short EVFILT_USER => (short)Of(_userFilterOnLinux, MacOS.EVFILT_USER, FreeBSD.EVFILT_USER);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Of(int linux, int macOS, int freeBSD)

@@ -3,7 +3,10 @@ using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Tests.Native;
 
-/// <summary>A queue of the library that stands in for kqueue(2) here, called as a C program would.</summary>
+/// <summary>
+/// A queue of the library that stands in for kqueue(2) here, called as a C program would: with elements of the size that
+/// <see cref="Platform.KqueueVariable"/> says.
+/// </summary>
 internal sealed unsafe class KqueueOnLinux : IDisposable
 {
     public const int Forever = -1;
@@ -59,13 +62,33 @@ internal sealed unsafe class KqueueOnLinux : IDisposable
     public int Call(KqueueEvent[] changes, KqueueEvent[] events, int milliseconds)
     {
         var timeout = new TimeSpecification { Seconds = milliseconds / 1000, Nanoseconds = milliseconds % 1000 * 1_000_000L };
-        fixed (KqueueEvent* change = changes)
-        fixed (KqueueEvent* taken = events)
+        var changeList = new byte[changes.Length * Platform.KeventSize];
+        for (var i = 0; i < changes.Length; i++)
         {
-            var kevent = (delegate* unmanaged<int, KqueueEvent*, int, KqueueEvent*, int, TimeSpecification*, int>)Export("kevent");
-            var count = kevent(_queue, change, changes.Length, taken, events.Length, milliseconds < 0 ? null : &timeout);
-            return count < 0 ? -Marshal.GetLastSystemError() : count;
+            MemoryMarshal.Write(changeList.AsSpan(i * Platform.KeventSize), changes[i]);
         }
+
+        // What is behind the last field of an event must not matter.
+        var eventList = new byte[events.Length * Platform.KeventSize];
+        eventList.AsSpan().Fill(0xFF);
+        int count;
+        fixed (byte* change = changeList)
+        fixed (byte* taken = eventList)
+        {
+            var kevent = (delegate* unmanaged<int, byte*, int, byte*, int, TimeSpecification*, int>)Export("kevent");
+            count = kevent(_queue, change, changes.Length, taken, events.Length, milliseconds < 0 ? null : &timeout);
+            if (count < 0)
+            {
+                return -Marshal.GetLastSystemError();
+            }
+        }
+
+        for (var i = 0; i < count; i++)
+        {
+            events[i] = MemoryMarshal.Read<KqueueEvent>(eventList.AsSpan(i * Platform.KeventSize));
+        }
+
+        return count;
     }
 
     public void Dispose() => Assert.Equal(0, Close(_queue));

@@ -159,18 +159,18 @@ public sealed class KqueueOnLinuxTests : IDisposable
     [Fact]
     public async Task A_user_event_ends_a_wait_of_another_thread_and_is_told_once()
     {
-        _queue.Change(Event(0, MacOS.EVFILT_USER, EV_ADD | EV_CLEAR, token: 9));
+        _queue.Change(Event(0, Platform.EVFILT_USER, EV_ADD | EV_CLEAR, token: 9));
         Assert.Empty(_queue.Take());
         var wait = Task.Run(() => _queue.Wait());
 
-        _queue.Change(Event(0, MacOS.EVFILT_USER, 0, token: 9, NOTE_TRIGGER));
+        _queue.Change(Event(0, Platform.EVFILT_USER, 0, token: 9, NOTE_TRIGGER));
 
         var kevent = Assert.Single(await wait.DefaultTimeout());
-        Assert.Equal((MacOS.EVFILT_USER, 9ul), (kevent.Filter, kevent.UserData));
+        Assert.Equal((Platform.EVFILT_USER, 9ul), (kevent.Filter, kevent.UserData));
         Assert.Empty(_queue.Take());
 
         // Triggered before the wait, and twice: one event.
-        _queue.Change(Event(0, MacOS.EVFILT_USER, 0, token: 9, NOTE_TRIGGER), Event(0, MacOS.EVFILT_USER, 0, token: 9, NOTE_TRIGGER));
+        _queue.Change(Event(0, Platform.EVFILT_USER, 0, token: 9, NOTE_TRIGGER), Event(0, Platform.EVFILT_USER, 0, token: 9, NOTE_TRIGGER));
         Assert.Single(_queue.Wait());
         Assert.Empty(_queue.Take());
     }
