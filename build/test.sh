@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# Builds the solution, runs every test project under test/ and checks the format. The suites of the transport run a
-# second time on its kqueue poller, over the kqueue that test/native/kqueue.c makes of epoll. KESTREL_TEST_KQUEUE_LIBRARY
-# puts another library in its place: a path, or a file beside the tests.
+# Builds the solution, runs every test project under test/ and checks the format. Some run again:
+#
+#   kqueue    The suites of the transport on its kqueue poller, over the kqueue that test/native/kqueue.c makes of epoll.
+#             KESTREL_TEST_KQUEUE_LIBRARY puts another library in its place: a path, or a file beside the tests. With
+#             libkqueue's own, set KESTREL_EVENTLOOP_KQUEUE=libkqueue as well.
+#   freebsd   The tests of the poller on a kqueue with FreeBSD's struct kevent.
+#   sockets   The control: tests with a contract number on the stock transport, but for those that say why they fail there.
 #
 # usage: build/test.sh [options of the xunit runner]     e.g. build/test.sh -class '*CurlTests'
 #
@@ -17,7 +21,8 @@ export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 
 solution=KestrelEventLoopTransport.sln
 kqueue_library=${KESTREL_TEST_KQUEUE_LIBRARY:-libkqueue.so}
-unset KESTREL_TEST_KQUEUE_LIBRARY KESTREL_EVENTLOOP_POLLER
+kqueue=${KESTREL_EVENTLOOP_KQUEUE:-macos}
+unset KESTREL_TEST_KQUEUE_LIBRARY KESTREL_EVENTLOOP_POLLER KESTREL_EVENTLOOP_KQUEUE KESTREL_TEST_TRANSPORT
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 passed=0 failed=0 skipped=0
@@ -90,18 +95,30 @@ running_tests() {
        END { for (name in started) print name }' "$1"
 }
 
-# usage: run_project <name> <epoll|kqueue> [options of the xunit runner]
+# usage: run_project <name> <epoll|kqueue|freebsd|sockets> [options of the xunit runner]
 run_project() {
-  local name=$1 poller=$2 assembly log=$reports/$1.$2.log report=$reports/$1.$2.xml status environment=()
+  local name=$1 lane=$2 assembly log=$reports/$1.$2.log report=$reports/$1.$2.xml status environment=() filter=()
   shift 2
   echo "== $name"
-  if [[ $poller == kqueue ]]; then
-    echo "   on kqueue: $kqueue_library"
-    environment=(KESTREL_EVENTLOOP_POLLER=kqueue "KESTREL_TEST_KQUEUE_LIBRARY=$kqueue_library")
-  fi
+  case $lane in
+    kqueue)
+      echo "   on kqueue: $kqueue_library"
+      environment=(KESTREL_EVENTLOOP_POLLER=kqueue "KESTREL_TEST_KQUEUE_LIBRARY=$kqueue_library" "KESTREL_EVENTLOOP_KQUEUE=$kqueue")
+      ;;
+    freebsd)
+      echo "   the poller on kqueue: libkqueue-freebsd.so"
+      environment=(KESTREL_EVENTLOOP_POLLER=kqueue KESTREL_TEST_KQUEUE_LIBRARY=libkqueue-freebsd.so KESTREL_EVENTLOOP_KQUEUE=freebsd)
+      filter=(-namespace "$name.Polling" -namespace "$name.Native")
+      ;;
+    sockets)
+      echo "   on the sockets transport"
+      environment=(KESTREL_TEST_TRANSPORT=sockets)
+      filter=(-trait "Contract=*" -trait- "Contract=stress" -trait- "Contract=adaptive" -trait- "Stock=fails")
+      ;;
+  esac
   assembly=$(find "test/$name/bin/Release" -maxdepth 2 -name "$name.dll" | head -n 1)
   env "${environment[@]}" timeout -k 20 "${TEST_TIMEOUT:-480}" dotnet "$assembly" -noLogo -noColor -noAutoReporters -reporter verbose \
-    -xml "$report" "$@" < /dev/null 2>&1 | tee "$log" | show
+    -xml "$report" "${filter[@]}" "$@" < /dev/null 2>&1 | tee "$log" | show
   status=${PIPESTATUS[0]}
   if [[ ! -s $report ]]; then
     fail "$name ended with exit code $status and without a report (124, 137: timeout). Running then:"
@@ -134,6 +151,8 @@ done
 for name in KestrelEventLoopTransport.{Tests,IntegrationTests,TortureTests}; do
   run_project "$name" kqueue "$@"
 done
+run_project KestrelEventLoopTransport.Tests freebsd "$@"
+run_project KestrelEventLoopTransport.Tests sockets "$@"
 
 echo "== format"
 dotnet format "$solution" --no-restore --verify-no-changes < /dev/null || fail "dotnet format --verify-no-changes"
