@@ -46,6 +46,23 @@ public sealed class AbortTests
         Assert.True((await flush.DefaultTimeout()).IsCompleted);
     }
 
+    // The reader holds some bytes, the kernel others.
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task Abort_with_a_reason_sends_RST_also_with_input_unconsumed(ApplicationScheduling scheduling)
+    {
+        await using var transport = new TestTransport(scheduling);
+        await using var pair = await transport.ConnectAsync();
+        await pair.Client.SendAsync(Pattern.Create(1000));
+        var result = await pair.Input.ReadAsync().DefaultTimeout();
+        pair.Input.AdvanceTo(result.Buffer.GetPosition(1));
+        await pair.Client.SendAsync(Pattern.Create(1000));
+
+        pair.Connection.Abort(new ConnectionAbortedException("because"));
+
+        await pair.Client.ExpectResetAsync();
+    }
+
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     public async Task The_parameterless_Abort_has_a_reason(ApplicationScheduling scheduling)
@@ -124,6 +141,23 @@ public sealed class AbortTests
         using var client = await server.ConnectAsync();
 
         await client.SendAsync("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+
+        await client.ExpectResetAsync();
+    }
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task HttpContext_Abort_in_the_middle_of_a_body_sends_RST(ApplicationScheduling scheduling)
+    {
+        await using var server = await TestServer.StartHttpAsync(scheduling, static async http =>
+        {
+            await http.Request.Body.ReadExactlyAsync(new byte[500]);
+            http.Abort();
+        });
+        using var client = await server.ConnectAsync();
+
+        await client.SendAsync("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
+        await client.SendAsync(Pattern.Create(1000));
 
         await client.ExpectResetAsync();
     }

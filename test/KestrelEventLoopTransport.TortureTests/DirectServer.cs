@@ -60,7 +60,7 @@ internal sealed class DirectServer : TortureServer
         var application = settings.CreateApplication();
         var factory = (IConnectionListenerFactory)FindTransport(application.Services)!;
         FaultyLibc.Start(plan.Seed, plan.Mix);
-        return new DirectServer(episode, settings, application, await BindAsync(factory, endPoint));
+        return new DirectServer(episode, settings, application, await OnceThePortIsFreeAsync(episode, () => BindAsync(factory, endPoint)));
     }
 
     public override async Task StopAsync()

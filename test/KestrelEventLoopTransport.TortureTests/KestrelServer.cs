@@ -28,7 +28,7 @@ internal sealed class KestrelServer : TortureServer
     public static new async Task<TortureServer> StartAsync(Episode episode, EndPoint endPoint)
     {
         var plan = episode.Plan;
-        var server = await TestServer.StartAsync(new TestSettings
+        var server = await OnceThePortIsFreeAsync(episode, () => TestServer.StartAsync(new TestSettings
         {
             Scheduling = plan.Scheduling,
             EndPoint = endPoint,
@@ -42,7 +42,7 @@ internal sealed class KestrelServer : TortureServer
                 episode.OnAccepted(connection);
                 await ConversationServer.RunAsync(episode, connection);
             },
-        });
+        }));
 
         // A server that cannot start is another test's.
         FaultyLibc.Start(plan.Seed, plan.Mix);

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics;
+using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 
@@ -62,6 +63,61 @@ public sealed class RegressionTests
     }
 
     /// <summary>
+    /// The peer's FIN came after the transport had looked for it and before the connection lingered: nobody looked again,
+    /// and the connection lingered in vain for its whole time.
+    /// </summary>
+    [Fact]
+    [Trait("Contract", "22")]
+    public async Task An_edge_that_comes_just_before_lingering_is_seen()
+    {
+        // Lingering ends by itself after 5 seconds.
+        var lingering = TimeSpan.FromSeconds(4);
+        await using var transport = new TestTransport(ApplicationScheduling.ThreadPool, static options => options.EventLoopCount = 1);
+        await using var other = await transport.ConnectAsync();
+        for (var attempt = 1; ; attempt++)
+        {
+            await using var pair = await transport.ConnectAsync();
+            await pair.Client.SendAsync("unread");
+            pair.Input.AdvanceTo((await pair.Input.ReadAsync().AsTask().DefaultTimeout()).Buffer.Start);
+            await pair.Output.WriteAsync(new byte[1]);
+
+            FaultyLibc.HoldShutdowns(true);
+            var disposing = Task.Run(() => pair.Connection.DisposeAsync().AsTask());
+            try
+            {
+                await Poll.UntilAsync(static () => FaultyLibc.HoldShutdowns(true) == 1);
+                pair.Client.ShutdownSend();
+
+                // What the loop tells of this has come after what it tells of the FIN.
+                await Echo.RoundTripAsync(other.Client, other.Connection);
+            }
+            finally
+            {
+                FaultyLibc.HoldShutdowns(false);
+            }
+
+            var start = Stopwatch.GetTimestamp();
+            await disposing.DefaultTimeout();
+
+            // A machine that stood still may need another attempt; one that never looks again needs its time each time.
+            if (Stopwatch.GetElapsedTime(start) < lingering)
+            {
+                return;
+            }
+
+            Assert.True(attempt < 3, "Each connection lingered although its peer had finished.");
+        }
+    }
+
+    /// <summary>The Kestrel server of an episode failed when clients had used up the ephemeral ports.</summary>
+    [Fact]
+    public async Task A_server_waits_for_a_port_that_is_in_use()
+    {
+        await StartOnUsedPortAsync(Serving.Direct);
+        await StartOnUsedPortAsync(Serving.Kestrel);
+    }
+
+    /// <summary>
     /// The kernel had no memory while a closing connection threw away what was unread: that was taken for its end, and
     /// the reset took the response with it.
     /// </summary>
@@ -90,5 +146,23 @@ public sealed class RegressionTests
         Assert.Equal(response, await pair.Client.ReceiveToEndAsync());
 
         static long Shortages() => FaultyLibc.Injected().Sum();
+    }
+
+    private static async Task StartOnUsedPortAsync(Serving serving)
+    {
+        using var occupant = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        occupant.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        occupant.Listen();
+        var plan = new EpisodePlan(seed: 5) { Serving = serving, Mix = FaultMix.Always(), LogFails = false, PoolFails = false };
+
+        var starting = TortureServer.StartAsync(new Episode(plan), occupant.LocalEndPoint!);
+        await Task.WhenAny(starting, Task.Delay(50));
+        Assert.False(starting.IsCompletedSuccessfully);
+        occupant.Dispose();
+
+        var server = await starting.DefaultTimeout();
+        await server.StopAsync().DefaultTimeout();
+        await server.DisposeAsync().AsTask().DefaultTimeout();
+        FaultyLibc.Stop();
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
@@ -8,6 +9,9 @@ namespace KestrelEventLoopTransport.Tests.Torture;
 /// <summary>The server of an episode: <see cref="Serving"/> says what is above the transport.</summary>
 internal abstract class TortureServer : IAsyncDisposable
 {
+    private static readonly TimeSpan _timeWait = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan _retryDelay = TimeSpan.FromMilliseconds(100);
+
     protected TortureServer(TestSettings settings) => Settings = settings;
 
     public TestSettings Settings { get; }
@@ -34,6 +38,24 @@ internal abstract class TortureServer : IAsyncDisposable
 
     public abstract ValueTask DisposeAsync();
 
+    /// <summary>
+    /// Begins again while the address is in use: clients may have used up the ephemeral ports, until theirs leave TIME_WAIT.
+    /// </summary>
+    protected static async Task<T> OnceThePortIsFreeAsync<T>(Episode episode, Func<Task<T>> start)
+    {
+        for (var waited = Stopwatch.StartNew(); ; episode.OnProgress())
+        {
+            try
+            {
+                return await start();
+            }
+            catch (Exception exception) when (IsAddressInUse(exception) && waited.Elapsed < _timeWait * 2)
+            {
+                await Task.Delay(_retryDelay);
+            }
+        }
+    }
+
     /// <summary>The factory; null where the suite runs on the stock transport, to see what is not ours.</summary>
     protected static object? FindTransport(IServiceProvider services)
         => services.GetServices<IConnectionListenerFactory>().OfType<EventLoopTransportFactory>().SingleOrDefault();
@@ -56,6 +78,9 @@ internal abstract class TortureServer : IAsyncDisposable
             services.AddSingleton<ILoggerProvider>(new FailingLogs(static () => Random.Shared.Next(4) == 0));
         }
     }
+
+    // Kestrel puts it into an IOException.
+    private static bool IsAddressInUse(Exception exception) => (exception as AddressInUseException ?? exception.InnerException) is AddressInUseException;
 
     protected static LogLevel LevelOf(EpisodePlan plan) => plan.LogFails ? LogLevel.Debug : LogLevel.Warning;
 }

@@ -136,6 +136,9 @@ static uint32_t serials;
 static int highest_fd;
 static struct note notes[NOTES];
 static uint64_t note_count;
+static bool holds_shutdowns;
+static int held_shutdowns;
+static pthread_cond_t shutdowns_go = PTHREAD_COND_INITIALIZER;
 static char violations[16384];
 static size_t violation_length;
 
@@ -1015,7 +1018,18 @@ EXPORT ssize_t read(int fd, void *buffer, size_t length)
 
 EXPORT int shutdown(int fd, int how)
 {
-    return refuse(fd, "shutdown on a closed descriptor") ? -1 : real_shutdown(fd, how);
+    if (refuse(fd, "shutdown on a closed descriptor")) {
+        return -1;
+    }
+    int result = real_shutdown(fd, how);
+    pthread_mutex_lock(&lock);
+    held_shutdowns++;
+    while (holds_shutdowns) {
+        pthread_cond_wait(&shutdowns_go, &lock);
+    }
+    held_shutdowns--;
+    pthread_mutex_unlock(&lock);
+    return result;
 }
 
 EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
@@ -1108,6 +1122,17 @@ EXPORT int faulty_open(void)
     }
     pthread_mutex_unlock(&lock);
     return count;
+}
+
+/* With 1, a shutdown(2) that is through does not return until the next call, with 0. Returns how many have not. */
+EXPORT int faulty_hold_shutdowns(int on)
+{
+    pthread_mutex_lock(&lock);
+    int held = held_shutdowns;
+    holds_shutdowns = on != 0;
+    pthread_cond_broadcast(&shutdowns_go);
+    pthread_mutex_unlock(&lock);
+    return held;
 }
 
 EXPORT const char *faulty_violations(void)

@@ -35,6 +35,14 @@ internal static unsafe class FaultyLibc
     /// <summary>Fails no more.</summary>
     public static void Stop() => ((delegate* unmanaged<void>)TestLibc.GetExport("faulty_stop"))();
 
+    /// <summary>
+    /// With <see langword="true"/>, no shutdown(2) of the transport returns until <see langword="false"/>, though it has
+    /// done what it does: what happens meanwhile comes between it and the transport's next step. Returns how many have
+    /// not returned.
+    /// </summary>
+    public static int HoldShutdowns(bool on)
+        => ((delegate* unmanaged<int, int>)TestLibc.GetExport("faulty_hold_shutdowns"))(on ? 1 : 0);
+
     /// <summary>How often each fault was injected since <see cref="Start"/>.</summary>
     public static long[] Injected()
         => [.. Names.Select(static (_, fault) => ((delegate* unmanaged<int, long>)TestLibc.GetExport("faulty_injected"))(fault))];
