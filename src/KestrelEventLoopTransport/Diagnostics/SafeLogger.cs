@@ -5,25 +5,33 @@ namespace KestrelEventLoopTransport.Diagnostics;
 /// <summary>
 /// A logger that never throws. The transport logs in the middle of state changes, which an exception of a logging
 /// provider (<see cref="ILogger"/> passes them on) would leave half done: a connection that is never finished, a loop
-/// that ends.
+/// that ends. On a thread that must not wait for a provider it logs through the thread pool.
 /// </summary>
 internal sealed class SafeLogger : ILogger
 {
+    [ThreadStatic]
+    private static bool _defers;
+
     private readonly ILogger _logger;
+    private readonly PoolQueue<Action> _deferred = new(static log => log());
 
     private SafeLogger(ILogger logger) => _logger = logger;
 
     internal static SafeLogger Create(ILoggerFactory factory, string category) => new(factory.CreateLogger(category));
 
+    /// <summary>From here on what the calling thread logs is logged by the thread pool, a little later.</summary>
+    internal static void DeferOnThisThread() => _defers = true;
+
     public IDisposable? BeginScope<TState>(TState state)
         where TState : notnull
         => _logger.BeginScope(state);
 
+    /// <summary>On a thread that defers, whether it is enabled is seen later: that is the provider's code too.</summary>
     public bool IsEnabled(LogLevel logLevel)
     {
         try
         {
-            return _logger.IsEnabled(logLevel);
+            return _defers || _logger.IsEnabled(logLevel);
         }
         catch (Exception)
         {
@@ -32,6 +40,37 @@ internal sealed class SafeLogger : ILogger
     }
 
     public void Log<TState>(
+        LogLevel logLevel,
+        EventId eventId,
+        TState state,
+        Exception? exception,
+        Func<TState, Exception?, string> formatter)
+    {
+        if (_defers)
+        {
+            Defer(logLevel, eventId, state, exception, formatter);
+        }
+        else
+        {
+            LogNow(logLevel, eventId, state, exception, formatter);
+        }
+    }
+
+    private void Defer<TState>(
+        LogLevel logLevel,
+        EventId eventId,
+        TState state,
+        Exception? exception,
+        Func<TState, Exception?, string> formatter)
+        => _deferred.Add(() =>
+        {
+            if (IsEnabled(logLevel))
+            {
+                LogNow(logLevel, eventId, state, exception, formatter);
+            }
+        });
+
+    private void LogNow<TState>(
         LogLevel logLevel,
         EventId eventId,
         TState state,

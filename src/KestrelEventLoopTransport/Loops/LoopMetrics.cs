@@ -1,10 +1,12 @@
 using System.Diagnostics.Metrics;
+using KestrelEventLoopTransport.Diagnostics;
 
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
 /// What the supervisor counts, as instruments of the meter <c>KestrelEventLoopTransport</c>. Only its thread counts
-/// hand-offs; stuck threads that are free again tell how long they were. Any may read.
+/// hand-offs; stuck threads that are free again tell how long they were. Any may read. Listeners of the histogram are
+/// called by the thread pool: one that blocks must not keep the supervisor.
 /// </summary>
 internal sealed class LoopMetrics
 {
@@ -20,6 +22,7 @@ internal sealed class LoopMetrics
         [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
     private readonly Histogram<double> _overdueDuration;
+    private readonly PoolQueue<TimeSpan> _returned;
     private Supervisor? _supervisor;
     private StandbyThreads? _standbys;
     private long _blocked;
@@ -43,6 +46,7 @@ internal sealed class LoopMetrics
             "How long application code kept a thread, each time it took longer than the threshold.",
             tags: null,
             new InstrumentAdvice<double> { HistogramBucketBoundaries = _overdueBuckets });
+        _returned = new PoolQueue<TimeSpan>(Record);
     }
 
     internal TimeSpan LongestCallback
@@ -87,13 +91,21 @@ internal sealed class LoopMetrics
     /// <summary>Application code that was overdue has returned.</summary>
     internal void OnReturned(TimeSpan duration)
     {
+        if (_overdueDuration.Enabled)
+        {
+            _returned.Add(duration);
+        }
+    }
+
+    private void Record(TimeSpan duration)
+    {
         try
         {
             _overdueDuration.Record(duration.TotalSeconds);
         }
         catch (Exception)
         {
-            // A listener's callback runs in here, and the thread must not end with it.
+            // A listener's callback runs in here, and the process must not end with it.
         }
     }
 

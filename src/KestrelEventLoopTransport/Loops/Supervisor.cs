@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KestrelEventLoopTransport.Diagnostics;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Loops;
@@ -128,6 +129,8 @@ internal sealed unsafe partial class Supervisor
 
     private void Run()
     {
+        // A provider that blocks would end the supervision.
+        SafeLogger.DeferOnThisThread();
         _deadline = Deadline.TryCreate();
         var quietTicks = 0;
         while (!_stopping)

@@ -10,6 +10,7 @@ internal sealed class TestApp(Roadblock roadblock)
     public const string ThreadName = "/thread";
     public const string Block = "/block";
     public const string Compute = "/compute";
+    public const string Sleep = "/sleep";
     public const string FlushAndBlock = "/flush";
     public const string FirstHalf = "flushed";
     public const string SecondHalf = "released";
@@ -41,7 +42,7 @@ internal sealed class TestApp(Roadblock roadblock)
         return context.Response.Body.WriteAsync(body).AsTask();
     }
 
-    private async Task RunAsync(HttpContext context)
+    public async Task RunAsync(HttpContext context)
     {
         var path = context.Request.Path.Value!;
         switch (path)
@@ -55,6 +56,10 @@ internal sealed class TestApp(Roadblock roadblock)
                 break;
             case Compute:
                 roadblock.Compute();
+                await RespondAsync(context, path);
+                break;
+            case Sleep:
+                Thread.Sleep(5);
                 await RespondAsync(context, path);
                 break;
             case FlushAndBlock:
