@@ -49,14 +49,18 @@ public sealed class EventLoopTransportOptions : EndPointOptions
     /// <summary>
     /// Most threads beside the ones that run loops, with <see cref="ApplicationScheduling.Adaptive"/>: each handler that
     /// blocks keeps one until it returns. When fewer than <see cref="EventLoopCount"/> are left, the application runs
-    /// on the .NET thread pool until some are back, which then take back what still waits there. From <see cref="EventLoopCount"/> to 32767. Default: 128, or
-    /// <see cref="EventLoopCount"/> if that is more.
+    /// on the .NET thread pool until some are back, which then take back what still waits there. One is kept ready; the
+    /// others end when they have not been needed for 20 seconds. From <see cref="EventLoopCount"/> to 32767. Default: 128,
+    /// or <see cref="EventLoopCount"/> if that is more.
     /// </summary>
     public int MaxStandbyThreads
     {
         get => _maxStandbyThreads ?? Math.Max(128, EventLoopCount);
         set => _maxStandbyThreads = value;
     }
+
+    /// <summary>After how long without use a standby thread ends. For tests, which would have to wait.</summary>
+    internal TimeSpan StandbyIdleTime { get; set; } = TimeSpan.FromSeconds(20);
 
     /// <summary>
     /// The same as <see cref="TcpOptions.NoDelay"/> of <see cref="EndPointOptions.Tcp"/>, under the name that it has

@@ -60,6 +60,7 @@ public sealed class EventLoopTransportState
 
     internal EventLoopGroup? Group
     {
+        get => Volatile.Read(ref _group);
         set => Volatile.Write(ref _group, value);
     }
 

@@ -160,15 +160,23 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         }
     }
 
-    private static void Complete(ref ManualResetValueTaskSourceCore<bool> awaited, Exception? exception)
+    private void Complete(ref ManualResetValueTaskSourceCore<bool> awaited, Exception? exception)
     {
-        if (exception is null)
+        try
         {
-            awaited.SetResult(true);
+            if (exception is null)
+            {
+                awaited.SetResult(true);
+            }
+            else
+            {
+                awaited.SetException(exception);
+            }
         }
-        else
+        catch (Exception thrown)
         {
-            awaited.SetException(exception);
+            // By a bare continuation: an async method keeps what it throws.
+            Loop.OnCallbackFailed(thrown);
         }
     }
 

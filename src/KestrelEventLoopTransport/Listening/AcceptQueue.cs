@@ -24,7 +24,7 @@ namespace KestrelEventLoopTransport.Listening;
 /// claimed nobody takes connections.
 /// </para>
 /// </remarks>
-internal sealed class AcceptQueue(EndPoint endPoint) : IValueTaskSource<ConnectionContext?>, IThreadPoolWorkItem, IDispatchTarget
+internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IValueTaskSource<ConnectionContext?>, IThreadPoolWorkItem, IDispatchTarget
 {
     private const int Idle = 0;
     private const int Waiting = 1;
@@ -200,19 +200,19 @@ internal sealed class AcceptQueue(EndPoint endPoint) : IValueTaskSource<Connecti
     private void Resume()
     {
         _burst = 0;
-        if (DispatchSlot.OfThread is not { } slot)
-        {
-            _source.SetResult(true);
-            return;
-        }
-        var outer = slot.Enter(this);
+        var slot = DispatchSlot.OfThread;
+        var outer = slot?.Enter(this);
         try
         {
             _source.SetResult(true);
         }
+        catch (Exception exception)
+        {
+            group.OnCallbackFailed(exception);
+        }
         finally
         {
-            slot.Exit(outer);
+            slot?.Exit(outer);
         }
     }
 }

@@ -47,7 +47,7 @@ internal sealed class EventLoopListener : IConnectionListener
         _group = group;
         _settings = settings;
         _onStopped = onStopped;
-        _queue = new AcceptQueue(EndPoint);
+        _queue = new AcceptQueue(EndPoint, group);
         Account = new ListenerAccount(group, settings.Options.MaxConnections);
 
         var selector = LoopSelector.Create(settings.Options, group, EndPoint, settings.Logger);

@@ -20,6 +20,10 @@ namespace KestrelEventLoopTransport.Loops;
 /// owner with the slot's word (written before the application code began, read after it was taken). Everybody's: the
 /// work queue, the timers, the table of pollables.
 /// </para>
+/// <para>
+/// A loop that stops is ended once, by its owner or, if application code keeps that one, by whoever has taken the loop
+/// away from it. Nothing polls then. Work that is left, and what is posted later, runs on the thread pool.
+/// </para>
 /// </remarks>
 internal sealed partial class EventLoop
 {
@@ -45,7 +49,7 @@ internal sealed partial class EventLoop
     private int _count;
     private int _next;
     private volatile bool _stopping;
-    private volatile bool _ended;
+    private volatile bool _hasEnded;
 
     internal EventLoop(
         int index,
@@ -63,7 +67,7 @@ internal sealed partial class EventLoop
         _standbys = standbys;
         _logger = logger;
         _onExit = onExit;
-        _poolDispatch = new PoolDispatch(supervisor);
+        _poolDispatch = new PoolDispatch(new FreeSlots(supervisor, standbys.IdleTime), OnCallbackFailed);
         _watch = new EdgeWatch(this);
         _poller = Poller.Create();
     }
@@ -77,7 +81,10 @@ internal sealed partial class EventLoop
     /// <summary>The memory of this loop's connections.</summary>
     internal MemoryPool<byte> Pool { get; }
 
-    /// <summary>The thread that runs the loop, as the supervisor knows it.</summary>
+    /// <summary>Whether the loop may be given to another thread while it runs.</summary>
+    internal bool ChangesHands => _scheduling == ApplicationScheduling.Adaptive;
+
+    /// <summary>The thread that runs the loop, as the supervisor knows it. Null after the end.</summary>
     internal LoopThread? Owner { get; private set; }
 
     /// <summary>Whether the calling thread is the one that runs the loop.</summary>
@@ -99,13 +106,15 @@ internal sealed partial class EventLoop
             || _timers.NextDelay == 0
             || _poller.HasEvents();
 
-    /// <summary>Whether callbacks wait for the thread pool.</summary>
-    internal bool HasPooled => !_poolDispatch.IsEmpty;
+    /// <summary>Whether callbacks wait for the thread pool that the loop may take back.</summary>
+    internal bool HasPooled => ChangesHands && !_poolDispatch.IsEmpty;
 
     internal bool IsStopping => _stopping;
 
     /// <summary>Whether the loop has ended: nothing is polled any more, and posted work runs on the thread pool.</summary>
-    internal bool HasEnded => _ended;
+    internal bool HasEnded => _hasEnded;
+
+    private bool TakesBackPooled => ChangesHands && RunsApplication;
 
     /// <summary>Lets a thread run the loop. The one before must have ended or lost it.</summary>
     internal void GiveTo(LoopThread thread)
@@ -173,7 +182,7 @@ internal sealed partial class EventLoop
     internal void PostToPool(IThreadPoolWorkItem callback)
     {
         _poolDispatch.Enqueue(callback);
-        if (_scheduling == ApplicationScheduling.Adaptive)
+        if (ChangesHands)
         {
             // For TakeBackPooled.
             _supervisor.EnsureAwake();
@@ -192,7 +201,8 @@ internal sealed partial class EventLoop
     {
         if (_scheduling == ApplicationScheduling.Inline)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(item, preferLocal: false);
+            _poolDispatch.Enqueue(item);
+            _poolDispatch.Schedule();
         }
         else
         {
@@ -223,7 +233,7 @@ internal sealed partial class EventLoop
 
         // A full fence, unless this thread runs the loop, or was the last to: see Run.
         WakeUnlessCurrent();
-        if (_ended)
+        if (_hasEnded)
         {
             LeaveWorkToPool();
         }
@@ -245,7 +255,7 @@ internal sealed partial class EventLoop
     /// </summary>
     internal void TakeBackPooled()
     {
-        if (HasPooled && RunsApplication)
+        if (HasPooled && TakesBackPooled)
         {
             WakeUnlessCurrent();
         }
@@ -286,10 +296,22 @@ internal sealed partial class EventLoop
         End();
     }
 
+    /// <summary>Ends a stopping loop that was taken away from its owner.</summary>
+    internal void EndWithoutOwner()
+    {
+        // Now: the thread may soon be another loop's.
+        Owner = null;
+        ThreadPool.UnsafeQueueUserWorkItem(static loop => loop.End(), this, preferLocal: false);
+    }
+
+    /// <summary>Gives back what the loop holds.</summary>
     private void End()
     {
-        // Who posts after the fence sees it; what was posted before is in the queue.
-        _ended = true;
+        Owner = null;
+
+        // Full fences: who posts either finds the end, and another owner, or has posted before the queues are read.
+        Interlocked.Exchange(ref _ownerThreadId, 0);
+        _hasEnded = true;
         Interlocked.MemoryBarrier();
         LeaveWorkToPool();
         foreach (var pollable in _pollables.All())
@@ -308,9 +330,13 @@ internal sealed partial class EventLoop
     {
         while (_work.TryDequeue(out var item))
         {
-            ThreadPool.UnsafeQueueUserWorkItem(item, preferLocal: false);
+            _poolDispatch.Enqueue(item);
         }
+        _poolDispatch.Schedule();
     }
+
+    /// <summary>One rule for what leaves a callback, on a loop and on the pool: it is logged, and ends nothing.</summary>
+    internal void OnCallbackFailed(Exception exception) => LogCallbackFailed(_logger, exception);
 
     /// <summary>Polls once, unless events are left from before, and runs what is due. False when the loop was taken away.</summary>
     private bool RunTurn(DispatchSlot slot)
@@ -354,7 +380,7 @@ internal sealed partial class EventLoop
         }
         catch (Exception exception)
         {
-            LogCallbackFailed(_logger, exception);
+            OnCallbackFailed(exception);
         }
     }
 
@@ -382,7 +408,7 @@ internal sealed partial class EventLoop
     /// <summary>Runs what waits for the thread pool, where the loop's thread may do it.</summary>
     private bool RunPooled(DispatchSlot slot)
     {
-        for (var i = 0; i < MaxWorkPerTurn && RunsApplication && _poolDispatch.TryDequeue(out var callback); i++)
+        for (var i = 0; i < MaxWorkPerTurn && TakesBackPooled && _poolDispatch.TryDequeue(out var callback); i++)
         {
             Execute(callback);
             if (slot.LostLoop)
@@ -401,13 +427,13 @@ internal sealed partial class EventLoop
         }
         catch (Exception exception)
         {
-            LogCallbackFailed(_logger, exception);
+            OnCallbackFailed(exception);
         }
     }
 
     [LoggerMessage(1, LogLevel.Critical, "An event loop failed; the process cannot serve its connections any more.", EventName = "LoopFailed")]
     private static partial void LogLoopFailed(ILogger logger, Exception exception);
 
-    [LoggerMessage(2, LogLevel.Error, "A callback threw an exception on an event loop; the loop goes on.", EventName = "CallbackFailed")]
+    [LoggerMessage(2, LogLevel.Error, "A callback threw an exception; its event loop and the other connections go on.", EventName = "CallbackFailed")]
     private static partial void LogCallbackFailed(ILogger logger, Exception exception);
 }

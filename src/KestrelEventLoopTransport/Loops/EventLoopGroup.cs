@@ -28,11 +28,11 @@ internal sealed class EventLoopGroup
         ILoggerFactory loggerFactory)
     {
         _supervisor = new Supervisor(options.HandOffThreshold, metrics, handOffLog);
-        _standbys = new StandbyThreads(_supervisor, options.EventLoopCount, options.MaxStandbyThreads);
+        _standbys = new StandbyThreads(_supervisor, options);
         _loops = new EventLoop[options.EventLoopCount];
         _running = _loops.Length;
         CreateLoops(options.Scheduling, pools, SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
-        StartThreads(options.Scheduling == ApplicationScheduling.Adaptive ? _loops : []);
+        StartThreads();
         metrics.Observe(_supervisor, _standbys);
     }
 
@@ -40,6 +40,9 @@ internal sealed class EventLoopGroup
     internal Task Stopped => Task.WhenAll(_supervisor.Stopped, _standbys.Stopped);
 
     internal ReadOnlySpan<EventLoop> Loops => _loops;
+
+    /// <summary>A callback that belongs to no loop threw an exception.</summary>
+    internal void OnCallbackFailed(Exception exception) => _loops[0].OnCallbackFailed(exception);
 
     /// <summary>The next loop for a connection, round robin.</summary>
     internal EventLoop Next() => _loops[(Interlocked.Increment(ref _next) - 1) % (uint)_loops.Length];
@@ -101,7 +104,7 @@ internal sealed class EventLoopGroup
         }
     }
 
-    private void StartThreads(EventLoop[] handedOff)
+    private void StartThreads()
     {
         var threads = new List<LoopThread>(_loops.Length);
         try
@@ -111,10 +114,11 @@ internal sealed class EventLoopGroup
                 threads.Add(_standbys.TryTake() ?? throw new InsufficientMemoryException(
                     $"The system lets the process start only {threads.Count} of the threads that {_loops.Length} event loops (EventLoopCount) need."));
             }
-            _supervisor.Start(handedOff, _standbys);
+            _supervisor.Start(_loops, _standbys);
         }
         catch
         {
+            _standbys.Stop();
             threads.ForEach(static thread => thread.End());
             foreach (var loop in _loops)
             {

@@ -100,17 +100,42 @@ internal sealed class LoopThread
         _standbys.OnEnd();
     }
 
+    /// <summary>Null when the thread is to end.</summary>
     private EventLoop? WaitForLoop()
+    {
+        while (true)
+        {
+            try
+            {
+                if (TryWaitForLoop(out var loop))
+                {
+                    return loop;
+                }
+            }
+            catch (ThreadInterruptedException)
+            {
+                // Application code had a hold of the thread.
+                continue;
+            }
+            if (_standbys.TryRetire(this))
+            {
+                return null;
+            }
+        }
+    }
+
+    /// <summary>False when the thread has been parked for long.</summary>
+    private bool TryWaitForLoop(out EventLoop? loop)
     {
         lock (_gate)
         {
-            while (_loop is null && !_ends)
+            if (_loop is null && !_ends)
             {
-                Monitor.Wait(_gate);
+                Monitor.Wait(_gate, _standbys.IdleTime);
             }
-            var loop = _loop;
+            loop = _loop;
             _loop = null;
-            return loop;
+            return loop is not null || _ends;
         }
     }
 

@@ -17,11 +17,17 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
     private const int MaxMilliseconds = 15;
 
     private readonly ConcurrentQueue<IThreadPoolWorkItem> _callbacks = new();
-    private readonly ConcurrentBag<DispatchSlot> _slots = [];
-    private readonly Supervisor _supervisor;
+    private readonly FreeSlots _slots;
+    private readonly Action<Exception> _onFailed;
     private int _scheduled;
 
-    internal PoolDispatch(Supervisor supervisor) => _supervisor = supervisor;
+    /// <param name="slots">The slots of the threads that run callbacks.</param>
+    /// <param name="onFailed">Is told what a callback threw.</param>
+    internal PoolDispatch(FreeSlots slots, Action<Exception> onFailed)
+    {
+        _slots = slots;
+        _onFailed = onFailed;
+    }
 
     internal bool IsEmpty => _callbacks.IsEmpty;
 
@@ -42,7 +48,7 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
         // Before the queue is read: what is enqueued after this line gets a work item of its own.
         Interlocked.Exchange(ref _scheduled, 0);
 
-        var slot = _slots.TryTake(out var free) ? free : _supervisor.AddSlot();
+        var slot = _slots.Take();
         DispatchSlot.OfThread = slot;
         try
         {
@@ -51,7 +57,7 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
         finally
         {
             DispatchSlot.OfThread = null;
-            _slots.Add(slot);
+            _slots.Return(slot);
         }
     }
 
@@ -61,12 +67,24 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
         while (_callbacks.TryDequeue(out var callback))
         {
             Schedule();
-            callback.Execute();
+            Execute(callback);
             if (Environment.TickCount64 - start > MaxMilliseconds)
             {
-                Schedule();
                 return;
             }
+        }
+    }
+
+    private void Execute(IThreadPoolWorkItem callback)
+    {
+        try
+        {
+            callback.Execute();
+        }
+        catch (Exception exception)
+        {
+            // As on a loop: it must not end the process.
+            _onFailed(exception);
         }
     }
 }

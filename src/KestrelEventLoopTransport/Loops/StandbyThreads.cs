@@ -4,29 +4,47 @@ namespace KestrelEventLoopTransport.Loops;
 /// The threads of a group that run no loop just now: parked ones, and ones whose loop was taken away and that are
 /// still inside the application code that kept them. Bounded.
 /// </summary>
-internal sealed class StandbyThreads
+/// <remarks>
+/// One is kept parked as a spare where loops change hands: to make a thread takes long while a loop stands still. The .NET
+/// thread pool makes the next spare when one has been taken; who needs a thread before that makes it himself, so a pool
+/// whose threads are all blocked delays a hand-off and does not prevent it. Parked threads beyond the spare end when they
+/// have been idle for a while.
+/// </remarks>
+internal sealed class StandbyThreads : IThreadPoolWorkItem
 {
     private readonly Lock _lock = new();
-    private readonly Stack<LoopThread> _parked = new();
+    private readonly List<LoopThread> _parked = [];
     private readonly TaskCompletionSource _allEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Supervisor _supervisor;
     private readonly int _loops;
-    private readonly int _most;
-    private int _created;
+    private readonly int _bound;
+    private readonly int _spares;
+
+    // Threads that have not ended and are not about to: parked, running a loop, stuck, or being made.
+    private int _count;
+
+    // Of those, spares being made.
+    private int _making;
+    private int _numbers;
+    private bool _spareRequested;
     private bool _stopped;
     private bool _sufficeForAll;
     private int _alive;
     private int _stuck;
 
     /// <param name="supervisor">Watches the threads.</param>
-    /// <param name="loops">Number of loops: as many threads run one.</param>
-    /// <param name="most">Most threads beside those.</param>
-    internal StandbyThreads(Supervisor supervisor, int loops, int most)
+    /// <param name="options">Number of loops, as many threads run one; most threads beside those.</param>
+    internal StandbyThreads(Supervisor supervisor, EventLoopTransportOptions options)
     {
         _supervisor = supervisor;
-        _loops = loops;
-        _most = most;
+        _loops = options.EventLoopCount;
+        _bound = _loops + options.MaxStandbyThreads;
+        _spares = options.Scheduling == ApplicationScheduling.Adaptive ? 1 : 0;
+        IdleTime = options.StandbyIdleTime;
     }
+
+    /// <summary>How long a thread stays parked before it may end.</summary>
+    internal TimeSpan IdleTime { get; }
 
     /// <summary>
     /// Whether every loop could be handed to another thread right now. If not, application code must not run on
@@ -49,19 +67,26 @@ internal sealed class StandbyThreads
     /// <summary>Takes a parked thread or creates one. Null at the bound.</summary>
     internal LoopThread? TryTake()
     {
+        LoopThread? thread = null;
         lock (_lock)
         {
             if (_stopped)
             {
                 return null;
             }
-            if (!_parked.TryPop(out var thread) && _created < _loops + _most)
+            if (_parked.Count != 0)
             {
-                thread = TryCreate();
+                thread = _parked[^1];
+                _parked.RemoveAt(_parked.Count - 1);
             }
+            else if (!TryReserve())
+            {
+                return null;
+            }
+            RequestSpare();
             Update();
-            return thread;
         }
+        return thread ?? TryCreate();
     }
 
     /// <summary>
@@ -92,7 +117,22 @@ internal sealed class StandbyThreads
             {
                 return false;
             }
-            _parked.Push(thread);
+            _parked.Add(thread);
+            Update();
+            return true;
+        }
+    }
+
+    /// <summary>Called by a thread that has been parked for a while. True when it is to end.</summary>
+    internal bool TryRetire(LoopThread thread)
+    {
+        lock (_lock)
+        {
+            if (_stopped || _parked.Count <= _spares || !_parked.Remove(thread))
+            {
+                return false;
+            }
+            _count--;
             Update();
             return true;
         }
@@ -123,18 +163,72 @@ internal sealed class StandbyThreads
         }
     }
 
+    /// <summary>Makes the spare.</summary>
+    void IThreadPoolWorkItem.Execute()
+    {
+        lock (_lock)
+        {
+            _spareRequested = false;
+            if (!NeedsSpare || !TryReserve())
+            {
+                return;
+            }
+            _making++;
+            Update();
+        }
+        var spare = TryCreate();
+        lock (_lock)
+        {
+            _making--;
+            if (spare is not null && !_stopped)
+            {
+                _parked.Add(spare);
+                spare = null;
+            }
+            Update();
+        }
+        spare?.End();
+    }
+
+    private bool NeedsSpare => !_stopped && _parked.Count + _making < _spares;
+
+    private void RequestSpare()
+    {
+        if (NeedsSpare && !_spareRequested)
+        {
+            _spareRequested = true;
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+    }
+
+    private bool TryReserve()
+    {
+        if (_count == _bound)
+        {
+            return false;
+        }
+        _count++;
+        _alive++;
+        return true;
+    }
+
+    /// <summary>Creates the thread that was reserved, not under the lock: that waits until the thread runs.</summary>
     private LoopThread? TryCreate()
     {
         try
         {
-            var thread = new LoopThread(_created, _supervisor, this);
-            _created++;
-            _alive++;
-            return thread;
+            return new LoopThread(Interlocked.Increment(ref _numbers) - 1, _supervisor, this);
         }
         catch (Exception exception) when (exception is OutOfMemoryException or ThreadStartException)
         {
             // The system has no more threads: as at the bound.
+            lock (_lock)
+            {
+                _count--;
+                _alive--;
+                CompleteIfAllEnded();
+                Update();
+            }
             return null;
         }
     }
@@ -148,5 +242,5 @@ internal sealed class StandbyThreads
     }
 
     private void Update()
-        => Volatile.Write(ref _sufficeForAll, _parked.Count + (_loops + _most - _created) >= _loops);
+        => Volatile.Write(ref _sufficeForAll, _parked.Count + _making + (_bound - _count) >= _loops);
 }

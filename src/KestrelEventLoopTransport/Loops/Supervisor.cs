@@ -59,7 +59,7 @@ internal sealed unsafe partial class Supervisor
     internal Task Stopped => _stopped.Task;
 
     /// <summary>Starts looking.</summary>
-    /// <param name="loops">The loops that may be handed to another thread.</param>
+    /// <param name="loops">The loops.</param>
     /// <param name="standbys">The threads to hand them to.</param>
     internal void Start(EventLoop[] loops, StandbyThreads standbys)
     {
@@ -285,13 +285,31 @@ internal sealed unsafe partial class Supervisor
     {
         foreach (var loop in _loops)
         {
-            if (!loop.IsStopping
-                && loop.Owner is { } owner
-                && owner.Slot.Overdue > TimeSpan.Zero
-                && ShouldHandOff(loop, owner))
+            if (loop.Owner is not { } owner || owner.Slot.Overdue == TimeSpan.Zero)
+            {
+                continue;
+            }
+            if (loop.IsStopping)
+            {
+                EndStopped(loop, owner.Slot);
+            }
+            else if (loop.ChangesHands && ShouldHandOff(loop, owner))
             {
                 HandOff(loop, owner.Slot);
             }
+        }
+    }
+
+    /// <summary>
+    /// A loop that stops needs no other thread to go on. Its own leaves when the application code returns; nobody waits
+    /// for that.
+    /// </summary>
+    private void EndStopped(EventLoop loop, DispatchSlot slot)
+    {
+        if (TryTake(slot))
+        {
+            _standbys!.OnStuck();
+            loop.EndWithoutOwner();
         }
     }
 
@@ -316,6 +334,9 @@ internal sealed unsafe partial class Supervisor
             || slot.Overdue >= _pace.Threshold * (ComputingThresholds << Math.Min(rounds - 1, MaxDoublings));
     }
 
+    private static bool TryTake(DispatchSlot slot)
+        => slot.TryTake(Stopwatch.GetTimestamp() - (long)(slot.Overdue.TotalSeconds * Stopwatch.Frequency));
+
     private int CountComputing()
     {
         var count = 0;
@@ -335,7 +356,7 @@ internal sealed unsafe partial class Supervisor
         }
         var target = slot.Target;
         var blocked = !slot.Computes;
-        if (!slot.TryTake(Stopwatch.GetTimestamp() - (long)(slot.Overdue.TotalSeconds * Stopwatch.Frequency)))
+        if (!TryTake(slot))
         {
             // It has returned just now.
             if (!_standbys.TryPark(thread))

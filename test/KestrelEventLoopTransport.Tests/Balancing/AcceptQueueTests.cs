@@ -11,7 +11,7 @@ public sealed class AcceptQueueTests
     [Fact]
     public async Task An_announcement_that_comes_late_does_not_end_the_next_wait()
     {
-        var queue = new AcceptQueue(new IPEndPoint(IPAddress.Loopback, 1));
+        var queue = new AcceptQueue(new IPEndPoint(IPAddress.Loopback, 1), null!);
         var accept = queue.AcceptAsync(default).AsTask();
 
         // Of a connection that an earlier accept has taken: there is nothing for this one.

@@ -1,0 +1,133 @@
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Tests.Loops;
+
+/// <summary>
+/// Code that is no async method may throw at whoever completes what it awaits. On a loop and on the thread pool alike that
+/// is an Error in the log, and nothing ends.
+/// </summary>
+[Trait("Contract", "loops")]
+[Trait("Stock", "fails")]
+public sealed class FailingCallbackTests
+{
+    private const int Chunk = 64 * 1024;
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public Task After_a_read(ApplicationScheduling scheduling)
+        => AssertLoggedAsync(scheduling, async pair =>
+        {
+            ThrowAfter(pair.Connection.Transport.Input.ReadAsync());
+            await pair.Client.SendAsync("x");
+        });
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public Task After_a_read_that_was_cancelled(ApplicationScheduling scheduling)
+        => AssertLoggedAsync(scheduling, pair =>
+        {
+            ThrowAfter(pair.Connection.Transport.Input.ReadAsync());
+            pair.Connection.Transport.Input.CancelPendingRead();
+            return Task.CompletedTask;
+        });
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public Task After_a_read_that_an_abort_ended(ApplicationScheduling scheduling)
+        => AssertLoggedAsync(scheduling, pair =>
+        {
+            ThrowAfter(pair.Connection.Transport.Input.ReadAsync());
+            pair.Connection.Abort(new ConnectionAbortedException("test"));
+            return Task.CompletedTask;
+        });
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public Task After_a_flush(ApplicationScheduling scheduling)
+        => AssertLoggedAsync(scheduling, async pair =>
+        {
+            var written = 0;
+            ValueTask<System.IO.Pipelines.FlushResult> flush;
+            do
+            {
+                written += Chunk;
+                flush = pair.Connection.Transport.Output.WriteAsync(new byte[Chunk]);
+            }
+            while (flush.IsCompleted);
+            ThrowAfter(flush);
+            await pair.Client.ReceiveExactlyAsync(written);
+        });
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task After_an_accept(ApplicationScheduling scheduling)
+    {
+        await using var transport = new TestTransport(scheduling);
+        var listener = await transport.BindAsync();
+        ThrowAfter(listener.AcceptAsync());
+
+        using var client = await RawClient.ConnectAsync(listener.EndPoint);
+
+        await UntilLoggedAsync(transport);
+        using var second = await RawClient.ConnectAsync(listener.EndPoint);
+        await using var accepted = await listener.AcceptAsync().DefaultTimeout();
+        Assert.NotNull(accepted);
+    }
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task Work_of_a_loop_and_of_its_pool(ApplicationScheduling scheduling)
+    {
+        await using var subject = new LoopSubject(scheduling);
+
+        for (var i = 0; i < 10; i++)
+        {
+            subject.Loop.Post(new WorkItem(static () => throw new InvalidOperationException("The test's work throws.")));
+            subject.Loop.PostToPool(new WorkItem(static () => throw new InvalidOperationException("The test's callback throws.")));
+            subject.Loop.Schedule(new WorkItem(static () => throw new InvalidOperationException("The test's timer throws.")), 0);
+        }
+
+        await subject.RunAsync(static () => { });
+        var pooled = new WorkItem(static () => { });
+        subject.Loop.PostToPool(pooled);
+        await pooled.Ran.DefaultTimeout();
+    }
+
+    private static async Task AssertLoggedAsync(ApplicationScheduling scheduling, Func<ConnectedPair, Task> act)
+    {
+        await using var transport = new TestTransport(scheduling, static options => options.EventLoopCount = 1);
+        var (connection, client) = await transport.ConnectAsync();
+        await Echo.RoundTripAsync(client, connection);
+
+        await act(new ConnectedPair(connection, client));
+
+        await UntilLoggedAsync(transport);
+        var (other, otherClient) = await transport.ConnectAsync();
+        await Echo.RoundTripAsync(otherClient, other);
+    }
+
+    private static void ThrowAfter<T>(ValueTask<T> task)
+    {
+        var awaiter = task.GetAwaiter();
+        Assert.False(awaiter.IsCompleted);
+        awaiter.UnsafeOnCompleted(() =>
+        {
+            try
+            {
+                awaiter.GetResult();
+            }
+            catch (Exception exception) when (exception is ConnectionAbortedException or SocketException)
+            {
+                // How it ended does not matter.
+            }
+
+            throw new InvalidOperationException("The test's continuation throws.");
+        });
+    }
+
+    private static Task UntilLoggedAsync(TestTransport transport)
+        => Poll.UntilAsync(() => transport.Logs.Entries.Any(static entry
+            => entry.EventId.Name == "CallbackFailed" && entry.Level == LogLevel.Error && entry.Exception is InvalidOperationException));
+}

@@ -1,0 +1,142 @@
+using KestrelEventLoopTransport.Loops;
+using ThreadState = KestrelEventLoopTransport.Tests.Adaptive.ThreadState;
+
+namespace KestrelEventLoopTransport.Tests.Loops;
+
+/// <summary>Callbacks that run on the .NET thread pool are looked after as those on a loop are.</summary>
+[Trait("Contract", "loops")]
+[Trait("Stock", "fails")]
+public sealed class PoolCallbackTests
+{
+    /// <summary>The pool itself cleans a thread only after all callbacks of a batch.</summary>
+    [Fact]
+    public async Task What_a_callback_leaves_on_its_thread_is_not_seen_by_the_next_of_the_batch()
+    {
+        await using var subject = new LoopSubject(ApplicationScheduling.ThreadPool);
+        var seen = new List<(int Thread, string? Name, ThreadState State)>();
+        var callbacks = Enumerable.Range(0, 20).Select(i => LoopSubject.Callback(() =>
+        {
+            lock (seen)
+            {
+                seen.Add((Environment.CurrentManagedThreadId, Thread.CurrentThread.Name, ThreadState.Capture()));
+            }
+
+            ThreadState.Spoil(suppressFlow: i % 2 == 0);
+        })).ToList();
+
+        // One batch, as those of one poll are.
+        await subject.RunAsync(() => callbacks.ForEach(subject.Loop.PostToPool));
+        await Task.WhenAll(callbacks.Select(static callback => callback.Ran)).DefaultTimeout();
+
+        Assert.All(seen, static use => Assert.Equal(ThreadState.Clean, use.State));
+        Assert.Single(seen.Select(static use => use.Name).Distinct());
+    }
+
+    /// <summary>Each of a batch may block: the others go on with another thread.</summary>
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task Callbacks_behind_one_that_blocks_run(ApplicationScheduling scheduling)
+    {
+        await using var subject = new LoopSubject(scheduling);
+        using var open = new ManualResetEventSlim();
+        var blocked = LoopSubject.Callback(open.Wait);
+        var behind = Enumerable.Range(0, 20).Select(static _ => LoopSubject.Callback(static () => { })).ToList();
+        try
+        {
+            await subject.RunAsync(() =>
+            {
+                subject.Loop.PostToPool(blocked);
+                behind.ForEach(subject.Loop.PostToPool);
+            });
+            await Task.WhenAll(behind.Select(static callback => callback.Ran)).DefaultTimeout();
+        }
+        finally
+        {
+            open.Set();
+        }
+
+        await blocked.Ran.DefaultTimeout();
+    }
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task The_rest_of_a_callback_that_yields_is_supervised(ApplicationScheduling scheduling)
+    {
+        await using var subject = new LoopSubject(scheduling);
+        var overdue = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var rest = LoopSubject.Callback(() => overdue.Task.Wait(TaskTimeoutExtensions.Default), () => overdue.TrySetResult());
+
+        await subject.RunAsync(() => subject.Loop.Yield(rest));
+
+        await overdue.Task.DefaultTimeout();
+        await rest.Ran.DefaultTimeout();
+    }
+
+    /// <summary>With inline scheduling nobody else runs the loop: the rest must not wait for it.</summary>
+    [Fact]
+    public async Task The_rest_of_an_inline_callback_does_not_wait_for_the_loop()
+    {
+        await using var subject = new LoopSubject(ApplicationScheduling.Inline);
+        var rest = new WorkItem(static () => Assert.True(Thread.CurrentThread.IsThreadPoolThread));
+        var others = Enumerable.Range(0, 20).Select(static _ => new WorkItem(static () => { })).ToList();
+
+        await subject.RunAsync(() =>
+        {
+            subject.Loop.Yield(rest);
+            Assert.True(rest.Ran.Wait(TaskTimeoutExtensions.Default));
+            others.ForEach(subject.Loop.Yield);
+        });
+
+        await Task.WhenAll(others.Select(static other => other.Ran)).DefaultTimeout();
+    }
+
+    /// <summary>End to end: a handler that reads on and on yields, blocks then, and is seen.</summary>
+    [Fact]
+    public async Task An_inline_handler_that_blocks_on_the_pool_is_seen()
+    {
+        const int Bytes = 2_000_000;
+        var roadblock = new Adaptive.Roadblock();
+        var hasSlot = false;
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = ApplicationScheduling.Inline,
+            Transport = static options => (options.EventLoopCount, options.MaxReadBufferSize) = (1, 4096),
+            Connection = async connection =>
+            {
+                while (true)
+                {
+                    var result = await connection.Transport.Input.ReadAsync();
+                    connection.Transport.Input.AdvanceTo(result.Buffer.End);
+                    if (Thread.CurrentThread.IsThreadPoolThread && roadblock.Arrived == 0)
+                    {
+                        hasSlot = DispatchSlot.OfThread is not null;
+                        roadblock.Block();
+                    }
+
+                    if (result.IsCompleted)
+                    {
+                        return;
+                    }
+                }
+            },
+        });
+        using var opening = roadblock;
+        using var instruments = new LoopInstruments(server.Services);
+        using var client = await server.ConnectAsync();
+        var sending = Task.Run(async () =>
+        {
+            while (roadblock.Arrived == 0)
+            {
+                await client.SendAsync(new byte[Bytes]);
+            }
+        });
+
+        await roadblock.UntilArrivedAsync(1);
+
+        Assert.True(hasSlot);
+        var longest = instruments.LongestCallback;
+        await Poll.UntilAsync(() => instruments.LongestCallback > longest);
+        roadblock.Open();
+        await sending.DefaultTimeout();
+    }
+}

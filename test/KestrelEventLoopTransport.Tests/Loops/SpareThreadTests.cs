@@ -1,0 +1,274 @@
+using System.Diagnostics.Metrics;
+using KestrelEventLoopTransport.Loops;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace KestrelEventLoopTransport.Tests.Loops;
+
+/// <summary>Threads are there before they are needed, and go when they are not needed any more.</summary>
+[Trait("Contract", "loops")]
+[Trait("Stock", "fails")]
+public sealed class SpareThreadTests
+{
+    private static readonly TimeSpan _shortly = TimeSpan.FromMilliseconds(50);
+
+    [Fact]
+    public async Task One_thread_is_kept_parked_ahead()
+    {
+        await using var threads = new Threads(bound: 3, idle: TimeSpan.FromMinutes(1));
+        threads.Take();
+
+        for (var i = 0; i < 2; i++)
+        {
+            await threads.UntilParkedAsync(1);
+            threads.Take();
+        }
+
+        await threads.UntilParkedAsync(1);
+    }
+
+    /// <summary>Who cannot wait for the spare makes a thread himself: the thread pool may have none to make it.</summary>
+    [Fact]
+    public async Task Threads_can_be_taken_faster_than_spares_are_made()
+    {
+        const int Bound = 50;
+        await using var threads = new Threads(Bound, idle: TimeSpan.FromMinutes(1));
+        for (var i = 0; i < Bound; i++)
+        {
+            threads.Take();
+        }
+
+        await Poll.UntilAsync(() => threads.Standbys.TryTake() is { } last && threads.Keep(last));
+        Assert.Null(threads.Standbys.TryTake());
+    }
+
+    /// <summary>Else handlers would be sent to the thread pool for as long as it takes to make a thread.</summary>
+    [Fact]
+    public async Task A_spare_that_is_being_made_counts()
+    {
+        for (var i = 0; i < 10; i++)
+        {
+            await using var threads = new Threads(bound: 1, idle: TimeSpan.FromMinutes(1));
+            threads.Take();
+            await Poll.UntilAsync(() =>
+            {
+                Assert.True(threads.Standbys.SufficeForAll);
+                return threads.Standbys.Count().Parked == 1;
+            });
+        }
+    }
+
+    [Fact]
+    public async Task A_thread_that_is_back_lets_handlers_run_on_loops_again()
+    {
+        await using var threads = new Threads(bound: 1, idle: TimeSpan.FromMinutes(1));
+        threads.Take();
+        await threads.UntilParkedAsync(1);
+        threads.Take();
+        Assert.False(threads.Standbys.SufficeForAll);
+
+        threads.ParkAll();
+
+        Assert.True(threads.Standbys.SufficeForAll);
+    }
+
+    /// <summary>Nobody waits for a stuck thread, but for one that was stuck.</summary>
+    [Fact]
+    public async Task Stop_waits_for_a_thread_that_is_back()
+    {
+        await using var threads = new Threads(bound: 1, idle: TimeSpan.FromMinutes(1));
+        threads.Take();
+        threads.Standbys.OnStuck();
+        threads.Standbys.Stop();
+        await threads.Standbys.Stopped.DefaultTimeout();
+
+        await using var others = new Threads(bound: 1, idle: TimeSpan.FromMinutes(1));
+        others.Take();
+        others.Standbys.OnStuck();
+        Assert.Equal(1, others.Standbys.Count().Stuck);
+        others.ParkAll(wereStuck: true);
+        Assert.Equal(0, others.Standbys.Count().Stuck);
+        others.TakeAll();
+        others.Standbys.Stop();
+        Assert.False(others.Standbys.Stopped.IsCompleted);
+    }
+
+    /// <summary>A thread that was taken for a loop whose own has just come back must not be forgotten: the stop waits for it.</summary>
+    [Fact]
+    public async Task Callbacks_that_return_just_when_they_are_overdue_lose_no_thread()
+    {
+        const int Callbacks = 150;
+        await using var subject = new LoopSubject(
+            ApplicationScheduling.Adaptive, static options => options.HandOffThreshold = TimeSpan.FromMicroseconds(100));
+        for (var i = 0; i < Callbacks; i++)
+        {
+            var callback = LoopSubject.Callback(() => Thread.Sleep(TimeSpan.FromMicroseconds(100 + i)));
+            subject.Loop.Post(callback);
+            await callback.Ran.DefaultTimeout();
+        }
+    }
+
+    [Theory]
+    [InlineData(ApplicationScheduling.Adaptive, 1)]
+    [InlineData(ApplicationScheduling.Inline, 0)]
+    public async Task Parked_threads_end_but_for_the_spare(ApplicationScheduling scheduling, int spares)
+    {
+        await using var threads = new Threads(bound: 20, _shortly, scheduling);
+        for (var i = 0; i < 10; i++)
+        {
+            threads.Take();
+        }
+
+        threads.ParkAll();
+        await threads.UntilParkedAsync(spares);
+
+        // And may be made again.
+        for (var i = 0; i < 20; i++)
+        {
+            threads.Take();
+        }
+    }
+
+    /// <summary>A thread may be taken just when it is about to end.</summary>
+    [Fact]
+    public async Task A_thread_that_was_taken_does_not_end()
+    {
+        await using var subject = new LoopSubject(ApplicationScheduling.Adaptive, static options => options.StandbyIdleTime = TimeSpan.FromMilliseconds(1));
+        for (var i = 0; i < 50; i++)
+        {
+            var callback = LoopSubject.Callback(() => Thread.Sleep(5));
+            subject.Loop.Post(callback);
+            await subject.RunAsync(static () => { });
+            await callback.Ran.DefaultTimeout();
+            await Task.Delay(i % 4);
+        }
+    }
+
+    [Fact]
+    public async Task A_thread_that_was_interrupted_serves_on()
+    {
+        await using var subject = new LoopSubject(ApplicationScheduling.Adaptive);
+        using var open = new ManualResetEventSlim();
+        Thread? thread = null;
+        var callback = LoopSubject.Callback(() =>
+        {
+            thread = Thread.CurrentThread;
+            open.Wait();
+        });
+        subject.Loop.Post(callback);
+        await subject.RunAsync(static () => { });
+        open.Set();
+        await callback.Ran.DefaultTimeout();
+
+        // Parked, or about to be: in the end it waits, and that throws.
+        thread!.Interrupt();
+
+        // The last parked is the first taken.
+        for (var i = 0; i < 20; i++)
+        {
+            callback = LoopSubject.Callback(static () => Thread.Sleep(5));
+            subject.Loop.Post(callback);
+            await subject.RunAsync(static () => { });
+            await callback.Ran.DefaultTimeout();
+        }
+
+        Assert.True(thread.IsAlive);
+    }
+
+    [Fact]
+    public async Task Slots_of_pool_threads_that_are_not_needed_any_more_are_given_up()
+    {
+        await using var threads = new Threads(bound: 1, idle: TimeSpan.FromMinutes(1));
+        var free = new FreeSlots(threads.Supervisor, idleTime: TimeSpan.FromMilliseconds(1));
+        var slots = TakeAndReturn(free, 10);
+
+        await Poll.UntilAsync(() =>
+        {
+            free.Return(free.Take());
+            GC.Collect();
+            return slots.Count(static slot => slot.IsAlive) <= 1;
+        });
+    }
+
+    [Fact]
+    public async Task Slots_in_use_are_kept()
+    {
+        await using var threads = new Threads(bound: 1, idle: TimeSpan.FromMinutes(1));
+        var free = new FreeSlots(threads.Supervisor, idleTime: TimeSpan.FromMinutes(1));
+        var slots = TakeAndReturn(free, 10);
+        GC.Collect();
+
+        Assert.Equal(10, slots.Count(static slot => slot.IsAlive));
+    }
+
+    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    private static List<WeakReference> TakeAndReturn(FreeSlots free, int count)
+    {
+        var slots = Enumerable.Range(0, count).Select(_ => free.Take()).ToList();
+        slots.ForEach(free.Return);
+        return slots.ConvertAll(static slot => new WeakReference(slot));
+    }
+
+    /// <summary>Standby threads without loops.</summary>
+    private sealed class Threads : IAsyncDisposable
+    {
+        private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        private readonly List<LoopThread> _taken = [];
+
+        public Threads(int bound, TimeSpan idle, ApplicationScheduling scheduling = ApplicationScheduling.Adaptive)
+        {
+            // Never started: it only keeps the slots.
+            var metrics = new LoopMetrics(_services.GetRequiredService<IMeterFactory>());
+            Supervisor = new Supervisor(TimeSpan.FromMilliseconds(1), metrics, new HandOffLog(NullLogger.Instance));
+            Standbys = new StandbyThreads(Supervisor, new EventLoopTransportOptions
+            {
+                EventLoopCount = 1,
+                MaxStandbyThreads = bound,
+                Scheduling = scheduling,
+                StandbyIdleTime = idle,
+            });
+        }
+
+        public Supervisor Supervisor { get; }
+
+        public StandbyThreads Standbys { get; }
+
+        public void Take()
+        {
+            var thread = Standbys.TryTake();
+            Assert.NotNull(thread);
+            Keep(thread);
+        }
+
+        public bool Keep(LoopThread thread)
+        {
+            _taken.Add(thread);
+            return true;
+        }
+
+        public void TakeAll()
+        {
+            while (Standbys.TryTake() is { } thread)
+            {
+                Keep(thread);
+            }
+        }
+
+        public void ParkAll(bool wereStuck = false)
+        {
+            Assert.All(_taken, thread => Assert.True(Standbys.TryPark(thread, wereStuck)));
+            _taken.Clear();
+        }
+
+        public Task UntilParkedAsync(int count)
+            => Poll.UntilAsync(() => Standbys.Count().Parked == count, () => $"{Standbys.Count().Parked} are parked.");
+
+        public async ValueTask DisposeAsync()
+        {
+            Standbys.Stop();
+            _taken.ForEach(static thread => thread.End());
+            await Standbys.Stopped.DefaultTimeout();
+            await _services.DisposeAsync();
+        }
+    }
+}
