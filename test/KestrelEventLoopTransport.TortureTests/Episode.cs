@@ -78,9 +78,11 @@ internal sealed class Episode(EpisodePlan plan)
         using var path = plan.OnUnixSocket ? new SocketPath() : null;
         EndPoint endPoint = path is null ? new IPEndPoint(IPAddress.Loopback, 0) : new UnixDomainSocketEndPoint(path.Path);
         var server = Server = await TortureServer.StartAsync(this, endPoint);
+        var probe = server.Transport is EventLoopTransportFactory { State.Group: { } group } ? new WorkProbe(this, group) : null;
+        var probing = probe?.RunAsync() ?? Task.CompletedTask;
         try
         {
-            await TortureAsync(server);
+            await TortureAsync(server, probe);
         }
         catch (Exception exception)
         {
@@ -93,6 +95,7 @@ internal sealed class Episode(EpisodePlan plan)
             HandOffs = server.HandOffs;
             await server.DisposeAsync();
             FaultyLibc.Stop();
+            await probing;
         }
     }
 
@@ -156,7 +159,7 @@ internal sealed class Episode(EpisodePlan plan)
                 FaultyLibc.Journal(last: 300),
             ]);
 
-    private async Task TortureAsync(TortureServer server)
+    private async Task TortureAsync(TortureServer server, WorkProbe? probe)
     {
         var start = Stopwatch.GetTimestamp();
         var workers = Task.WhenAll(Enumerable.Range(0, plan.Connections).Select(worker => Task.Run(async () =>
@@ -176,6 +179,7 @@ internal sealed class Episode(EpisodePlan plan)
         {
             await workers;
             await ProbeAsync(server);
+            await (probe?.RunQuietlyAsync() ?? Task.CompletedTask);
         }
 
         _stopping = true;
