@@ -73,9 +73,10 @@ public sealed class FrameSampleTests
     {
         await using var redis = await SampleProcess.StartAsync("RedisLite");
         using var client = new TcpClient("127.0.0.1", redis.Port);
-        await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(sent), HangGuard.Token);
+        await using var stream = client.GetStream();
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(sent), HangGuard.Token);
         client.Client.Shutdown(SocketShutdown.Send);
-        using var reader = new StreamReader(client.GetStream(), Encoding.ASCII);
+        using var reader = new StreamReader(stream, Encoding.ASCII);
         Assert.Equal(answer, await reader.ReadToEndAsync(HangGuard.Token));
     }
 

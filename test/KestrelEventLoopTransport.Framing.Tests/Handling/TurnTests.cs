@@ -24,11 +24,19 @@ public sealed class TurnTests
         var pipes = new InlineConnection(FrameCodec.Line(100));
         var running = pipes.RunAsync(handler);
 
+        // Disposed only when nobody waits for it: what a work item throws ends the process.
         using var release = new ManualResetEventSlim();
         var blockers = ThreadPool.ThreadCount + 100;
+        var blocked = blockers;
         for (var i = 0; i < blockers; i++)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static release => ((ManualResetEventSlim)release!).Wait(), release);
+            ThreadPool.UnsafeQueueUserWorkItem(
+                _ =>
+                {
+                    release.Wait();
+                    Interlocked.Decrement(ref blocked);
+                },
+                null);
         }
         try
         {
@@ -39,6 +47,7 @@ public sealed class TurnTests
         finally
         {
             release.Set();
+            await Poll.UntilAsync(() => Volatile.Read(ref blocked) == 0);
         }
         pipes.End();
         await running.DefaultTimeout();
