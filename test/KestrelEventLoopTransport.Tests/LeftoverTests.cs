@@ -8,6 +8,7 @@ public sealed class LeftoverTests
 {
     private const int Cycles = 25;
     private const int Loops = 4;
+    private const int Reloads = 20;
 
     // What the runtime's own pool may grow by meanwhile: less than what a loop per cycle would leave.
     private const int ThreadPoolGrowth = 20;
@@ -89,7 +90,7 @@ public sealed class LeftoverTests
     [InlineData(false)]
     [InlineData(true)]
     [Trait("Stock", "fails")]
-    public async Task Twenty_reloads_leave_nothing(bool besidesAnother)
+    public async Task Reloads_leave_nothing(bool besidesAnother)
     {
         using var path = new SocketPath();
         var values = new Dictionary<string, string?>
@@ -109,13 +110,15 @@ public sealed class LeftoverTests
         var start = ProcessState.Capture();
         var pools = server.Pools.Pools.Count(static pool => !pool.IsDisposed);
 
-        for (var i = 3; i <= 22; i++)
+        for (var i = 0; i < Reloads; i++)
         {
-            await MoveAsync(i);
+            await MoveAsync(i + 3);
         }
 
+        // The server runs: on a busy machine it may have got standby threads meanwhile, but not one with each reload.
         await Poll.UntilAsync(
-            () => ProcessState.Capture().IsBackTo(start, ThreadPoolGrowth) && server.Pools.Outstanding == 0,
+            () => ProcessState.Capture() is var now && now.HasNoMoreDescriptorsThan(start)
+                && now.NamedThreads < start.NamedThreads + (Reloads / 2) && server.Pools.Outstanding == 0,
             () => $"At the start {start}, now {ProcessState.Capture()}.");
         Assert.Equal(pools, server.Pools.Pools.Count(static pool => !pool.IsDisposed));
         Assert.Equal(besidesAnother ? 2 : 1, server.State.Listeners.Count);
