@@ -27,6 +27,12 @@ public sealed class FreedDescriptorTests
     public Task A_listener_that_stops_lets_a_connection_of_another_one_in()
         => ChildProcess.RunAsync(typeof(FreedDescriptorTests), nameof(Stops_in_a_process_of_its_own));
 
+    // There may be no room in the poller, for instance, until a connection closes.
+    [Fact]
+    [Trait("Stock", "fails")]
+    public Task A_connection_that_ends_makes_a_listener_try_again_that_fails_for_another_reason()
+        => ChildProcess.RunAsync(typeof(FreedDescriptorTests), nameof(Tries_again_in_a_process_of_its_own));
+
     [Fact]
     [Trait("Stock", "fails")]
     public Task A_listener_that_may_have_no_more_connections_leaves_the_descriptor_to_another_one()
@@ -140,6 +146,29 @@ public sealed class FreedDescriptorTests
 
         own.ForEach(static client => client.Dispose());
         others.ForEach(static client => client.Dispose());
+    }
+
+    [Theory(Explicit = true)]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task Tries_again_in_a_process_of_its_own(ApplicationScheduling scheduling)
+    {
+        const int EPERM = 1;
+        Assert.SkipUnless(SystemCallFilter.IsSupported, "No seccomp filter for this processor.");
+        await PrepareAsync();
+        await using var ends = await StartAsync(scheduling, AcceptMode.SharedListener);
+        await using var fails = new TestTransport(scheduling);
+        var listener = await FailedAcceptTests.BindOnThreadAsync(fails, static () => SystemCallFilter.FailAccept(EPERM));
+        var state = BalanceTests.StateOf(fails).Listeners[0];
+        using var open = await ends.ConnectAsync();
+        await Echo.RoundTripAsync(open);
+        using var client = await RawClient.ConnectAsync(listener.EndPoint);
+        await Poll.UntilAsync(() => fails.Logs.Entries.Any(static entry => entry.EventId.Name == "AcceptPaused"));
+        var before = state.FailedAccepts;
+
+        await EndAsync(open);
+
+        await Poll.UntilAsync(() => state.FailedAccepts > before);
+        await listener.DisposeAsync().DefaultTimeout();
     }
 
     private static async Task PrepareAsync()

@@ -21,6 +21,7 @@ internal sealed unsafe partial class Acceptor
             {
                 // From here on its end gives the room back.
                 added = true;
+                _delay = 0;
                 _account.CountAccepted();
                 HandOver(connection);
             }

@@ -64,12 +64,12 @@ internal sealed unsafe partial class Acceptor
                     // One that was closed just before has woken nobody.
                     return true;
                 }
+                // Each acceptor's turn comes the less often, the more there are.
+                Pause(RetryDelay * Math.Clamp(DescriptorWaiters.Count, 1, 100));
                 if (BeginShortage())
                 {
                     ListenerLog.AcceptShortage(_settings.Logger, _socket.EndPoint, Shortage.Describe(error));
                 }
-                // Each acceptor's turn comes the less often, the more there are.
-                Pause(RetryDelay * Math.Clamp(DescriptorWaiters.Count, 1, 100));
                 return false;
             case var _ when error != Errno.ECONNABORTED && ++_failures > MaxFailures:
                 // Many failures in a row are not about single connections: a descriptor that somebody else closed, a
@@ -93,11 +93,11 @@ internal sealed unsafe partial class Acceptor
     /// </summary>
     private void OnFailure(Exception exception)
     {
+        PauseLonger();
         if (BeginShortage())
         {
             ListenerLog.AcceptPaused(_settings.Logger, _socket.EndPoint, exception);
         }
-        PauseLonger();
     }
 
     private void PauseLonger()

@@ -304,7 +304,6 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
                 return OnAcceptFailed(error);
             }
             _failures = 0;
-            _delay = 0;
             return TryAdd(fd, SocketAddressBytes.Span(address, length), ref added);
         }
         finally

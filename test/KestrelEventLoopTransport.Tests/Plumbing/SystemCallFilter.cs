@@ -41,12 +41,16 @@ internal static unsafe class SystemCallFilter
     }
 
     /// <summary>From here on accept4(2) fails like this.</summary>
-    public static void FailAccept(int errno)
+    public static void FailAccept(int errno) => Fail(288, 242, errno);
+
+    /// <summary>The same for epoll_ctl(2).</summary>
+    public static void FailEpollControl(int errno) => Fail(233, 21, errno);
+
+    private static void Fail(uint numberOnX64, uint numberOnArm64, int errno)
     {
-        var accept4 = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 288u : 242u;
         Install([
             new(LoadWord, NumberOffset),
-            new(JumpIfEqual, accept4, otherwise: 1),
+            new(JumpIfEqual, RuntimeInformation.ProcessArchitecture == Architecture.X64 ? numberOnX64 : numberOnArm64, otherwise: 1),
             new(Return, SECCOMP_RET_ERRNO | (uint)errno),
             new(Return, SECCOMP_RET_ALLOW),
         ]);
