@@ -188,7 +188,11 @@ public sealed class CloseTests
         await entered.Task.DefaultTimeout();
         peer.Reset();
         reset.SetResult(true);
-        Assert.IsType<ConnectionResetException>(await handler.End);
+
+        // Of a reset the kernel tells one call: where that is stock's send, its read sees an ordinary end.
+        var end = await handler.End;
+        Assert.True(
+            end is ConnectionResetException || (kind is EndpointKind.Sockets && end is ConnectionAbortedException), $"{end}");
     }
 
     [Fact]
