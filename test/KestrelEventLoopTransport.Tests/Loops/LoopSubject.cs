@@ -24,6 +24,8 @@ internal sealed class LoopSubject : IAsyncDisposable
             NullLoggerFactory.Instance);
     }
 
+    public IServiceProvider Services => _services;
+
     public EventLoop Loop => _group.Loops[0];
 
     /// <summary>Stops the loops. The task ends when their threads have.</summary>

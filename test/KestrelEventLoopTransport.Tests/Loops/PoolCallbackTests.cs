@@ -32,6 +32,46 @@ public sealed class PoolCallbackTests
         Assert.Single(seen.Select(static use => use.Name).Distinct());
     }
 
+    /// <summary>What the pool's threads do next is none of the loop's callbacks.</summary>
+    [Fact]
+    public async Task A_slot_is_left_when_the_batch_ends()
+    {
+        await using var subject = new LoopSubject(ApplicationScheduling.ThreadPool);
+        for (var i = 0; i < 20; i++)
+        {
+            var callback = LoopSubject.Callback(static () => Assert.NotNull(DispatchSlot.OfThread));
+            subject.Loop.PostToPool(callback);
+            await callback.Ran.DefaultTimeout();
+            await Task.WhenAll(Enumerable.Range(0, 20).Select(static _ => Task.Run(static () => Assert.Null(DispatchSlot.OfThread))));
+        }
+    }
+
+    /// <summary>The time of one callback that was overdue is not told again for those that follow.</summary>
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task An_overdue_callback_is_measured_once(ApplicationScheduling scheduling)
+    {
+        const int Short = 50;
+        await using var subject = new LoopSubject(scheduling, static options => options.HandOffThreshold = TimeSpan.FromMilliseconds(5));
+        using var instruments = new LoopInstruments(subject.Services);
+        var overdue = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var callback = LoopSubject.Callback(() => Assert.True(overdue.Task.Wait(TaskTimeoutExtensions.Default)), () => overdue.TrySetResult());
+        subject.Loop.PostToPool(callback);
+        await callback.Ran.DefaultTimeout();
+
+        for (var i = 0; i < Short; i++)
+        {
+            var next = LoopSubject.Callback(static () => { });
+            subject.Loop.PostToPool(next);
+            await next.Ran.DefaultTimeout();
+            await Task.Delay(i % 2 * 10);
+        }
+
+        // A machine that stops makes a short one overdue as well, now and then.
+        await Poll.UntilAsync(() => instruments.OverdueSeconds.Count > 0);
+        Assert.InRange(instruments.OverdueSeconds.Count, 1, Short / 4);
+    }
+
     /// <summary>Each of a batch may block: the others go on with another thread.</summary>
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
@@ -64,7 +104,7 @@ public sealed class PoolCallbackTests
     {
         await using var subject = new LoopSubject(scheduling);
         var overdue = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var rest = LoopSubject.Callback(() => overdue.Task.Wait(TaskTimeoutExtensions.Default), () => overdue.TrySetResult());
+        var rest = LoopSubject.Callback(() => Assert.True(overdue.Task.Wait(TaskTimeoutExtensions.Default)), () => overdue.TrySetResult());
 
         await subject.RunAsync(() => subject.Loop.Yield(rest));
 
@@ -83,7 +123,7 @@ public sealed class PoolCallbackTests
         await subject.RunAsync(() =>
         {
             subject.Loop.Yield(rest);
-            Assert.True(rest.Ran.Wait(TaskTimeoutExtensions.Default));
+            rest.Wait();
             others.ForEach(subject.Loop.Yield);
         });
 
