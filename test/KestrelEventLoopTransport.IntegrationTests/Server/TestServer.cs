@@ -42,7 +42,8 @@ internal sealed class TestServer : IAsyncDisposable
         ApplicationScheduling scheduling,
         int loops,
         Action<WebApplication>? map = null,
-        Action<IServiceCollection>? services = null)
+        Action<IServiceCollection>? services = null,
+        Action<EventLoopTransportOptions>? transport = null)
     {
         var directory = Directory.CreateTempSubdirectory("kestrel-");
         var endpoints = new Dictionary<string, ListenOptions>();
@@ -53,10 +54,11 @@ internal sealed class TestServer : IAsyncDisposable
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(20));
         services?.Invoke(builder.Services);
         builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.UseEventLoopTransport(options =>
+        TransportUnderTest.Use(builder, options =>
         {
             options.Scheduling = scheduling;
             options.EventLoopCount = loops;
+            transport?.Invoke(options);
         });
         builder.WebHost.ConfigureKestrel(kestrel =>
         {

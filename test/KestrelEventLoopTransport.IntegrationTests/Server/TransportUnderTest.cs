@@ -1,4 +1,7 @@
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.IntegrationTests.Server;
@@ -15,6 +18,31 @@ internal static class TransportUnderTest
         .Any(type => type.IsClass && type.IsAssignableTo(typeof(IConnectionListenerFactory)));
 
     /// <summary>
+    /// KESTREL_TEST_TRANSPORT=sockets runs the suite on the stock transport, as a control.
+    /// </summary>
+    public static bool IsStock { get; } = Environment.GetEnvironmentVariable("KESTREL_TEST_TRANSPORT") == "sockets";
+
+    /// <summary>Uses the project's transport, or the stock one with the same options.</summary>
+    public static void Use(WebApplicationBuilder builder, Action<EventLoopTransportOptions> configure)
+    {
+        if (!IsStock)
+        {
+            builder.WebHost.UseEventLoopTransport(configure);
+            return;
+        }
+
+        var options = new EventLoopTransportOptions();
+        configure(options);
+        builder.Services.Configure<SocketTransportOptions>(stock =>
+        {
+            stock.IOQueueCount = options.EventLoopCount;
+            stock.MaxReadBufferSize = options.MaxReadBufferSize;
+            stock.MaxWriteBufferSize = options.MaxWriteBufferSize;
+            stock.UnsafePreferInlineScheduling = options.Scheduling == ApplicationScheduling.Inline;
+        });
+    }
+
+    /// <summary>
     /// The factory that Kestrel asks first: the one registered last.
     /// </summary>
     public static IConnectionListenerFactory PreferredFactory(IServiceProvider services)
@@ -22,7 +50,7 @@ internal static class TransportUnderTest
 
     public static void AssertUsedBy(IServiceProvider services)
     {
-        if (Exists)
+        if (Exists && !IsStock)
         {
             Assert.Same(typeof(EventLoopTransportOptions).Assembly, PreferredFactory(services).GetType().Assembly);
         }
