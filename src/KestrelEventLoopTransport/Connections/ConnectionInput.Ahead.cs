@@ -14,15 +14,29 @@ internal sealed partial class ConnectionInput
     // Receives that the loop makes for one connection before others get their turn.
     private const int MaxReceivesAhead = 16;
 
+    // Half a second: as long a finished connection waits for its first read, on a machine that has much to do.
+    private const int MaxTicksBeforeFirst = 100;
+
     // Bytes of the reader's that lie with whoever holds Readiness.Busy.
     private ReceivedBytes _held;
 
     // Receives and takings of the reader, counted, and the number that the watch saw last.
     private int _receives;
     private int _receivesSeen;
+    private int _ticksBeforeFirst;
+
+    private bool HasRoom => Unexamined < _connection.MaxReadBufferSize;
 
     // As Pipe counts: what the reader has examined makes room, consumed or not.
-    private long Unexamined => Math.Max(_buffer.Length - Volatile.Read(ref _examined), 0) + _held.Length;
+    private long Unexamined
+    {
+        get
+        {
+            // In this order, the other way round than FreeBuffer: rather too little than too much.
+            var examined = Volatile.Read(ref _examined);
+            return Math.Max(_buffer.Length - examined, 0) + _held.Length;
+        }
+    }
 
     bool IWatched.OnWatch()
     {
@@ -32,6 +46,11 @@ internal sealed partial class ConnectionInput
             return false;
         }
         var receives = Volatile.Read(ref _receives);
+        if (receives == 0 && PeerFinished && ++_ticksBeforeFirst < MaxTicksBeforeFirst)
+        {
+            // A request that came together with the FIN is to be answered: Kestrel has not begun yet.
+            return true;
+        }
         if (receives != _receivesSeen || _readiness.Has(Readiness.Claimed))
         {
             // The reader has come meanwhile, or the edge is fresh.
@@ -82,7 +101,7 @@ internal sealed partial class ConnectionInput
         {
             for (var i = 0; i < MaxReceivesAhead && more && !isFull; i++)
             {
-                // A reset connection sends no more than the kernel holds, and only its last receive tells of the reset.
+                // A connection that is over brings no more than the kernel holds, and its last receive tells how it ended.
                 var room = _readiness.Has(Readiness.Broken) ? long.MaxValue : _connection.MaxReadBufferSize - Unexamined;
                 isFull = room <= 0;
                 more = isFull || Receive(ref _held, (int)Math.Clamp(room / StreamConnection.BlockSize, 1, MaxBlocks));
@@ -100,7 +119,7 @@ internal sealed partial class ConnectionInput
         var set = (more ? Readiness.Ready : 0)
             | (_held.Head is not null ? Readiness.Held : 0)
             | (HasEnded ? Readiness.Held | Readiness.EndHeld : 0);
-        if (EndReceive(set, isFull ? Readiness.Watched : 0, watches: !isFull))
+        if (EndReceive(set, clear: 0, watches: !isFull))
         {
             // Application code runs as work of its own: this may be the watch.
             _readiness.Note(Readiness.Claimed);
@@ -110,6 +129,14 @@ internal sealed partial class ConnectionInput
         {
             Pause();
         }
+    }
+
+    /// <summary>The connection was aborted after the peer's FIN: the rest is received whatever there is room for.</summary>
+    internal void TakeRest()
+    {
+        _readiness.Note(Readiness.Broken);
+        _readiness.Take(Readiness.Full);
+        WatchUnanswered();
     }
 
     private void Pause()
@@ -149,7 +176,7 @@ internal sealed partial class ConnectionInput
             return false;
         }
         _receives++;
-        _buffer.Take(ref _held);
+        _buffer.Take(ref _held, ref _segments);
         _end = _receivedEnd;
         EndReceive(set: 0, Readiness.Held, watches: true);
         return true;

@@ -29,6 +29,9 @@ internal sealed unsafe partial class ConnectionInput
     // The end has just been received, and nobody has been told yet.
     private bool _endIsNew;
 
+    // The last receive has probably left something behind. Else the reader only has to make sure.
+    private bool _leavesBytes;
+
     // Number of blocks to offer the next receive: follows what the last ones brought.
     private int _blocks = 1;
 
@@ -49,8 +52,7 @@ internal sealed unsafe partial class ConnectionInput
         };
     }
 
-    /// <summary>Answers edges by throwing away what arrived, for a connection whose reader is completed.</summary>
-    internal DiscardResult Discard()
+    private DiscardResult Discard()
     {
         var result = DiscardResult.None;
         while (result is DiscardResult.None or DiscardResult.Bytes && _readiness.TryBegin())
@@ -65,6 +67,10 @@ internal sealed unsafe partial class ConnectionInput
                 if (_readiness.End(more: part is DiscardResult.More or DiscardResult.Short))
                 {
                     _connection.ReleaseHalf();
+                }
+                if (_readiness.Has(Readiness.Completed))
+                {
+                    FreeBuffers();
                 }
             }
             result = part == DiscardResult.None ? result : part;
@@ -109,7 +115,8 @@ internal sealed unsafe partial class ConnectionInput
 
     private bool TryReceive()
     {
-        if (!_readiness.TryBegin(unless: Ended))
+        // What is held came first: it is taken first, also if it has come since TryFinish looked.
+        if (!_readiness.TryBegin(unless: Ended | Readiness.Held))
         {
             return false;
         }
@@ -123,7 +130,7 @@ internal sealed unsafe partial class ConnectionInput
         finally
         {
             _end = _receivedEnd;
-            EndReceive(more ? Readiness.Ready : 0, clear: 0, watches: true);
+            EndReceive(more ? Readiness.Ready : 0, clear: 0, watches: _leavesBytes);
         }
         return true;
     }
@@ -161,6 +168,7 @@ internal sealed unsafe partial class ConnectionInput
         var vectors = stackalloc IOVector[MaxBlocks];
         var count = 0;
         var room = 0;
+        _leavesBytes = true;
         BufferSegment? first = null;
         if (bytes.Tail is { } tail && tail.Free >= MinReceive)
         {
@@ -190,6 +198,7 @@ internal sealed unsafe partial class ConnectionInput
             var received = ReceiveVectors(vectors, count);
             if (received <= 0)
             {
+                _leavesBytes = false;
                 return OnNothingReceived(received);
             }
             _connection.Output.OnInput();
@@ -209,13 +218,14 @@ internal sealed unsafe partial class ConnectionInput
             _blocks = Math.Min(_blocks * 2, Math.Min(_connection.MaxReceiveBlocks, MaxBlocks));
             return true;
         }
+        _leavesBytes = _readiness.Has(Readiness.ReadOn);
         if (received <= capacity / 2)
         {
             _blocks = Math.Max(_blocks / 2, 1);
         }
         // A short receive has emptied a TCP socket (epoll(7), question 9), and what comes later is an edge of its own.
         // Not so on a Unix socket, where a receive stops at ancillary data.
-        return !_connection.ShortReceiveEmpties || _readiness.Has(Readiness.ReadOn);
+        return _leavesBytes || !_connection.ShortReceiveEmpties;
     }
 
     private bool OnNothingReceived(int result)

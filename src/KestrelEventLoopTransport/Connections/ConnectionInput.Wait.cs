@@ -73,8 +73,8 @@ internal sealed partial class ConnectionInput
         }
     }
 
-    /// <summary>The loop saw an edge. True when it makes a pending read go on.</summary>
-    internal bool OnReadable(PollEvents events)
+    /// <summary>The loop saw an edge.</summary>
+    internal void OnReadable(PollEvents events)
     {
         var bits = events == PollEvents.Readable ? Readiness.Ready : Readiness.Ready | EndBits(events);
         var change = _readiness.SignalEdge(bits);
@@ -85,9 +85,8 @@ internal sealed partial class ConnectionInput
         if ((change & ReadinessChange.Unparked) == 0)
         {
             OnAbsent(bits);
-            return _readiness.Has(Readiness.Claimed);
         }
-        if (_connection.RunsInline)
+        else if (_connection.RunsInline)
         {
             _receivesBefore = _receives;
             Resume();
@@ -97,7 +96,29 @@ internal sealed partial class ConnectionInput
             _readiness.Note(Readiness.Claimed);
             _connection.Loop.PostToPool(this);
         }
-        return true;
+    }
+
+    /// <summary>
+    /// A send found that the peer is gone. If it took the error of the connection, only a receive before anything else
+    /// happens can tell how. Runs no application code: some is below on the stack.
+    /// </summary>
+    internal void OnSendFailed()
+    {
+        var bits = Readiness.Ready | EndBits(PollEvents.HangUp);
+        var change = _readiness.SignalEdge(bits);
+        if ((change & ReadinessChange.Watched) != 0)
+        {
+            WatchEdge();
+        }
+        if ((change & ReadinessChange.Unparked) != 0)
+        {
+            _readiness.Note(Readiness.Claimed);
+            _connection.Loop.Post(this);
+        }
+        else
+        {
+            ReceiveAhead();
+        }
     }
 
     private int EndBits(PollEvents events)
@@ -185,7 +206,7 @@ internal sealed partial class ConnectionInput
                 // The reader has nothing left to work on: what it wrote so far goes out now.
                 _connection.Output.Uncork();
             }
-            if (!TryTakeHeld() && !TryReceive())
+            if (!TryTakeHeld() && !((!hasUnexamined || HasRoom) && TryReceive()))
             {
                 return hasUnexamined;
             }

@@ -177,6 +177,11 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         {
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
         }
+        if (PeerGone)
+        {
+            // Nobody receives the end any more.
+            _connection.OnEndLeft();
+        }
         // A thread that is receiving just now frees them when it is done.
         if (!_readiness.Has(Readiness.Busy))
         {
@@ -226,7 +231,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
                     ?? new ConnectionAbortedException("The connection was closed by the server.");
             }
         }
-        else if (_end != StreamEnd.Finished && !HasUnexamined)
+        else if (_end != StreamEnd.Finished && (!HasUnexamined || _isStalled))
         {
             throw _end == StreamEnd.Reset
                 ? new ConnectionResetException("The client reset the connection.", _receiveError!)
@@ -260,7 +265,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
 
     private void FreeBuffer()
     {
-        // The length first: who receives ahead then sees rather too little unexamined than too much.
+        // The length first: see Unexamined.
         _buffer.Free(ref _segments);
         _headIndex = 0;
         _consumed = _examined = _examinedLast = 0;

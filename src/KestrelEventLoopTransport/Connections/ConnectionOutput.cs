@@ -117,9 +117,8 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
             return ValueTask.FromCanceled<FlushResult>(cancellationToken);
         }
         Commit(mayDefer: true);
-        if (_isFlushing && _flush.GetStatus(_flush.Version) == ValueTaskSourceStatus.Pending)
+        if (_isFlushing && IsStillFlushing(cancellationToken))
         {
-            // As with Pipe: flushes that nobody awaits are one.
             return new(this, _flush.Version);
         }
         return Unsent >= _connection.MaxWriteBufferSize ? WaitForRoom(cancellationToken) : new(TakeFlushResult());
@@ -138,6 +137,7 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
             return;
         }
         _completed = true;
+        Unregister();
         if (exception is not null)
         {
             _connection.AbortOnWriterError(exception);
@@ -153,8 +153,7 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
     {
         // Throws when the flush is pending: for the second who awaits it.
         _flush.GetResult(token);
-        _registration.Dispose();
-        _registration = default;
+        Unregister();
         _isFlushing = false;
         return TakeFlushResult();
     }
@@ -173,6 +172,41 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
         }
         _isAwaited = true;
         _flush.OnCompleted(continuation, state, token, flags);
+    }
+
+    /// <summary>
+    /// As with Pipe: a flush while another one waits, which nobody awaits, is the same one, with its own token. One that has
+    /// completed since leaves nothing behind.
+    /// </summary>
+    private bool IsStillFlushing(CancellationToken cancellationToken)
+    {
+        if (_flush.GetStatus(_flush.Version) == ValueTaskSourceStatus.Pending)
+        {
+            if (cancellationToken.CanBeCanceled)
+            {
+                Register(cancellationToken);
+            }
+            return true;
+        }
+        Unregister();
+        Interlocked.And(ref _state, ~TokenCanceled);
+        _isFlushing = false;
+        return false;
+    }
+
+    private void Register(CancellationToken cancellationToken)
+    {
+        Unregister();
+        _token = cancellationToken;
+        _registration = cancellationToken.UnsafeRegister(
+            static output => ((ConnectionOutput)output!).ReleaseFlush(TokenCanceled), this);
+    }
+
+    private void Unregister()
+    {
+        // Waits for a callback that is running.
+        _registration.Dispose();
+        _registration = default;
     }
 
     private void EnsureRoom(int sizeHint)
@@ -222,17 +256,11 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
 
     private ValueTask<FlushResult> WaitForRoom(CancellationToken cancellationToken)
     {
-        // That of a flush that nobody awaited.
-        _registration.Dispose();
-        _registration = default;
         _flush.Reset();
-        _isFlushing = false;
         _isAwaited = false;
         if (cancellationToken.CanBeCanceled)
         {
-            _token = cancellationToken;
-            _registration = cancellationToken.UnsafeRegister(
-                static output => ((ConnectionOutput)output!).ReleaseFlush(TokenCanceled), this);
+            Register(cancellationToken);
         }
         var result = new ValueTask<FlushResult>(this, _flush.Version);
         while (true)
@@ -241,8 +269,7 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
             if ((state & (Stopped | Failed | FlushCanceled | TokenCanceled)) != 0
                 || Unsent < _connection.MaxWriteBufferSize)
             {
-                _registration.Dispose();
-                _registration = default;
+                Unregister();
                 return new(TakeFlushResult());
             }
             // Unsent bytes mean that somebody is bound to send. That thread moves the state before it leaves and sees the

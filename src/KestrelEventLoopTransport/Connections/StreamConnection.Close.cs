@@ -71,10 +71,11 @@ internal sealed partial class StreamConnection
         }
         // What this thread's dispatch has flushed was accepted before the abort.
         Output.Uncork();
-        if (Input.PeerFinished && !Input.HasEnded && !_resets)
+        if (Input.PeerFinished && !Input.HasEnded && !Input.IsCompleted && !_resets)
         {
             // Kestrel aborts like this when the peer has finished sending. What it sent last is still received.
             Output.Stop();
+            Input.TakeRest();
         }
         else
         {
@@ -232,9 +233,10 @@ internal sealed partial class StreamConnection
         }
         finally
         {
+            var waits = _lingers && CloseWaits();
             var mayBeShared = DisposeSocket();
             if (!_lingers || AbortReason is not null
-                || !_settings.Lingering.TryAdd(_owner, Loop, _token, Fd, mayBeShared, CloseWaits()))
+                || !_settings.Lingering.TryAdd(_owner, Loop, _token, Fd, mayBeShared, waits))
             {
                 Loop.Unregister(_token, mayBeShared ? Fd : -1);
                 _ = Libc.close(Fd);

@@ -124,16 +124,20 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         }
     }
 
-    /// <summary>Whether an event says that a TCP connection was reset.</summary>
+    /// <summary>
+    /// Whether an event says that a TCP connection was reset. Not where the application has the socket: it may have shut its
+    /// side down.
+    /// </summary>
     internal bool WasReset(PollEvents events)
-        => !_isUnix && ((events & PollEvents.HangUp) != 0 || (!Poller.ReportsHangUp
+        => !_isUnix && Volatile.Read(ref _socket) is null && ((events & PollEvents.HangUp) != 0 || (!Poller.ReportsHangUp
             && ((events & PollEvents.Error) != 0 || ((events & PollEvents.PeerClosed) != 0 && SocketCalls.IsHungUp(Fd)))));
 
     /// <summary>
     /// Whether a TCP connection that has reached its end was reset. Only then is it closed both ways, as long as we have not
     /// shut it down; the peer of a Unix socket that has closed it has just finished.
     /// </summary>
-    internal bool IsReset() => !_isUnix && SocketCalls.IsHungUp(Fd);
+    internal bool IsReset()
+        => !_isUnix && (Volatile.Read(ref _socket) is null ? SocketCalls.IsHungUp(Fd) : Output.HasFailed);
 
     /// <summary>
     /// Runs application code, by completing what it awaits. What it flushes meanwhile is corked and goes out at the
@@ -228,6 +232,17 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         else
         {
             ConnectionLog.Error(_settings.Logger, this, Errno.ToException(errno));
+        }
+        Input.OnSendFailed();
+        AnnounceClosed();
+    }
+
+    /// <summary>The peer has finished or is gone, and the reader is completed.</summary>
+    internal void OnEndLeft()
+    {
+        if (AbortReason is not null)
+        {
+            StopHalves();
         }
         AnnounceClosed();
     }

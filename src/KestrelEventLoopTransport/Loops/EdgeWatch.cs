@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 
 namespace KestrelEventLoopTransport.Loops;
 
@@ -15,6 +16,9 @@ internal sealed class EdgeWatch(EventLoop loop) : IThreadPoolWorkItem
     // Long beside the time in which a reader that is at work comes back, short beside what a person notices.
     private const int TickMilliseconds = 5;
 
+    // Other connections of the loop get their turn.
+    private static readonly TimeSpan _longestTick = TimeSpan.FromMilliseconds(1);
+
     private readonly ConcurrentQueue<IWatched> _watched = new();
     private int _isScheduled;
 
@@ -22,7 +26,7 @@ internal sealed class EdgeWatch(EventLoop loop) : IThreadPoolWorkItem
     internal void Add(IWatched watched)
     {
         _watched.Enqueue(watched);
-        ScheduleTick();
+        ScheduleTick(TickMilliseconds);
     }
 
     /// <summary>Forgets everybody: the loop has ended.</summary>
@@ -31,24 +35,41 @@ internal sealed class EdgeWatch(EventLoop loop) : IThreadPoolWorkItem
     void IThreadPoolWorkItem.Execute()
     {
         Interlocked.Exchange(ref _isScheduled, 0);
-        for (var left = _watched.Count; left > 0 && _watched.TryDequeue(out var watched); left--)
+        var start = Stopwatch.GetTimestamp();
+        var left = _watched.Count;
+        while (left > 0 && Stopwatch.GetElapsedTime(start) < _longestTick && _watched.TryDequeue(out var watched))
         {
-            if (watched.OnWatch())
+            left--;
+            Ask(watched);
+        }
+        if (!_watched.IsEmpty)
+        {
+            // The rest soon, when the loop has polled.
+            ScheduleTick(left > 0 ? 1 : TickMilliseconds);
+        }
+    }
+
+    private void Ask(IWatched watched)
+    {
+        var again = true;
+        try
+        {
+            again = watched.OnWatch();
+        }
+        finally
+        {
+            if (again)
             {
                 _watched.Enqueue(watched);
             }
         }
-        if (!_watched.IsEmpty)
-        {
-            ScheduleTick();
-        }
     }
 
-    private void ScheduleTick()
+    private void ScheduleTick(int milliseconds)
     {
         if (Interlocked.Exchange(ref _isScheduled, 1) == 0)
         {
-            loop.Schedule(this, TickMilliseconds);
+            loop.Schedule(this, milliseconds);
         }
     }
 }

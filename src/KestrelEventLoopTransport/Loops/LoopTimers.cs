@@ -1,8 +1,8 @@
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
-/// Work that a loop runs later. Timers are few and rare (a lingering close, a pause after a shortage), so there is no
-/// cancelling: work that became pointless finds that out when it runs.
+/// Work that a loop runs later. Timers are few (the tick of a watch, a lingering close, a pause after a shortage), so there
+/// is no cancelling: work that became pointless finds that out when it runs.
 /// </summary>
 internal sealed class LoopTimers
 {

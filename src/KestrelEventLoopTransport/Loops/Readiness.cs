@@ -18,7 +18,10 @@ namespace KestrelEventLoopTransport.Loops;
 /// </remarks>
 internal struct Readiness
 {
-    /// <summary>The poller reported an edge that no system call has answered yet. Set by the loop.</summary>
+    /// <summary>
+    /// The poller reported an edge that no system call has answered yet. Set by the loop, or by an owner of the operation
+    /// that cannot wait for the loop.
+    /// </summary>
     internal const int Ready = 1;
 
     /// <summary>An operation waits. Set by its owner, cleared by whoever resumes it.</summary>
@@ -54,7 +57,10 @@ internal struct Readiness
     /// <summary>The peer has finished sending, and that is no reset. Set by the loop, for good.</summary>
     internal const int Finished = 1024;
 
-    /// <summary>The connection has failed; the next read tells how. Set by the loop, for good.</summary>
+    /// <summary>
+    /// The connection is over: it has failed, and the next read tells how, or it was aborted after the peer's FIN. Set by
+    /// the loop, a sender or the aborting side, for good.
+    /// </summary>
     internal const int Broken = 2048;
 
     /// <summary>A read was claimed and waits to be resumed by queued work. Cleared when it is.</summary>
@@ -198,7 +204,7 @@ internal struct Readiness
         {
             var word = Volatile.Read(ref _word);
             var next = (word & ~(Busy | clear)) | set;
-            if (watches && (next & (Ready | Parked | NotAhead)) == Ready)
+            if ((watches || (word & Ready) != 0) && (next & (Ready | Parked | NotAhead)) == Ready)
             {
                 next |= Watched;
             }
@@ -240,7 +246,8 @@ internal struct Readiness
         while (true)
         {
             var word = Volatile.Read(ref _word);
-            if ((word & (Ready | Full | NotAhead)) == Ready)
+            var isFull = (word & (Full | Broken)) == Full;
+            if (!isFull && (word & (Ready | NotAhead)) == Ready)
             {
                 return true;
             }
