@@ -88,8 +88,12 @@ public sealed class InstrumentTests
         });
         listener.Start();
         using var blocked = await HttpPeer.ConnectToLoopAsync(server);
+        using var other = await HttpPeer.ConnectToLoopAsync(server);
         await blocked.SendAsync(TestApp.Block);
         await roadblock.UntilArrivedAsync(1);
+
+        // By then it is overdue.
+        Assert.Equal(TestApp.Plain, await other.GetAsync(TestApp.Plain));
         roadblock.Open();
         Assert.Equal(TestApp.Block, await blocked.ReceiveAsync());
 

@@ -5,6 +5,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 /// <summary>Application code that keeps a loop's thread after its connection has ended, while the server stops.</summary>
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "24")]
+[Trait("Stock", "fails")]
 public sealed class KeptThreadTests
 {
     private const int ThreadPoolGrowth = 20;

@@ -66,7 +66,8 @@ public sealed class FailingCallbackTests
     {
         await using var transport = new TestTransport(scheduling);
         var listener = await transport.BindAsync();
-        ThrowAfter(listener.AcceptAsync());
+        ConnectionContext? first = null;
+        ThrowAfter(listener.AcceptAsync(), connection => first = connection);
 
         using var client = await RawClient.ConnectAsync(listener.EndPoint);
 
@@ -74,6 +75,7 @@ public sealed class FailingCallbackTests
         using var second = await RawClient.ConnectAsync(listener.EndPoint);
         await using var accepted = await listener.AcceptAsync().DefaultTimeout();
         Assert.NotNull(accepted);
+        await first!.DisposeAsync().DefaultTimeout();
     }
 
     [Theory]
@@ -108,7 +110,7 @@ public sealed class FailingCallbackTests
         await Echo.RoundTripAsync(otherClient, other);
     }
 
-    private static void ThrowAfter<T>(ValueTask<T> task)
+    private static void ThrowAfter<T>(ValueTask<T> task, Action<T>? keep = null)
     {
         var awaiter = task.GetAwaiter();
         Assert.False(awaiter.IsCompleted);
@@ -116,7 +118,8 @@ public sealed class FailingCallbackTests
         {
             try
             {
-                awaiter.GetResult();
+                var result = awaiter.GetResult();
+                keep?.Invoke(result);
             }
             catch (Exception exception) when (exception is ConnectionAbortedException or SocketException)
             {
