@@ -10,7 +10,7 @@
 # usage: build/test.sh [options of the xunit runner]     e.g. build/test.sh -class '*CurlTests'
 #
 # The last line is "N passed, N failed, N skipped". A build, a format check or a test project that did not
-# end as it should counts as one failed. TEST_TIMEOUT bounds each test project, in seconds (default 480).
+# end as it should counts as one failed. TEST_TIMEOUT bounds each test project, in seconds (default 600).
 set -uo pipefail
 exec 2>&1
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -117,7 +117,7 @@ run_project() {
       ;;
   esac
   assembly=$(find "test/$name/bin/Release" -maxdepth 2 -name "$name.dll" | head -n 1)
-  env "${environment[@]}" timeout -k 20 "${TEST_TIMEOUT:-480}" dotnet "$assembly" -noLogo -noColor -noAutoReporters -reporter verbose \
+  env "${environment[@]}" timeout -k 20 "${TEST_TIMEOUT:-600}" dotnet "$assembly" -noLogo -noColor -noAutoReporters -reporter verbose \
     -xml "$report" "${filter[@]}" "$@" < /dev/null 2>&1 | tee "$log" | show
   status=${PIPESTATUS[0]}
   if [[ ! -s $report ]]; then

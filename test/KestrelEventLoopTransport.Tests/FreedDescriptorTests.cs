@@ -10,6 +10,7 @@ namespace KestrelEventLoopTransport.Tests;
 /// comes in time to do it.
 /// </summary>
 [Trait("Contract", "11")]
+[FailsOnStock("They run in processes of their own, which look at the loops' counters.")]
 public sealed class FreedDescriptorTests
 {
     public static MatrixTheoryData<ApplicationScheduling, AcceptMode, bool> Cases
@@ -29,12 +30,10 @@ public sealed class FreedDescriptorTests
 
     // There may be no room in the poller, for instance, until a connection closes.
     [Fact]
-    [Trait("Stock", "fails")]
     public Task A_connection_that_ends_makes_a_listener_try_again_that_fails_for_another_reason()
         => ChildProcess.RunAsync(typeof(FreedDescriptorTests), nameof(Tries_again_in_a_process_of_its_own));
 
     [Fact]
-    [Trait("Stock", "fails")]
     public Task A_listener_that_may_have_no_more_connections_leaves_the_descriptor_to_another_one()
         => ChildProcess.RunAsync(typeof(FreedDescriptorTests), nameof(Passes_on_in_a_process_of_its_own));
 

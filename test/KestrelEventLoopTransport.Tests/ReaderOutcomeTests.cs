@@ -1,5 +1,7 @@
 using System.IO.Pipelines;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 
 namespace KestrelEventLoopTransport.Tests;
 
@@ -60,6 +62,21 @@ public sealed class ReaderOutcomeTests
 
         await Assert.ThrowsAsync<ConnectionResetException>(() => read.DefaultTimeout());
         await Assert.ThrowsAsync<ConnectionResetException>(() => pair.Input.ReadAsync().DefaultTimeout());
+    }
+
+    // The socket is then closed both ways, as after a reset.
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task FIN_after_the_application_has_shut_its_side_down_is_a_clean_end(ApplicationScheduling scheduling)
+    {
+        await using var transport = new TestTransport(scheduling);
+        await using var pair = await transport.ConnectAsync();
+        pair.Connection.Features.Get<IConnectionSocketFeature>()!.Socket.Shutdown(SocketShutdown.Send);
+        await pair.Client.ExpectFinAsync();
+        await pair.Client.SendAsync(Pattern.Create(5000));
+        pair.Client.ShutdownSend();
+
+        Assert.Equal(5000, await ReadToEndAsync(pair.Input));
     }
 
     [Theory]

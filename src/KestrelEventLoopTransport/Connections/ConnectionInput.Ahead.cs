@@ -176,7 +176,7 @@ internal sealed partial class ConnectionInput
             return false;
         }
         _receives++;
-        _buffer.Take(ref _held, ref _segments);
+        _buffer.Take(ref _held);
         _end = _receivedEnd;
         EndReceive(set: 0, Readiness.Held, watches: true);
         return true;

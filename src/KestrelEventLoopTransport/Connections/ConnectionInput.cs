@@ -225,7 +225,8 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         // An end that the peer made is told after the bytes before it; one that we made, at once.
         if (_end == StreamEnd.None)
         {
-            if (_readiness.Has(Ended))
+            // Where the peer's end is held, this read was over before it: the next one tells.
+            if (_readiness.Has(Ended) && !_readiness.Has(Readiness.EndHeld))
             {
                 throw _connection.AbortReason
                     ?? new ConnectionAbortedException("The connection was closed by the server.");

@@ -6,9 +6,6 @@ namespace KestrelEventLoopTransport.Connections;
 /// </summary>
 internal struct ReceivedBytes
 {
-    // Otherwise a peer that sends byte by byte to a late reader would have a block for each.
-    private const int MaxMoved = 1024;
-
     private BufferSegment? _head;
 
     internal BufferSegment? Head
@@ -47,8 +44,8 @@ internal struct ReceivedBytes
         }
     }
 
-    /// <summary>Adds all that another chain has, and empties that. Small pieces move into the room of the last segment.</summary>
-    internal void Take(ref ReceivedBytes other, ref SegmentCache segments)
+    /// <summary>Adds all that another chain has, and empties that.</summary>
+    internal void Take(ref ReceivedBytes other)
     {
         // Completing the reader may take the chain away at any time.
         var segment = Interlocked.Exchange(ref other._head, null);
@@ -57,18 +54,8 @@ internal struct ReceivedBytes
         while (segment is not null)
         {
             var next = segment.Following;
-            var count = segment.End;
-            Length += count;
-            if (Tail is { } tail && count <= Math.Min(tail.Free, MaxMoved))
-            {
-                segment.Block.Span[..count].CopyTo(tail.Block.Span[tail.End..]);
-                tail.SetReadable(tail.End + count, tail.RunningIndex);
-                segments.Give(segment);
-            }
-            else
-            {
-                Link(segment);
-            }
+            Length += segment.End;
+            Link(segment);
             segment = next;
         }
     }

@@ -113,6 +113,24 @@ public sealed class LateExaminingTests
         Assert.True(response.AsSpan().IndexOf(Pattern.Create(Message)) > 0);
     }
 
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [FailsOnStock("A continuation that spins inline keeps the thread that would receive.")]
+    public async Task A_handler_that_examines_nothing_is_told_of_a_reset(ApplicationScheduling scheduling)
+    {
+        var spinning = NewSignal();
+        var outcome = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var server = await TestServer.StartAsync(scheduling, async connection =>
+            outcome.SetResult(await Record.ExceptionAsync(() => ReadMessageAsync(connection.Transport.Input, spinning))));
+        using var client = await server.ConnectAsync();
+        await client.SendAsync("abcd");
+        await spinning.Task.DefaultTimeout();
+
+        client.Reset();
+
+        Assert.IsType<ConnectionResetException>(await outcome.Task.DefaultTimeout());
+    }
+
     /// <summary>Reads until the message or the input is complete, and says when it has done so in vain for long.</summary>
     private static async Task<byte[]> ReadMessageAsync(PipeReader reader, TaskCompletionSource spinning)
     {

@@ -125,6 +125,40 @@ public sealed class UnawaitedFlushTests
     }
 
     [Theory]
+    [MemberData(nameof(Schedulings.AllAndPipe), MemberType = typeof(Schedulings))]
+    [Trait("Contract", "26")]
+    public async Task A_flush_that_joins_one_that_nobody_awaits_has_its_own_token(ApplicationScheduling? scheduling)
+    {
+        await using var subject = await WriterSubject.CreateAsync(scheduling);
+        WriteUntilFlushWaits(subject.Writer);
+        using var cancellation = new CancellationTokenSource();
+        var flush = subject.Writer.FlushAsync(cancellation.Token).AsTask();
+        Assert.False(flush.IsCompleted);
+
+        cancellation.Cancel();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => flush.DefaultTimeout());
+    }
+
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [Trait("Contract", "26")]
+    [FailsOnStock("Pipe tells the next flush that it was cancelled.")]
+    public async Task The_token_of_a_flush_that_is_over_hits_no_later_one(ApplicationScheduling scheduling)
+    {
+        await using var subject = await WriterSubject.CreateAsync(scheduling);
+        var written = WriteUntilFlushWaits(subject.Writer);
+        using var cancellation = new CancellationTokenSource();
+        var ignored = subject.Writer.FlushAsync(cancellation.Token);
+        await subject.ReceiveAsync(written);
+        await Poll.UntilAsync(() => ignored.IsCompleted);
+
+        cancellation.Cancel();
+
+        Assert.False((await subject.Writer.FlushAsync().DefaultTimeout()).IsCanceled);
+    }
+
+    [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     public async Task The_reset_of_a_peer_is_harmless_to_flushes_that_nobody_awaits(ApplicationScheduling scheduling)
     {
