@@ -24,6 +24,7 @@ internal sealed partial class ConnectionInput
     private int _receives;
     private int _receivesSeen;
     private int _ticksBeforeFirst;
+    private int _endIsQueued;
 
     private bool HasRoom => Unexamined < _connection.MaxReadBufferSize;
 
@@ -59,6 +60,18 @@ internal sealed partial class ConnectionInput
         }
         ReceiveAhead();
         return _readiness.StaysWatched();
+    }
+
+    /// <summary>
+    /// Application code keeps its thread, which may be the loop's: then nobody else receives the end that an edge told of.
+    /// Not here, as the supervisor's thread runs no logger.
+    /// </summary>
+    internal void OnOverdue()
+    {
+        if (PeerGone && !HasEnded && Interlocked.Exchange(ref _endIsQueued, 1) == 0)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static input => input.ReceiveAhead(), this, preferLocal: false);
+        }
     }
 
     /// <summary>The loop saw an edge, and no read waits for it.</summary>

@@ -187,10 +187,7 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
     void IDispatchTarget.OnOverdue()
     {
         Output.Uncork();
-        if (Input.PeerGone)
-        {
-            AnnounceClosed();
-        }
+        Input.OnOverdue();
     }
 
     string IDispatchTarget.Describe() => $"connection {ConnectionId} to {LocalEndPoint}";
