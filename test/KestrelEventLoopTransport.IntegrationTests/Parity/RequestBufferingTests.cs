@@ -86,9 +86,11 @@ public sealed class RequestBufferingTests
         }
     }
 
+    // Better than stock, where a receive that has paused for its reader often does not hear of the abort, nor the handler.
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EveryScheduling>]
     [Trait("Contract", "24")]
+    [Trait("Stock", "fails")]
     public async Task A_stop_ends_an_upload_that_is_held_back(ApplicationScheduling scheduling)
     {
         const int Limit = 16 * 1024;
