@@ -87,6 +87,29 @@ public sealed class UnixSocketTests
         using var client = await RawClient.ConnectAsync(listener.EndPoint);
     }
 
+    // It refuses connections as well, for the moment.
+    [Theory]
+    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    public async Task A_socket_whose_backlog_is_full_is_in_use(ApplicationScheduling scheduling)
+    {
+        using var path = new SocketPath();
+        var fd = Libc.BindUnix(path.Path);
+        Assert.Equal(0, Libc.listen(fd, 0));
+        var waiting = new List<Socket>();
+        do
+        {
+            waiting.Add(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false });
+        }
+        while (Record.Exception(() => waiting[^1].Connect(new UnixDomainSocketEndPoint(path.Path))) is null);
+        await using var transport = new TestTransport(scheduling);
+
+        await Assert.ThrowsAsync<AddressInUseException>(() => transport.BindAsync(new UnixDomainSocketEndPoint(path.Path)));
+
+        Assert.True(File.Exists(path.Path));
+        waiting.ForEach(static socket => socket.Dispose());
+        Assert.Equal(0, Libc.close(fd));
+    }
+
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     [FailsOnStock("Stock leaves the removal to the user.")]

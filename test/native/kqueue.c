@@ -210,6 +210,14 @@ static void remove_note(struct queue *q, struct knote *note, int16_t filter) {
   memset(note, 0, sizeof *note);
 }
 
+// For tests: so many additions of events of a descriptor find no memory (kqueue(2), ERRORS).
+static int refused = -1, refusals;
+
+void kqueue_refuse(int fd, int count) {
+  refusals = count;
+  __atomic_store_n(&refused, fd, __ATOMIC_RELEASE);
+}
+
 static int change_socket(struct queue *q, const struct kevent *change) {
   int type;
   socklen_t length = sizeof type;
@@ -218,6 +226,10 @@ static int change_socket(struct queue *q, const struct kevent *change) {
   }
   if (getsockopt((int)change->ident, SOL_SOCKET, SO_TYPE, &type, &length) < 0) {
     return errno == ENOTSOCK ? EINVAL : errno;
+  }
+  if ((change->flags & EV_ADD) && (int)change->ident == __atomic_load_n(&refused, __ATOMIC_ACQUIRE) &&
+      __atomic_fetch_sub(&refusals, 1, __ATOMIC_RELAXED) > 0) {
+    return ENOMEM;
   }
   struct knote *note = note_of(q, change->ident, change->filter, change->flags & EV_ADD);
   if (note == NULL) {

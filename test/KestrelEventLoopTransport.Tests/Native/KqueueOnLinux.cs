@@ -25,6 +25,9 @@ internal sealed unsafe class KqueueOnLinux : IDisposable
     /// <summary>The library's close(2): events of the descriptor go with it.</summary>
     public static int Close(int fd) => ((delegate* unmanaged<int, int>)Export("close"))(fd);
 
+    /// <summary>So many additions of events of a descriptor will find no memory.</summary>
+    public static void Refuse(int fd, int count) => ((delegate* unmanaged<int, int, void>)Export("kqueue_refuse"))(fd, count);
+
     public static KqueueEvent Event(int fd, short filter, ushort flags, ulong token = 0, uint filterFlags = 0) => new()
     {
         Identifier = (nuint)fd,

@@ -4,6 +4,7 @@ namespace KestrelEventLoopTransport.Tests;
 internal static class Capabilities
 {
     public const int Chown = 0;
+    public const int DacOverride = 1;
     public const int NetBindService = 10;
     public const int NetAdmin = 12;
     public const int NetRaw = 13;

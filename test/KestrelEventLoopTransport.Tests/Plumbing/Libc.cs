@@ -7,6 +7,7 @@ internal static partial class Libc
 {
     public const int AF_UNIX = 1;
     public const int SOCK_STREAM = 1;
+    public const int F_DUPFD = 0;
     public const int F_GETFD = 1;
     public const int SOL_SOCKET = 1;
     public const int SO_REUSEADDR = 2;
@@ -37,11 +38,20 @@ internal static partial class Libc
     [LibraryImport("libc", SetLastError = true)]
     public static partial int dup(int fd);
 
+    [LibraryImport("libc")]
+    public static partial int gettid();
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int tgkill(int process, int thread, int signal);
+
     [LibraryImport("libc", SetLastError = true)]
     public static partial int fcntl(int fd, int command);
 
     [LibraryImport("libc", SetLastError = true)]
     private static unsafe partial int poll(PollDescriptor* descriptors, nuint count, int timeout);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int fcntl(int fd, int command, nint argument);
 
     [LibraryImport("libc", SetLastError = true)]
     public static unsafe partial int getsockopt(int fd, int level, int name, byte* value, uint* length);

@@ -5,7 +5,7 @@ using KestrelEventLoopTransport.Polling;
 namespace KestrelEventLoopTransport.Tests.Polling;
 
 /// <summary>What the loops expect of a poller, of the one that this run has: see <see cref="TestLibc.KqueueVariable"/>.</summary>
-public sealed class PollerTests : IDisposable
+public sealed partial class PollerTests : IDisposable
 {
     private const ulong Token = 1;
 
@@ -147,6 +147,42 @@ public sealed class PollerTests : IDisposable
         Assert.True(SpinWait.SpinUntil(() => server.Available == 1, TaskTimeoutExtensions.Default));
 
         Assert.Equal(0, _poller.Wait(0));
+
+        // Nor is what would be an event for writing.
+        server.Receive(new byte[1]);
+        client.LingerState = new LingerOption(true, 0);
+        client.Dispose();
+        Assert.True(SpinWait.SpinUntil(() => server.Poll(0, SelectMode.SelectRead), TaskTimeoutExtensions.Default));
+
+        Assert.Equal(0, _poller.Wait(0));
+    }
+
+    [Fact]
+    public void Urgent_data_is_told_where_the_poller_reports_it()
+    {
+        var (client, server) = Connect();
+        _poller.Add(Fd(server), Token);
+        client.Send(new byte[1], SocketFlags.OutOfBand);
+        client.Send(new byte[1]);
+
+        Assert.Equal(
+            Poller.ReportsUrgentData,
+            (WaitFor(Poller.ReportsUrgentData ? PollEvents.Urgent : PollEvents.Readable) & PollEvents.Urgent) != 0);
+    }
+
+    [Fact]
+    public void A_descriptor_that_is_nobodys_is_an_error()
+    {
+        const int Nobodys = 1 << 20;
+        if (_poller is EpollPoller)
+        {
+            Assert.Throws<SocketException>(() => _poller.Add(Nobodys, Token));
+            return;
+        }
+
+        // Told later, with the events.
+        _poller.Add(Nobodys, Token);
+        WaitFor(PollEvents.Error);
     }
 
     [Fact]
@@ -196,12 +232,12 @@ public sealed class PollerTests : IDisposable
     }
 
     /// <summary>A signal to the thread ends a wait without events.</summary>
-    private int Wait(Func<string> state)
+    private int Wait(Func<string> state, int? timeout = null)
     {
         var end = Environment.TickCount64 + (long)TaskTimeoutExtensions.Default.TotalMilliseconds;
         while (true)
         {
-            var count = _poller.Wait((int)Math.Max(end - Environment.TickCount64, 0));
+            var count = _poller.Wait(timeout ?? (int)Math.Max(end - Environment.TickCount64, 0));
             if (count > 0)
             {
                 return count;
@@ -212,16 +248,16 @@ public sealed class PollerTests : IDisposable
     }
 
     /// <summary>All that was told of the socket until the wanted event came.</summary>
-    private PollEvents WaitFor(PollEvents wanted)
+    private PollEvents WaitFor(PollEvents wanted, int? timeout = null)
     {
         var events = PollEvents.None;
         while ((events & wanted) == 0)
         {
-            var count = Wait(() => $"{wanted} never came, only {events}.");
+            var count = Wait(() => $"{wanted} never came, only {events}.", timeout);
             for (var i = 0; i < count; i++)
             {
                 var told = _poller.GetEvent(i, out var token);
-                Assert.True(token is Token or Poller.WakeToken);
+                Assert.True(token is Token or Poller.WakeToken, $"{told} of {token}");
                 events |= token == Token ? told : PollEvents.None;
             }
         }

@@ -72,6 +72,7 @@ public sealed class ConfigurationTests
         { "Tcp", "yes", "Kestrel:EventLoopTransport:Tcp is not an option of the event-loop transport." },
         { "Backlog:Length", "1", "Kestrel:EventLoopTransport:Backlog:Length is not an option of the event-loop transport." },
 
+        { "EndpointsOf", "x", "Kestrel:EventLoopTransport:EndpointsOf is not an option of the event-loop transport." },
         { "Backlogg", "", "Kestrel:EventLoopTransport:Backlogg is not an option of the event-loop transport." },
 
         // Code only.
@@ -83,6 +84,7 @@ public sealed class ConfigurationTests
         { "Tcp:NoDelay", "1", "Failed to convert configuration value '1' at 'Kestrel:EventLoopTransport:Tcp:NoDelay' to type 'System.Boolean'." },
         { "Scheduling", "Magic", "Failed to convert configuration value 'Magic' at 'Kestrel:EventLoopTransport:Scheduling' to type 'KestrelEventLoopTransport.ApplicationScheduling'." },
         { "Unix:FileMode", "0888", "Kestrel:EventLoopTransport:Unix:FileMode is '0888'; it must be from 000 to 777 (octal)." },
+        { "Unix:FileMode", "777777777777", "Kestrel:EventLoopTransport:Unix:FileMode is '777777777777'; it must be from 000 to 777 (octal)." },
         { "Unix:FileMode", "rw-rw----", "Failed to convert configuration value 'rw-rw----' at 'Kestrel:EventLoopTransport:Unix:FileMode' to type 'System.IO.UnixFileMode'." },
 
         // Out of range.
@@ -368,6 +370,7 @@ public sealed class ConfigurationTests
     [InlineData("http://localhost:5000", "127.0.0.1:5000 [::1]:5000")]
     [InlineData("http://app.LocalHost:5000", "127.0.0.1:5000 [::1]:5000")]
     [InlineData("http://localhost.example:5000", "[::]:5000 0.0.0.0:5000")]
+    [InlineData("http://LocalHost:5000", "127.0.0.1:5000 [::1]:5000")]
     [InlineData("http://*:5000", "[::]:5000 0.0.0.0:5000")]
     [InlineData("http://+", "[::]:80 0.0.0.0:80")]
     [InlineData("https://example.org", "[::]:443 0.0.0.0:443")]
@@ -380,6 +383,22 @@ public sealed class ConfigurationTests
 
         Assert.Equal(endPoints, string.Join(' ', found));
     }
+
+    [Fact]
+    public void A_URL_of_its_own_comes_before_Kestrels_and_its_key_may_be_written_in_any_case()
+    {
+        var options = Read(Values(
+            ("Kestrel:Endpoints:Api:Url", "http://127.0.0.1:5001"),
+            ("Kestrel:EventLoopTransport:Endpoints:Api:url", "http://127.0.0.1:5002"),
+            ("Kestrel:EventLoopTransport:Endpoints:Api:Backlog", "7")));
+
+        Assert.NotEqual(7, options.For(new IPEndPoint(IPAddress.Loopback, 5001)).Backlog);
+        Assert.Equal(7, options.For(new IPEndPoint(IPAddress.Loopback, 5002)).Backlog);
+    }
+
+    [Fact]
+    public void An_empty_file_mode_is_none()
+        => Assert.Null(Read(Values(("Kestrel:EventLoopTransport:Unix:FileMode", ""))).Unix.FileMode);
 
     private static IConfigurationRoot Values(params ReadOnlySpan<(string Key, string Value)> values)
     {

@@ -19,6 +19,7 @@ public sealed class OptionRangeTests
         (static o => o.SendBufferSize = 0, $"SendBufferSize is 0; {AnyInt}"),
         (static o => o.BindToDevice = "", $"BindToDevice is ''; {AnyBytes}"),
         (static o => o.BindToDevice = "sixteen-letters-", $"BindToDevice is 'sixteen-letters-'; {AnyBytes}"),
+        (static o => o.BindToDevice = "üüüüüüüü", $"BindToDevice is 'üüüüüüüü'; {AnyBytes}"),
         (static o => o.BindToDevice = "l\0o", $"BindToDevice is 'l\0o'; {AnyBytes}"),
         (static o => o.Linger = TimeSpan.FromSeconds(-1), "Linger is -00:00:01; it must be from 0 to 65535 seconds, a whole number of them."),
         (static o => o.Linger = TimeSpan.FromMilliseconds(500), "Linger is 00:00:00.5000000; it must be from 0 to 65535 seconds, a whole number of them."),
