@@ -98,10 +98,11 @@ public class EndPointOptions
     public int? IncomingCpu { get; set; }
 
     /// <summary>
-    /// Most bytes that are received ahead of the application. The connection receives only when the application reads,
-    /// and then as much as the flow suggests, from one block of 4 KiB to 128 KiB, so values above that change nothing
-    /// and values below 4 KiB mean one block. A peer that sends faster than the application reads is stopped by TCP.
-    /// At least 1; <see langword="null"/> or 0 means unlimited. Default: 1 MiB.
+    /// Most bytes that are received ahead of the application, counted as the stock transport counts: those that no read has
+    /// examined yet, and give or take one block of 4 KiB. As long as the application reads, the connection receives when
+    /// it does. If it does not for about 10 milliseconds, the loop receives in its place, up to this number; beyond, a peer
+    /// that sends faster than the application reads is stopped by TCP. At least 1; <see langword="null"/> or 0 means
+    /// unlimited. Default: 1 MiB.
     /// </summary>
     public long? MaxReadBufferSize { get; set; } = 1024 * 1024;
 
