@@ -190,6 +190,9 @@ public sealed class FreedDescriptorTests
                 options.EventLoopCount = 4;
                 options.AcceptMode = mode;
                 options.MaxConnections = maxConnections;
+
+                // A standby thread that ends sets a descriptor free.
+                options.StandbyIdleTime = TimeSpan.FromHours(1);
             },
         });
         for (var i = 0; i < 8; i++)

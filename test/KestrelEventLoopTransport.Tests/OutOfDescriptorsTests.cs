@@ -86,6 +86,9 @@ public sealed partial class OutOfDescriptorsTests
         await using var server = await StartAsync(ApplicationScheduling.Adaptive, mode);
         await EpisodeAsync(server, ProcessState.Capture().Sockets, scarce: false);
         var clients = Enumerable.Range(0, 30).Select(_ => RawClient.Create(server.EndPoint)).ToList();
+
+        // One that closes only now would set a second descriptor free.
+        await Poll.UntilAsync(() => server.State.ConnectionCount == 0);
         using (new DescriptorShortage(free: 1))
         {
             foreach (var client in clients)
@@ -111,6 +114,9 @@ public sealed partial class OutOfDescriptorsTests
             {
                 options.EventLoopCount = 4;
                 options.AcceptMode = mode;
+
+                // A standby thread that ends sets a descriptor free.
+                options.StandbyIdleTime = TimeSpan.FromHours(1);
             },
         });
 
