@@ -6,7 +6,9 @@ namespace KestrelEventLoopTransport.Connections;
 // not come after a tick or two of the watch (EdgeWatch), the loop receives up to MaxReadBufferSize and holds it. While
 // something is held, each edge is answered at once: the reader is late anyway. A reset is answered at once too.
 //
-// So a reader that is at work pays nothing: no system call, no block, no atomic operation that it would not make anyway.
+// So a read that waits for its edge and takes all of it pays nothing: no system call, no block, no atomic operation that it
+// would not make anyway. An edge that comes first, or a receive that fills its blocks, costs a place in the watch's queue,
+// once per tick.
 // An application that writes before it reads, or waits for something else, cannot stop a client that sends first; and
 // when the peer has finished, what the kernel still holds is taken and the descriptor can close.
 internal sealed partial class ConnectionInput
@@ -14,7 +16,8 @@ internal sealed partial class ConnectionInput
     // Receives that the loop makes for one connection before others get their turn.
     private const int MaxReceivesAhead = 16;
 
-    // Half a second: as long a finished connection waits for its first read, on a machine that has much to do.
+    // Half a second: for so long the end of a connection that nobody has read from yet waits for the first read. Kestrel
+    // begins late on a machine that has much to do.
     private const int MaxTicksBeforeFirst = 100;
 
     // Bytes of the reader's that lie with whoever holds Readiness.Busy.

@@ -16,7 +16,7 @@ internal sealed unsafe partial class ConnectionInput
     // 128 KiB in blocks of 4 KiB: larger receives did not get cheaper per byte.
     private const int MaxBlocks = 32;
 
-    // Receives of 64 KiB that one turn of a lingering connection may throw away.
+    // Receives of 64 KiB that are thrown away at most when a connection closes.
     private const int MaxDiscards = 16;
 
     private SegmentCache _segments;
