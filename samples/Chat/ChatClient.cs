@@ -32,6 +32,7 @@ internal static class ChatClient
                     await SendAsync([]);
                 }
             }
+
             return 0;
         }
         catch (IOException exception)
@@ -46,6 +47,7 @@ internal static class ChatClient
             {
                 await SendAsync(Encoding.UTF8.GetBytes(line));
             }
+
             await writing.WaitAsync();
             ended = true;
             client.Client.Shutdown(SocketShutdown.Send);

@@ -37,6 +37,7 @@ internal sealed class ChatHandler(Room room) : FrameHandler
         {
             connection.Abort("The peer does not read.");
         }
+
         return default;
     }
 
@@ -60,11 +61,13 @@ internal sealed class ChatHandler(Room room) : FrameHandler
         {
             return text.Length;
         }
+
         var length = MaxLength;
         while (length > 0 && (text[length] & 0xC0) == 0x80)
         {
             length--;
         }
+
         return length;
     }
 

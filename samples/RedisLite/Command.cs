@@ -18,11 +18,13 @@ internal ref struct Command
         {
             return TryReadFromLine(out word);
         }
+
         if (_rest.IsEmpty)
         {
             word = default;
             return false;
         }
+
         var start = RespHeader.Read(_rest, (byte)'$', out var length);
         word = _rest.Slice(start, (int)length);
         _rest = _rest[(start + (int)length + 2)..];

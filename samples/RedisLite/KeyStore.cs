@@ -54,6 +54,7 @@ internal sealed class KeyStore
             {
                 return false;
             }
+
             number++;
             var value = Encoding.ASCII.GetBytes(number.ToString(CultureInfo.InvariantCulture));
             _byKey[key] = new Entry(value, entry.Value is null ? long.MaxValue : entry.Expires);
@@ -69,10 +70,12 @@ internal sealed class KeyStore
         {
             return false;
         }
+
         if (entry.Expires == long.MaxValue || entry.Expires > Now())
         {
             return true;
         }
+
         _byKey.Remove(key);
         entry = default;
         return false;

@@ -24,6 +24,7 @@ internal sealed class RedisHandler(KeyStore store) : FrameHandler
             connection.WriteEncoded(reply.Written);
             reply.Clear();
         }
+
         return default;
     }
 
@@ -34,6 +35,7 @@ internal sealed class RedisHandler(KeyStore store) : FrameHandler
             var what = exception.Error == FrameError.TooLong ? "too big request" : exception.Message;
             connection.WriteEncoded(Encoding.ASCII.GetBytes($"-ERR Protocol error: {what}\r\n"));
         }
+
         return default;
     }
 
@@ -99,6 +101,7 @@ internal sealed class RedisHandler(KeyStore store) : FrameHandler
             reply.WrongNumberOfArguments("set"u8);
             return;
         }
+
         long? lifetime = null;
         if (command.TryRead(out var option))
         {
@@ -108,18 +111,22 @@ internal sealed class RedisHandler(KeyStore store) : FrameHandler
                 reply.Error("ERR syntax error"u8);
                 return;
             }
+
             if (!Utf8Parser.TryParse(text, out long number, out var read) || read != text.Length)
             {
                 reply.Error("ERR value is not an integer or out of range"u8);
                 return;
             }
+
             if (number < 1 || number > long.MaxValue / 2 / unit)
             {
                 reply.Error("ERR invalid expire time in 'set' command"u8);
                 return;
             }
+
             lifetime = number * unit;
         }
+
         store.Set(key, value, lifetime);
         reply.Ok();
     }
@@ -147,6 +154,7 @@ internal sealed class RedisHandler(KeyStore store) : FrameHandler
             reply.WrongNumberOfArguments("del"u8);
             return;
         }
+
         var deleted = 0;
         do
         {

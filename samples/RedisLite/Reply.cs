@@ -21,6 +21,7 @@ internal sealed class Reply
         {
             _bytes = new ArrayBufferWriter<byte>(256);
         }
+
         _bytes.ResetWrittenCount();
     }
 

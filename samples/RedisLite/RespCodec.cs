@@ -36,19 +36,23 @@ internal sealed class RespCodec(int maxFrameLength) : CustomFrameCodec(maxFrameL
             {
                 return FrameScan.AtLeast(progress.Scanned + header.Length + 1);
             }
+
             if (progress.State != 0 && header[0] != marker)
             {
                 return FrameScan.Corrupted($"expected '$', got '{(header[0] is >= 0x20 and < 0x7F ? (char)header[0] : '?')}'");
             }
+
             if (size <= 0 || (progress.State == 0 ? value > MaxArguments : value < 0))
             {
                 return FrameScan.Corrupted(progress.State == 0 ? "invalid multibulk length" : "invalid bulk length");
             }
+
             if (progress.State == 0 && value <= 0)
             {
                 // No command, which is no error either.
                 return FrameScan.Frame(size);
             }
+
             if (progress.State == 0)
             {
                 progress.State = value + 1;
@@ -59,10 +63,12 @@ internal sealed class RespCodec(int maxFrameLength) : CustomFrameCodec(maxFrameL
                 progress.State--;
                 progress.Scanned += size + value + 2;
             }
+
             if (progress.State == 1)
             {
                 return FrameScan.Frame(progress.Scanned);
             }
+
             if (progress.Scanned >= bytes.Length)
             {
                 return FrameScan.AtLeast(progress.Scanned + 1);
@@ -85,6 +91,7 @@ internal sealed class RespCodec(int maxFrameLength) : CustomFrameCodec(maxFrameL
         {
             return FrameScan.Frame(bytes.Slice(0, end).Length + 1);
         }
+
         progress.Scanned = bytes.Length;
         return FrameScan.More;
     }

@@ -11,10 +11,12 @@ internal static class RespHeader
         {
             return 0;
         }
+
         if (bytes[0] != marker)
         {
             return -1;
         }
+
         var isNegative = bytes.Length > 1 && bytes[1] == '-';
         var first = isNegative ? 2 : 1;
         for (var i = first; i < bytes.Length && i < 20; i++)
@@ -38,6 +40,7 @@ internal static class RespHeader
                 return bytes[i + 1] == '\n' ? i + 2 : -1;
             }
         }
+
         return bytes.Length < 20 ? 0 : -1;
     }
 }

@@ -25,6 +25,7 @@ app.Use((context, next) =>
     {
         context.Response.Headers.Connection = "close";
     }
+
     return next(context);
 });
 

@@ -21,7 +21,7 @@ var hookPort = builder.Configuration.GetValue("hook-port", 5002);
 
 builder.WebHost.UseEventLoopTransport(options =>
 {
-    options.ConfigureEndPoint($"http://localhost:{port}", endPoint =>
+    options.ConfigureEndpoint($"http://localhost:{port}", endPoint =>
     {
         endPoint.ReusePort = true;
         endPoint.Tcp.QuickAck = true;
@@ -30,7 +30,7 @@ builder.WebHost.UseEventLoopTransport(options =>
         endPoint.ConfigureListenSocket = socket => KernelView.Print(socket);
     });
 
-    options.ConfigureEndPoint($"http://localhost:{hookPort}", endPoint =>
+    options.ConfigureEndpoint($"http://localhost:{hookPort}", endPoint =>
     {
         endPoint.ConfigureListenSocket = socket =>
         {

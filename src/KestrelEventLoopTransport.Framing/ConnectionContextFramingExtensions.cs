@@ -6,18 +6,23 @@ using Microsoft.AspNetCore.Connections.Features;
 
 namespace KestrelEventLoopTransport.Framing;
 
-/// <summary>Frames of a connection whose endpoint has <see cref="FramingConnectionBuilderExtensions.UseFrameCodec{TBuilder}(TBuilder, FrameCodec, FrameReaderOptions?)"/>.</summary>
+/// <summary>
+/// Frames of a connection whose endpoint has
+/// <see cref="FramingConnectionBuilderExtensions.UseFrameCodec{TBuilder}(TBuilder, FrameCodec, FrameReaderOptions?)"/>.
+/// </summary>
 public static class ConnectionContextFramingExtensions
 {
     /// <summary>
-    /// Enumerates the frames of a connection until the peer ends it, or until the server stops and asks its connections to
-    /// end: the next wait for the peer ends the enumeration then.
+    /// Enumerates the frames of a connection until the peer ends it, or until the server stops and asks its connections
+    /// to end: the next wait for the peer ends the enumeration then.
     /// </summary>
     /// <param name="connection">The connection.</param>
     /// <param name="cancellationToken">Ends the waiting for a frame.</param>
     /// <returns>The frames. Each is valid until the next step.</returns>
     /// <exception cref="InvalidOperationException">The endpoint has no codec.</exception>
-    /// <exception cref="FrameException">When enumerated: what arrived is not a frame, or the stream ended inside one.</exception>
+    /// <exception cref="FrameException">
+    /// When enumerated: what arrived is not a frame, or the stream ended inside one.
+    /// </exception>
     /// <exception cref="ConnectionResetException">
     /// When enumerated: the peer reset the connection, or it broke in another way, TLS included.
     /// </exception>
@@ -73,6 +78,7 @@ public static class ConnectionContextFramingExtensions
                 // Kestrel takes what leaves a handler for the application's fault, unless it is of this type.
                 throw new ConnectionResetException(exception.Message, exception);
             }
+
             while (reader.TryRead(out var frame))
             {
                 yield return frame;

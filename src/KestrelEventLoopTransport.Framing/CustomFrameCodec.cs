@@ -19,14 +19,16 @@ namespace KestrelEventLoopTransport.Framing;
 public abstract class CustomFrameCodec(int maxFrameLength) : FrameCodec(maxFrameLength)
 {
     /// <summary>Tells where the first frame in <paramref name="bytes"/> ends.</summary>
-    /// <param name="bytes">What has arrived, from the start of a frame on: 1 byte to the maximum. Some may be of the next frames.</param>
+    /// <param name="bytes">
+    /// What has arrived, from the start of a frame on: 1 byte to the maximum. Some may be of the next frames.
+    /// </param>
     /// <param name="progress">
     /// For the codec's own use while the frame is incomplete: a codec that has to search should begin at
     /// <see cref="FrameProgress.Scanned"/>, or a peer that sends byte by byte makes it search n² bytes.
     /// </param>
     /// <remarks>
-    /// For what the peer does wrong, return <see cref="FrameScan.Corrupted"/>. An exception is taken for the codec's own
-    /// fault: reading fails with an <see cref="InvalidOperationException"/> that names the codec.
+    /// For what the peer does wrong, return <see cref="FrameScan.Corrupted"/>. An exception is taken for the codec's
+    /// own fault: reading fails with an <see cref="InvalidOperationException"/> that names the codec.
     /// </remarks>
     /// <returns>What was found. It must not depend on how many bytes behind the frame are there already.</returns>
     protected abstract FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress);
@@ -36,8 +38,8 @@ public abstract class CustomFrameCodec(int maxFrameLength) : FrameCodec(maxFrame
     /// throws, nothing of the frame is sent, whatever was written by then. It may be called by several threads at once.
     /// </summary>
     /// <param name="frame">
-    /// The frame as a reader gets it; at most the maximum frame length. That counts what is written around it too, which
-    /// this has to check.
+    /// The frame as a reader gets it; at most the maximum frame length. That counts what is written around it too,
+    /// which this has to check.
     /// </param>
     /// <param name="output">Where to.</param>
     protected abstract void Encode(FrameContent frame, IBufferWriter<byte> output);

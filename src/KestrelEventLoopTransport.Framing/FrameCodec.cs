@@ -26,8 +26,8 @@ public abstract class FrameCodec
     }
 
     /// <summary>
-    /// Length of the longest frame in bytes. Which bytes count is said at each codec. A reader buffers no more than this,
-    /// the frame's prefix or delimiter, and what a single read of its <c>PipeReader</c> returned.
+    /// Length of the longest frame in bytes. Which bytes count is said at each codec. A reader buffers no more than
+    /// this, the frame's prefix or delimiter, and what a single read of its <c>PipeReader</c> returned.
     /// </summary>
     public int MaxFrameLength { get; }
 
@@ -35,8 +35,8 @@ public abstract class FrameCodec
     /// <param name="maxFrameLength">Longest line in bytes, its end not counted; at least 1.</param>
     /// <param name="ending">What ends a line. Default: <see cref="LineEnding.Lf"/>.</param>
     /// <param name="keepDelimiter">
-    /// Whether frames include the line's end, when read and when written: either end is written then, as the frame has it.
-    /// Default: <see langword="false"/>.
+    /// Whether frames include the line's end, when read and when written: either end is written then, as the frame has
+    /// it. Default: <see langword="false"/>.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">A parameter is out of range.</exception>
     public static FrameCodec Line(int maxFrameLength, LineEnding ending = LineEnding.Lf, bool keepDelimiter = false)
@@ -59,11 +59,13 @@ public abstract class FrameCodec
     public static FrameCodec Delimited(int maxFrameLength, ReadOnlySpan<byte> delimiter, bool keepDelimiter = false)
         => new DelimitedCodec(maxFrameLength, [delimiter.ToArray()], keepDelimiter);
 
-    /// <summary>Frames that end with any of several delimiters. Where two end at the same byte, the longer one counts.</summary>
+    /// <summary>
+    /// Frames that end with any of several delimiters. Where two end at the same byte, the longer one counts.
+    /// </summary>
     /// <param name="maxFrameLength">Longest frame in bytes, its delimiter not counted; at least 1.</param>
     /// <param name="delimiters">
-    /// The delimiters, 1 to 1024 bytes together. The first one is written. None may be equal to, the start of, or in the
-    /// middle of another one: where a frame ends would depend on what has arrived.
+    /// The delimiters, 1 to 1024 bytes together. The first one is written. None may be equal to, the start of, or in
+    /// the middle of another one: where a frame ends would depend on what has arrived.
     /// </param>
     /// <param name="keepDelimiter">
     /// Whether frames include their delimiter, when read and when written. Default: <see langword="false"/>.
@@ -102,14 +104,16 @@ public abstract class FrameCodec
     /// bytes more than the field says. A field of 8 bytes is signed, the others are not.
     /// </summary>
     /// <remarks>
-    /// When written, the length is filled in: it is the bytes of the field in the given frame that do not matter. If the
-    /// reader strips other header bytes than the field itself, nobody knows what to write there, and writing throws
+    /// When written, the length is filled in: it is the bytes of the field in the given frame that do not matter. If
+    /// the reader strips other header bytes than the field itself, nobody knows what to write there, and writing throws
     /// <see cref="NotSupportedException"/>.
     /// </remarks>
     /// <param name="maxFrameLength">Longest frame in bytes, with its whole header; at least 1.</param>
     /// <param name="lengthFieldOffset">Number of bytes before the field; 0 or more.</param>
     /// <param name="lengthFieldLength">Size of the field in bytes: 1, 2, 3, 4 or 8.</param>
-    /// <param name="lengthAdjustment">What to add to the field's value to get the number of bytes behind it. Default: 0.</param>
+    /// <param name="lengthAdjustment">
+    /// What to add to the field's value to get the number of bytes behind it. Default: 0.
+    /// </param>
     /// <param name="initialBytesToStrip">
     /// Number of bytes to strip from the front of each frame; no more than the shortest possible frame has. Default: 0.
     /// </param>

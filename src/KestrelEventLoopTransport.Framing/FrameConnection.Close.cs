@@ -5,8 +5,8 @@ namespace KestrelEventLoopTransport.Framing;
 // The end of a connection: what was taken leaves, but not for ever.
 //
 // The close timer starts when the connection begins to close and something may still have to be sent. When it fires, it
-// asks FrameOutput how long its flush has been waiting for the peer. The transport's own buffer is what is left when the
-// connection is over for the handler; it gets as long again, and only a weak reference waits for that.
+// asks FrameOutput how long its flush has been waiting for the peer. The transport's own buffer is what is left when
+// the connection is over for the handler; it gets as long again, and only a weak reference waits for that.
 public sealed partial class FrameConnection
 {
     // So little fits any socket's own buffer.
@@ -23,6 +23,7 @@ public sealed partial class FrameConnection
         {
             StartCloseTimer();
         }
+
         if (await drained.ConfigureAwait(false) is { } unsent && Volatile.Read(ref _error) is null)
         {
             Interlocked.CompareExchange(ref _error, await FindReasonAsync(unsent).ConfigureAwait(false), null);
@@ -62,6 +63,7 @@ public sealed partial class FrameConnection
         {
             return;
         }
+
         var timer = _endpoint.Time.CreateTimer(
             static connection => ((FrameConnection)connection!).OnCloseTimer(),
             this,
@@ -72,6 +74,7 @@ public sealed partial class FrameConnection
             timer.Dispose();
             return;
         }
+
         Volatile.Write(ref _closingSince, _endpoint.Time.GetTimestamp());
         timer.Change(timeout, Timeout.InfiniteTimeSpan);
         if (_isOver)

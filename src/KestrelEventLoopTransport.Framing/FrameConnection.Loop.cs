@@ -9,12 +9,12 @@ namespace KestrelEventLoopTransport.Framing;
 
 // The reading loop of a connection, and its callbacks.
 //
-// RunAsync is the connection's whole life: connected, frames, drained, disconnected. CallbackTurn says whose callbacks may
-// run: the loop's, or those of ticks and wakes. FrameOutput says who may use the PipeWriter. The loop never waits for the
-// peer while it has the turn: neither for frames nor for room to write.
+// RunAsync is the connection's whole life: connected, frames, drained, disconnected. CallbackTurn says whose callbacks
+// may run: the loop's, or those of ticks and wakes. FrameOutput says who may use the PipeWriter. The loop never waits
+// for the peer while it has the turn: neither for frames nor for room to write.
 //
-// _endsReading is only ever set, by anyone: no further frame is delivered. _error is the first thing that went wrong, set
-// by who finds it. _connected is set by the loop, before the first tick or wake can run. _faulted is set once the
+// _endsReading is only ever set, by anyone: no further frame is delivered. _error is the first thing that went wrong,
+// set by who finds it. _connected is set by the loop, before the first tick or wake can run. _faulted is set once the
 // application's fault has been logged. _maySwitch and _invalid are the loop's own.
 public sealed partial class FrameConnection
 {
@@ -92,6 +92,7 @@ public sealed partial class FrameConnection
                 Timeout.InfiniteTimeSpan);
             _ticker.Change(interval, interval);
         }
+
         return _ticker;
     }
 
@@ -138,10 +139,12 @@ public sealed partial class FrameConnection
                 {
                     // TryRead throws it again, where it is answered.
                 }
+
                 if (takesTurns)
                 {
                     await _turn.EnterAsync().ConfigureAwait(false);
                 }
+
                 var sent = await DeliverAsync().ConfigureAwait(false);
                 if (takesTurns)
                 {
@@ -163,6 +166,7 @@ public sealed partial class FrameConnection
         {
             Fail("Reading", exception, isPeers: exception is IOException or SocketException or OperationCanceledException);
         }
+
         _endsReading = true;
     }
 
@@ -187,11 +191,13 @@ public sealed partial class FrameConnection
                     await FinishAsync(name, handled).ConfigureAwait(false);
                     _output.BeginDirect();
                 }
+
                 if (_invalid is not null)
                 {
                     // Nothing behind it can be read.
                     Fail("Reading", _invalid, isPeers: true);
                 }
+
                 if (_output.NeedsFlush)
                 {
                     break;
@@ -202,6 +208,7 @@ public sealed partial class FrameConnection
         {
             Fail("Reading", exception, isPeers: false);
         }
+
         _maySwitch = false;
         return _output.EndDirect();
     }
@@ -247,6 +254,7 @@ public sealed partial class FrameConnection
         {
             handled = ValueTask.FromException(exception);
         }
+
         return await FinishAsync(name, handled).ConfigureAwait(false);
     }
 
@@ -280,6 +288,7 @@ public sealed partial class FrameConnection
         {
             Interlocked.CompareExchange(ref _error, exception, null);
         }
+
         if (isPeers || Interlocked.Exchange(ref _faulted, 1) != 0)
         {
             FramingLog.ConnectionFailed(_endpoint.Logger, ConnectionId, exception);
@@ -288,6 +297,7 @@ public sealed partial class FrameConnection
         {
             FramingLog.CallbackFailed(_endpoint.Logger, ConnectionId, where, exception);
         }
+
         Close();
     }
 }

@@ -8,8 +8,8 @@ public sealed partial class FrameConnection
     private IServiceScope? _scope;
 
     /// <summary>
-    /// The connection's own services: one scope for all of its callbacks, made when this is first asked for and disposed
-    /// after <see cref="FrameHandler.OnDisconnectedAsync"/>.
+    /// The connection's own services: one scope for all of its callbacks, made when this is first asked for and
+    /// disposed after <see cref="FrameHandler.OnDisconnectedAsync"/>.
     /// </summary>
     /// <exception cref="ObjectDisposedException">The connection is over.</exception>
     public IServiceProvider Services
@@ -20,6 +20,7 @@ public sealed partial class FrameConnection
             {
                 return scope.ServiceProvider;
             }
+
             ObjectDisposedException.ThrowIf(_isOver, this);
             var created = _endpoint.Services.CreateScope();
             scope = Interlocked.CompareExchange(ref _scope, created, null);
@@ -27,6 +28,7 @@ public sealed partial class FrameConnection
             {
                 created.Dispose();
             }
+
             return (scope ?? created).ServiceProvider;
         }
     }

@@ -7,8 +7,8 @@ using Microsoft.AspNetCore.Http.Features;
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
-/// A connection of a <see cref="FrameHandler"/>. All of its methods may be called from any thread, inside and outside the
-/// handler's callbacks, also when the connection is over.
+/// A connection of a <see cref="FrameHandler"/>. All of its methods may be called from any thread, inside and outside
+/// the handler's callbacks, also when the connection is over.
 /// </summary>
 public sealed partial class FrameConnection
 {
@@ -25,7 +25,9 @@ public sealed partial class FrameConnection
     /// <summary>The peer's end. Ask for it before the connection is over.</summary>
     public EndPoint? RemoteEndPoint => _connection.RemoteEndPoint;
 
-    /// <summary>The connection's features: TLS, the socket and so on. Ask for them before the connection is over.</summary>
+    /// <summary>
+    /// The connection's features: TLS, the socket and so on. Ask for them before the connection is over.
+    /// </summary>
     public IFeatureCollection Features => _connection.Features;
 
     /// <summary>Is cancelled when the connection has ended or broken, even while a callback is running.</summary>
@@ -54,9 +56,9 @@ public sealed partial class FrameConnection
     public bool IsClosing => _output.End is not null;
 
     /// <summary>
-    /// Writes a frame, for callbacks: it leaves together with what other callbacks write for frames that arrived together,
-    /// or as soon as 64 KiB have gathered. What a callback writes after its first <c>await</c> leaves at once. Nothing
-    /// happens if the connection is over.
+    /// Writes a frame, for callbacks: it leaves together with what other callbacks write for frames that arrived
+    /// together, or as soon as 64 KiB have gathered. What a callback writes after its first <c>await</c> leaves at
+    /// once. Nothing happens if the connection is over.
     /// </summary>
     /// <remarks>
     /// It neither waits nor fails. After <see cref="FrameHandler.OnFrameAsync"/> the peer has to take what was written
@@ -67,7 +69,9 @@ public sealed partial class FrameConnection
     /// <exception cref="ArgumentException">
     /// A reader with the same codec would not get the frame back as it is. Nothing is written then.
     /// </exception>
-    /// <exception cref="NotSupportedException">The codec only reads, see <see cref="FrameCodec.LengthField"/>.</exception>
+    /// <exception cref="NotSupportedException">
+    /// The codec only reads, see <see cref="FrameCodec.LengthField"/>.
+    /// </exception>
     public void Write(ReadOnlySpan<byte> frame) => _output.Write(new FrameContent(frame, default), WriteCodec);
 
     /// <inheritdoc cref="Write(ReadOnlySpan{byte})"/>
@@ -82,18 +86,20 @@ public sealed partial class FrameConnection
 
     /// <summary>
     /// Writes bytes as they are, as <see cref="Write(ReadOnlySpan{byte})"/> writes a frame: what
-    /// <see cref="FrameCodec.Encode(IBufferWriter{byte}, ReadOnlySpan{byte})"/> has made, one frame or many, or what is no
-    /// frame.
+    /// <see cref="FrameCodec.Encode(IBufferWriter{byte}, ReadOnlySpan{byte})"/> has made, one frame or many, or what is
+    /// no frame.
     /// </summary>
     /// <param name="bytes">The bytes. They are copied.</param>
     public void WriteEncoded(ReadOnlySpan<byte> bytes) => _output.Write(new FrameContent(bytes, default), codec: null);
 
     /// <summary>Sends a frame now, or when earlier ones have been sent.</summary>
-    /// <param name="frame">The frame, as a reader gets it: without prefix or delimiter. It is copied before this returns.</param>
+    /// <param name="frame">
+    /// The frame, as a reader gets it: without prefix or delimiter. It is copied before this returns.
+    /// </param>
     /// <returns>
-    /// Completes when the transport has taken the frame, which it keeps doing until its buffer is full: not when the peer has
-    /// received it. Fails with a <see cref="ConnectionAbortedException"/> if the connection ends before (under TLS, where
-    /// Kestrel takes a write to a connection that has just ended as done, a moment later), and with an
+    /// Completes when the transport has taken the frame, which it keeps doing until its buffer is full: not when the
+    /// peer has received it. Fails with a <see cref="ConnectionAbortedException"/> if the connection ends before (under
+    /// TLS, where Kestrel takes a write to a connection that has just ended as done, a moment later), and with an
     /// <see cref="InvalidOperationException"/> if <see cref="FrameHandlerOptions.MaxQueuedBytes"/> are waiting already.
     /// </returns>
     /// <exception cref="ArgumentException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
@@ -107,7 +113,8 @@ public sealed partial class FrameConnection
         => _output.SendAsync(new FrameContent(bytes.Span, default), codec: null);
 
     /// <summary>
-    /// Sends a frame as <see cref="SendAsync"/> does, for those who do not wait: one that goes to many connections, say.
+    /// Sends a frame as <see cref="SendAsync"/> does, for those who do not wait: one that goes to many connections,
+    /// say.
     /// </summary>
     /// <param name="frame">The frame, as a reader gets it: without prefix or delimiter. It is copied.</param>
     /// <returns>
@@ -118,7 +125,8 @@ public sealed partial class FrameConnection
     public SendResult TrySend(ReadOnlySpan<byte> frame) => _output.TrySend(new FrameContent(frame, default), WriteCodec);
 
     /// <summary>
-    /// Sends bytes as they are, as <see cref="TrySend"/> sends a frame: one that was encoded once for many connections, say.
+    /// Sends bytes as they are, as <see cref="TrySend"/> sends a frame: one that was encoded once for many connections,
+    /// say.
     /// </summary>
     /// <param name="bytes">The bytes. They are copied.</param>
     /// <returns>As <see cref="TrySend"/>.</returns>
@@ -126,8 +134,8 @@ public sealed partial class FrameConnection
         => _output.TrySend(new FrameContent(bytes, default), codec: null);
 
     /// <summary>
-    /// Changes what frames look like, both of the peer and to it. The bytes behind the current frame are read with the new
-    /// codec.
+    /// Changes what frames look like, both of the peer and to it. The bytes behind the current frame are read with the
+    /// new codec.
     /// </summary>
     /// <param name="codec">What a frame looks like from now on.</param>
     /// <exception cref="InvalidOperationException">
@@ -148,21 +156,23 @@ public sealed partial class FrameConnection
             throw new InvalidOperationException(
                 "The codec can only be switched by OnConnectedAsync, OnFrameAsync and OnInvalidFrameAsync: it is not certain otherwise where the new one begins.");
         }
+
         _reader.Codec = codec;
         Volatile.Write(ref _writeCodec, writeCodec);
     }
 
     /// <summary>
-    /// Has <see cref="FrameHandler.OnWakeAsync"/> called soon, by another thread. Calls before it runs count as one; a call
-    /// while it runs has it called again.
+    /// Has <see cref="FrameHandler.OnWakeAsync"/> called soon, by another thread. Calls before it runs count as one; a
+    /// call while it runs has it called again.
     /// </summary>
     public void Wake() => _turn.Ask(CallbackTurn.Woken);
 
     /// <summary>
-    /// Closes the connection after everything written or sent so far has gone to the peer, or if the peer takes nothing for
-    /// <see cref="FrameHandlerOptions.CloseTimeout"/>. No further frame is delivered or taken; ticks go on until the
-    /// transport has taken it all. The transport goes on sending after <see cref="FrameHandler.OnDisconnectedAsync"/>, for
-    /// <see cref="FrameHandlerOptions.CloseTimeout"/> again; <see cref="Abort"/> ends that too.
+    /// Closes the connection after everything written or sent so far has gone to the peer, or if the peer takes nothing
+    /// for <see cref="FrameHandlerOptions.CloseTimeout"/>. No further frame is delivered or taken; ticks go on until
+    /// the transport has taken it all. The transport goes on sending after
+    /// <see cref="FrameHandler.OnDisconnectedAsync"/>, for <see cref="FrameHandlerOptions.CloseTimeout"/> again;
+    /// <see cref="Abort"/> ends that too.
     /// </summary>
     public void Close()
     {
@@ -183,8 +193,9 @@ public sealed partial class FrameConnection
     }
 
     /// <summary>
-    /// Stops the server, as <see cref="Microsoft.Extensions.Hosting.IHostApplicationLifetime.StopApplication"/>: it accepts
-    /// no more, closes all connections as <see cref="Close"/> does, and aborts those left when the host's time is up.
+    /// Stops the server, as <see cref="Microsoft.Extensions.Hosting.IHostApplicationLifetime.StopApplication"/>: it
+    /// accepts no more, closes all connections as <see cref="Close"/> does, and aborts those left when the host's time
+    /// is up.
     /// </summary>
     /// <exception cref="InvalidOperationException">The server is not part of a host.</exception>
     public void StopServer()

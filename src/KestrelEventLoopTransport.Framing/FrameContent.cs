@@ -85,6 +85,7 @@ public readonly ref struct FrameContent
         {
             return new FrameContent(_first[start..], _second, _rest);
         }
+
         start -= _first.Length;
         return start <= _second.Length
             ? new FrameContent(default, _second[start..], _rest)
@@ -97,6 +98,7 @@ public readonly ref struct FrameContent
         {
             return new FrameContent(_first[..length], default);
         }
+
         var left = length - _first.Length;
         return left <= _second.Length
             ? new FrameContent(_first, _second[..left])
@@ -115,6 +117,7 @@ public readonly ref struct FrameContent
             output.Advance((int)total);
             return;
         }
+
         output.Write(head);
         output.Write(_first);
         output.Write(_second);
@@ -122,6 +125,7 @@ public readonly ref struct FrameContent
         {
             output.Write(memory.Span);
         }
+
         output.Write(tail);
     }
 }

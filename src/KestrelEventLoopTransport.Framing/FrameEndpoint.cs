@@ -6,8 +6,8 @@ using Microsoft.Extensions.Logging;
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
-/// An endpoint that a <see cref="FrameHandler"/> handles, with its open connections. All of its members may be used from
-/// any thread, inside and outside the handler's callbacks.
+/// An endpoint that a <see cref="FrameHandler"/> handles, with its open connections. All of its members may be used
+/// from any thread, inside and outside the handler's callbacks.
 /// </summary>
 public sealed class FrameEndpoint
 {
@@ -37,8 +37,8 @@ public sealed class FrameEndpoint
     public int ConnectionCount => Volatile.Read(ref _count);
 
     /// <summary>
-    /// The open connections, in no order. It may be enumerated while connections come and go: one that does meanwhile is
-    /// in it or is not.
+    /// The open connections, in no order. It may be enumerated while connections come and go: one that does meanwhile
+    /// is in it or is not.
     /// </summary>
     public IEnumerable<FrameConnection> Connections
     {
@@ -65,13 +65,17 @@ public sealed class FrameEndpoint
 
     /// <summary>
     /// Sends a frame to all open connections, as <see cref="FrameConnection.TrySend"/> does to one. It is encoded once
-    /// for all that write with the same codec. One that reads too slowly does not get it, nor does one that is closing: to
-    /// do something about them, use <see cref="Connections"/> and <see cref="FrameConnection.TrySendEncoded"/>.
+    /// for all that write with the same codec. One that reads too slowly does not get it, nor does one that is closing:
+    /// to do something about them, use <see cref="Connections"/> and <see cref="FrameConnection.TrySendEncoded"/>.
     /// </summary>
     /// <param name="frame">The frame, as a reader gets it: without prefix or delimiter. It is copied.</param>
     /// <returns>Number of connections that took the frame.</returns>
-    /// <exception cref="ArgumentException">A reader with the same codec would not get the frame back as it is.</exception>
-    /// <exception cref="NotSupportedException">A connection's codec only reads, see <see cref="FrameCodec.LengthField"/>.</exception>
+    /// <exception cref="ArgumentException">
+    /// A reader with the same codec would not get the frame back as it is.
+    /// </exception>
+    /// <exception cref="NotSupportedException">
+    /// A connection's codec only reads, see <see cref="FrameCodec.LengthField"/>.
+    /// </exception>
     public int Broadcast(ReadOnlySpan<byte> frame)
     {
         var count = 0;
@@ -87,6 +91,7 @@ public sealed class FrameEndpoint
                     buffer.Clear();
                     codec.EncodeTo(buffer, new FrameContent(frame, default));
                 }
+
                 count += connection.TrySendEncoded(buffer.Written) is SendResult.Accepted ? 1 : 0;
             }
         }
@@ -94,6 +99,7 @@ public sealed class FrameEndpoint
         {
             buffer.Return();
         }
+
         return count;
     }
 

@@ -1,6 +1,9 @@
 namespace KestrelEventLoopTransport.Framing;
 
-/// <summary>Settings of <see cref="FramingConnectionBuilderExtensions.UseFrameHandler(Microsoft.AspNetCore.Connections.IConnectionBuilder, FrameHandler, FrameHandlerOptions?)"/>.</summary>
+/// <summary>
+/// Settings of
+/// <see cref="FramingConnectionBuilderExtensions.UseFrameHandler(Microsoft.AspNetCore.Connections.IConnectionBuilder, FrameHandler, FrameHandlerOptions?)"/>.
+/// </summary>
 public sealed class FrameHandlerOptions
 {
     private static readonly TimeSpan _minTime = TimeSpan.FromMilliseconds(1);
@@ -9,8 +12,8 @@ public sealed class FrameHandlerOptions
     private static readonly TimeSpan _maxTime = TimeSpan.FromMilliseconds(uint.MaxValue - 1);
 
     /// <summary>
-    /// How often <see cref="FrameHandler.OnTickAsync"/> is called for each connection, unless it says itself when it wants
-    /// to be called next; 1 ms to 49 days. Default: <see langword="null"/>, never.
+    /// How often <see cref="FrameHandler.OnTickAsync"/> is called for each connection, unless it says itself when it
+    /// wants to be called next; 1 ms to 49 days. Default: <see langword="null"/>, never.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
     public TimeSpan? TickInterval
@@ -25,8 +28,8 @@ public sealed class FrameHandlerOptions
 
     /// <summary>
     /// Whether <see cref="FrameHandler.OnTickAsync"/> and <see cref="FrameHandler.OnWakeAsync"/> may run while
-    /// <see cref="FrameHandler.OnFrameAsync"/> has not completed, for example to send a heart-beat while a long request is
-    /// answered. They still do not run beside each other. The handler has to synchronize what they share. Default:
+    /// <see cref="FrameHandler.OnFrameAsync"/> has not completed, for example to send a heart-beat while a long request
+    /// is answered. They still do not run beside each other. The handler has to synchronize what they share. Default:
     /// <see langword="false"/>, callbacks of a connection never overlap.
     /// </summary>
     public bool AllowConcurrentTicks { get; init; }
@@ -34,8 +37,8 @@ public sealed class FrameHandlerOptions
     /// <summary>
     /// How long a connection that is to be closed waits for a peer that takes nothing of what was written before it is
     /// aborted; 1 ms to 49 days, or <see langword="null"/> for ever. It counts from the last progress, which is seen at
-    /// every 64 KiB, or at every frame if they are longer; what the transport still keeps when the handler is done with the
-    /// connection has to leave within the same time. Default: 30 seconds.
+    /// every 64 KiB, or at every frame if they are longer; what the transport still keeps when the handler is done with
+    /// the connection has to leave within the same time. Default: 30 seconds.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
     public TimeSpan? CloseTimeout

@@ -61,6 +61,7 @@ public sealed partial class FrameReader
         {
             return false;
         }
+
         Hold(result);
         return true;
     }
@@ -76,6 +77,7 @@ public sealed partial class FrameReader
             // There would be more than what was examined: others have consumed that since.
             _kept = 0;
         }
+
         var start = _buffer.Start;
         _startObject = start.GetObject();
         _startIndex = start.GetInteger();
@@ -83,6 +85,7 @@ public sealed partial class FrameReader
         {
             _scan.Seen = 0;
         }
+
         MoveTo(_scan.Seen == 0 ? start : _buffer.GetPosition(_scan.Seen));
         SkipEmptyMemory();
     }
@@ -97,17 +100,20 @@ public sealed partial class FrameReader
                 LetGo();
                 return _discarded is not null;
             }
+
             if (!_discarding)
             {
                 _found = true;
                 return true;
             }
+
             Drop();
             if (_discarded is not null)
             {
                 return true;
             }
         }
+
         return false;
     }
 
@@ -118,6 +124,7 @@ public sealed partial class FrameReader
         {
             return TryMeasureCustom(_customCodec);
         }
+
         do
         {
             var bytes = _memory.Span[_offset..];
@@ -125,11 +132,13 @@ public sealed partial class FrameReader
             {
                 continue;
             }
+
             if (_codec.ScanCore(bytes, ref _scan))
             {
                 CheckLength(_scan.Length - _scan.Uncounted);
                 return true;
             }
+
             _scan.Seen += bytes.Length;
             CheckLength(_scan.Seen - _scan.Uncounted);
         }
@@ -145,6 +154,7 @@ public sealed partial class FrameReader
         {
             return false;
         }
+
         if (_scan.Step == 0)
         {
             _progress = default;
@@ -156,6 +166,7 @@ public sealed partial class FrameReader
         {
             bytes = bytes.Slice(0, codec.MaxFrameLength);
         }
+
         var scan = Scan(codec, bytes);
         _scan.Error = scan.Error;
         if (scan.IsFrame)
@@ -168,6 +179,7 @@ public sealed partial class FrameReader
         {
             _scan.Value = Math.Max(scan.Length, bytes.Length + 1);
         }
+
         CheckLength(Math.Max(_scan.Length, _scan.Value));
         return scan.IsFrame;
     }
@@ -188,18 +200,22 @@ public sealed partial class FrameReader
         }
     }
 
-    /// <summary>At the end of the stream: takes what is left for a frame, if it may end without its delimiter.</summary>
+    /// <summary>
+    /// At the end of the stream: takes what is left for a frame, if it may end without its delimiter.
+    /// </summary>
     private bool TryMeasureRest()
     {
         if (!_completed || !EndsWithStream)
         {
             return false;
         }
+
         var rest = _buffer.Slice(Start).Length;
         if (rest == 0)
         {
             return false;
         }
+
         _scan = new ScanState { Length = rest };
         CheckLength(rest);
         MoveTo(Start);
@@ -217,6 +233,7 @@ public sealed partial class FrameReader
         {
             return TryReachEndFar();
         }
+
         _end = _offset + (int)left;
         return true;
     }
@@ -228,6 +245,7 @@ public sealed partial class FrameReader
         {
             return false;
         }
+
         MoveTo(bytes.GetPosition(_scan.Length));
         _scan.Seen = _scan.Length;
         _end = 0;
@@ -247,6 +265,7 @@ public sealed partial class FrameReader
             frame = _buffer.Slice(Start, new SequencePosition(_hereObject, end));
             frame = frame.Slice(_scan.Head, _scan.Length - _scan.Head - _scan.Tail);
         }
+
         _found = false;
         BeginFrame();
     }
@@ -276,6 +295,7 @@ public sealed partial class FrameReader
         {
             _startObject = _hereObject;
         }
+
         _startIndex = _hereIndex + _end;
         _offset = _end;
         _scan = default;
@@ -311,6 +331,7 @@ public sealed partial class FrameReader
             _scan.Length = _scan.Length == 0 ? 0 : _scan.Length - rest;
             _scan.Seen = 0;
         }
+
         _kept = _discarding || _completed ? 0 : rest;
         AdvanceTo(_kept == 0 ? _buffer.End : Start, _buffer.End);
         _ended = _completed;
@@ -346,6 +367,7 @@ public sealed partial class FrameReader
         {
             return false;
         }
+
         SetMemory(position, memory);
         return true;
     }
@@ -379,12 +401,14 @@ public sealed partial class FrameReader
             DiscardedFrames++;
             return;
         }
+
         var length = _scan.Length - _scan.Uncounted;
         AdvanceTo(_buffer.End, _buffer.End);
         if (error is not null)
         {
             Fail(FrameError.Corrupted, error);
         }
+
         Fail(
             FrameError.TooLong,
             length > 0 ? TooLong(length) : $"A frame has more than {_codec.MaxFrameLength} bytes, the codec's maximum; its end has not arrived.");

@@ -5,8 +5,8 @@ using System.Runtime.CompilerServices;
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
-/// Reads frames from a <see cref="PipeReader"/>. For one reader at a time, as the <see cref="PipeReader"/> itself, which
-/// it does not complete.
+/// Reads frames from a <see cref="PipeReader"/>. For one reader at a time, as the <see cref="PipeReader"/> itself,
+/// which it does not complete.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -41,8 +41,8 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
 
     /// <summary>Creates a reader.</summary>
     /// <param name="input">
-    /// Where the bytes come from. Nobody else reads it until <see cref="Release"/>. What was read before is either consumed
-    /// or not examined, if <see cref="Release"/> is to be used.
+    /// Where the bytes come from. Nobody else reads it until <see cref="Release"/>. What was read before is either
+    /// consumed or not examined, if <see cref="Release"/> is to be used.
     /// </param>
     /// <param name="codec">What a frame looks like.</param>
     /// <param name="options">What to do about frames that are too long or incomplete. Default: to fail.</param>
@@ -57,9 +57,9 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
     }
 
     /// <summary>
-    /// What a frame looks like. Another codec reads what is behind the last frame that was delivered. Best set right after
-    /// that: as with <see cref="Release"/>, an incomplete frame whose bytes have been looked at already may not be looked
-    /// at again before there are more of them.
+    /// What a frame looks like. Another codec reads what is behind the last frame that was delivered. Best set right
+    /// after that: as with <see cref="Release"/>, an incomplete frame whose bytes have been looked at already may not
+    /// be looked at again before there are more of them.
     /// </summary>
     /// <exception cref="InvalidOperationException">The reader is in the middle of a frame that it discards.</exception>
     public FrameCodec Codec
@@ -72,6 +72,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
             {
                 throw new InvalidOperationException("The codec cannot be changed while a frame that is too long is discarded.");
             }
+
             _codec = value;
             _customCodec = value as CustomFrameCodec;
             BeginAgain();
@@ -82,8 +83,8 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
     internal bool ReportsDiscarded { get; set; }
 
     /// <summary>
-    /// Number of frames dropped because they were too long, with <see cref="TooLongBehavior.Discard"/>. A frame counts as
-    /// soon as it is known to be too long.
+    /// Number of frames dropped because they were too long, with <see cref="TooLongBehavior.Discard"/>. A frame counts
+    /// as soon as it is known to be too long.
     /// </summary>
     public long DiscardedFrames { get; private set; }
 
@@ -91,9 +92,9 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
     public long DiscardedBytes { get; private set; }
 
     /// <summary>
-    /// Gives the next frame of those that have arrived, without waiting. Returns false at the end of each batch, which is
-    /// what one read of the <see cref="PipeReader"/> returned, even if there is more by then: so a loop ends, and its
-    /// answers are flushed, however fast the peer sends.
+    /// Gives the next frame of those that have arrived, without waiting. Returns false at the end of each batch, which
+    /// is what one read of the <see cref="PipeReader"/> returned, even if there is more by then: so a loop ends, and
+    /// its answers are flushed, however fast the peer sends.
     /// </summary>
     /// <param name="frame">The frame; it may be empty.</param>
     /// <exception cref="FrameException">What arrived is not a frame.</exception>
@@ -104,6 +105,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
             Take(out frame);
             return true;
         }
+
         frame = default;
         return false;
     }
@@ -117,12 +119,14 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
         {
             return false;
         }
+
         discarded = _discarded;
         _discarded = null;
         if (discarded is null)
         {
             Take(out frame);
         }
+
         return true;
     }
 
@@ -146,13 +150,13 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
     }
 
     /// <summary>
-    /// Gives the bytes behind the last frame back to the <see cref="PipeReader"/>, so that others can read them: another
-    /// codec's reader, say. This one can go on later, with the first byte that nobody has consumed by then.
+    /// Gives the bytes behind the last frame back to the <see cref="PipeReader"/>, so that others can read them:
+    /// another codec's reader, say. This one can go on later, with the first byte that nobody has consumed by then.
     /// </summary>
     /// <remarks>
     /// Best right after a frame was delivered. Later, the bytes of an incomplete frame may have been examined already
-    /// (<see cref="PipeReader.AdvanceTo(SequencePosition, SequencePosition)"/>), and a read does not return before there
-    /// are more of them.
+    /// (<see cref="PipeReader.AdvanceTo(SequencePosition, SequencePosition)"/>), and a read does not return before
+    /// there are more of them.
     /// </remarks>
     public void Release()
     {
@@ -162,6 +166,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
             _found = false;
             _scan = default;
         }
+
         if (_holding)
         {
             // A PipeReader does not let go of what was examined once.
@@ -170,6 +175,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
             _kept = Math.Clamp(_kept - (_buffer.Length - rest), 0, rest);
             AdvanceTo(start, _buffer.GetPosition(_kept, start));
         }
+
         if (_canceled)
         {
             // It is for whoever reads next.
@@ -197,6 +203,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
                 Take(out _current);
                 return ValueTask.FromResult(true);
             }
+
             return WaitAsync(take: true, cancellationToken);
         }
         catch (FrameException exception)
@@ -216,11 +223,13 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
             {
                 return false;
             }
+
             if (_canceled)
             {
                 _canceled = false;
                 throw new OperationCanceledException("The read of the PipeReader was canceled.");
             }
+
             Hold(await _input.ReadAsync(cancellationToken).ConfigureAwait(false));
             if (Find())
             {
@@ -228,6 +237,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
                 {
                     Take(out _current);
                 }
+
                 return true;
             }
         }

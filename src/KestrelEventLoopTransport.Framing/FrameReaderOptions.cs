@@ -5,7 +5,9 @@ public sealed class FrameReaderOptions
 {
     internal static FrameReaderOptions Default { get; } = new();
 
-    /// <summary>What happens to a frame longer than the codec allows. Default: <see cref="TooLongBehavior.Error"/>.</summary>
+    /// <summary>
+    /// What happens to a frame longer than the codec allows. Default: <see cref="TooLongBehavior.Error"/>.
+    /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is none of <see cref="TooLongBehavior"/>.</exception>
     public TooLongBehavior TooLong
     {
@@ -17,6 +19,7 @@ public sealed class FrameReaderOptions
                 throw new ArgumentOutOfRangeException(
                     nameof(TooLong), value, "TooLong is none of its values: Error or Discard is allowed.");
             }
+
             field = value;
         }
     }
@@ -28,10 +31,10 @@ public sealed class FrameReaderOptions
     public bool AllowTruncated { get; init; }
 
     /// <summary>
-    /// Whether a stream that ends without the last delimiter ends with a frame all the same: with a last line that has no
-    /// line end, say. It is for codecs whose frames end with a delimiter (<see cref="FrameCodec.Line"/>,
-    /// <see cref="FrameCodec.Delimited(int, ReadOnlySpan{byte}, bool)"/>); where a length is told, an incomplete frame is
-    /// never delivered. Default: <see langword="false"/>, see <see cref="AllowTruncated"/>.
+    /// Whether a stream that ends without the last delimiter ends with a frame all the same: with a last line that has
+    /// no line end, say. It is for codecs whose frames end with a delimiter (<see cref="FrameCodec.Line"/>,
+    /// <see cref="FrameCodec.Delimited(int, ReadOnlySpan{byte}, bool)"/>); where a length is told, an incomplete frame
+    /// is never delivered. Default: <see langword="false"/>, see <see cref="AllowTruncated"/>.
     /// </summary>
     public bool DeliverTruncated { get; init; }
 }

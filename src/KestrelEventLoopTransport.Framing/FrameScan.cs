@@ -27,7 +27,8 @@ public readonly struct FrameScan
 
     /// <summary>
     /// The end of the frame cannot be told yet, and not before there are <paramref name="length"/> bytes of it: the
-    /// codec is not asked until then. More than <see cref="FrameCodec.MaxFrameLength"/> means that the frame is too long.
+    /// codec is not asked until then. More than <see cref="FrameCodec.MaxFrameLength"/> means that the frame is too
+    /// long.
     /// </summary>
     /// <param name="length">Number of bytes, counted from the start of the frame.</param>
     public static FrameScan AtLeast(long length) => new(length, 0, 0, isFrame: false, error: null);

@@ -77,9 +77,9 @@ public static class FramingConnectionBuilderExtensions
     /// <see cref="UseFrameCodec{TBuilder}(TBuilder, FrameCodec, FrameReaderOptions?)"/>.
     /// </summary>
     /// <typeparam name="THandler">
-    /// One is made for the endpoint, or taken from the services if it is registered, within a scope of the endpoint's own.
-    /// When the server has stopped, the scope is disposed, and with it a handler that was made. What belongs to one
-    /// connection comes from <see cref="FrameConnection.Services"/>.
+    /// One is made for the endpoint, or taken from the services if it is registered, within a scope of the endpoint's
+    /// own. When the server has stopped, the scope is disposed, and with it a handler that was made. What belongs to
+    /// one connection comes from <see cref="FrameConnection.Services"/>.
     /// </typeparam>
     /// <param name="builder">The endpoint: <c>ListenOptions</c>.</param>
     /// <param name="options">Its settings.</param>

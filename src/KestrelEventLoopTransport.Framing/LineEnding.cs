@@ -7,7 +7,9 @@ namespace KestrelEventLoopTransport.Framing;
 /// </remarks>
 public enum LineEnding
 {
-    /// <summary>Reads lines that end with LF or CR LF; writes LF, or CR LF behind a line whose last byte is CR.</summary>
+    /// <summary>
+    /// Reads lines that end with LF or CR LF; writes LF, or CR LF behind a line whose last byte is CR.
+    /// </summary>
     Lf,
 
     /// <summary>Reads lines that end with LF or CR LF; writes CR LF, as most internet protocols ask for.</summary>

@@ -3,13 +3,15 @@ namespace KestrelEventLoopTransport.Framing;
 /// <summary>What a <see cref="FrameReader"/> does with a frame longer than its codec allows.</summary>
 public enum TooLongBehavior
 {
-    /// <summary>Reading fails with a <see cref="FrameException"/> as soon as the frame is known to be too long.</summary>
+    /// <summary>
+    /// Reading fails with a <see cref="FrameException"/> as soon as the frame is known to be too long.
+    /// </summary>
     Error,
 
     /// <summary>
     /// The frame is dropped as it arrives, without being buffered, and counted in
-    /// <see cref="FrameReader.DiscardedFrames"/>; a handler's <see cref="FrameHandler.OnInvalidFrameAsync"/> is called in
-    /// its place. Reading goes on behind it.
+    /// <see cref="FrameReader.DiscardedFrames"/>; a handler's <see cref="FrameHandler.OnInvalidFrameAsync"/> is called
+    /// in its place. Reading goes on behind it.
     /// </summary>
     Discard,
 }

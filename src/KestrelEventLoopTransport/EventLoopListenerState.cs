@@ -15,8 +15,8 @@ public sealed class EventLoopListenerState
     public EndPoint EndPoint => _listener.EndPoint;
 
     /// <summary>
-    /// Its connections that are not yet disposed of. With <see cref="EndPointOptions.MaxConnections"/>, one that is just
-    /// being accepted counts already.
+    /// Its connections that are not yet disposed of. With <see cref="EndpointOptions.MaxConnections"/>, one that is
+    /// just being accepted counts already.
     /// </summary>
     public int ConnectionCount => _listener.Account.Current;
 
@@ -24,8 +24,8 @@ public sealed class EventLoopListenerState
     public long AcceptedConnections => _listener.Account.Accepted;
 
     /// <summary>
-    /// Connections that it has closed at once: beyond <see cref="EndPointOptions.MaxConnections"/>, or refused by
-    /// <see cref="EndPointOptions.ConfigureAcceptedSocket"/>.
+    /// Connections that it has closed at once: beyond <see cref="EndpointOptions.MaxConnections"/>, or refused by
+    /// <see cref="EndpointOptions.ConfigureAcceptedSocket"/>.
     /// </summary>
     public long RefusedConnections => _listener.Account.Refused;
 
@@ -37,8 +37,8 @@ public sealed class EventLoopListenerState
 
     /// <summary>
     /// Second descriptors of its listening sockets (<c>dup(2)</c>; gnet: <c>DupFd</c>), one, or with
-    /// <see cref="AcceptMode.ListenerPerLoop"/> one for each loop, for a process that goes on with them: there each is a
-    /// <c>FileHandleEndPoint</c>. From then on a stop leaves what is in the kernel's queue to the others.
+    /// <see cref="AcceptMode.ListenerPerLoop"/> one for each loop, for a process that goes on with them: there each is
+    /// a <c>FileHandleEndPoint</c>. From then on a stop leaves what is in the kernel's queue to the others.
     /// </summary>
     /// <param name="inheritable">
     /// Whether processes that this one starts inherit them under the same numbers. Default: no (<c>FD_CLOEXEC</c>).

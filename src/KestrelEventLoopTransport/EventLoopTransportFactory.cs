@@ -5,6 +5,8 @@ using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Diagnostics;
 using KestrelEventLoopTransport.Listening;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Adaptive;
+using KestrelEventLoopTransport.Options.Configuration;
 using KestrelEventLoopTransport.Polling;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -26,8 +28,8 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
 {
     private readonly Lock _lock = new();
     private readonly EventLoopTransportOptions _options;
-    private readonly EndPointOptionsReader _endPointOptions;
-    private readonly EndPointNames _names;
+    private readonly EndpointOptionsReader _endPointOptions;
+    private readonly EndpointNames _names;
     private readonly IMemoryPoolFactory<byte> _memoryPools;
     private readonly ILoggerFactory _loggerFactory;
     private readonly ILogger _logger;
@@ -53,7 +55,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         : this(
             (options ?? throw new ArgumentNullException(nameof(options))).Value,
             optionsFactory: null,
-            new EndPointNames(configuration: null),
+            new EndpointNames(configuration: null),
             new EventLoopTransportState(),
             memoryPoolFactory,
             meterFactory,
@@ -62,7 +64,9 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     }
 
     /// <param name="options">The transport's options.</param>
-    /// <param name="optionsFactory">Reads them again after a reload; <see langword="null"/> for options that stay.</param>
+    /// <param name="optionsFactory">
+    /// Reads them again after a reload; <see langword="null"/> for options that stay.
+    /// </param>
     /// <param name="names">The names that endpoints have in Kestrel's configuration.</param>
     /// <param name="state">Shows what the transport is doing.</param>
     /// <param name="memoryPoolFactory">Makes the memory pools of the loops, one for each.</param>
@@ -71,7 +75,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     internal EventLoopTransportFactory(
         EventLoopTransportOptions options,
         IOptionsFactory<EventLoopTransportOptions>? optionsFactory,
-        EndPointNames names,
+        EndpointNames names,
         EventLoopTransportState state,
         IMemoryPoolFactory<byte> memoryPoolFactory,
         IMeterFactory meterFactory,
@@ -88,7 +92,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         _metrics = new LoopMetrics(meterFactory);
         _handOffLog = new HandOffLog(SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
         _connectionLogger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections");
-        _endPointOptions = new EndPointOptionsReader(options, optionsFactory, _logger);
+        _endPointOptions = new EndpointOptionsReader(options, optionsFactory, _logger);
         _names = names;
         State = state;
     }
@@ -99,8 +103,8 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     /// <summary>
     /// Whether this transport serves an endpoint: an <see cref="IPEndPoint"/>, a
     /// <see cref="UnixDomainSocketEndPoint"/> or a <see cref="FileHandleEndPoint"/>, on an operating system with a
-    /// poller (Linux, macOS or FreeBSD on x64 or arm64). Elsewhere Kestrel takes its socket transport; so it does for the
-    /// descriptor of a socket that is neither of TCP nor a Unix stream socket.
+    /// poller (Linux, macOS or FreeBSD on x64 or arm64). Elsewhere Kestrel takes its socket transport; so it does for
+    /// the descriptor of a socket that is neither of TCP nor a Unix stream socket.
     /// </summary>
     /// <param name="endpoint">The endpoint to bind to.</param>
     /// <returns>Whether <see cref="BindAsync"/> can bind to it.</returns>
@@ -110,15 +114,18 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         {
             return false;
         }
+
         if (!Poller.IsSupported && Interlocked.Exchange(ref _warned, 1) == 0)
         {
             ListenerLog.NotSupported(_logger);
         }
+
         if (Poller.IsSupported && endpoint is FileHandleEndPoint handle && !SocketKind.IsServed(handle))
         {
             ListenerLog.DescriptorLeft(_logger, handle.FileHandle);
             return false;
         }
+
         return Poller.IsSupported;
     }
 
@@ -126,8 +133,8 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     /// Binds to an endpoint and listens.
     /// </summary>
     /// <param name="endpoint">
-    /// The endpoint to bind to. A <see cref="UnixDomainSocketEndPoint"/> whose path is <c>/@name</c> stands for the abstract
-    /// name <c>name</c> (<c>unix(7)</c>), so that the URL <c>http://unix:/@name</c> does.
+    /// The endpoint to bind to. A <see cref="UnixDomainSocketEndPoint"/> whose path is <c>/@name</c> stands for the
+    /// abstract name <c>name</c> (<c>unix(7)</c>), so that the URL <c>http://unix:/@name</c> does.
     /// </param>
     /// <param name="cancellationToken">Not used: binding does not wait.</param>
     /// <returns>The listener.</returns>
@@ -135,7 +142,9 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     /// <exception cref="SocketException">
     /// The endpoint cannot be bound to for another reason, or an option cannot be set.
     /// </exception>
-    /// <exception cref="IOException"><see cref="EndPointOptions.ConfigureListenSocket"/> threw an exception.</exception>
+    /// <exception cref="IOException">
+    /// <see cref="EndpointOptions.ConfigureListenSocket"/> threw an exception.
+    /// </exception>
     /// <exception cref="InvalidOperationException">A Unix socket's file is to belong to somebody unknown.</exception>
     /// <exception cref="NotSupportedException">The endpoint is of a kind that <see cref="CanBind"/> denies.</exception>
     public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
@@ -152,6 +161,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
             await listener.DisposeAsync().ConfigureAwait(false);
             throw;
         }
+
         State.Add(listener);
         return listener;
     }
@@ -163,12 +173,14 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         {
             return;
         }
+
         var later = services.GetServices<IConnectionListenerFactory>().SkipWhile(factory => factory != this).Skip(1);
         if (later.LastOrDefault(static factory => factory is SocketTransportFactory or not IConnectionListenerFactorySelector) is { } used)
         {
             OptionsLog.TransportNotUsed(_logger, used.GetType().FullName);
             return;
         }
+
         foreach (var name in _endPointOptions.FindUnused())
         {
             ListenerLog.EndPointNotBound(_logger, name);
@@ -200,7 +212,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         }
     }
 
-    private ListenerSettings SettingsFor(EndPoint endPoint, EndPointOptions options)
+    private ListenerSettings SettingsFor(EndPoint endPoint, EndpointOptions options)
     {
         var connections = new ConnectionSettings
         {
@@ -226,6 +238,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
                 _group = new EventLoopGroup(_options, _memoryPools, _metrics, _handOffLog, _loggerFactory);
                 State.Group = _group;
             }
+
             return _group;
         }
     }

@@ -1,5 +1,8 @@
 using System.Diagnostics.Metrics;
 using KestrelEventLoopTransport;
+using KestrelEventLoopTransport.Hosting;
+using KestrelEventLoopTransport.Options.Configuration;
+using KestrelEventLoopTransport.Options.Validation;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Configuration;
@@ -17,8 +20,8 @@ public static class EventLoopTransportServiceCollectionExtensions
 {
     /// <summary>
     /// Registers the event-loop transport: the <see cref="IConnectionListenerFactory"/> that is resolved is an
-    /// <see cref="EventLoopTransportFactory"/>, and <see cref="EventLoopTransportState"/> says what it is doing. Options
-    /// are read from the section <c>Kestrel:EventLoopTransport</c> of the configuration, if there is one.
+    /// <see cref="EventLoopTransportFactory"/>, and <see cref="EventLoopTransportState"/> says what it is doing.
+    /// Options are read from the section <c>Kestrel:EventLoopTransport</c> of the configuration, if there is one.
     /// </summary>
     /// <remarks>
     /// In a web application it does the same as <c>UseEventLoopTransport()</c>. Without Kestrel, its memory comes from
@@ -34,7 +37,7 @@ public static class EventLoopTransportServiceCollectionExtensions
         services.AddOptions().AddLogging().AddMetrics();
         services.TryAddSingleton<IMemoryPoolFactory<byte>, SharedMemoryPoolFactory>();
         services.TryAddSingleton(static _ => new EventLoopTransportState());
-        services.TryAddSingleton(static provider => new EndPointNames(provider.GetService<IConfiguration>()));
+        services.TryAddSingleton(static provider => new EndpointNames(provider.GetService<IConfiguration>()));
 
         // Kestrel asks the factory that was registered last first; its own socket transport stays for the rest. Kestrel
         // registers it only where there is no factory yet, so it may have to be done here.
@@ -68,7 +71,7 @@ public static class EventLoopTransportServiceCollectionExtensions
         var factory = new EventLoopTransportFactory(
             services.GetRequiredService<IOptions<EventLoopTransportOptions>>().Value,
             services.GetRequiredService<IOptionsFactory<EventLoopTransportOptions>>(),
-            services.GetRequiredService<EndPointNames>(),
+            services.GetRequiredService<EndpointNames>(),
             services.GetRequiredService<EventLoopTransportState>(),
             services.GetRequiredService<IMemoryPoolFactory<byte>>(),
             services.GetRequiredService<IMeterFactory>(),

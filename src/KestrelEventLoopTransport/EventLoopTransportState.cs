@@ -28,12 +28,14 @@ public sealed class EventLoopTransportState
             {
                 return [];
             }
+
             var states = new EventLoopState[group.Loops.Length];
             for (var i = 0; i < states.Length; i++)
             {
                 var load = group.Loops[i].Load;
                 states[i] = new EventLoopState(load.Current, load.Total);
             }
+
             return states;
         }
     }
@@ -54,6 +56,7 @@ public sealed class EventLoopTransportState
             {
                 count += loop.ConnectionCount;
             }
+
             return count;
         }
     }

@@ -13,10 +13,10 @@ public static class EventLoopTransportWebHostBuilderExtensions
     /// <c>Kestrel:EventLoopTransport</c> of the configuration.
     /// </summary>
     /// <remarks>
-    /// It may be called before or after <c>UseKestrel()</c>, and <c>UseSockets()</c> beside it changes only options. What
-    /// the transport cannot bind to is left to the socket transport. If another transport that takes every endpoint is
-    /// registered later, that one is used, and a warning is logged. With a server that is not Kestrel, as in tests of the
-    /// application, nothing of the transport is made.
+    /// It may be called before or after <c>UseKestrel()</c>, and <c>UseSockets()</c> beside it changes only options.
+    /// What the transport cannot bind to is left to the socket transport. If another transport that takes every
+    /// endpoint is registered later, that one is used, and a warning is logged. With a server that is not Kestrel, as
+    /// in tests of the application, nothing of the transport is made.
     /// </remarks>
     /// <param name="hostBuilder">The web host builder.</param>
     /// <returns>The same builder.</returns>
@@ -47,7 +47,9 @@ public static class EventLoopTransportWebHostBuilderExtensions
     /// Replaces Kestrel's socket transport by event loops.
     /// </summary>
     /// <param name="hostBuilder">The web host builder.</param>
-    /// <param name="configureOptions">Sets the transport's options from the host's configuration and environment.</param>
+    /// <param name="configureOptions">
+    /// Sets the transport's options from the host's configuration and environment.
+    /// </param>
     /// <returns>The same builder.</returns>
     public static IWebHostBuilder UseEventLoopTransport(
         this IWebHostBuilder hostBuilder,

@@ -3,7 +3,9 @@ using BenchmarkDotNet.Attributes;
 
 namespace KestrelEventLoopTransport.Framing.Benchmarks;
 
-/// <summary>Frames out of bytes that have arrived: batched, where one read returns 2000 of them in blocks of 4096 bytes.</summary>
+/// <summary>
+/// Frames out of bytes that have arrived: batched, where one read returns 2000 of them in blocks of 4096 bytes.
+/// </summary>
 public class Reading
 {
     private ReadOnlySequence<byte> _bytes;

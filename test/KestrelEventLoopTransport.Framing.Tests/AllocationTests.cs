@@ -54,7 +54,9 @@ public sealed class AllocationTests
     [MemberData(nameof(Kinds))]
     public void A_frame_that_is_enumerated_allocates_nothing(CodecKind kind) => AssertWaitingAllocatesNothing(kind, enumerate: true);
 
-    /// <summary>From the peer's bytes to the answer's, whichever way it is sent; a custom codec encodes twice.</summary>
+    /// <summary>
+    /// From the peer's bytes to the answer's, whichever way it is sent; a custom codec encodes twice.
+    /// </summary>
     [Theory]
     [InlineData("Write")]
     [InlineData("TrySend")]
@@ -169,6 +171,7 @@ public sealed class AllocationTests
                     connection.Write(frame);
                     break;
             }
+
             return default;
         }
     }

@@ -234,6 +234,7 @@ public sealed class FrameReaderTests
             await WriteAsync(text);
             reader.TryRead(out frame);
         }
+
         Assert.Equal("x", Text(frame));
     }
 
@@ -367,6 +368,7 @@ public sealed class FrameReaderTests
         {
             lines.Add(Text(frame));
         }
+
         Assert.Equal(expected, lines);
     }
 
@@ -394,6 +396,7 @@ public sealed class FrameReaderTests
             // The next frame is found by the old codec already.
             Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         }
+
         reader.Codec = FrameCodec.FixedLength(5);
         Assert.True(reader.TryRead(out frame));
         Assert.Equal("abcd\n", Text(frame));

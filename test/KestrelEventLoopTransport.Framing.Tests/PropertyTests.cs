@@ -4,7 +4,9 @@ using FsCheck.Fluent;
 
 namespace KestrelEventLoopTransport.Framing.Tests;
 
-/// <summary>Properties of every codec, with random parameters, frames and chunkings. FsCheck shrinks and prints failures.</summary>
+/// <summary>
+/// Properties of every codec, with random parameters, frames and chunkings. FsCheck shrinks and prints failures.
+/// </summary>
 public sealed class PropertyTests
 {
     private static readonly FrameReaderOptions[] _options =

@@ -1,7 +1,8 @@
 namespace KestrelEventLoopTransport.IntegrationTests;
 
 /// <summary>
-/// Every <see cref="ApplicationScheduling"/>, for tests that take long or have another parameter; they run on two loops.
+/// Every <see cref="ApplicationScheduling"/>, for tests that take long or have another parameter; they run on two
+/// loops.
 /// </summary>
 public sealed class EveryScheduling : TheoryData<ApplicationScheduling>
 {

@@ -90,6 +90,7 @@ public sealed class FrameSampleTests
         while ((await ToolProcess.RunAsync("redis-cli", "-p", port, "--no-raw", "GET", "short")).AssertSuccess().Output != "(nil)\n")
         {
         }
+
         Assert.Equal("\"a\"\n", (await ToolProcess.RunAsync("redis-cli", "-p", port, "--no-raw", "GET", "kept")).Output);
     }
 
@@ -136,6 +137,7 @@ public sealed class FrameSampleTests
             {
                 await writer.WriteAsync(ReadOnlyMemory<byte>.Empty, HangGuard.Token);
             }
+
             if (expected.All(WasHeard))
             {
                 break;
@@ -155,6 +157,7 @@ public sealed class FrameSampleTests
                 return;
             }
         }
+
         Assert.Fail("The connection has ended.");
     }
 
@@ -173,6 +176,7 @@ public sealed class FrameSampleTests
         {
             await writer.WriteAsync(utf8.GetBytes(new string('x', i) + new string('€', 340)), HangGuard.Token);
         }
+
         for (var heard = 0; heard < 3;)
         {
             Assert.True(await reader.WaitToReadAsync(HangGuard.Token));

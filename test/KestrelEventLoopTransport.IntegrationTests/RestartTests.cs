@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 using KestrelEventLoopTransport.IntegrationTests.Tools;
@@ -102,6 +100,7 @@ public sealed partial class RestartTests
             Assert.False(server.HasExited, server.Output + server.Error);
             await Task.Delay(10, HangGuard.Token);
         }
+
         return server;
     }
 

@@ -172,7 +172,7 @@ public sealed class AbortTests
     public async Task FinOnError_in_a_process_of_its_own(ApplicationScheduling scheduling)
     {
         AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", true);
-        Assert.True(new EndPointOptions().FinOnError);
+        Assert.True(new EndpointOptions().FinOnError);
         await using var transport = new TestTransport(scheduling);
         await using var pair = await transport.ConnectAsync();
         var read = pair.Input.ReadAsync();
@@ -192,7 +192,7 @@ public sealed class AbortTests
         var other = new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0);
         await using var transport = new TestTransport(
             scheduling,
-            options => options.ConfigureEndPoint(other, static endPoint => endPoint.FinOnError = true));
+            options => options.ConfigureEndpoint(other, static endPoint => endPoint.FinOnError = true));
         await using var fin = await transport.ConnectAsync(await transport.BindAsync(other));
         await using var reset = await transport.ConnectAsync();
 

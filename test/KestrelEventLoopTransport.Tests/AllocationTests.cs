@@ -11,8 +11,8 @@ public sealed class AllocationTests
 {
     private const int RoundTrips = 20_000;
 
-    // What Kestrel's heartbeat, timers and the runtime's pool allocate meanwhile, the more the longer it takes. The smallest
-    // object in one of twenty round trips would be seen.
+    // What Kestrel's heartbeat, timers and the runtime's pool allocate meanwhile, the more the longer it takes. The
+    // smallest object in one of twenty round trips would be seen.
     private const long Background = 16 * 1024;
     private const long BackgroundPerSecond = 1024;
 

@@ -167,8 +167,8 @@ public sealed class BackPressureTests
             written += chunk;
             var flush = output.FlushAsync().AsTask();
 
-            // Stock flushes through a pipe whose other end may be a moment behind; ours, behind a thread that sends. Two
-            // waits: a machine that stops makes one of them too short.
+            // Stock flushes through a pipe whose other end may be a moment behind; ours, behind a thread that sends.
+            // Two waits: a machine that stops makes one of them too short.
             if (!flush.IsCompleted
                 && await Task.WhenAny(flush, Task.Delay(300)) != flush
                 && await Task.WhenAny(flush, Task.Delay(300)) != flush)

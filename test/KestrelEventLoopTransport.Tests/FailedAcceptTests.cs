@@ -122,7 +122,9 @@ public sealed class FailedAcceptTests
         await listener.DisposeAsync().DefaultTimeout();
     }
 
-    /// <summary>In a process of its own: a filter spreads to every thread that a filtered one starts, those of the pool too.</summary>
+    /// <summary>
+    /// In a process of its own: a filter spreads to every thread that a filtered one starts, those of the pool too.
+    /// </summary>
     private static Task RunAsync(string method, params (string Name, string Value)[] environment)
     {
         Assert.SkipUnless(SystemCallFilter.IsSupported, "No seccomp filter for this processor.");

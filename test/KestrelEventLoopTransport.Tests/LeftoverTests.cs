@@ -103,6 +103,7 @@ public sealed class LeftoverTests
         {
             values["Endpoints:Other:Url"] = "http://127.0.0.1:0";
         }
+
         await using var server = await ReloadingServer.StartAsync(values);
         await MoveAsync(1);
         await MoveAsync(2);

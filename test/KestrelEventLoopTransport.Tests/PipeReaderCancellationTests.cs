@@ -17,6 +17,7 @@ public sealed class PipeReaderCancellationTests
 
             Assert.True((await read.DefaultTimeout()).IsCanceled);
         }
+
         await using (var subject = await ReaderSubject.CreateAsync(scheduling))
         {
             using var source = new CancellationTokenSource();

@@ -78,6 +78,7 @@ public sealed class PipeReaderTests
             Pattern.AssertMatches(result.Buffer.ToArray());
             subject.Reader.AdvanceTo(result.Buffer.End);
         }
+
         await using (var subject = await ReaderSubject.CreateAsync(scheduling))
         {
             var read = subject.Reader.ReadAsync();

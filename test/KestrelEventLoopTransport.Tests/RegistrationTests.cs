@@ -103,7 +103,7 @@ public sealed class RegistrationTests
         {
             Scheduling = ApplicationScheduling.Adaptive,
             Connection = Echo.RunAsync,
-            Transport = static options => options.ConfigureEndPoint("http://127.0.0.1:1", static endPoint => endPoint.Backlog = 5),
+            Transport = static options => options.ConfigureEndpoint("http://127.0.0.1:1", static endPoint => endPoint.Backlog = 5),
             Services = static services => services.AddSingleton<IConnectionListenerFactory, SocketTransportFactory>(),
         });
         using var client = await server.ConnectAsync();

@@ -121,7 +121,7 @@ public sealed class RegistrationWithoutKestrelTests
     }
 
     private static void Configure(EventLoopTransportOptions options)
-        => options.ConfigureEndPoint("http://127.0.0.1:5002", static endPoint => endPoint.Backlog = 5);
+        => options.ConfigureEndpoint("http://127.0.0.1:5002", static endPoint => endPoint.Backlog = 5);
 
     private sealed class UnwantedMemoryPoolFactory : IMemoryPoolFactory<byte>
     {

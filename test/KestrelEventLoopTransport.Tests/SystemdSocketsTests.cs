@@ -94,6 +94,7 @@ public sealed class SystemdSocketsTests : IDisposable
             {
                 // Not yet.
             }
+
             return client is not null || process.IsCompleted;
         });
 

@@ -4,7 +4,9 @@ using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Tests;
 
-/// <summary>Each line that the transport logs of a connection, with a provider that throws: nothing stays half done.</summary>
+/// <summary>
+/// Each line that the transport logs of a connection, with a provider that throws: nothing stays half done.
+/// </summary>
 [Trait("Contract", "23")]
 public sealed class ThrowingLoggerTests
 {

@@ -67,12 +67,16 @@ internal sealed class EpisodePlan
     /// <summary>Whether the memory pool has no memory now and then.</summary>
     public bool PoolFails { get; init; }
 
-    /// <summary>Whether the server listens on a Unix socket. Its clients have no ports, by which to find a conversation.</summary>
+    /// <summary>
+    /// Whether the server listens on a Unix socket. Its clients have no ports, by which to find a conversation.
+    /// </summary>
     public bool OnUnixSocket { get; init; }
 
     public AcceptMode AcceptMode { get; init; }
 
-    /// <summary>Most connections that the server has open: with fewer than the clients', they wait for each other.</summary>
+    /// <summary>
+    /// Most connections that the server has open: with fewer than the clients', they wait for each other.
+    /// </summary>
     public int? MaxConnections { get; init; }
 
     public override string ToString()

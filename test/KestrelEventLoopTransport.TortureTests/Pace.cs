@@ -5,7 +5,9 @@ namespace KestrelEventLoopTransport.Tests.Torture;
 /// <summary>How an end of a connection takes its time.</summary>
 internal static class Pace
 {
-    /// <summary>Sometimes nothing, the back of a queue, a while; with <paramref name="blocks"/> also keeping the thread.</summary>
+    /// <summary>
+    /// Sometimes nothing, the back of a queue, a while; with <paramref name="blocks"/> also keeping the thread.
+    /// </summary>
     public static async ValueTask PauseAsync(Random random, bool blocks)
     {
         switch (random.Next(40))

@@ -63,8 +63,8 @@ public sealed class RegressionTests
     }
 
     /// <summary>
-    /// The peer's FIN came after the transport had looked for it and before the connection lingered: nobody looked again,
-    /// and the connection lingered in vain for its whole time.
+    /// The peer's FIN came after the transport had looked for it and before the connection lingered: nobody looked
+    /// again, and the connection lingered in vain for its whole time.
     /// </summary>
     [Fact]
     [Trait("Contract", "22")]
@@ -139,7 +139,8 @@ public sealed class RegressionTests
         await pair.Connection.DisposeAsync().AsTask().DefaultTimeout();
         await Poll.UntilAsync(() => Shortages() >= Tries, static () => $"Only {Shortages()} receives were tried.");
 
-        // The first two or three come at once: before the connection lingers, when it begins to, for an edge. The others wait.
+        // The first two or three come at once: before the connection lingers, when it begins to, for an edge. The
+        // others wait.
         Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.FromMilliseconds(Tries), TimeSpan.MaxValue);
         FaultyLibc.Stop();
 

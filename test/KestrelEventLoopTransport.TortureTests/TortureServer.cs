@@ -39,7 +39,8 @@ internal abstract class TortureServer : IAsyncDisposable
     public abstract ValueTask DisposeAsync();
 
     /// <summary>
-    /// Begins again while the address is in use: clients may have used up the ephemeral ports, until theirs leave TIME_WAIT.
+    /// Begins again while the address is in use: clients may have used up the ephemeral ports, until theirs leave
+    /// TIME_WAIT.
     /// </summary>
     protected static async Task<T> OnceThePortIsFreeAsync<T>(Episode episode, Func<Task<T>> start)
     {

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace KestrelEventLoopTransport.Tests.Torture;
 
-/// <summary>Ends the wait for an episode in which nothing happens any more, and tells the state of everything.</summary>
+/// <summary>
+/// Ends the wait for an episode in which nothing happens any more, and tells the state of everything.
+/// </summary>
 internal static class Watchdog
 {
     /// <summary>How long nothing may happen. KESTREL_TEST_HANG_SECONDS shortens it while hunting a hang.</summary>

@@ -2,7 +2,9 @@ using System.Buffers;
 
 namespace KestrelEventLoopTransport.Framing.Codecs;
 
-/// <summary>Frames that end with one of several delimiters. <see cref="ScanState.Step"/> is the automaton's state.</summary>
+/// <summary>
+/// Frames that end with one of several delimiters. <see cref="ScanState.Step"/> is the automaton's state.
+/// </summary>
 internal sealed class DelimitedCodec : FrameCodec
 {
     private readonly DelimiterAutomaton _automaton;
@@ -28,6 +30,7 @@ internal sealed class DelimitedCodec : FrameCodec
         {
             return false;
         }
+
         state.Tail = _keepDelimiter ? 0 : state.Uncounted;
         state.Length = state.Seen + end;
         return true;
@@ -42,6 +45,7 @@ internal sealed class DelimitedCodec : FrameCodec
             {
                 throw new ArgumentException("The frame does not end with a delimiter, or has more of them.", nameof(frame));
             }
+
             ThrowIfTooLong(end - _automaton.Depth(state));
             frame.WriteTo(output, default, default);
             return;
@@ -52,6 +56,7 @@ internal sealed class DelimitedCodec : FrameCodec
         {
             throw new ArgumentException("The frame contains a delimiter, or would with the one behind it.", nameof(frame));
         }
+
         ThrowIfTooLong(frame.Length);
         frame.WriteTo(output, default, _written);
     }
@@ -70,8 +75,10 @@ internal sealed class DelimitedCodec : FrameCodec
             {
                 return seen + end;
             }
+
             seen += piece.Length;
         }
+
         return -1;
     }
 
@@ -81,16 +88,19 @@ internal sealed class DelimitedCodec : FrameCodec
         {
             throw new ArgumentException("There must be at least one delimiter.", nameof(delimiters));
         }
+
         if (delimiters.Any(static d => d.Length == 0))
         {
             throw new ArgumentException("A delimiter must have at least one byte.", nameof(delimiters));
         }
+
         var total = delimiters.Sum(static d => (long)d.Length);
         if (total > DelimiterAutomaton.MaxTotalLength)
         {
             throw new ArgumentException(
                 $"The delimiters have {total} bytes; {DelimiterAutomaton.MaxTotalLength} are allowed.", nameof(delimiters));
         }
+
         for (var i = 0; i < delimiters.Length; i++)
         {
             for (var j = 0; j < delimiters.Length; j++)

@@ -7,9 +7,9 @@ namespace KestrelEventLoopTransport.Framing.Codecs;
 /// "Efficient string matching", 1975).
 /// </summary>
 /// <remarks>
-/// A state is the longest end of what was seen that begins a delimiter; 0 is none, and there the search jumps to the next
-/// byte that begins one. No delimiter lies in another except at its end, so the first one to end is also the first one
-/// to begin, and is complete in the state of its last byte.
+/// A state is the longest end of what was seen that begins a delimiter; 0 is none, and there the search jumps to the
+/// next byte that begins one. No delimiter lies in another except at its end, so the first one to end is also the first
+/// one to begin, and is complete in the state of its last byte.
 /// </remarks>
 internal sealed class DelimiterAutomaton
 {
@@ -38,6 +38,7 @@ internal sealed class DelimiterAutomaton
                 _classes[value] = (ushort)_classCount++;
             }
         }
+
         _firstBytes = SearchValues.Create([.. delimiters.Select(static d => d[0])]);
         var states = 1 + delimiters.Sum(static d => d.Length);
         _next = new ushort[states * _classCount];
@@ -62,8 +63,10 @@ internal sealed class DelimiterAutomaton
                 {
                     break;
                 }
+
                 i += skip;
             }
+
             current = _next[(current * _classCount) + _classes[bytes[i++]]];
             if (_isEnd[current])
             {
@@ -71,6 +74,7 @@ internal sealed class DelimiterAutomaton
                 return i;
             }
         }
+
         state = current;
         return -1;
     }
@@ -89,13 +93,16 @@ internal sealed class DelimiterAutomaton
                     next = ++last;
                     _depths[last] = (ushort)(_depths[state] + 1);
                 }
+
                 state = next;
             }
+
             _isEnd[state] = true;
         }
     }
 
-    // From shallow to deep: where a branch does not go on, the search goes on from the longest end that begins a delimiter.
+    // From shallow to deep: where a branch does not go on, the search goes on from the longest end that begins a
+    // delimiter.
     private void AddFallbacks()
     {
         var fallbacks = new ushort[_depths.Length];

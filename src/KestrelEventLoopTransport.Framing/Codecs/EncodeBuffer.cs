@@ -42,6 +42,7 @@ internal sealed class EncodeBuffer : IBufferWriter<byte>
             ArrayPool<byte>.Shared.Return(_bytes);
             _bytes = [];
         }
+
         _free = this;
     }
 
@@ -72,10 +73,12 @@ internal sealed class EncodeBuffer : IBufferWriter<byte>
         {
             return;
         }
+
         if (needed > Array.MaxLength)
         {
             throw new InvalidOperationException($"A frame of more than {Array.MaxLength} bytes cannot be encoded.");
         }
+
         var capacity = Math.Min(Math.Max(needed, Math.Max(2L * _bytes.Length, MinCapacity)), Array.MaxLength);
         var larger = ArrayPool<byte>.Shared.Rent((int)capacity);
         Written.CopyTo(larger);
@@ -83,6 +86,7 @@ internal sealed class EncodeBuffer : IBufferWriter<byte>
         {
             ArrayPool<byte>.Shared.Return(_bytes);
         }
+
         _bytes = larger;
     }
 }

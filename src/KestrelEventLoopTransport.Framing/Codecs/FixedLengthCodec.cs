@@ -18,6 +18,7 @@ internal sealed class FixedLengthCodec(int frameLength) : FrameCodec(frameLength
             throw new ArgumentException(
                 $"The frame has {frame.Length} bytes; the codec's frames have {MaxFrameLength}.", nameof(frame));
         }
+
         frame.WriteTo(output, default, default);
     }
 }

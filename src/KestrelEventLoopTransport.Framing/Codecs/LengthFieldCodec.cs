@@ -59,6 +59,7 @@ internal sealed class LengthFieldCodec : FrameCodec
             throw new ArgumentOutOfRangeException(
                 nameof(maxFrameLength), maxFrameLength, $"The shortest possible frame has {shortest} bytes.");
         }
+
         ArgumentOutOfRangeException.ThrowIfGreaterThan(initialBytesToStrip, shortest);
         var largest = lengthFieldLength == sizeof(long) ? long.MaxValue : (1L << (8 * lengthFieldLength)) - 1;
         if (largest + Math.Min(lengthAdjustment, 0) < 0)
@@ -66,6 +67,7 @@ internal sealed class LengthFieldCodec : FrameCodec
             throw new ArgumentOutOfRangeException(
                 nameof(lengthAdjustment), lengthAdjustment, $"The field's largest value is {largest}: every frame would be invalid.");
         }
+
         return new LengthFieldCodec(
             maxFrameLength, lengthFieldOffset, lengthFieldLength, lengthAdjustment, initialBytesToStrip, 0, byteOrder);
     }
@@ -76,6 +78,7 @@ internal sealed class LengthFieldCodec : FrameCodec
         {
             return Measure(ReadField(bytes.Slice(_offset, _size)), ref state);
         }
+
         return ScanByByte(bytes, ref state);
     }
 
@@ -93,6 +96,7 @@ internal sealed class LengthFieldCodec : FrameCodec
                 return Measure(state.Value, ref state);
             }
         }
+
         state.Uncounted = Math.Min(_uncounted, state.Step);
         return false;
     }
@@ -112,6 +116,7 @@ internal sealed class LengthFieldCodec : FrameCodec
             state.Error = "The length of a frame is less than that of its header.";
             return true;
         }
+
         state.Length = length;
         state.Head = _strip;
         state.Uncounted = _uncounted;
@@ -139,11 +144,13 @@ internal sealed class LengthFieldCodec : FrameCodec
             throw new NotSupportedException(
                 "This codec only reads: it strips header bytes beside the length, and these cannot be made up.");
         }
+
         if (frame.Length < _headerLength - _strip)
         {
             throw new ArgumentException(
                 $"The frame has {frame.Length} bytes, and its header {_headerLength - _strip}.", nameof(frame));
         }
+
         var length = frame.Length + _strip;
         ThrowIfTooLong(length - _uncounted);
         Span<byte> field = stackalloc byte[sizeof(long)];
@@ -154,6 +161,7 @@ internal sealed class LengthFieldCodec : FrameCodec
         {
             frame.Take(_offset).WriteTo(output);
         }
+
         frame.Slice(_headerLength - _strip).WriteTo(output, field, default);
     }
 
@@ -165,6 +173,7 @@ internal sealed class LengthFieldCodec : FrameCodec
             throw new ArgumentException(
                 $"The frame's length would be written as {value}; a field of {_size} bytes holds 0 to {largest}.");
         }
+
         for (var i = 0; i < _size; i++)
         {
             field[_littleEndian ? i : _size - 1 - i] = (byte)(value >> (8 * i));

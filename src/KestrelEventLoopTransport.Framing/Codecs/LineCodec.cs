@@ -19,6 +19,7 @@ internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDeli
             state.Step = state.Uncounted = bytes[^1] == '\r' ? 1 : 0;
             return false;
         }
+
         var hasCr = index > 0 ? bytes[index - 1] == '\r' : state.Step != 0;
         state.Uncounted = hasCr ? 2 : 1;
         state.Tail = keepDelimiter ? 0 : state.Uncounted;
@@ -35,14 +36,17 @@ internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDeli
             {
                 throw new ArgumentException("The frame does not end with the end of a line, or has more of them.", nameof(frame));
             }
+
             ThrowIfTooLong(frame.Length - end.Uncounted);
             frame.WriteTo(output, default, default);
             return;
         }
+
         if (end.Length != 0)
         {
             throw new ArgumentException("The frame contains the end of a line.", nameof(frame));
         }
+
         ThrowIfTooLong(frame.Length);
 
         // LF alone would make a frame's own last CR a part of the line's end.
@@ -60,12 +64,15 @@ internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDeli
             {
                 continue;
             }
+
             if (ScanCore(piece, ref state))
             {
                 break;
             }
+
             state.Seen += piece.Length;
         }
+
         return state;
     }
 }

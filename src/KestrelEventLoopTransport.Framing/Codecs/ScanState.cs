@@ -22,8 +22,8 @@ internal struct ScanState
     public int Tail;
 
     /// <summary>
-    /// Bytes of <see cref="Length"/>, or of <see cref="Seen"/> while the length is unknown, that do not count toward the
-    /// maximum: a prefix, a delimiter, what may become one.
+    /// Bytes of <see cref="Length"/>, or of <see cref="Seen"/> while the length is unknown, that do not count toward
+    /// the maximum: a prefix, a delimiter, what may become one.
     /// </summary>
     public int Uncounted;
 

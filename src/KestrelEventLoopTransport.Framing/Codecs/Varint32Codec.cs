@@ -21,6 +21,7 @@ internal sealed class Varint32Codec(int maxFrameLength) : FrameCodec(maxFrameLen
                 state.Error = "The varint of a frame's length has more than 5 bytes or 31 bits.";
                 return true;
             }
+
             state.Value |= (long)(value & 0x7F) << (7 * state.Step++);
             if (value < 0x80)
             {
@@ -29,6 +30,7 @@ internal sealed class Varint32Codec(int maxFrameLength) : FrameCodec(maxFrameLen
                 return true;
             }
         }
+
         state.Uncounted = state.Step;
         return false;
     }
@@ -43,6 +45,7 @@ internal sealed class Varint32Codec(int maxFrameLength) : FrameCodec(maxFrameLen
         {
             prefix[size++] = (byte)(left | 0x80);
         }
+
         prefix[size++] = (byte)left;
         frame.WriteTo(output, prefix[..size], default);
     }

@@ -8,16 +8,17 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 /// <list type="bullet">
 /// <item><c>Taken</c>: somebody runs callbacks: the reading loop, or the work item that runs ticks and wakes.</item>
 /// <item><c>Reading</c>: the reading loop waits for the turn; the work item passes it on when it leaves.</item>
-/// <item><c>Woken</c>, <c>Ticked</c>: these callbacks are due. Set by anyone; cleared by who is about to run them.</item>
+/// <item><c>Woken</c>, <c>Ticked</c>: these callbacks are due. Set by anyone; cleared by who is about to run
+/// them.</item>
 /// <item>
-/// <c>Queued</c>: the work item is in the thread pool's queue. Set together with queuing it, by who asks while the turn is
-/// free or by who leaves it while something is due; cleared when it runs. It takes the turn only then: frames do not wait
-/// for a busy pool.
+/// <c>Queued</c>: the work item is in the thread pool's queue. Set together with queuing it, by who asks while the turn
+/// is free or by who leaves it while something is due; cleared when it runs. It takes the turn only then: frames do not
+/// wait for a busy pool.
 /// </item>
 /// </list>
-/// A work item that finds the turn taken by the reading loop leaves what is due to it: the loop runs it between two of its
-/// batches, so that frames cannot starve ticks. Where the reading loop waits it goes first, so that wakes cannot starve
-/// frames. At the end the reading loop takes the turn for good.
+/// A work item that finds the turn taken by the reading loop leaves what is due to it: the loop runs it between two of
+/// its batches, so that frames cannot starve ticks. Where the reading loop waits it goes first, so that wakes cannot
+/// starve frames. At the end the reading loop takes the turn for good.
 /// </remarks>
 internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
 {
@@ -49,8 +50,10 @@ internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
                 {
                     return default;
                 }
+
                 continue;
             }
+
             _passed.Reset();
             var turn = new ValueTask(this, _passed.Version);
             if (Interlocked.CompareExchange(ref _state, state | Reading, state) == state)
@@ -77,8 +80,10 @@ internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
                     _passed.SetResult(true);
                     return;
                 }
+
                 continue;
             }
+
             var queues = (state & Due) != 0 && (state & Queued) == 0;
             if (Interlocked.CompareExchange(ref _state, (state & ~Taken) | (queues ? Queued : 0), state) == state)
             {
@@ -86,6 +91,7 @@ internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
                 {
                     ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
                 }
+
                 return;
             }
         }
@@ -105,8 +111,10 @@ internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
                 {
                     ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
                 }
+
                 return;
             }
+
             state = before;
         }
     }
@@ -127,6 +135,7 @@ internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
                 {
                     _ = RunAndLeaveAsync(state);
                 }
+
                 return;
             }
         }
@@ -144,6 +153,7 @@ internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
         {
             await _connection.CallWakeAsync().ConfigureAwait(false);
         }
+
         if ((due & Ticked) != 0)
         {
             await _connection.CallTickAsync().ConfigureAwait(false);

@@ -33,6 +33,7 @@ internal sealed partial class FrameOutput
         {
             return FlushSlowly(ValueTask.FromException<FlushResult>(exception));
         }
+
         return Flush();
     }
 
@@ -44,6 +45,7 @@ internal sealed partial class FrameOutput
         {
             return FlushSlowly(flush);
         }
+
         var result = flush.Result;
         return !result.IsCompleted && TryRelease() ? Task.CompletedTask : FlushSlowly(new(result));
     }
@@ -61,6 +63,7 @@ internal sealed partial class FrameOutput
         {
             return default;
         }
+
         _written = false;
         try
         {
@@ -83,13 +86,16 @@ internal sealed partial class FrameOutput
             {
                 await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
             }
+
             if (TryRelease(out var queue, out sent))
             {
                 return;
             }
+
             failure = await SendAsync(queue).ConfigureAwait(false);
             Complete(sent, failure);
         }
+
         Fail(failure);
     }
 
@@ -104,11 +110,13 @@ internal sealed partial class FrameOutput
                 return failure;
             }
         }
+
         queue.ResetWrittenCount();
         if (queue.Capacity <= MaxKeptCapacity)
         {
             _spare = queue;
         }
+
         return null;
     }
 
@@ -119,6 +127,7 @@ internal sealed partial class FrameOutput
             // Not 0, which says that no flush waits.
             Volatile.Write(ref _waitsSince, _time.GetTimestamp() | 1);
         }
+
         try
         {
             var result = await flush.ConfigureAwait(false);
@@ -147,6 +156,7 @@ internal sealed partial class FrameOutput
         {
             return ValueTask.FromException<FlushResult>(exception);
         }
+
         return FlushWriter();
     }
 
@@ -158,6 +168,7 @@ internal sealed partial class FrameOutput
             {
                 return false;
             }
+
             Release();
             return true;
         }
@@ -174,6 +185,7 @@ internal sealed partial class FrameOutput
                 Release();
                 return true;
             }
+
             _detour = _end is not null;
             _queue = _spare;
             _spare = null;

@@ -17,9 +17,9 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 /// </list>
 /// <para>
 /// Whoever comes while it is in use puts the frame into the queue, and the one that uses it sends it afterwards: so
-/// frames leave in the order in which they came. <c>_end</c> says why no more are taken; what is queued by then is still
-/// sent, unless flushing failed (<c>_failure</c>), which ends everything. <c>_queueSent</c> completes when what is queued
-/// has been flushed.
+/// frames leave in the order in which they came. <c>_end</c> says why no more are taken; what is queued by then is
+/// still sent, unless flushing failed (<c>_failure</c>), which ends everything. <c>_queueSent</c> completes when what
+/// is queued has been flushed.
 /// </para>
 /// <para>
 /// Encoders may be the application's. They run without the lock, and before anything is written or queued.
@@ -95,7 +95,9 @@ internal sealed partial class FrameOutput
     }
 
     /// <summary>Sends what was written since <see cref="BeginDirect"/>, on the same thread.</summary>
-    /// <returns>Completes when all of it has been flushed, and the peer is ready for more. It fails with the flush.</returns>
+    /// <returns>
+    /// Completes when all of it has been flushed, and the peer is ready for more. It fails with the flush.
+    /// </returns>
     internal Task EndDirect()
     {
         if (IsDirect)
@@ -103,6 +105,7 @@ internal sealed partial class FrameOutput
             _directThread = 0;
             return Flush();
         }
+
         lock (_lock)
         {
             return _inUse ? (_queueSent ??= NewCompletion()).Task : Task.CompletedTask;
@@ -135,6 +138,7 @@ internal sealed partial class FrameOutput
         {
             result = Take(frame, codec, _maxQueuedBytes, wantTask: false, out _);
         }
+
         FlushIfMuch();
         return result;
     }
@@ -147,11 +151,13 @@ internal sealed partial class FrameOutput
             WriteDirect(frame, codec);
             return FlushDirect();
         }
+
         Take(frame, codec, _maxQueuedBytes, wantTask: true, out var sent);
         if (IsDirect)
         {
             _ = FlushDirect();
         }
+
         return sent;
     }
 
@@ -178,10 +184,12 @@ internal sealed partial class FrameOutput
                 drained = (_drained = NewCompletion()).Task;
             }
         }
+
         if (drained is not null)
         {
             await drained.ConfigureAwait(false);
         }
+
         return _failure;
     }
 
@@ -220,6 +228,7 @@ internal sealed partial class FrameOutput
         {
             codec.EncodeCore(frame, _writer);
         }
+
         _written = true;
     }
 
@@ -232,7 +241,9 @@ internal sealed partial class FrameOutput
         }
     }
 
-    /// <summary>What is queued while no flush waits says nothing about the peer, and must not count against it.</summary>
+    /// <summary>
+    /// What is queued while no flush waits says nothing about the peer, and must not count against it.
+    /// </summary>
     private void FlushQueueOfOthers()
     {
         if (IsDirect && _detour)
@@ -247,6 +258,7 @@ internal sealed partial class FrameOutput
         {
             return Take(frame, maxQueuedBytes, wantTask, out sent);
         }
+
         var buffer = EncodeBuffer.Rent();
         try
         {
@@ -270,6 +282,7 @@ internal sealed partial class FrameOutput
                 sent = wantTask ? Failed(end) : sent;
                 return SendResult.Closed;
             }
+
             if (_inUse)
             {
                 _queue ??= new ArrayBufferWriter<byte>();
@@ -278,13 +291,16 @@ internal sealed partial class FrameOutput
                     sent = wantTask ? Failed(QueueIsFull(_queue.WrittenCount)) : sent;
                     return SendResult.QueueFull;
                 }
+
                 bytes.WriteTo(_queue);
                 _detour = true;
                 sent = wantTask ? (_queueSent ??= NewCompletion()).Task : sent;
                 return SendResult.Accepted;
             }
+
             _inUse = true;
         }
+
         sent = WriteAndFlush(bytes);
         return SendResult.Accepted;
     }

@@ -2,7 +2,9 @@ using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Framing.Connections;
 
-/// <summary>Made by the middleware, before TLS if the user put it there: so the transport is looked at when it is used.</summary>
+/// <summary>
+/// Made by the middleware, before TLS if the user put it there: so the transport is looked at when it is used.
+/// </summary>
 internal sealed class FramingFeature(
     ConnectionContext connection, FrameCodec codec, FrameCodec writeCodec, FrameReaderOptions? options)
     : IFramingFeature

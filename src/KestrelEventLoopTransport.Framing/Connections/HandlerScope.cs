@@ -51,6 +51,7 @@ internal sealed class HandlerScope
         {
             disposable.Dispose();
         }
+
         await _scope.DisposeAsync().ConfigureAwait(false);
     }
 }

@@ -1,3 +1,4 @@
+using KestrelEventLoopTransport.Connections.Lingering;
 using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Connections;
@@ -8,7 +9,9 @@ internal sealed class ConnectionSettings
     /// <summary>Unsent bytes at which a flush waits; <see cref="long.MaxValue"/> for never.</summary>
     internal required long MaxWriteBufferSize { get; init; }
 
-    /// <summary>Unexamined bytes at which nothing more is received ahead; <see cref="long.MaxValue"/> for never.</summary>
+    /// <summary>
+    /// Unexamined bytes at which nothing more is received ahead; <see cref="long.MaxValue"/> for never.
+    /// </summary>
     internal required long MaxReadBufferSize { get; init; }
 
     /// <summary>Most blocks that one receive may fill.</summary>
@@ -18,8 +21,8 @@ internal sealed class ConnectionSettings
     internal required bool FinOnError { get; init; }
 
     /// <summary>
-    /// Whether somebody may have set SO_LINGER with a time, which makes closing a descriptor wait (<c>socket(7)</c>): the
-    /// option, a hook, whoever made a socket that came from outside.
+    /// Whether somebody may have set SO_LINGER with a time, which makes closing a descriptor wait (<c>socket(7)</c>):
+    /// the option, a hook, whoever made a socket that came from outside.
     /// </summary>
     internal required bool CloseMayWait { get; init; }
 

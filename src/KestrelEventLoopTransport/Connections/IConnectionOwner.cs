@@ -7,8 +7,8 @@ internal interface IConnectionOwner
     void OnDescriptorClosed();
 
     /// <summary>
-    /// The connection's descriptor is closed, or lingers on its own. The application may still hold the connection. Called
-    /// once, by any thread.
+    /// The connection's descriptor is closed, or lingers on its own. The application may still hold the connection.
+    /// Called once, by any thread.
     /// </summary>
     void OnClosed(StreamConnection connection);
 }

@@ -1,6 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using KestrelEventLoopTransport.Native;
-using KestrelEventLoopTransport.Polling;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Connections;
@@ -50,6 +49,7 @@ internal sealed partial class StreamConnection
                 var created = new CancellationTokenSource();
                 source = Interlocked.CompareExchange(ref _closedSource, created, null) ?? created;
             }
+
             return source.Token;
         }
     }
@@ -60,6 +60,7 @@ internal sealed partial class StreamConnection
         {
             return;
         }
+
         _resets = abortReason is not null && !_settings.FinOnError && !_isUnix;
         if (_resets)
         {
@@ -81,6 +82,7 @@ internal sealed partial class StreamConnection
         {
             StopHalves();
         }
+
         AnnounceClosed();
     }
 
@@ -96,16 +98,19 @@ internal sealed partial class StreamConnection
             Output.Complete();
             CountDown();
         }
+
         if (Volatile.Read(ref _isFinished))
         {
             return default;
         }
+
         var finished = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         finished = Interlocked.CompareExchange(ref _finished, finished, null) ?? finished;
         if (Volatile.Read(ref _isFinished))
         {
             finished.TrySetResult();
         }
+
         return new ValueTask(finished.Task);
     }
 
@@ -119,6 +124,7 @@ internal sealed partial class StreamConnection
             // A connection that was never answered has no response to lose.
             _lingers = !Input.HasEnded && !Output.HasFailed && Output.HasSent && Input.DiscardUnread();
         }
+
         StopHalves();
         AnnounceClosed();
     }
@@ -128,8 +134,9 @@ internal sealed partial class StreamConnection
     {
         if (AbortReason is not null && !_resets && Volatile.Read(ref _openHalves) > 1)
         {
-            _ = Libc.shutdown(Fd, Linux.SHUT_WR);
+            _ = Libc.shutdown(Fd, Posix.SHUT_WR);
         }
+
         ReleaseHalf();
     }
 
@@ -140,12 +147,14 @@ internal sealed partial class StreamConnection
         {
             return;
         }
+
         if (CloseWaits())
         {
             // Not on a loop: close(2) blocks until the peer has acknowledged everything, O_NONBLOCK or not.
             ThreadPool.UnsafeQueueUserWorkItem(new WaitingClose(this), preferLocal: false);
             return;
         }
+
         FinishClose();
     }
 
@@ -186,6 +195,7 @@ internal sealed partial class StreamConnection
         {
             ConnectionLog.ClosedCallbackFailed(_settings.Logger, ConnectionId, exception);
         }
+
         CountDown();
     }
 
@@ -199,6 +209,7 @@ internal sealed partial class StreamConnection
             {
                 return false;
             }
+
             if (Interlocked.CompareExchange(ref _openHalves, halves + 1, halves) == halves)
             {
                 return true;
@@ -212,6 +223,7 @@ internal sealed partial class StreamConnection
         {
             ReleaseHalf();
         }
+
         Output.Stop();
     }
 
@@ -255,6 +267,7 @@ internal sealed partial class StreamConnection
         {
             return;
         }
+
         _closedSourceToCancel = Interlocked.Exchange(ref _closedSource, _alreadyClosed);
         if (_closedSourceToCancel is null)
         {

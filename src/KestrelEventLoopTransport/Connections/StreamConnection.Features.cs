@@ -137,6 +137,7 @@ internal sealed partial class StreamConnection : IFeatureCollection,
                 yield return new(type, this);
             }
         }
+
         foreach (var (type, feature) in _setFeatures ?? [])
         {
             if (feature is not null)
@@ -184,6 +185,7 @@ internal sealed partial class StreamConnection : IFeatureCollection,
                 }
             }
         }
+
         return -1;
     }
 
@@ -196,6 +198,7 @@ internal sealed partial class StreamConnection : IFeatureCollection,
             closed.Dispose();
             return closed;
         }
+
         try
         {
             var created = new Socket(new SafeSocketHandle(Fd, ownsHandle: false));
@@ -203,6 +206,7 @@ internal sealed partial class StreamConnection : IFeatureCollection,
             {
                 return created;
             }
+
             created.Dispose();
             return first;
         }
@@ -212,7 +216,9 @@ internal sealed partial class StreamConnection : IFeatureCollection,
         }
     }
 
-    /// <summary>Ends the socket object, if there is one. True when it was given out and may have been duplicated.</summary>
+    /// <summary>
+    /// Ends the socket object, if there is one. True when it was given out and may have been duplicated.
+    /// </summary>
     private bool DisposeSocket()
     {
         var socket = Interlocked.Exchange(ref _socket, _closedSocket) as Socket;

@@ -3,7 +3,10 @@ using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
 using System.Threading.Tasks.Sources;
+using KestrelEventLoopTransport.Connections.Input;
+using KestrelEventLoopTransport.Connections.Output;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 using Microsoft.AspNetCore.Connections;
@@ -31,7 +34,9 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
     /// <param name="owner">Is told of the connection's end.</param>
     /// <param name="settings">The listener's settings.</param>
     /// <param name="remoteAddress">The peer's address, as <c>accept(2)</c> gave it.</param>
-    /// <param name="localEndPoint">The local endpoint, where it is the same for all of the listener's connections.</param>
+    /// <param name="localEndPoint">
+    /// The local endpoint, where it is the same for all of the listener's connections.
+    /// </param>
     internal StreamConnection(
         int fd,
         EventLoop loop,
@@ -53,11 +58,13 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         {
             _remoteAddress = SocketAddressBytes.From(remoteAddress);
         }
+
         _localEndPoint = localEndPoint;
         if (localEndPoint is null)
         {
             _localAddress = SocketAddressBytes.OfSocket(fd);
         }
+
         Input = new ConnectionInput(this);
         Output = new ConnectionOutput(this);
         _transport = this;
@@ -113,6 +120,7 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         {
             Output.OnWritable(mayRunInline: (events & input) == 0);
         }
+
         if ((events & input) != 0)
         {
             Input.OnReadable(events);
@@ -125,16 +133,16 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
     }
 
     /// <summary>
-    /// Whether an event says that a TCP connection was reset. Not where the application has the socket: it may have shut its
-    /// side down.
+    /// Whether an event says that a TCP connection was reset. Not where the application has the socket: it may have
+    /// shut its side down.
     /// </summary>
     internal bool WasReset(PollEvents events)
         => !_isUnix && Volatile.Read(ref _socket) is null && ((events & PollEvents.HangUp) != 0 || (!Poller.ReportsHangUp
             && ((events & PollEvents.Error) != 0 || ((events & PollEvents.PeerClosed) != 0 && SocketCalls.IsHungUp(Fd)))));
 
     /// <summary>
-    /// Whether a TCP connection that has reached its end was reset. Only then is it closed both ways, as long as we have not
-    /// shut it down; the peer of a Unix socket that has closed it has just finished.
+    /// Whether a TCP connection that has reached its end was reset. Only then is it closed both ways, as long as we
+    /// have not shut it down; the peer of a Unix socket that has closed it has just finished.
     /// </summary>
     internal bool IsReset()
         => !_isUnix && (Volatile.Read(ref _socket) is null ? SocketCalls.IsHungUp(Fd) : Output.HasFailed);
@@ -152,6 +160,7 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
             Complete(ref awaited, exception);
             return;
         }
+
         var outer = slot.Enter(this);
         try
         {
@@ -217,6 +226,7 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
             // What was received stays readable without the descriptor.
             StopHalves();
         }
+
         AnnounceClosed();
     }
 
@@ -230,6 +240,7 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         {
             ConnectionLog.Error(_settings.Logger, this, Errno.ToException(errno));
         }
+
         Input.OnSendFailed();
         AnnounceClosed();
     }
@@ -241,6 +252,7 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         {
             StopHalves();
         }
+
         AnnounceClosed();
     }
 }

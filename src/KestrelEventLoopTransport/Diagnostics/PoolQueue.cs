@@ -26,6 +26,7 @@ internal sealed class PoolQueue<T> : IThreadPoolWorkItem
         {
             return;
         }
+
         _values.Enqueue(value);
         if (Interlocked.Increment(ref _count) == 1)
         {

@@ -26,7 +26,9 @@ internal sealed class SafeLogger : ILogger
         where TState : notnull
         => _logger.BeginScope(state);
 
-    /// <summary>On a thread that defers, whether it is enabled is seen later: that is the provider's code too.</summary>
+    /// <summary>
+    /// On a thread that defers, whether it is enabled is seen later: that is the provider's code too.
+    /// </summary>
     public bool IsEnabled(LogLevel logLevel)
     {
         try

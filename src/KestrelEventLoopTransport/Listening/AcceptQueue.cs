@@ -4,6 +4,7 @@ using System.Net;
 using System.Threading.Tasks.Sources;
 using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Adaptive;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Listening;
@@ -51,18 +52,22 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
         {
             throw new InvalidOperationException("An accept is in progress.");
         }
+
         if (cancellationToken.IsCancellationRequested)
         {
             return ValueTask.FromCanceled<ConnectionContext?>(cancellationToken);
         }
+
         if (_connections.IsEmpty)
         {
             return _completed && _connections.IsEmpty ? default : WaitAsync(cancellationToken);
         }
+
         if (++_burst > MaxBurst && DispatchSlot.OfThread is not null)
         {
             return YieldAsync();
         }
+
         return new(Take());
     }
 
@@ -76,6 +81,7 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
         {
             return;
         }
+
         if (loop.RunsApplication || !loop.IsCurrent)
         {
             Resume();
@@ -139,6 +145,7 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
         {
             _source.SetResult(true);
         }
+
         return result;
     }
 
@@ -165,6 +172,7 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
             item.Acceptor.OnTaken();
             return item.Connection;
         }
+
         return _tokenFired ? throw new OperationCanceledException(_cancellationToken) : null;
     }
 
@@ -178,8 +186,10 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
             {
                 return true;
             }
+
             Interlocked.Exchange(ref _state, Waiting);
         }
+
         return false;
     }
 

@@ -4,10 +4,13 @@ using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Listening;
 
-// From an accepted descriptor to a connection on a loop. All fields but _abandoned belong to the thread that is accepting.
+// From an accepted descriptor to a connection on a loop. All fields but _abandoned belong to the thread that is
+// accepting.
 internal sealed unsafe partial class Acceptor
 {
-    /// <summary>Makes a connection of an accepted descriptor, or closes it. Returns whether accepting may go on.</summary>
+    /// <summary>
+    /// Makes a connection of an accepted descriptor, or closes it. Returns whether accepting may go on.
+    /// </summary>
     private bool TryAdd(int fd, ReadOnlySpan<byte> remoteAddress, ref bool added)
     {
         if (!_pauses && !_account.TryEnter())
@@ -15,6 +18,7 @@ internal sealed unsafe partial class Acceptor
             Refuse(fd);
             return true;
         }
+
         try
         {
             if (Connect(fd, remoteAddress) is { } connection)
@@ -25,6 +29,7 @@ internal sealed unsafe partial class Acceptor
                 _account.CountAccepted();
                 HandOver(connection);
             }
+
             return true;
         }
         catch (Exception exception)
@@ -70,6 +75,7 @@ internal sealed unsafe partial class Acceptor
             {
                 return false;
             }
+
             _queue.Add(connection, this);
             return true;
         }
@@ -87,12 +93,14 @@ internal sealed unsafe partial class Acceptor
                 _account.CountRefused();
                 return null;
             }
+
             referenced = _group.TryAddReference();
             if (!referenced)
             {
                 return null;
             }
-            loop = _selector.Assign(new LoadBalancingContext(_group.Loops, _loop.Index, remoteAddress));
+
+            loop = _group.Loops[_selector.Assign(new LoadBalancingContext(_group.Loads, _loop.Index, remoteAddress))];
             var connection = new StreamConnection(fd, loop, _account, _settings.Connections, remoteAddress, _localEndPoint);
             connection.Start();
             owned = true;
@@ -107,6 +115,7 @@ internal sealed unsafe partial class Acceptor
                 {
                     _group.Release();
                 }
+
                 _settings.CloseUnused(fd);
             }
         }

@@ -1,4 +1,4 @@
-using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Descriptors;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 
@@ -6,9 +6,9 @@ namespace KestrelEventLoopTransport.Listening;
 
 // Accepts that fail, and the pauses after those that will fail again.
 //
-// A pause ends when a descriptor of ours has been closed (_held is cleared by OnDescriptorFree), or by a timer: others free
-// descriptors and memory too (PauseEnd). Whichever comes first makes the acceptor try. Who pauses sets _held and then looks
-// whether one of them has come meanwhile; they leave their mark first and then clear _held.
+// A pause ends when a descriptor of ours has been closed (_held is cleared by OnDescriptorFree), or by a timer: others
+// free descriptors and memory too (PauseEnd). Whichever comes first makes the acceptor try. Who pauses sets _held and
+// then looks whether one of them has come meanwhile; they leave their mark first and then clear _held.
 internal sealed unsafe partial class Acceptor
 {
     // Accepts that may fail one after another before the acceptor pauses.
@@ -29,8 +29,8 @@ internal sealed unsafe partial class Acceptor
     private long _timerDue = long.MaxValue;
 
     /// <summary>
-    /// Milliseconds between two tries of all acceptors that wait. A try costs nobody but the processor anything: 100 in a
-    /// second take a few thousandths of it. Tests make it so long that only a closed descriptor can end a pause.
+    /// Milliseconds between two tries of all acceptors that wait. A try costs nobody but the processor anything: 100 in
+    /// a second take a few thousandths of it. Tests make it so long that only a closed descriptor can end a pause.
     /// </summary>
     internal static int RetryDelay { get; set; } = 10;
 
@@ -46,6 +46,7 @@ internal sealed unsafe partial class Acceptor
         {
             return false;
         }
+
         EndHold();
         return true;
     }
@@ -70,11 +71,12 @@ internal sealed unsafe partial class Acceptor
                 {
                     ListenerLog.AcceptShortage(_settings.Logger, _socket.EndPoint, Shortage.Describe(error));
                 }
+
                 return false;
             case var _ when error != Errno.ECONNABORTED && ++_failures > MaxFailures:
                 // Many failures in a row are not about single connections: a descriptor that somebody else closed, a
-                // security module that forbids accepting. A busy loop would help nobody. A connection that was aborted has
-                // at least left the queue, and clients can have that as often as they like.
+                // security module that forbids accepting. A busy loop would help nobody. A connection that was aborted
+                // has at least left the queue, and clients can have that as often as they like.
                 _account.CountFailed();
                 OnFailure(Errno.ToException(error));
                 return false;
@@ -88,8 +90,8 @@ internal sealed unsafe partial class Acceptor
     }
 
     /// <summary>
-    /// An accept that a client has lost its connection by, and that the next client will lose its by: the kernel's queue
-    /// keeps them, for longer and longer times.
+    /// An accept that a client has lost its connection by, and that the next client will lose its by: the kernel's
+    /// queue keeps them, for longer and longer times.
     /// </summary>
     private void OnFailure(Exception exception)
     {
@@ -114,6 +116,7 @@ internal sealed unsafe partial class Acceptor
         {
             return false;
         }
+
         DescriptorWaiters.Join(this);
         return true;
     }
@@ -128,6 +131,7 @@ internal sealed unsafe partial class Acceptor
             Volatile.Write(ref _held, 0);
             return;
         }
+
         var due = Environment.TickCount64 + milliseconds;
         if (due < Volatile.Read(ref _timerDue))
         {
@@ -143,11 +147,14 @@ internal sealed unsafe partial class Acceptor
         {
             return false;
         }
+
         _short = true;
         return _account.BeginShortage(Environment.TickCount64);
     }
 
-    /// <summary>The kernel's queue is empty: a descriptor that becomes free now and then does not end an episode.</summary>
+    /// <summary>
+    /// The kernel's queue is empty: a descriptor that becomes free now and then does not end an episode.
+    /// </summary>
     private void EndShortage()
     {
         _failures = 0;
@@ -171,6 +178,7 @@ internal sealed unsafe partial class Acceptor
                 // Set before a shorter pause, which another one ends or has ended.
                 return;
             }
+
             Interlocked.Exchange(ref acceptor._timerDue, long.MaxValue);
             Interlocked.Exchange(ref acceptor._held, 0);
             acceptor.OnReady(PollEvents.Readable);

@@ -1,6 +1,8 @@
 using System.Net;
+using KestrelEventLoopTransport.Descriptors;
 using KestrelEventLoopTransport.Listening.Balancing;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 
@@ -125,15 +127,17 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
     {
         if (!_socket.IsShared && _readiness.Has(Readiness.Busy))
         {
-            // A hook may never return, and clients would be left in a queue that nobody reads. Once stopped, the descriptor
-            // may be somebody else's.
-            _ = Libc.shutdown(_socket.Fd, Linux.SHUT_RD);
+            // A hook may never return, and clients would be left in a queue that nobody reads. Once stopped, the
+            // descriptor may be somebody else's.
+            _ = Libc.shutdown(_socket.Fd, Posix.SHUT_RD);
         }
+
         _readiness.Stop(out var released, out _);
         if (released)
         {
             Close();
         }
+
         return _closed.Task;
     }
 
@@ -204,12 +208,15 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
                 {
                     _loop.Post(this);
                 }
+
                 return;
             }
+
             if (!_readiness.TryBegin())
             {
                 return;
             }
+
             var added = false;
             var more = true;
             try
@@ -223,10 +230,12 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
                     Close();
                 }
             }
+
             if (added)
             {
                 _queue.Announce(_loop);
             }
+
             if (DispatchSlot.OfThread is { LostLoop: true })
             {
                 // Somebody else runs the loop now.
@@ -252,6 +261,7 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
                 // Perhaps somebody else has a use for the descriptor that would have been next.
                 DescriptorWaiters.WakeNext();
             }
+
             return more;
         }
         catch (Exception)
@@ -277,13 +287,16 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
         return Volatile.Read(ref _held) == 0 && !IsFull();
     }
 
-    /// <summary>Whether the application has enough to take. Then it lets the acceptor go on when it has taken half.</summary>
+    /// <summary>
+    /// Whether the application has enough to take. Then it lets the acceptor go on when it has taken half.
+    /// </summary>
     private bool IsFull()
     {
         if (Volatile.Read(ref _ahead) < _batch)
         {
             return false;
         }
+
         Interlocked.Exchange(ref _full, 1);
         return Volatile.Read(ref _ahead) >= _batch || Interlocked.Exchange(ref _full, 0) == 0;
     }
@@ -294,15 +307,17 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
         {
             return false;
         }
+
         try
         {
-            var address = stackalloc byte[Linux.SockAddrStorageSize];
-            uint length = Linux.SockAddrStorageSize;
+            var address = stackalloc byte[Posix.SockAddrStorageSize];
+            uint length = Posix.SockAddrStorageSize;
             var fd = SocketCalls.Accept(_socket.Fd, address, &length, out var error);
             if (fd < 0)
             {
                 return OnAcceptFailed(error);
             }
+
             _failures = 0;
             return TryAdd(fd, SocketAddressBytes.Span(address, length), ref added);
         }
@@ -321,15 +336,18 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
         {
             return true;
         }
+
         if (_draining)
         {
             return false;
         }
+
         if (Interlocked.Exchange(ref _awaitsRoom, 1) == 0)
         {
             ListenerLog.AcceptLimited(_settings.Logger, _socket.EndPoint, _settings.Options.MaxConnections!.Value);
             _account.Await(this);
         }
+
         return _account.TryEnter();
     }
 

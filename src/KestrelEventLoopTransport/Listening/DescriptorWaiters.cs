@@ -3,13 +3,13 @@ using System.Collections.Concurrent;
 namespace KestrelEventLoopTransport.Listening;
 
 /// <summary>
-/// The acceptors that cannot accept for want of a descriptor, in the order in which they go on. There is one queue, as the
-/// process has one table of descriptors: any connection that closes helps any listener.
+/// The acceptors that cannot accept for want of a descriptor, in the order in which they go on. There is one queue, as
+/// the process has one table of descriptors: any connection that closes helps any listener.
 /// </summary>
 /// <remarks>
 /// <para>
-/// No wake is lost: who waits joins and then tries once more; who closes a descriptor does that first and then looks into
-/// the queue.
+/// No wake is lost: who waits joins and then tries once more; who closes a descriptor does that first and then looks
+/// into the queue.
 /// </para>
 /// <para>
 /// No descriptor is forgotten, and nobody is woken in vain for long: one that becomes free wakes one acceptor, and an

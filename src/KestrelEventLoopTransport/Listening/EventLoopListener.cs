@@ -1,17 +1,19 @@
 using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Listening.Balancing;
+using KestrelEventLoopTransport.Listening.Takeover;
 using KestrelEventLoopTransport.Loops;
-using KestrelEventLoopTransport.Native;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Listening;
 
-/// <summary>One bound endpoint: its listening sockets, their acceptors and the queue between them and Kestrel.</summary>
+/// <summary>
+/// One bound endpoint: its listening sockets, their acceptors and the queue between them and Kestrel.
+/// </summary>
 /// <remarks>
-/// It listens; then, where others serve the same address, hands over to them (<see cref="HandOverAsync"/>); then accepts what
-/// has come in and closes. The first of unbind and dispose begins that. Dispose, or the cancellation of unbind, cuts the
-/// handing over short and waits for no hook.
+/// It listens; then, where others serve the same address, hands over to them (<see cref="HandOverAsync"/>); then
+/// accepts what has come in and closes. The first of unbind and dispose begins that. Dispose, or the cancellation of
+/// unbind, cuts the handing over short and waits for no hook.
 /// </remarks>
 internal sealed class EventLoopListener : IConnectionListener
 {
@@ -74,8 +76,8 @@ internal sealed class EventLoopListener : IConnectionListener
     }
 
     /// <summary>
-    /// Adds a second descriptor of each of the listening sockets. False when they are closed. Either there are all in the
-    /// end or, as the caller disposes of those that have been added, none.
+    /// Adds a second descriptor of each of the listening sockets. False when they are closed. Either there are all in
+    /// the end or, as the caller disposes of those that have been added, none.
     /// </summary>
     internal bool TryDuplicate(List<SafeSocketHandle> handles, bool inheritable)
     {
@@ -85,14 +87,17 @@ internal sealed class EventLoopListener : IConnectionListener
             {
                 return false;
             }
+
             foreach (var socket in _sockets)
             {
                 handles.Add(new SafeSocketHandle(socket.Duplicate(inheritable), ownsHandle: true));
             }
+
             foreach (var socket in _sockets)
             {
                 socket.IsDuplicated = true;
             }
+
             return true;
         }
     }
@@ -115,10 +120,12 @@ internal sealed class EventLoopListener : IConnectionListener
         {
             return;
         }
+
         while (_queue.TryTakeLeft(out var connection))
         {
             await connection.DisposeAsync().ConfigureAwait(false);
         }
+
         if (!_closed.IsCompleted)
         {
             // A hook that has not returned: its acceptor needs the loop then.
@@ -159,6 +166,7 @@ internal sealed class EventLoopListener : IConnectionListener
         {
             socket.Unlink();
         }
+
         await WaitForHooksAsync(Task.WhenAll(_acceptors.Select(static acceptor => Task.Run(acceptor.Drain)))).ConfigureAwait(false);
         _onStopped(this);
         if (_steers)
@@ -166,6 +174,7 @@ internal sealed class EventLoopListener : IConnectionListener
             // The program would outlive us in the sockets of the others.
             SocketFilter.SelectAllListeners(_sockets[0].Fd);
         }
+
         _closed = Task.WhenAll(_acceptors.Select(static acceptor => acceptor.Stop()));
         await WaitForHooksAsync(_closed).ConfigureAwait(false);
         foreach (var acceptor in _acceptors)
@@ -174,14 +183,18 @@ internal sealed class EventLoopListener : IConnectionListener
         }
     }
 
-    /// <summary>The user's hook or policy may be running, and never return: who is in a hurry does not wait for it.</summary>
+    /// <summary>
+    /// The user's hook or policy may be running, and never return: who is in a hurry does not wait for it.
+    /// </summary>
     private async Task WaitForHooksAsync(Task task)
     {
         await Task.WhenAny(task, _hurry.Task).ConfigureAwait(false);
         await task.WaitAsync(_longestHook).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    /// <summary>Sends new connections to the others that serve the address, if there are any, and waits a little.</summary>
+    /// <summary>
+    /// Sends new connections to the others that serve the address, if there are any, and waits a little.
+    /// </summary>
     /// <remarks>
     /// Two things would fail at a plain close: a connection whose handshake has begun with our socket, for which the
     /// others know nothing, and one that Kestrel has just got, whose first request has not come yet: Kestrel closes
@@ -194,6 +207,7 @@ internal sealed class EventLoopListener : IConnectionListener
         {
             return;
         }
+
         if (_sockets[0].IsShared)
         {
             // The others accept from the same queue.
@@ -201,13 +215,16 @@ internal sealed class EventLoopListener : IConnectionListener
             {
                 _ = acceptor.Stop();
             }
+
             await WaitAsync(period).ConfigureAwait(false);
             return;
         }
+
         if (!_sockets[0].SharesPort)
         {
             return;
         }
+
         var accepted = -1L;
         for (var round = 1; round <= HandOverRounds && !_hurry.Task.IsCompleted; round++)
         {
@@ -224,8 +241,10 @@ internal sealed class EventLoopListener : IConnectionListener
                 {
                     return;
                 }
+
                 _steers |= PortGroup.SteerToOthers(_sockets);
             }
+
             await WaitAsync(period / HandOverRounds).ConfigureAwait(false);
         }
     }

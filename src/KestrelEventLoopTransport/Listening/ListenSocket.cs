@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using KestrelEventLoopTransport.Listening.UnixSockets;
 using KestrelEventLoopTransport.Native;
 using Microsoft.AspNetCore.Connections;
 
@@ -30,7 +31,8 @@ internal sealed unsafe class ListenSocket
     internal EndPoint EndPoint { get; }
 
     /// <summary>
-    /// Whether others may listen on the same address: it was made with SO_REUSEPORT, by an option or by the user's hook.
+    /// Whether others may listen on the same address: it was made with SO_REUSEPORT, by an option or by the user's
+    /// hook.
     /// </summary>
     internal bool SharesPort { get; }
 
@@ -64,7 +66,7 @@ internal sealed unsafe class ListenSocket
     /// </summary>
     internal int Duplicate(bool inheritable)
     {
-        var fd = Libc.fcntl(Fd, inheritable ? Linux.F_DUPFD : Platform.F_DUPFD_CLOEXEC, 0);
+        var fd = Libc.fcntl(Fd, inheritable ? Posix.F_DUPFD : Platform.F_DUPFD_CLOEXEC, 0);
         Check(fd, "fcntl F_DUPFD");
         return fd;
     }
@@ -94,7 +96,7 @@ internal sealed unsafe class ListenSocket
     {
         var options = settings.Options;
         var isV6 = endPoint.AddressFamily == AddressFamily.InterNetworkV6;
-        var fd = CreateSocket(isV6 ? Platform.AF_INET6 : Linux.AF_INET);
+        var fd = CreateSocket(isV6 ? Platform.AF_INET6 : Posix.AF_INET);
         try
         {
             var isDual = options.DualMode ?? endPoint.Address.Equals(IPAddress.IPv6Any);
@@ -113,17 +115,18 @@ internal sealed unsafe class ListenSocket
         }
     }
 
-    private static ListenSocket BindUnix(UnixDomainSocketEndPoint asked, EndPointOptions options)
+    private static ListenSocket BindUnix(UnixDomainSocketEndPoint asked, EndpointOptions options)
     {
         var (user, group) = FindOwner(options.Unix);
-        var endPoint = WithAbstractName(asked);
+        var endPoint = UnixSocketAddress.WithAbstractName(asked);
         var path = UnixSocketFile.PathOf(endPoint);
         if (path is null && !OperatingSystem.IsLinux())
         {
             throw new SocketException(
                 (int)SocketError.InvalidArgument, $"bind to {endPoint}: abstract names exist on Linux only");
         }
-        var fd = CreateSocket(Linux.AF_UNIX);
+
+        var fd = CreateSocket(Posix.AF_UNIX);
         FileIdentity? file = null;
         try
         {
@@ -141,11 +144,13 @@ internal sealed unsafe class ListenSocket
             {
                 Bind(fd, endPoint);
             }
+
             if (path is not null)
             {
                 file = UnixSocketFile.GetIdentity(path);
                 UnixSocketFile.SetAccess(path, file, options.Unix.FileMode, user, group);
             }
+
             Listen(fd, options.Backlog);
             return new ListenSocket(fd, ownsDescriptor: true, path, file);
         }
@@ -156,18 +161,11 @@ internal sealed unsafe class ListenSocket
             {
                 UnixSocketFile.Delete(path!, file.Value);
             }
+
             _ = Libc.close(fd);
             throw;
         }
     }
-
-    /// <summary>
-    /// <c>/@name</c> stands for an abstract name: the only way to write one as a URL, <c>http://unix:/@name</c>.
-    /// </summary>
-    internal static UnixDomainSocketEndPoint WithAbstractName(UnixDomainSocketEndPoint endPoint)
-        => endPoint.ToString() is ['/', '@', .. { Length: > 0 } name] && !name.Contains('/')
-            ? new UnixDomainSocketEndPoint('\0' + name)
-            : endPoint;
 
     private static (uint? User, uint? Group) FindOwner(UnixSocketOptions options)
     {
@@ -178,11 +176,13 @@ internal sealed unsafe class ListenSocket
             user = AccountDatabase.FindUser(owner)
                 ?? throw new InvalidOperationException($"Unix.{nameof(options.Owner)} is '{owner}': there is no such user.");
         }
+
         if (options.Group is { } name)
         {
             group = AccountDatabase.FindGroup(name)
                 ?? throw new InvalidOperationException($"Unix.{nameof(options.Group)} is '{name}': there is no such group.");
         }
+
         return (user, group);
     }
 
@@ -193,16 +193,17 @@ internal sealed unsafe class ListenSocket
         {
             throw new NotSupportedException($"The event-loop transport serves TCP and Unix stream sockets, and descriptor {handle.FileHandle} is neither.");
         }
+
         var options = settings.Options;
         var fd = checked((int)handle.FileHandle);
-        var address = stackalloc byte[Linux.SockAddrStorageSize];
-        uint length = Linux.SockAddrStorageSize;
+        var address = stackalloc byte[Posix.SockAddrStorageSize];
+        uint length = Posix.SockAddrStorageSize;
         Check(Libc.getsockname(fd, address, &length), "getsockname");
         var local = SocketAddressBytes.Span(address, length);
 
-        var flags = Libc.fcntl(fd, Linux.F_GETFL, 0);
+        var flags = Libc.fcntl(fd, Posix.F_GETFL, 0);
         Check(flags, "fcntl F_GETFL");
-        Check(Libc.fcntl(fd, Linux.F_SETFL, flags | Platform.O_NONBLOCK), "fcntl F_SETFL");
+        Check(Libc.fcntl(fd, Posix.F_SETFL, flags | Platform.O_NONBLOCK), "fcntl F_SETFL");
         SocketCalls.SuppressSignal(fd);
         if (SocketAddressBytes.IsUnix(local))
         {
@@ -213,6 +214,7 @@ internal sealed unsafe class ListenSocket
             SetOptions(fd, SocketOptionList.ForListening(options, isV6: SocketAddressBytes.IsIPv6(local)));
             WarnOfFastOpen(handle, settings);
         }
+
         RunHook(fd, handle, options);
         Listen(fd, options.Backlog);
         return new ListenSocket(fd, ownsDescriptor: false);
@@ -225,6 +227,7 @@ internal sealed unsafe class ListenSocket
         {
             throw Errno.ToException(error, "socket");
         }
+
         return fd;
     }
 
@@ -245,6 +248,7 @@ internal sealed unsafe class ListenSocket
         {
             return;
         }
+
         try
         {
             if (int.TryParse(File.ReadAllText(Switch), out var bits) && (bits & Server) == 0)
@@ -258,12 +262,13 @@ internal sealed unsafe class ListenSocket
         }
     }
 
-    private static void RunHook(int fd, EndPoint endPoint, EndPointOptions options)
+    private static void RunHook(int fd, EndPoint endPoint, EndpointOptions options)
     {
         if (options.ConfigureListenSocket is not { } hook)
         {
             return;
         }
+
         var context = new ListenSocketContext(fd, endPoint);
         try
         {
@@ -294,8 +299,8 @@ internal sealed unsafe class ListenSocket
 
     private static EndPoint GetLocalEndPoint(int fd)
     {
-        var address = stackalloc byte[Linux.SockAddrStorageSize];
-        uint length = Linux.SockAddrStorageSize;
+        var address = stackalloc byte[Posix.SockAddrStorageSize];
+        uint length = Posix.SockAddrStorageSize;
         Check(Libc.getsockname(fd, address, &length), "getsockname");
         return SocketAddressBytes.ToEndPoint(SocketAddressBytes.Span(address, length));
     }

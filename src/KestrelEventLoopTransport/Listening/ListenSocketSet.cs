@@ -1,4 +1,5 @@
 using System.Net;
+using KestrelEventLoopTransport.Listening.Takeover;
 using KestrelEventLoopTransport.Native;
 using Microsoft.AspNetCore.Connections;
 
@@ -16,6 +17,7 @@ internal static class ListenSocketSet
         {
             return [ListenSocket.Create(endPoint, settings)];
         }
+
         var first = ListenSocket.Create(endPoint, OperatingSystem.IsLinux() ? settings : settings.WithReusePort());
         var sockets = new List<ListenSocket>(loopCount) { first };
         try
@@ -27,6 +29,7 @@ internal static class ListenSocketSet
             sockets.ForEach(static socket => socket.Close());
             throw;
         }
+
         return [.. sockets];
     }
 
@@ -42,11 +45,13 @@ internal static class ListenSocketSet
         {
             SocketOption.FromInt32(nameof(AcceptMode.ListenerPerLoop), Platform.SOL_SOCKET, Platform.SO_REUSEPORT, 1).Set(first.Fd);
         }
+
         var sharing = settings.WithReusePort();
         while (sockets.Count < count)
         {
             sockets.Add(ListenSocket.Create(first.EndPoint, sharing));
         }
+
         if (!shares)
         {
             // The kernel lets in a process of the same user that sets SO_REUSEPORT by itself: it gets no connections.

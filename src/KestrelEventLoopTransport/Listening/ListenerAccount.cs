@@ -11,7 +11,8 @@ namespace KestrelEventLoopTransport.Listening;
 /// </remarks>
 internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections) : IConnectionOwner
 {
-    // Milliseconds without a shortage until the next one is worth a line in the log: clients may make as many as they like.
+    // Milliseconds without a shortage until the next one is worth a line in the log: clients may make as many as they
+    // like.
     private const int EpisodeGap = 10_000;
 
     private readonly int _most = maxConnections ?? int.MaxValue;
@@ -23,7 +24,9 @@ internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections)
     private int _paused;
     private long _lastShort = long.MinValue / 2;
 
-    /// <summary>Connections that are open, or about to be: counted from before they are accepted where there is a limit.</summary>
+    /// <summary>
+    /// Connections that are open, or about to be: counted from before they are accepted where there is a limit.
+    /// </summary>
     internal int Current => Volatile.Read(ref _current);
 
     internal long Accepted => Volatile.Read(ref _accepted);
@@ -42,6 +45,7 @@ internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections)
             {
                 return false;
             }
+
             if (Interlocked.CompareExchange(ref _current, current + 1, current) == current)
             {
                 return true;
@@ -69,8 +73,8 @@ internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections)
     internal void CountFailed() => Interlocked.Increment(ref _failed);
 
     /// <summary>
-    /// An acceptor cannot accept for want of descriptors or memory. True when that is new: no other one is short, nor was
-    /// one lately.
+    /// An acceptor cannot accept for want of descriptors or memory. True when that is new: no other one is short, nor
+    /// was one lately.
     /// </summary>
     /// <param name="now">Milliseconds of any clock.</param>
     internal bool BeginShortage(long now)

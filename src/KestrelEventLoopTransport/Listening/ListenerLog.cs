@@ -30,9 +30,6 @@ internal static partial class ListenerLog
     [LoggerMessage(6, LogLevel.Warning, "Tcp.FastOpenQueue of {EndPoint} has no effect: net.ipv4.tcp_fastopen is {Bits}, and servers need bit 2 of it.", EventName = "FastOpenIsOff")]
     internal static partial void FastOpenIsOff(ILogger logger, EndPoint endPoint, int bits);
 
-    [LoggerMessage(7, LogLevel.Error, "CustomLoadBalancer of {EndPoint} failed or chose loop {Loop} of {LoopCount}; connections go round robin then. This is logged once.", EventName = "LoadBalancerFailed")]
-    internal static partial void LoadBalancerFailed(ILogger logger, EndPoint endPoint, int loop, int loopCount, Exception? exception);
-
     [LoggerMessage(8, LogLevel.Debug, "{EndPoint} has {MaxConnections} connections, the most that are allowed: accepting pauses.", EventName = "AcceptLimited")]
     internal static partial void AcceptLimited(ILogger logger, EndPoint endPoint, int maxConnections);
 

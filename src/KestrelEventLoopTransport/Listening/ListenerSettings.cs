@@ -10,7 +10,7 @@ internal sealed class ListenerSettings
 {
     private static readonly SocketOption _noLinger = new("SO_LINGER off", Platform.SOL_SOCKET, Platform.SO_LINGER, new byte[2 * sizeof(int)]);
 
-    internal ListenerSettings(EndPointOptions options, ConnectionSettings connections, ILogger logger)
+    internal ListenerSettings(EndpointOptions options, ConnectionSettings connections, ILogger logger)
     {
         Options = options;
         Connections = connections;
@@ -20,7 +20,7 @@ internal sealed class ListenerSettings
     }
 
     /// <summary>A copy of the listener's own; nobody changes it any more.</summary>
-    internal EndPointOptions Options { get; }
+    internal EndpointOptions Options { get; }
 
     internal ConnectionSettings Connections { get; }
 
@@ -41,8 +41,8 @@ internal sealed class ListenerSettings
     }
 
     /// <summary>
-    /// Prepares a socket that has just been accepted, before anything is read from it. False when the user's hook refused
-    /// it or something failed: the connection is to be closed. Without options and hook it does nothing.
+    /// Prepares a socket that has just been accepted, before anything is read from it. False when the user's hook
+    /// refused it or something failed: the connection is to be closed. Without options and hook it does nothing.
     /// </summary>
     internal bool TryConfigureAccepted(int fd, EndPoint endPoint, ReadOnlySpan<byte> remoteAddress)
     {
@@ -52,6 +52,7 @@ internal sealed class ListenerSettings
             {
                 option.Set(fd);
             }
+
             return Options.ConfigureAcceptedSocket is null
                 || RunHook(Options.ConfigureAcceptedSocket, new AcceptedSocketContext(fd, endPoint, remoteAddress));
         }
@@ -69,6 +70,7 @@ internal sealed class ListenerSettings
         {
             _ = _noLinger.TrySet(fd);
         }
+
         _ = Libc.close(fd);
     }
 

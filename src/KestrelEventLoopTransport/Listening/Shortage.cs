@@ -11,13 +11,13 @@ internal static unsafe class Shortage
     {
         Errno.EMFILE =>
             $"the process has no free file descriptor, as many as its limit RLIMIT_NOFILE{ProcessLimit} allows are open."
-            + $" Raise the limit (ulimit -n; LimitNOFILE of a systemd service) or set {nameof(EndPointOptions.MaxConnections)} below it.",
+            + $" Raise the limit (ulimit -n; LimitNOFILE of a systemd service) or set {nameof(EndpointOptions.MaxConnections)} below it.",
         Errno.ENFILE =>
             $"the whole system has no free file descriptor, as many as its limit {SystemLimitName}{SystemLimit} allows are open."
             + " Raise the limit with sysctl, or look for the process that has them.",
         _ =>
             "the kernel has no memory for one more socket."
-            + $" Give the machine or the container more, or set {nameof(EndPointOptions.MaxConnections)}.",
+            + $" Give the machine or the container more, or set {nameof(EndpointOptions.MaxConnections)}.",
     };
 
     private static string SystemLimitName => OperatingSystem.IsLinux() ? "fs.file-max" : "kern.maxfiles";

@@ -4,9 +4,10 @@ using KestrelEventLoopTransport.Native;
 namespace KestrelEventLoopTransport.Listening;
 
 /// <summary>
-/// Turns <see cref="EndPointOptions"/> into socket options. On Linux accepted IP sockets inherit all of the listening
-/// socket's but SO_PRIORITY (sk_clone sets it to 0) and TCP_QUICKACK; accepted Unix sockets inherit none. An option that
-/// the running system does not have is in the list nevertheless: setting it fails (<see cref="Platform.Missing"/>).
+/// Turns <see cref="EndpointOptions"/> into socket options. On Linux accepted IP sockets inherit all of the listening
+/// socket's but SO_PRIORITY (sk_clone sets it to 0) and TCP_QUICKACK; accepted Unix sockets inherit none. An option
+/// that the running system does not have is in the list nevertheless: setting it fails
+/// (<see cref="Platform.Missing"/>).
 /// </summary>
 internal static class SocketOptionList
 {
@@ -14,7 +15,7 @@ internal static class SocketOptionList
     /// <param name="options">The endpoint's options.</param>
     /// <param name="isV6">Whether the socket is an IPv6 one.</param>
     /// <param name="isDual">Whether it serves IPv4 too.</param>
-    internal static List<SocketOption> ForBinding(EndPointOptions options, bool isV6, bool isDual)
+    internal static List<SocketOption> ForBinding(EndpointOptions options, bool isV6, bool isDual)
     {
         var list = new List<SocketOption>
         {
@@ -24,19 +25,22 @@ internal static class SocketOptionList
         {
             list.Add(Int32(nameof(options.ReusePort), Platform.SOL_SOCKET, Platform.SO_REUSEPORT, 1));
         }
+
         if (isV6)
         {
-            list.Add(Int32(nameof(options.DualMode), Linux.IPPROTO_IPV6, Platform.IPV6_V6ONLY, isDual ? 0 : 1));
+            list.Add(Int32(nameof(options.DualMode), Posix.IPPROTO_IPV6, Platform.IPV6_V6ONLY, isDual ? 0 : 1));
         }
+
         if (options.BindToDevice is { } device)
         {
             list.Add(Text(nameof(options.BindToDevice), Platform.SOL_SOCKET, Platform.SO_BINDTODEVICE, device));
         }
+
         return list;
     }
 
     /// <summary>For an IP socket that is about to listen.</summary>
-    internal static List<SocketOption> ForListening(EndPointOptions options, bool isV6)
+    internal static List<SocketOption> ForListening(EndpointOptions options, bool isV6)
     {
         var list = new List<SocketOption>();
         AddBufferSizes(list, options);
@@ -46,15 +50,17 @@ internal static class SocketOptionList
             byte[] value = [.. BitConverter.GetBytes(1), .. BitConverter.GetBytes((int)linger.TotalSeconds)];
             list.Add(new SocketOption(nameof(options.Linger), Platform.SOL_SOCKET, Platform.SO_LINGER_SEC, value));
         }
+
         Add(list, nameof(options.BusyPoll), Platform.SOL_SOCKET, Platform.SO_BUSY_POLL, (int?)options.BusyPoll?.TotalMicroseconds);
         if (!isV6 || OperatingSystem.IsLinux())
         {
             // Elsewhere IPv6 sockets refuse it (ip6_ctloutput); what they send over IPv4 has no such byte.
-            Add(list, nameof(options.TypeOfService), Linux.IPPROTO_IP, Platform.IP_TOS, options.TypeOfService);
+            Add(list, nameof(options.TypeOfService), Posix.IPPROTO_IP, Platform.IP_TOS, options.TypeOfService);
         }
+
         if (isV6)
         {
-            Add(list, nameof(options.TypeOfService), Linux.IPPROTO_IPV6, Platform.IPV6_TCLASS, options.TypeOfService);
+            Add(list, nameof(options.TypeOfService), Posix.IPPROTO_IPV6, Platform.IPV6_TCLASS, options.TypeOfService);
         }
         // After IP_TOS, which sets the priority too.
         Add(list, nameof(options.Priority), Platform.SOL_SOCKET, Platform.SO_PRIORITY, options.Priority);
@@ -63,22 +69,22 @@ internal static class SocketOptionList
         return list;
     }
 
-    internal static SocketOption[] ForAcceptedIP(EndPointOptions options)
+    internal static SocketOption[] ForAcceptedIP(EndpointOptions options)
     {
         var list = new List<SocketOption>();
         Add(list, nameof(options.Priority), Platform.SOL_SOCKET, Platform.SO_PRIORITY, options.Priority);
-        Add(list, "Tcp.QuickAck", Linux.IPPROTO_TCP, Platform.TCP_QUICKACK, AsInt32(options.Tcp.QuickAck));
+        Add(list, "Tcp.QuickAck", Posix.IPPROTO_TCP, Platform.TCP_QUICKACK, AsInt32(options.Tcp.QuickAck));
         return [.. list];
     }
 
-    internal static SocketOption[] ForAcceptedUnix(EndPointOptions options)
+    internal static SocketOption[] ForAcceptedUnix(EndpointOptions options)
     {
         var list = new List<SocketOption>();
         AddBufferSizes(list, options);
         return [.. list];
     }
 
-    private static void AddBufferSizes(List<SocketOption> list, EndPointOptions options)
+    private static void AddBufferSizes(List<SocketOption> list, EndpointOptions options)
     {
         Add(list, nameof(options.ReceiveBufferSize), Platform.SOL_SOCKET, Platform.SO_RCVBUF, options.ReceiveBufferSize);
         Add(list, nameof(options.SendBufferSize), Platform.SOL_SOCKET, Platform.SO_SNDBUF, options.SendBufferSize);
@@ -86,25 +92,25 @@ internal static class SocketOptionList
 
     private static void AddTcp(List<SocketOption> list, TcpOptions tcp)
     {
-        list.Add(Int32("Tcp.NoDelay", Linux.IPPROTO_TCP, Linux.TCP_NODELAY, tcp.NoDelay ? 1 : 0));
+        list.Add(Int32("Tcp.NoDelay", Posix.IPPROTO_TCP, Posix.TCP_NODELAY, tcp.NoDelay ? 1 : 0));
 
         var keepAlive = tcp.KeepAlive;
         var probes = keepAlive.Time is not null || keepAlive.Interval is not null || keepAlive.RetryCount is not null;
         Add(list, "Tcp.KeepAlive.Enabled", Platform.SOL_SOCKET, Platform.SO_KEEPALIVE, AsInt32(keepAlive.Enabled ?? (probes ? true : null)));
-        Add(list, "Tcp.KeepAlive.Time", Linux.IPPROTO_TCP, Platform.TCP_KEEPIDLE, (int?)keepAlive.Time?.TotalSeconds);
-        Add(list, "Tcp.KeepAlive.Interval", Linux.IPPROTO_TCP, Platform.TCP_KEEPINTVL, (int?)keepAlive.Interval?.TotalSeconds);
-        Add(list, "Tcp.KeepAlive.RetryCount", Linux.IPPROTO_TCP, Platform.TCP_KEEPCNT, keepAlive.RetryCount);
+        Add(list, "Tcp.KeepAlive.Time", Posix.IPPROTO_TCP, Platform.TCP_KEEPIDLE, (int?)keepAlive.Time?.TotalSeconds);
+        Add(list, "Tcp.KeepAlive.Interval", Posix.IPPROTO_TCP, Platform.TCP_KEEPINTVL, (int?)keepAlive.Interval?.TotalSeconds);
+        Add(list, "Tcp.KeepAlive.RetryCount", Posix.IPPROTO_TCP, Platform.TCP_KEEPCNT, keepAlive.RetryCount);
 
-        Add(list, "Tcp.UserTimeout", Linux.IPPROTO_TCP, Platform.TCP_USER_TIMEOUT, (int?)tcp.UserTimeout?.TotalMilliseconds);
+        Add(list, "Tcp.UserTimeout", Posix.IPPROTO_TCP, Platform.TCP_USER_TIMEOUT, (int?)tcp.UserTimeout?.TotalMilliseconds);
         // Not inherited, but a kernel without it fails here, at the start.
-        Add(list, "Tcp.QuickAck", Linux.IPPROTO_TCP, Platform.TCP_QUICKACK, AsInt32(tcp.QuickAck));
-        Add(list, "Tcp.FastOpenQueue", Linux.IPPROTO_TCP, Platform.TCP_FASTOPEN, tcp.FastOpenQueue);
-        Add(list, "Tcp.DeferAccept", Linux.IPPROTO_TCP, Platform.TCP_DEFER_ACCEPT, (int?)tcp.DeferAccept?.TotalSeconds);
-        Add(list, "Tcp.NotSentLowWatermark", Linux.IPPROTO_TCP, Platform.TCP_NOTSENT_LOWAT, tcp.NotSentLowWatermark);
-        Add(list, "Tcp.MaximumSegmentSize", Linux.IPPROTO_TCP, Linux.TCP_MAXSEG, tcp.MaximumSegmentSize);
+        Add(list, "Tcp.QuickAck", Posix.IPPROTO_TCP, Platform.TCP_QUICKACK, AsInt32(tcp.QuickAck));
+        Add(list, "Tcp.FastOpenQueue", Posix.IPPROTO_TCP, Platform.TCP_FASTOPEN, tcp.FastOpenQueue);
+        Add(list, "Tcp.DeferAccept", Posix.IPPROTO_TCP, Platform.TCP_DEFER_ACCEPT, (int?)tcp.DeferAccept?.TotalSeconds);
+        Add(list, "Tcp.NotSentLowWatermark", Posix.IPPROTO_TCP, Platform.TCP_NOTSENT_LOWAT, tcp.NotSentLowWatermark);
+        Add(list, "Tcp.MaximumSegmentSize", Posix.IPPROTO_TCP, Posix.TCP_MAXSEG, tcp.MaximumSegmentSize);
         if (tcp.CongestionControl is { } algorithm)
         {
-            list.Add(Text("Tcp.CongestionControl", Linux.IPPROTO_TCP, Platform.TCP_CONGESTION, algorithm));
+            list.Add(Text("Tcp.CongestionControl", Posix.IPPROTO_TCP, Platform.TCP_CONGESTION, algorithm));
         }
     }
 

@@ -42,6 +42,7 @@ internal sealed class EdgeWatch(EventLoop loop) : IThreadPoolWorkItem
             left--;
             Ask(watched);
         }
+
         if (!_watched.IsEmpty)
         {
             // The rest soon, when the loop has polled.

@@ -1,5 +1,7 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using KestrelEventLoopTransport.Diagnostics;
+using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Polling;
 using Microsoft.Extensions.Logging;
 
@@ -111,7 +113,9 @@ internal sealed partial class EventLoop
 
     internal bool IsStopping => _stopping;
 
-    /// <summary>Whether the loop has ended: nothing is polled any more, and posted work runs on the thread pool.</summary>
+    /// <summary>
+    /// Whether the loop has ended: nothing is polled any more, and posted work runs on the thread pool.
+    /// </summary>
     internal bool HasEnded => _hasEnded;
 
     private bool TakesBackPooled => ChangesHands && RunsApplication;
@@ -152,6 +156,7 @@ internal sealed partial class EventLoop
             _pollables.Remove(token);
             throw;
         }
+
         return token;
     }
 
@@ -187,6 +192,7 @@ internal sealed partial class EventLoop
             // For TakeBackPooled.
             _supervisor.EnsureAwake();
         }
+
         if (!IsCurrent)
         {
             _poolDispatch.Schedule();
@@ -194,8 +200,9 @@ internal sealed partial class EventLoop
     }
 
     /// <summary>
-    /// Runs the rest of a callback later, so that others have their turn. With <see cref="ApplicationScheduling.Inline"/>
-    /// that is on the thread pool: application code that waits for it, synchronously, would keep the loop for ever.
+    /// Runs the rest of a callback later, so that others have their turn. With
+    /// <see cref="ApplicationScheduling.Inline"/> that is on the thread pool: application code that waits for it,
+    /// synchronously, would keep the loop for ever.
     /// </summary>
     internal void Yield(IThreadPoolWorkItem item)
     {
@@ -220,12 +227,14 @@ internal sealed partial class EventLoop
         {
             return false;
         }
+
         PostToPool(callback);
         return true;
     }
 
     /// <summary>
-    /// Runs work on the loop's thread, after the events of the current turn; on the thread pool when the loop has ended.
+    /// Runs work on the loop's thread, after the events of the current turn; on the thread pool when the loop has
+    /// ended.
     /// </summary>
     internal void Post(IThreadPoolWorkItem item)
     {
@@ -249,9 +258,9 @@ internal sealed partial class EventLoop
     }
 
     /// <summary>
-    /// Called at every tick by the supervisor, which stays awake while callbacks wait for the pool: standby threads that are
-    /// back let the loop run itself what went there for want of them. Handlers that block the pool's few threads would keep
-    /// it waiting.
+    /// Called at every tick by the supervisor, which stays awake while callbacks wait for the pool: standby threads
+    /// that are back let the loop run itself what went there for want of them. Handlers that block the pool's few
+    /// threads would keep it waiting.
     /// </summary>
     internal void TakeBackPooled()
     {
@@ -293,6 +302,7 @@ internal sealed partial class EventLoop
             LogLoopFailed(_logger, exception);
             throw;
         }
+
         End();
     }
 
@@ -318,6 +328,7 @@ internal sealed partial class EventLoop
         {
             pollable.OnLoopEnded();
         }
+
         _poller.Dispose();
 
         // A thread of the runtime's pool may keep a loop that has ended, and these would keep its connections.
@@ -332,13 +343,18 @@ internal sealed partial class EventLoop
         {
             _poolDispatch.Enqueue(item);
         }
+
         _poolDispatch.Schedule();
     }
 
-    /// <summary>One rule for what leaves a callback, on a loop and on the pool: it is logged, and ends nothing.</summary>
+    /// <summary>
+    /// One rule for what leaves a callback, on a loop and on the pool: it is logged, and ends nothing.
+    /// </summary>
     internal void OnCallbackFailed(Exception exception) => LogCallbackFailed(_logger, exception);
 
-    /// <summary>Polls once, unless events are left from before, and runs what is due. False when the loop was taken away.</summary>
+    /// <summary>
+    /// Polls once, unless events are left from before, and runs what is due. False when the loop was taken away.
+    /// </summary>
     private bool RunTurn(DispatchSlot slot)
     {
         if (_next == _count)
@@ -350,6 +366,7 @@ internal sealed partial class EventLoop
             // Before the queues are read: who posts after this line wakes the next wait.
             Interlocked.Exchange(ref _wakePending, 0);
         }
+
         while (_next < _count)
         {
             var events = _poller.GetEvent(_next++, out var token);
@@ -358,15 +375,18 @@ internal sealed partial class EventLoop
             {
                 return false;
             }
+
             if (_next % EventsPerProgress == 0)
             {
                 _supervisor.OnProgress();
             }
         }
+
         if (!RunWork(slot) || !RunPooled(slot))
         {
             return false;
         }
+
         _poolDispatch.Schedule();
         _supervisor.OnProgress();
         return true;
@@ -394,6 +414,7 @@ internal sealed partial class EventLoop
                 return false;
             }
         }
+
         for (var i = 0; i < MaxWorkPerTurn && _work.TryDequeue(out var item); i++)
         {
             Execute(item);
@@ -402,6 +423,7 @@ internal sealed partial class EventLoop
                 return false;
             }
         }
+
         return true;
     }
 
@@ -416,6 +438,7 @@ internal sealed partial class EventLoop
                 return false;
             }
         }
+
         return true;
     }
 

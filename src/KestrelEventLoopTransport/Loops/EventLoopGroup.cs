@@ -1,5 +1,6 @@
 using System.Buffers;
 using KestrelEventLoopTransport.Diagnostics;
+using KestrelEventLoopTransport.Loops.Adaptive;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
@@ -12,6 +13,7 @@ namespace KestrelEventLoopTransport.Loops;
 internal sealed class EventLoopGroup
 {
     private readonly EventLoop[] _loops;
+    private readonly LoopLoad[] _loads;
     private readonly Supervisor _supervisor;
     private readonly StandbyThreads _standbys;
     private int _references = 1;
@@ -32,6 +34,7 @@ internal sealed class EventLoopGroup
         _loops = new EventLoop[options.EventLoopCount];
         _running = _loops.Length;
         CreateLoops(options.Scheduling, pools, SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
+        _loads = Array.ConvertAll(_loops, static loop => loop.Load);
         StartThreads();
         metrics.Observe(_supervisor, _standbys);
     }
@@ -40,6 +43,9 @@ internal sealed class EventLoopGroup
     internal Task Stopped => Task.WhenAll(_supervisor.Stopped, _standbys.Stopped);
 
     internal ReadOnlySpan<EventLoop> Loops => _loops;
+
+    /// <summary>The connections of each loop, counted.</summary>
+    internal ReadOnlySpan<LoopLoad> Loads => _loads;
 
     /// <summary>A callback that belongs to no loop threw an exception.</summary>
     internal void OnCallbackFailed(Exception exception) => _loops[0].OnCallbackFailed(exception);
@@ -61,6 +67,7 @@ internal sealed class EventLoopGroup
             {
                 return false;
             }
+
             if (Interlocked.CompareExchange(ref _references, references + 1, references) == references)
             {
                 return true;
@@ -75,10 +82,12 @@ internal sealed class EventLoopGroup
         {
             return false;
         }
+
         foreach (var loop in _loops)
         {
             loop.Stop();
         }
+
         return true;
     }
 
@@ -99,6 +108,7 @@ internal sealed class EventLoopGroup
                 {
                     loop.DisposeUnstarted();
                 }
+
                 throw;
             }
         }
@@ -114,6 +124,7 @@ internal sealed class EventLoopGroup
                 threads.Add(_standbys.TryTake() ?? throw new InsufficientMemoryException(
                     $"The system lets the process start only {threads.Count} of the threads that {_loops.Length} event loops (EventLoopCount) need."));
             }
+
             _supervisor.Start(_loops, _standbys);
         }
         catch
@@ -124,8 +135,10 @@ internal sealed class EventLoopGroup
             {
                 loop.DisposeUnstarted();
             }
+
             throw;
         }
+
         for (var i = 0; i < _loops.Length; i++)
         {
             _loops[i].GiveTo(threads[i]);

@@ -11,7 +11,9 @@ internal interface IPollable
     /// </summary>
     void OnReady(PollEvents events);
 
-    /// <summary>The loop has ended, and nothing polls the descriptor any more. Called by the thread that ran the loop.</summary>
+    /// <summary>
+    /// The loop has ended, and nothing polls the descriptor any more. Called by the thread that ran the loop.
+    /// </summary>
     void OnLoopEnded()
     {
     }

@@ -4,8 +4,8 @@ namespace KestrelEventLoopTransport.Loops;
 internal interface IWatched
 {
     /// <summary>
-    /// Called by the loop's thread, once per tick of its <see cref="EdgeWatch"/>. Runs no application code. Returns whether
-    /// to ask again.
+    /// Called by the loop's thread, once per tick of its <see cref="EdgeWatch"/>. Runs no application code. Returns
+    /// whether to ask again.
     /// </summary>
     bool OnWatch();
 }

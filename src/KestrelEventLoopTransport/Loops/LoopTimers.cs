@@ -1,8 +1,8 @@
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
-/// Work that a loop runs later. Timers are few (the tick of a watch, a lingering close, a pause after a shortage), so there
-/// is no cancelling: work that became pointless finds that out when it runs.
+/// Work that a loop runs later. Timers are few (the tick of a watch, a lingering close, a pause after a shortage), so
+/// there is no cancelling: work that became pointless finds that out when it runs.
 /// </summary>
 internal sealed class LoopTimers
 {
@@ -21,6 +21,7 @@ internal sealed class LoopTimers
             {
                 return false;
             }
+
             Volatile.Write(ref _next, due);
             return true;
         }
@@ -56,12 +57,14 @@ internal sealed class LoopTimers
         {
             return false;
         }
+
         lock (_lock)
         {
             if (!_queue.TryPeek(out _, out var due) || due > Environment.TickCount64)
             {
                 return false;
             }
+
             item = _queue.Dequeue();
             Volatile.Write(ref _next, _queue.TryPeek(out _, out var next) ? next : long.MaxValue);
             return true;

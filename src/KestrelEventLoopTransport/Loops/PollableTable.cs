@@ -33,8 +33,10 @@ internal sealed class PollableTable
                     _slots.CopyTo(larger, 0);
                     Volatile.Write(ref _slots, larger);
                 }
+
                 index = _used++;
             }
+
             ref var slot = ref _slots[index];
             slot.Pollable = pollable;
             return ((ulong)slot.Generation << 32) | (uint)index;
@@ -84,6 +86,7 @@ internal sealed class PollableTable
         {
             return null;
         }
+
         ref var slot = ref slots[index];
         var pollable = Volatile.Read(ref slot.Pollable);
         return slot.Generation == (uint)(token >> 32) ? pollable : null;

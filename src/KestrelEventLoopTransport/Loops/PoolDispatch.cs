@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using KestrelEventLoopTransport.Loops.Adaptive;
 
 namespace KestrelEventLoopTransport.Loops;
 

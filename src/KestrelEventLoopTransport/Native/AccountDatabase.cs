@@ -3,7 +3,9 @@ using System.Text;
 
 namespace KestrelEventLoopTransport.Native;
 
-/// <summary>Numbers of users and groups (<c>getpwnam(3)</c>, <c>getgrnam(3)</c>: also those of NSS, such as LDAP).</summary>
+/// <summary>
+/// Numbers of users and groups (<c>getpwnam(3)</c>, <c>getgrnam(3)</c>: also those of NSS, such as LDAP).
+/// </summary>
 internal static unsafe class AccountDatabase
 {
     // struct passwd and struct group begin with two pointers; the number follows.
@@ -25,6 +27,7 @@ internal static unsafe class AccountDatabase
         {
             return number;
         }
+
         var entry = stackalloc byte[EntrySize];
         byte* result = null;
         fixed (byte* name = Encoding.UTF8.GetBytes(nameOrNumber + '\0'))
@@ -37,10 +40,12 @@ internal static unsafe class AccountDatabase
                     {
                         continue;
                     }
+
                     return result == null ? null : *(uint*)(entry + NumberOffset);
                 }
             }
         }
+
         return null;
     }
 }

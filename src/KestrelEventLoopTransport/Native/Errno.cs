@@ -117,6 +117,7 @@ internal static class Errno
                 return numbers[i + 1];
             }
         }
+
         return IsCommon(errno) ? errno : Foreign + errno;
     }
 
@@ -126,6 +127,7 @@ internal static class Errno
         {
             return errno;
         }
+
         for (var i = 0; i < numbers.Length; i += 2)
         {
             if (numbers[i + 1] == errno)
@@ -133,6 +135,7 @@ internal static class Errno
                 return numbers[i];
             }
         }
+
         return errno > Foreign ? errno - Foreign : errno;
     }
 

@@ -108,7 +108,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library)]
     internal static partial int lstat(byte* path, byte* status);
 
-    /// <summary>The <c>lstat</c> of macOS on x64 whose inode numbers have 64 bits (<c>sys/cdefs.h</c>, <c>stat(2)</c>).</summary>
+    /// <summary>
+    /// The <c>lstat</c> of macOS on x64 whose inode numbers have 64 bits (<c>sys/cdefs.h</c>, <c>stat(2)</c>).
+    /// </summary>
     [LibraryImport(Library, EntryPoint = "lstat$INODE64")]
     internal static partial int lstat_inode64(byte* path, byte* status);
 

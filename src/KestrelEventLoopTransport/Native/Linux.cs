@@ -1,16 +1,10 @@
 namespace KestrelEventLoopTransport.Native;
 
-/// <summary>
-/// Constants of the Linux user API that are the same on x64 and arm64 (<c>asm-generic</c>). Those that
-/// <see cref="Platform"/> does not have are POSIX's, the same on macOS and FreeBSD, or used on Linux only.
-/// </summary>
+/// <summary>Constants of the Linux user API that are the same on x64 and arm64 (<c>asm-generic</c>).</summary>
 internal static class Linux
 {
-    internal const int AF_UNIX = 1;
-    internal const int AF_INET = 2;
     internal const int AF_INET6 = 10;
 
-    internal const int SOCK_STREAM = 1;
     internal const int SOCK_NONBLOCK = 0x800;
     internal const int SOCK_CLOEXEC = 0x80000;
 
@@ -33,11 +27,7 @@ internal static class Linux
     internal const int SO_ATTACH_REUSEPORT_CBPF = 51;
     internal const int SO_MEMINFO = 55;
     internal const int SO_DETACH_REUSEPORT_BPF = 68;
-    internal const int IPPROTO_IP = 0;
     internal const int IP_TOS = 1;
-    internal const int IPPROTO_TCP = 6;
-    internal const int TCP_NODELAY = 1;
-    internal const int TCP_MAXSEG = 2;
     internal const int TCP_KEEPIDLE = 4;
     internal const int TCP_KEEPINTVL = 5;
     internal const int TCP_KEEPCNT = 6;
@@ -47,29 +37,17 @@ internal static class Linux
     internal const int TCP_USER_TIMEOUT = 18;
     internal const int TCP_FASTOPEN = 23;
     internal const int TCP_NOTSENT_LOWAT = 25;
-    internal const int IPPROTO_IPV6 = 41;
     internal const int IPV6_V6ONLY = 26;
     internal const int IPV6_TCLASS = 67;
 
     internal const int MSG_NOSIGNAL = 0x4000;
 
-    internal const int SHUT_RD = 0;
-    internal const int SHUT_WR = 1;
-
-    internal const int F_DUPFD = 0;
-    internal const int F_SETFD = 2;
-    internal const int FD_CLOEXEC = 1;
-    internal const int F_GETFL = 3;
-    internal const int F_SETFL = 4;
     internal const int F_DUPFD_CLOEXEC = 1030;
     internal const int O_NONBLOCK = 0x800;
     internal const int O_CLOEXEC = 0x80000;
     internal const int O_PATH = 0x200000;
 
     internal const int RLIMIT_NOFILE = 7;
-
-    internal const int LOCK_EX = 2;
-    internal const int LOCK_NB = 4;
 
     internal const int AT_FDCWD = -100;
     internal const int AT_SYMLINK_NOFOLLOW = 0x100;
@@ -81,11 +59,6 @@ internal static class Linux
     internal const int StatxInodeOffset = 32;
     internal const int StatxBirthOffset = 80;
     internal const int StatxDeviceOffset = 136;
-    internal const int S_IFMT = 0xF000;
-    internal const int S_IFSOCK = 0xC000;
-
-    internal const short POLLIN = 1;
-    internal const short POLLHUP = 16;
 
     internal const int EFD_NONBLOCK = 0x800;
     internal const int EFD_CLOEXEC = 0x80000;
@@ -103,7 +76,4 @@ internal static class Linux
     internal const uint EPOLLHUP = 0x010;
     internal const uint EPOLLRDHUP = 0x2000;
     internal const uint EPOLLET = 1u << 31;
-
-    /// <summary>Size of <c>struct sockaddr_storage</c>: room for every address family.</summary>
-    internal const int SockAddrStorageSize = 128;
 }

@@ -54,8 +54,8 @@ internal static class MacOS
 
     /// <summary>
     /// Error numbers that differ from Linux, each before Linux's (<c>bsd/sys/errno.h</c>). ENOTSUP (45) is what some
-    /// calls give in place of EOPNOTSUPP; EPROTOTYPE (41), what a send gives while the connection is torn down, in place
-    /// of EPIPE (libuv: <c>src/unix/stream.c</c>).
+    /// calls give in place of EOPNOTSUPP; EPROTOTYPE (41), what a send gives while the connection is torn down, in
+    /// place of EPIPE (libuv: <c>src/unix/stream.c</c>).
     /// </summary>
     internal static ReadOnlySpan<int> ErrorNumbers =>
     [

@@ -14,8 +14,8 @@ internal static class Platform
 
     /// <summary>
     /// The environment variable that says what a kqueue on Linux looks like, where only tests and other implementations
-    /// bring one: <c>macos</c>, which is the default, <c>freebsd</c>, or <c>libkqueue</c>, which has the struct of macOS
-    /// and the filters of FreeBSD.
+    /// bring one: <c>macos</c>, which is the default, <c>freebsd</c>, or <c>libkqueue</c>, which has the struct of
+    /// macOS and the filters of FreeBSD.
     /// </summary>
     internal const string KqueueVariable = "KESTREL_EVENTLOOP_KQUEUE";
 
@@ -29,7 +29,9 @@ internal static class Platform
 
     internal static int AF_INET6 => Of(Linux.AF_INET6, MacOS.AF_INET6, FreeBSD.AF_INET6);
 
-    /// <summary>Zero where <c>socket(2)</c> takes no flags (macOS): <see cref="SocketCalls"/> sets them afterwards.</summary>
+    /// <summary>
+    /// Zero where <c>socket(2)</c> takes no flags (macOS): <see cref="SocketCalls"/> sets them afterwards.
+    /// </summary>
     internal static int SOCK_NONBLOCK => Of(Linux.SOCK_NONBLOCK, 0, FreeBSD.SOCK_NONBLOCK);
 
     /// <inheritdoc cref="SOCK_NONBLOCK"/>

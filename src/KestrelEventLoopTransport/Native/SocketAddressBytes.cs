@@ -27,11 +27,11 @@ internal struct SocketAddressBytes
     }
 
     /// <summary>
-    /// An address in a buffer of <see cref="Linux.SockAddrStorageSize"/> bytes. The length that the kernel gives may be
+    /// An address in a buffer of <see cref="Posix.SockAddrStorageSize"/> bytes. The length that the kernel gives may be
     /// greater: where it has cut the address off.
     /// </summary>
     internal static unsafe ReadOnlySpan<byte> Span(byte* address, uint length)
-        => new(address, (int)Math.Min(length, Linux.SockAddrStorageSize));
+        => new(address, (int)Math.Min(length, Posix.SockAddrStorageSize));
 
     /// <summary>The local address of a bound or connected IP socket.</summary>
     internal static unsafe SocketAddressBytes OfSocket(int fd)
@@ -43,6 +43,7 @@ internal struct SocketAddressBytes
             // Can fail for a socket that its peer has reset already: then the address stays empty.
             _ = Libc.getsockname(fd, address, &length);
         }
+
         return result;
     }
 
@@ -52,23 +53,25 @@ internal struct SocketAddressBytes
     /// </summary>
     internal static ReadOnlySpan<byte> GetIPAddress(ReadOnlySpan<byte> address)
     {
-        if (FamilyOf(address) == Linux.AF_INET)
+        if (FamilyOf(address) == Posix.AF_INET)
         {
             return address.Slice(4, 4);
         }
+
         if (!IsIPv6(address))
         {
             return [];
         }
+
         var v6 = address.Slice(8, 16);
         return v6[..12].SequenceEqual(MappedPrefix) ? v6[12..] : v6;
     }
 
     private static ReadOnlySpan<byte> MappedPrefix => [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF];
 
-    internal static bool IsUnix(ReadOnlySpan<byte> address) => FamilyOf(address) == Linux.AF_UNIX;
+    internal static bool IsUnix(ReadOnlySpan<byte> address) => FamilyOf(address) == Posix.AF_UNIX;
 
-    internal static bool IsIP(ReadOnlySpan<byte> address) => FamilyOf(address) == Linux.AF_INET || IsIPv6(address);
+    internal static bool IsIP(ReadOnlySpan<byte> address) => FamilyOf(address) == Posix.AF_INET || IsIPv6(address);
 
     internal static bool IsIPv6(ReadOnlySpan<byte> address) => FamilyOf(address) == Platform.AF_INET6;
 
@@ -78,7 +81,7 @@ internal struct SocketAddressBytes
         ReadOnlySpan<byte> bytes = _bytes;
         var port = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);
         var family = FamilyOf(bytes);
-        return family == Linux.AF_INET
+        return family == Posix.AF_INET
                 ? new IPEndPoint(new IPAddress(bytes.Slice(4, 4)), port)
             : family == Platform.AF_INET6
                 ? new IPEndPoint(new IPAddress(bytes.Slice(8, 16), MemoryMarshal.Read<uint>(bytes[24..])), port)
@@ -93,11 +96,13 @@ internal struct SocketAddressBytes
             return From(address).ToEndPoint()
                 ?? throw new SocketException((int)SocketError.AddressFamilyNotSupported);
         }
+
         if (!OperatingSystem.IsLinux())
         {
             address = TrimPath(address);
         }
-        // A path of 108 bytes comes with a zero behind it, one byte more than .NET and struct sockaddr_un have room for.
+        // A path of 108 bytes comes with a zero behind it, one byte more than .NET and struct sockaddr_un have room
+        // for.
         address = address[..Math.Min(address.Length, UnixSize)];
         var native = new SocketAddress(AddressFamily.Unix, Math.Max(address.Length, 2));
         address.CopyTo(native.Buffer.Span);

@@ -9,13 +9,14 @@ internal static unsafe class SocketCalls
     /// <summary>A new stream socket, or -1 with its error.</summary>
     internal static int Create(int family, out int error)
     {
-        var fd = Libc.socket(family, Linux.SOCK_STREAM | Platform.SOCK_CLOEXEC | Platform.SOCK_NONBLOCK, 0);
+        var fd = Libc.socket(family, Posix.SOCK_STREAM | Platform.SOCK_CLOEXEC | Platform.SOCK_NONBLOCK, 0);
         error = fd < 0 ? Errno.Last : 0;
         if (OperatingSystem.IsMacOS())
         {
             fd = Finish(fd, ref error);
             SuppressSignal(fd);
         }
+
         return fd;
     }
 
@@ -41,7 +42,7 @@ internal static unsafe class SocketCalls
             var count = Libc.poll(&descriptor, 1, 0);
             if (count >= 0 || Errno.Last != Errno.EINTR)
             {
-                return count > 0 && (descriptor.ReturnedEvents & Linux.POLLHUP) != 0;
+                return count > 0 && (descriptor.ReturnedEvents & Posix.POLLHUP) != 0;
             }
         }
     }
@@ -57,6 +58,7 @@ internal static unsafe class SocketCalls
         {
             return AcceptThenFinish(listener, address, length, out error);
         }
+
         var fd = Libc.accept4(listener, address, length, Platform.SOCK_CLOEXEC | Platform.SOCK_NONBLOCK);
         error = fd < 0 ? Errno.Last : 0;
         return fd;
@@ -73,6 +75,7 @@ internal static unsafe class SocketCalls
             error = Errno.ECONNABORTED;
             return -1;
         }
+
         return Finish(fd, ref error);
     }
 
@@ -82,16 +85,18 @@ internal static unsafe class SocketCalls
         {
             return fd;
         }
+
         _ = Libc.close(fd);
         return -1;
     }
 
     private static bool SetCloseOnExec(int fd, ref int error)
     {
-        if (Libc.fcntl(fd, Linux.F_SETFD, Linux.FD_CLOEXEC) >= 0)
+        if (Libc.fcntl(fd, Posix.F_SETFD, Posix.FD_CLOEXEC) >= 0)
         {
             return true;
         }
+
         error = Errno.Last;
         return false;
     }
@@ -99,10 +104,11 @@ internal static unsafe class SocketCalls
     private static bool SetNonBlocking(int fd, ref int error)
     {
         // A new socket has no other status flags to keep.
-        if (Libc.fcntl(fd, Linux.F_SETFL, Platform.O_NONBLOCK) >= 0)
+        if (Libc.fcntl(fd, Posix.F_SETFL, Platform.O_NONBLOCK) >= 0)
         {
             return true;
         }
+
         error = Errno.Last;
         return false;
     }

@@ -19,6 +19,7 @@ internal sealed record SocketOption(string Option, int Level, int Name, byte[] V
         {
             throw new SocketException((int)SocketError.ProtocolOption, $"{Option} cannot be set: this operating system has no such option");
         }
+
         if (TrySet(fd) is not 0 and var error)
         {
             throw Errno.ToException(error, $"{Option} cannot be set");
@@ -56,6 +57,7 @@ internal sealed record SocketOption(string Option, int Level, int Name, byte[] V
                 throw Errno.ToException(Errno.Last, $"option {name} of level {level} cannot be read");
             }
         }
+
         return (int)length;
     }
 }

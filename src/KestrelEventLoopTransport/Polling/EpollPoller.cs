@@ -20,6 +20,7 @@ internal sealed unsafe class EpollPoller : Poller
         {
             throw Errno.ToException(Errno.Last, "epoll_create1");
         }
+
         _wake = Libc.eventfd(0, Linux.EFD_CLOEXEC | Linux.EFD_NONBLOCK);
         if (_wake < 0)
         {
@@ -27,6 +28,7 @@ internal sealed unsafe class EpollPoller : Poller
             _ = Libc.close(_epoll);
             throw Errno.ToException(error, "eventfd");
         }
+
         _events = (byte*)NativeMemory.AlignedAlloc((nuint)(Capacity * EpollEventLayout.Size), 64);
         try
         {
@@ -59,6 +61,7 @@ internal sealed unsafe class EpollPoller : Poller
         {
             return count;
         }
+
         var error = Errno.Last;
         return error == Errno.EINTR ? 0 : throw Errno.ToException(error, "epoll_wait");
     }
@@ -74,26 +77,32 @@ internal sealed unsafe class EpollPoller : Poller
         {
             events |= PollEvents.Readable;
         }
+
         if ((bits & Linux.EPOLLOUT) != 0)
         {
             events |= PollEvents.Writable;
         }
+
         if ((bits & Linux.EPOLLRDHUP) != 0)
         {
             events |= PollEvents.PeerClosed;
         }
+
         if ((bits & Linux.EPOLLPRI) != 0)
         {
             events |= PollEvents.Urgent;
         }
+
         if ((bits & Linux.EPOLLERR) != 0)
         {
             events |= PollEvents.Error;
         }
+
         if ((bits & Linux.EPOLLHUP) != 0)
         {
             events |= PollEvents.HangUp;
         }
+
         return events;
     }
 
@@ -102,7 +111,7 @@ internal sealed unsafe class EpollPoller : Poller
         // An epoll descriptor can itself be polled, and that takes no events away (epoll(7)).
         lock (_wakeLock)
         {
-            var descriptor = new PollDescriptor { Fd = _epoll, Events = Linux.POLLIN };
+            var descriptor = new PollDescriptor { Fd = _epoll, Events = Posix.POLLIN };
             return _events is not null && Libc.poll(&descriptor, 1, 0) > 0;
         }
     }
@@ -130,6 +139,7 @@ internal sealed unsafe class EpollPoller : Poller
             {
                 return;
             }
+
             NativeMemory.AlignedFree(_events);
             _events = null;
             _ = Libc.close(_wake);

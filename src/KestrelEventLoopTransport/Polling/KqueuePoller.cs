@@ -43,12 +43,13 @@ internal sealed unsafe class KqueuePoller : Poller
         {
             throw Errno.ToException(Errno.Last, "kqueue");
         }
+
         _events = AllocateLists();
         _changes = _events + (Capacity * Platform.KeventSize);
         try
         {
             // A child made by fork(2) has no kqueue, but one that replaces this process would.
-            _ = Libc.fcntl(_kqueue, Linux.F_SETFD, Linux.FD_CLOEXEC);
+            _ = Libc.fcntl(_kqueue, Posix.F_SETFD, Posix.FD_CLOEXEC);
             var error = Change(WakeEvent(Kqueue.EV_ADD | Kqueue.EV_CLEAR, 0));
             if (error != 0)
             {
@@ -142,7 +143,7 @@ internal sealed unsafe class KqueuePoller : Poller
         // A kqueue can itself be polled, and that takes no events away (kqueue(2): Kqueues).
         lock (_lock)
         {
-            var descriptor = new PollDescriptor { Fd = _kqueue, Events = Linux.POLLIN };
+            var descriptor = new PollDescriptor { Fd = _kqueue, Events = Posix.POLLIN };
             return _events is not null && (_pending.Count != 0 || Libc.poll(&descriptor, 1, 0) > 0);
         }
     }
@@ -167,6 +168,7 @@ internal sealed unsafe class KqueuePoller : Poller
             {
                 return;
             }
+
             NativeMemory.AlignedFree(_events);
             _events = null;
             _changes = null;
@@ -187,12 +189,14 @@ internal sealed unsafe class KqueuePoller : Poller
             {
                 return 0;
             }
+
             if (_isShort)
             {
                 _isShort = false;
                 timeoutMilliseconds = (int)Math.Min((uint)timeoutMilliseconds, ShortageDelay);
                 return 0;
             }
+
             var submitted = Math.Min(_pending.Count, MaxSubmitted);
             for (var i = 0; i < submitted; i++)
             {
@@ -200,16 +204,19 @@ internal sealed unsafe class KqueuePoller : Poller
                 *At(_changes, 2 * i) = SocketEvent(_pending[i], Kqueue.EVFILT_READ, flags);
                 *At(_changes, (2 * i) + 1) = SocketEvent(_pending[i], Kqueue.EVFILT_WRITE, flags);
             }
+
             var count = Wait(2 * submitted, 0);
             _pending.RemoveRange(0, submitted);
             for (var i = 0; i < count; i++)
             {
                 RetryIfShort(At(_events, i));
             }
+
             if (_pending.Count != 0 && !_isShort)
             {
                 timeoutMilliseconds = 0;
             }
+
             return count;
         }
     }
@@ -245,6 +252,7 @@ internal sealed unsafe class KqueuePoller : Poller
         {
             _pending.Add(registration);
         }
+
         _isShort = true;
         *kevent = WakeEvent(0, 0);
     }

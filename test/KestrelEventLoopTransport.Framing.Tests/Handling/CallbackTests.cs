@@ -48,6 +48,7 @@ public sealed class CallbackTests
                 {
                     await Task.Yield();
                 }
+
                 connection.Write(System.Text.Encoding.ASCII.GetBytes(frame));
             },
             Tick = static async _ => await Task.Yield(),
@@ -71,14 +72,17 @@ public sealed class CallbackTests
         {
             await peer.SendAsync($"{i}\n");
         }
+
         for (var i = 0; i < Lines; i++)
         {
             Assert.Equal(i.ToString(CultureInfo.InvariantCulture), await peer.ReceiveLineAsync());
         }
+
         while (Volatile.Read(ref handler.Ticks) == 0 || Volatile.Read(ref handler.Wakes) == 0)
         {
             await Task.Delay(1);
         }
+
         await peer.ShutdownAsync();
         Assert.Null(await handler.End);
 
@@ -160,6 +164,7 @@ public sealed class CallbackTests
                 while (connection.TrySend(new byte[10_000]) is SendResult.Accepted)
                 {
                 }
+
                 return default;
             },
             Tick = static _ => throw new InvalidOperationException("on purpose"),
@@ -173,6 +178,7 @@ public sealed class CallbackTests
         {
             await Task.Delay(1);
         }
+
         peer.Reset();
         Assert.Equal("on purpose", (await handler.End)!.Message);
         await endpoint.StopAsync();

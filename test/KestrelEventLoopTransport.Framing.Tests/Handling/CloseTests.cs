@@ -20,6 +20,7 @@ public sealed class CloseTests
                 {
                     connection.Write(Encoding.ASCII.GetBytes(new string('x', Length)));
                 }
+
                 connection.Close();
                 return default;
             },
@@ -79,6 +80,7 @@ public sealed class CloseTests
                 {
                     connection.Write(new byte[90_000]);
                 }
+
                 connection.Close();
                 Volatile.Write(ref stuck, true);
                 return default;
@@ -89,6 +91,7 @@ public sealed class CloseTests
                 {
                     connection.Abort("The peer is dead.");
                 }
+
                 return default;
             },
         };
@@ -175,6 +178,7 @@ public sealed class CloseTests
                     result = connection.TrySend("are you there?"u8);
                     Assert.NotEqual(SendResult.QueueFull, result);
                 }
+
                 Assert.True(connection.IsClosing);
                 if (awaits)
                 {

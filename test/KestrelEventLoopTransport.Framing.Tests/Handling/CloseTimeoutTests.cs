@@ -70,8 +70,10 @@ public sealed class CloseTimeoutTests
             {
                 Assert.Equal(FrameLength, (await peer.ReceiveLineAsync())!.Length);
             }
+
             time.Advance(_timeout * 0.9);
         }
+
         Assert.Equal("", await peer.ReceiveToEndAsync());
         Assert.Null(await handler.End);
     }

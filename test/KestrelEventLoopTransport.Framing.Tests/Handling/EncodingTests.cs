@@ -6,7 +6,9 @@ namespace KestrelEventLoopTransport.Framing.Tests;
 /// <summary>A codec of the application's own that fails in the middle of a frame harms nobody.</summary>
 public sealed class EncodingTests
 {
-    /// <summary>The three ways a frame can go: to an idle connection's writer, to its queue, to the callback's own writer.</summary>
+    /// <summary>
+    /// The three ways a frame can go: to an idle connection's writer, to its queue, to the callback's own writer.
+    /// </summary>
     [Theory]
     [InlineData("idle")]
     [InlineData("queued")]
@@ -28,6 +30,7 @@ public sealed class EncodingTests
                 {
                     Send(connection);
                 }
+
                 return default;
             },
         };
@@ -42,6 +45,7 @@ public sealed class EncodingTests
         {
             connection.Wake();
         }
+
         Assert.Equal("HDR4wxyz", await peer.ReceiveLineAsync());
         Assert.False(connection.IsClosing);
 
@@ -107,6 +111,7 @@ public sealed class EncodingTests
             {
                 throw new InvalidOperationException("on purpose");
             }
+
             frame.WriteTo(output);
             output.Write("\n"u8);
         }

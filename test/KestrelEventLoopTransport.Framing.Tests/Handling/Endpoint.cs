@@ -11,7 +11,9 @@ using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Framing.Tests;
 
-/// <summary>A real Kestrel with one endpoint. Fails the test if stopping hangs, or an error was logged that nobody asked for.</summary>
+/// <summary>
+/// A real Kestrel with one endpoint. Fails the test if stopping hangs, or an error was logged that nobody asked for.
+/// </summary>
 internal sealed class Endpoint : IAsyncDisposable
 {
     private static readonly X509Certificate2 _certificate = CreateCertificate();
@@ -32,6 +34,7 @@ internal sealed class Endpoint : IAsyncDisposable
         {
             builder.WebHost.UseEventLoopTransport(transport => transport.EventLoopCount = 2);
         }
+
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
         {
             _listen = listen;
@@ -39,6 +42,7 @@ internal sealed class Endpoint : IAsyncDisposable
             {
                 listen.UseHttps(_certificate);
             }
+
             application(listen);
         }));
         _app = builder.Build();

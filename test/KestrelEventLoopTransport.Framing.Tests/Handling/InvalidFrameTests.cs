@@ -48,6 +48,7 @@ public sealed class InvalidFrameTests
         {
             await peer.SendAsync(Lines);
         }
+
         await peer.ShutdownAsync();
         static string TooLong(int length) => $"TooLong A frame has {length} bytes; the codec's maximum is 8.\n";
         Assert.Equal($"ok\n{TooLong(13)}ok\n{TooLong(17)}{TooLong(15)}", await peer.ReceiveToEndAsync());

@@ -26,6 +26,7 @@ internal sealed class Peer : IDisposable
         {
             socket.ReceiveBufferSize = size;
         }
+
         await socket.ConnectAsync(endPoint);
         Stream stream = new NetworkStream(socket, ownsSocket: true);
         if (tls)
@@ -36,6 +37,7 @@ internal sealed class Peer : IDisposable
             await secure.AuthenticateAsClientAsync("localhost");
             stream = secure;
         }
+
         return new Peer(socket, stream);
     }
 
@@ -72,6 +74,7 @@ internal sealed class Peer : IDisposable
         {
             return secure.ShutdownAsync();
         }
+
         _socket.Shutdown(SocketShutdown.Send);
         return Task.CompletedTask;
     }

@@ -86,6 +86,7 @@ public sealed class ReadFramesTests
             {
                 listen.UseFrameHandler(new Recorder());
             }
+
             if (what == "codec behind the handler")
             {
                 listen.UseFrameCodec(FrameCodec.Line(10));

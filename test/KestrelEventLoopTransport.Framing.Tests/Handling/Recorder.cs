@@ -4,7 +4,9 @@ using System.Text;
 
 namespace KestrelEventLoopTransport.Framing.Tests;
 
-/// <summary>A handler that does what a test says, and checks in every callback what all handlers are promised.</summary>
+/// <summary>
+/// A handler that does what a test says, and checks in every callback what all handlers are promised.
+/// </summary>
 internal sealed class Recorder : FrameHandler
 {
     private readonly ConcurrentDictionary<FrameConnection, State> _states = new();
@@ -96,10 +98,12 @@ internal sealed class Recorder : FrameHandler
         {
             Violations.Enqueue($"{callback} runs beside {state.Last}");
         }
+
         if (state.Last == "disconnected" || (state.Last is null) != (callback == "connected"))
         {
             Violations.Enqueue($"{callback} after {state.Last ?? "nothing"}");
         }
+
         state.Last = callback;
         try
         {
@@ -111,6 +115,7 @@ internal sealed class Recorder : FrameHandler
             {
                 Violations.Enqueue($"{state.Last} while {callback} was running");
             }
+
             Interlocked.Decrement(ref state.Running);
         }
     }

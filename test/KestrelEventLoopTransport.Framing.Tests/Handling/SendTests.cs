@@ -57,6 +57,7 @@ public sealed class SendTests
             Assert.Equal(words[0] == "echo" ? 0 : number % 700, words.ElementAtOrDefault(2)?.Length ?? 0);
             next[words[0]] = number + 1;
         }
+
         await Task.WhenAll([.. senders, typing]).DefaultTimeout();
         Assert.Empty(handler.Violations);
     }
@@ -92,12 +93,14 @@ public sealed class SendTests
                 await Task.Delay(5);
             }
         }
+
         Assert.InRange(handled, 1, Lines / 2);
 
         for (var i = 0; i < Lines; i++)
         {
             Assert.Equal(answer.Length, (await peer.ReceiveLineAsync())!.Length);
         }
+
         Assert.Empty(handler.Violations);
     }
 
@@ -112,8 +115,8 @@ public sealed class SendTests
         using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
         var connection = await handler.Connection;
 
-        // The kernel's buffers grow to some 4 MiB: so a full queue behind them cannot be sent. What is taken from the queue
-        // to be flushed makes room in it, once.
+        // The kernel's buffers grow to some 4 MiB: so a full queue behind them cannot be sent. What is taken from the
+        // queue to be flushed makes room in it, once.
         var frame = new byte[500_000];
         var sends = new List<Task>();
         do
@@ -132,8 +135,8 @@ public sealed class SendTests
         {
             var failure = await Record.ExceptionAsync(() => send.DefaultTimeout());
 
-            // The earlier ones may have been sent just now. Kestrel's TLS takes a write as done although the transport has
-            // ended, until the reader learns of it.
+            // The earlier ones may have been sent just now. Kestrel's TLS takes a write as done although the transport
+            // has ended, until the reader learns of it.
             Assert.True(
                 failure is ConnectionAbortedException || (failure is null && (kind.IsTls() || send != sends[^2])), $"{failure}");
         }
@@ -170,6 +173,7 @@ public sealed class SendTests
         {
             Assert.Equal($"{(i % 8) + 1}", await peer.ReceiveLineAsync());
         }
+
         Assert.Empty(handler.Violations);
     }
 
@@ -188,6 +192,7 @@ public sealed class SendTests
                 {
                     count++;
                 }
+
                 refused.TrySetResult(count);
                 return default;
             },
@@ -240,8 +245,10 @@ public sealed class SendTests
                 Assert.Equal("queued", line);
                 queued++;
             }
+
             Assert.Equal(1000 / "queued\n".Length + 1, queued);
         }
+
         Assert.Empty(handler.Violations);
     }
 
@@ -256,6 +263,7 @@ public sealed class SendTests
                 while (connection.TrySend(new byte[10_000]) is SendResult.Accepted)
                 {
                 }
+
                 await connection.SendAsync(new byte[10_000]);
             },
         };
@@ -344,6 +352,7 @@ public sealed class SendTests
         {
             Assert.Equal(i.ToString(CultureInfo.InvariantCulture), await peer.ReceiveLineAsync());
         }
+
         Assert.Null(await handler.End);
     }
 

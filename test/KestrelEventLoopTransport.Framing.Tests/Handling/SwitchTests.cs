@@ -25,12 +25,14 @@ public sealed class SwitchTests
                     connection.SwitchCodec(line);
                     return;
                 }
+
                 await Task.Yield();
                 var words = frame.Split(' ');
                 if (words is ["set", var length])
                 {
                     connection.SwitchCodec(FrameCodec.FixedLength(int.Parse(length, CultureInfo.InvariantCulture)), line);
                 }
+
                 connection.Write(Encoding.Latin1.GetBytes($"line {frame}"));
             },
         };
@@ -41,10 +43,12 @@ public sealed class SwitchTests
         {
             await peer.SendAsync(new string(piece));
         }
+
         foreach (var expected in (string[])["line get", "line set 5", "data a|b|c", "line set 1", "data |", "line get"])
         {
             Assert.Equal(expected, await peer.ReceiveLineAsync());
         }
+
         Assert.Empty(handler.Violations);
     }
 

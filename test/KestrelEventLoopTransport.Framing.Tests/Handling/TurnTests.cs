@@ -3,7 +3,10 @@ namespace KestrelEventLoopTransport.Framing.Tests;
 /// <summary>Frames, ticks and wakes take turns, and do not wait for what is only queued.</summary>
 public sealed class TurnTests
 {
-    /// <summary>On an event loop's own thread frames need no thread of the pool. A wake that waits for one must not hold them up.</summary>
+    /// <summary>
+    /// On an event loop's own thread frames need no thread of the pool. A wake that waits for one must not hold them
+    /// up.
+    /// </summary>
     [Fact]
     public async Task Frames_do_not_wait_for_a_wake_that_is_only_queued()
     {
@@ -38,6 +41,7 @@ public sealed class TurnTests
                 },
                 null);
         }
+
         try
         {
             connection!.Wake();
@@ -49,6 +53,7 @@ public sealed class TurnTests
             release.Set();
             await Poll.UntilAsync(() => Volatile.Read(ref blocked) == 0);
         }
+
         pipes.End();
         await running.DefaultTimeout();
         Assert.Empty(handler.Violations);
@@ -132,11 +137,13 @@ public sealed class TurnTests
             await Poll.UntilAsync(() => handler.HasOverlapped);
             Assert.Equal("tick", await peer.ReceiveLineAsync());
         }
+
         handler.Release();
         while (await peer.ReceiveLineAsync() is var line && line != "frame")
         {
             Assert.Equal("tick", line);
         }
+
         await peer.ShutdownAsync();
         await peer.ReceiveToEndAsync();
         Assert.Equal(isAllowed, handler.HasOverlapped);

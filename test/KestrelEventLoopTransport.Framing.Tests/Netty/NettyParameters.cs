@@ -1,6 +1,8 @@
 namespace KestrelEventLoopTransport.Framing.Tests;
 
-/// <summary>The parameters of all of netty's codecs; a case has those of its own. How fast netty fails does not matter.</summary>
+/// <summary>
+/// The parameters of all of netty's codecs; a case has those of its own. How fast netty fails does not matter.
+/// </summary>
 internal sealed class NettyParameters
 {
     public int MaxLength { get; init; }

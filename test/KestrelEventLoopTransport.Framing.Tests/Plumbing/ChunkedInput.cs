@@ -4,8 +4,8 @@ using System.IO.Pipelines;
 namespace KestrelEventLoopTransport.Framing.Tests;
 
 /// <summary>
-/// A <see cref="PipeReader"/> that returns given chunks, one a read, in segments of a given size. It copies what was not
-/// consumed to new segments for each read, overwrites the old ones, and checks what is asked of a reader's user.
+/// A <see cref="PipeReader"/> that returns given chunks, one a read, in segments of a given size. It copies what was
+/// not consumed to new segments for each read, overwrites the old ones, and checks what is asked of a reader's user.
 /// </summary>
 internal sealed class ChunkedInput(IEnumerable<byte[]> chunks, int segmentSize, bool endsWithLastChunk, bool isAsynchronous)
     : PipeReader

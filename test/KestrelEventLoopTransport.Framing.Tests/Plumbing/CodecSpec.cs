@@ -2,7 +2,9 @@ using System.Text;
 
 namespace KestrelEventLoopTransport.Framing.Tests;
 
-/// <summary>A codec of random parameters, with small limits so that they matter, beside its reference decoder.</summary>
+/// <summary>
+/// A codec of random parameters, with small limits so that they matter, beside its reference decoder.
+/// </summary>
 internal sealed class CodecSpec
 {
     // Bytes that mean something to the codec: most of a random stream's are taken from here.

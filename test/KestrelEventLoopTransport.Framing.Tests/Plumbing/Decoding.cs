@@ -3,7 +3,8 @@ using System.Buffers;
 namespace KestrelEventLoopTransport.Framing.Tests;
 
 /// <summary>
-/// What came of decoding a stream: frames in hexadecimal, "discarded" for each dropped one, and an error at the end, one a line.
+/// What came of decoding a stream: frames in hexadecimal, "discarded" for each dropped one, and an error at the end,
+/// one a line.
 /// </summary>
 /// <param name="mask">Which bytes of a frame do not matter: it makes them zero.</param>
 internal sealed class Decoding(Func<byte[], byte[]>? mask = null)

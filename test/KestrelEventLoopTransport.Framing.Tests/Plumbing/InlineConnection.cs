@@ -41,6 +41,7 @@ internal sealed class InlineConnection
         {
             return 0;
         }
+
         var length = result.Buffer.Length;
         _answers.Reader.AdvanceTo(result.Buffer.End);
         return length;
@@ -53,6 +54,7 @@ internal sealed class InlineConnection
         {
             return "";
         }
+
         var answers = Encoding.Latin1.GetString(result.Buffer);
         _answers.Reader.AdvanceTo(result.Buffer.End);
         return answers;

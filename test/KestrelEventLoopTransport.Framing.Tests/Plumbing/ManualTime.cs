@@ -32,6 +32,7 @@ internal sealed class ManualTime : TimeProvider
         {
             end = _now + time;
         }
+
         while (true)
         {
             ManualTimer? next;
@@ -41,10 +42,12 @@ internal sealed class ManualTime : TimeProvider
                 _now = next is null ? end : TimeSpan.FromTicks(Math.Max(_now.Ticks, next.Due.Ticks));
                 next?.Renew();
             }
+
             if (next is null)
             {
                 return;
             }
+
             next.Run();
         }
     }
@@ -80,6 +83,7 @@ internal sealed class ManualTime : TimeProvider
                     _period = period;
                     time._timers.Add(this);
                 }
+
                 return true;
             }
         }

@@ -3,7 +3,9 @@ using System.Numerics;
 namespace KestrelEventLoopTransport.Framing.Tests;
 
 /// <summary>What a reference decoder says of the frame at the start of some bytes.</summary>
-/// <param name="Length">All bytes of it; null if its end is not among the bytes, and not told by its header either.</param>
+/// <param name="Length">
+/// All bytes of it; null if its end is not among the bytes, and not told by its header either.
+/// </param>
 /// <param name="Counted">How many of them count toward the maximum, or do so for certain.</param>
 /// <param name="Head">Bytes to strip from the front.</param>
 /// <param name="Tail">Bytes to strip from the end.</param>

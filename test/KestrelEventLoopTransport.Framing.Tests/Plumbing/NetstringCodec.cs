@@ -4,7 +4,9 @@ using System.Text;
 
 namespace KestrelEventLoopTransport.Framing.Tests;
 
-/// <summary>D. J. Bernstein's netstrings, "5:hello,": a custom codec with a length known ahead and something to check.</summary>
+/// <summary>
+/// D. J. Bernstein's netstrings, "5:hello,": a custom codec with a length known ahead and something to check.
+/// </summary>
 internal sealed class NetstringCodec(int maxFrameLength) : CustomFrameCodec(maxFrameLength)
 {
     public const int MaxDigits = 6;

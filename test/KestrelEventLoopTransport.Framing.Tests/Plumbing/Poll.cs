@@ -15,6 +15,7 @@ internal static class Poll
             {
                 throw new TimeoutException($"Never happened: {what}.");
             }
+
             await Task.Delay(1);
         }
     }

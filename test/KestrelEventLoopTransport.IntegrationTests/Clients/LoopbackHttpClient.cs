@@ -5,7 +5,8 @@ using KestrelEventLoopTransport.IntegrationTests.Server;
 namespace KestrelEventLoopTransport.IntegrationTests.Clients;
 
 /// <summary>
-/// Makes an <see cref="HttpClient"/> that speaks exactly one protocol, without a proxy, and trusts only the test's certificate.
+/// Makes an <see cref="HttpClient"/> that speaks exactly one protocol, without a proxy, and trusts only the test's
+/// certificate.
 /// </summary>
 internal static class LoopbackHttpClient
 {

@@ -12,7 +12,10 @@ using Microsoft.Extensions.Hosting;
 
 namespace KestrelEventLoopTransport.IntegrationTests.Parity;
 
-/// <summary>Uploads to handlers that read late, or never: what MaxReadBufferSize allows is taken, the rest waits, nothing is lost.</summary>
+/// <summary>
+/// Uploads to handlers that read late, or never: what MaxReadBufferSize allows is taken, the rest waits, nothing is
+/// lost.
+/// </summary>
 [Trait("Contract", "17")]
 public sealed class RequestBufferingTests
 {
@@ -86,7 +89,8 @@ public sealed class RequestBufferingTests
         }
     }
 
-    // Better than stock, where a receive that has paused for its reader often does not hear of the abort, nor the handler.
+    // Better than stock, where a receive that has paused for its reader often does not hear of the abort, nor the
+    // handler.
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EveryScheduling>]
     [Trait("Contract", "24")]
@@ -117,7 +121,9 @@ public sealed class RequestBufferingTests
         await Assert.ThrowsAnyAsync<IOException>(() => send);
     }
 
-    /// <summary>The client reads only after it has sent everything, the handler reads only after it has written everything.</summary>
+    /// <summary>
+    /// The client reads only after it has sent everything, the handler reads only after it has written everything.
+    /// </summary>
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EverySchedulingAndProtocol>]
     public async Task A_handler_that_writes_before_it_reads_and_a_client_that_does_so_too_finish(ApplicationScheduling scheduling, ClientProtocol protocol)

@@ -70,7 +70,9 @@ internal static class CommonEndpoints
         }
     }
 
-    /// <summary>Sends back each message, then completes the close handshake with what the client gave as reason.</summary>
+    /// <summary>
+    /// Sends back each message, then completes the close handshake with what the client gave as reason.
+    /// </summary>
     private static async Task WebSocketEchoAsync(HttpContext context)
     {
         using var socket = await context.WebSockets.AcceptWebSocketAsync();

@@ -7,7 +7,8 @@ using Microsoft.Extensions.DependencyInjection;
 namespace KestrelEventLoopTransport.IntegrationTests.Server;
 
 /// <summary>
-/// Makes sure that the tests run on the project's transport: an app that fell back to the stock one would pass most of them.
+/// Makes sure that the tests run on the project's transport: an app that fell back to the stock one would pass most of
+/// them.
 /// </summary>
 internal static class TransportUnderTest
 {

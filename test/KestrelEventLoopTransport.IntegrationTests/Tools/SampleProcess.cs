@@ -29,6 +29,7 @@ internal sealed partial class SampleProcess : IAsyncDisposable
             Assert.False(process._process.HasExited, $"{sample} has ended: {process._process.Output} {process._process.Error}");
             await Task.Delay(20, HangGuard.Token);
         }
+
         process.Port = int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
         return process;
     }

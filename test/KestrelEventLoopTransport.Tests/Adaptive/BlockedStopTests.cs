@@ -29,7 +29,9 @@ public sealed class BlockedStopTests
             () => $"At the start {start}, now {ProcessState.Capture()}.");
     }
 
-    /// <summary>The handlers are released before the stop, while it waits for them, or after their connections were aborted.</summary>
+    /// <summary>
+    /// The handlers are released before the stop, while it waits for them, or after their connections were aborted.
+    /// </summary>
     private static async Task CycleAsync(int cycle)
     {
         var roadblock = new Roadblock();

@@ -5,7 +5,9 @@ using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
-/// <summary>Loggers and listeners of the meter are the user's code: one that blocks does not end the supervision.</summary>
+/// <summary>
+/// Loggers and listeners of the meter are the user's code: one that blocks does not end the supervision.
+/// </summary>
 [Trait("Contract", "adaptive")]
 [Trait("Stock", "fails")]
 public sealed class BlockingListenerTests

@@ -1,6 +1,8 @@
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
-/// <summary>Loops that make progress put the supervisor's next look off. That must not hide those that do not.</summary>
+/// <summary>
+/// Loops that make progress put the supervisor's next look off. That must not hide those that do not.
+/// </summary>
 [Trait("Contract", "adaptive")]
 [FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
 public sealed class BusyLoopTests

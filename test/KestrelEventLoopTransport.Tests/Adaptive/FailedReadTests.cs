@@ -50,6 +50,7 @@ public sealed class FailedReadTests
 
             await Echo.RoundTripAsync(other);
         }
+
         Assert.Contains(roadblock.Threads, static name => TestApp.IsLoopThread(name));
     }
 }

@@ -36,6 +36,7 @@ public sealed class FirstReadTests
             await client.SendAsync("x");
             await client.ReceiveExactlyAsync(1);
         }
+
         var elsewhere = threads.Where(static thread => !thread.StartsWith("event-loop-", StringComparison.Ordinal)).ToList();
         Assert.True(elsewhere.Count == 0, $"Seed {seed}: {elsewhere.Count} on {string.Join(", ", elsewhere.Distinct())}");
     }
@@ -52,6 +53,7 @@ public sealed class FirstReadTests
             {
                 Thread.Yield();
             }
+
             var result = await reading;
             await connection.Transport.Output.WriteAsync(result.Buffer.First);
             connection.Transport.Input.AdvanceTo(result.Buffer.End);

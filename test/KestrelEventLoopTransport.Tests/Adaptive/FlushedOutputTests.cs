@@ -46,7 +46,9 @@ public sealed class FlushedOutputTests
         Assert.Equal("/third", await peer.ReceiveAsync());
     }
 
-    /// <summary>The input stays unread meanwhile, so that the flushes are corked as long as the transport likes.</summary>
+    /// <summary>
+    /// The input stays unread meanwhile, so that the flushes are corked as long as the transport likes.
+    /// </summary>
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     public async Task Several_flushes_arrive_although_input_is_left_and_the_handler_blocks(ApplicationScheduling scheduling)
@@ -105,6 +107,7 @@ public sealed class FlushedOutputTests
                 connection.Transport.Output.Write(Pattern.Create(Length, offset: i * Length));
                 await connection.Transport.Output.FlushAsync();
             }
+
             second.Block();
             connection.Transport.Input.AdvanceTo(result.Buffer.End);
         });
@@ -122,8 +125,8 @@ public sealed class FlushedOutputTests
     }
 
     /// <summary>
-    /// Handlers flush at about the moment at which they lose their loop, to others that wait for it, and go on only when the
-    /// peer has it all.
+    /// Handlers flush at about the moment at which they lose their loop, to others that wait for it, and go on only
+    /// when the peer has it all.
     /// </summary>
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
@@ -141,6 +144,7 @@ public sealed class FlushedOutputTests
                 {
                     return;
                 }
+
                 if (result.Buffer.FirstSpan[0] != 'x')
                 {
                     await connection.Transport.Output.WriteAsync(result.Buffer.First);
@@ -155,6 +159,7 @@ public sealed class FlushedOutputTests
                 {
                     throw new TimeoutException("The peer never told that it has received the flush.");
                 }
+
                 connection.Transport.Input.AdvanceTo(result.Buffer.End);
             }
         });
@@ -167,6 +172,7 @@ public sealed class FlushedOutputTests
             await other.SendAsync("o");
             await other.ReceiveExactlyAsync(1);
         }
+
         await rounds;
         Assert.True(scheduling != ApplicationScheduling.Adaptive || instruments.HandOffs > 0, $"No loop changed hands with seed {seed}.");
         client.ShutdownSend();

@@ -65,7 +65,9 @@ public sealed class GarbageCollectionTests
             $"{handOffs} hand-offs in {Collections} collections that paused for {paused}, and {otherHandOffs} between them.");
     }
 
-    /// <summary>Not counting collections, so that one mostly finds a handler that is not done and is not overdue.</summary>
+    /// <summary>
+    /// Not counting collections, so that one mostly finds a handler that is not done and is not overdue.
+    /// </summary>
     private static void ComputeFor(TimeSpan time)
     {
         var start = Stopwatch.GetTimestamp();

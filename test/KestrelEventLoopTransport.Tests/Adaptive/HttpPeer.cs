@@ -3,7 +3,9 @@ using System.Text;
 
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
-/// <summary>A keep-alive connection that sends requests and receives responses as the test wants them in time.</summary>
+/// <summary>
+/// A keep-alive connection that sends requests and receives responses as the test wants them in time.
+/// </summary>
 internal sealed class HttpPeer(RawClient client) : IDisposable
 {
     public static async Task<HttpPeer> ConnectAsync(TestServer server) => new(await server.ConnectAsync());

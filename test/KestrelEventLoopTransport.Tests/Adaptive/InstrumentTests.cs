@@ -1,5 +1,5 @@
 using System.Diagnostics.Metrics;
-using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Adaptive;
 
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 

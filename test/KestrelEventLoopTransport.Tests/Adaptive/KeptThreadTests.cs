@@ -2,7 +2,9 @@ using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
-/// <summary>Application code that keeps a loop's thread after its connection has ended, while the server stops.</summary>
+/// <summary>
+/// Application code that keeps a loop's thread after its connection has ended, while the server stops.
+/// </summary>
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "24")]
 [Trait("Stock", "fails")]

@@ -65,7 +65,9 @@ public sealed class LeakedStateTests
             }
         });
 
-    /// <summary>A method of its own, so that what it sets does not flow to its caller, where it would be seen by right.</summary>
+    /// <summary>
+    /// A method of its own, so that what it sets does not flow to its caller, where it would be seen by right.
+    /// </summary>
     private static async Task<bool> ReadOneAsync(ConnectionContext connection, Action<bool> use, bool suppressFlow)
     {
         var result = await connection.Transport.Input.ReadAsync().ConfigureAwait(false);
@@ -89,8 +91,9 @@ public sealed class LeakedStateTests
         {
             Scheduling = scheduling,
 
-            // Long enough that a thread that gets no processor keeps its loop: with another thread running the loop, the
-            // next message would be there before this handler reads again, and would be its next in the same callback.
+            // Long enough that a thread that gets no processor keeps its loop: with another thread running the loop,
+            // the next message would be there before this handler reads again, and would be its next in the same
+            // callback.
             Transport = static options => (options.EventLoopCount, options.HandOffThreshold) = (1, TimeSpan.FromSeconds(1)),
             Connection = async connection =>
             {

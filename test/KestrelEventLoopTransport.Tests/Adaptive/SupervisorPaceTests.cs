@@ -1,4 +1,4 @@
-using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Adaptive;
 
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
@@ -36,6 +36,7 @@ public sealed class SupervisorPaceTests
         {
             Block(pace, TimeSpan.FromMilliseconds(milliseconds));
         }
+
         Assert.Equal(expected, pace.Tick.TotalMicroseconds, tolerance: 5);
 
         _clock.Advance(TimeSpan.FromMilliseconds(100));
@@ -56,6 +57,7 @@ public sealed class SupervisorPaceTests
             Block(pace, i % 2 == 0 ? TimeSpan.Zero : TimeSpan.FromMicroseconds(100));
             Assert.InRange(pace.Tick.TotalMicroseconds, shortest, threshold);
         }
+
         Assert.Equal(shortest, pace.Tick.TotalMicroseconds);
     }
 
@@ -67,6 +69,7 @@ public sealed class SupervisorPaceTests
         {
             Block(pace, TimeSpan.Zero);
         }
+
         var thresholds = 0;
         for (var i = 0; i < 160; i++)
         {

@@ -69,7 +69,8 @@ public sealed partial class SupervisorWakeTests
     }
 
     /// <summary>
-    /// By itself it would wake at every threshold. A machine that stops for half of one makes it do so, but not all the time.
+    /// By itself it would wake at every threshold. A machine that stops for half of one makes it do so, but not all the
+    /// time.
     /// </summary>
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]

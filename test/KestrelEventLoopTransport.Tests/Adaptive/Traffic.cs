@@ -22,6 +22,7 @@ internal sealed class Traffic : IAsyncDisposable
         {
             peers[i] = await HttpPeer.ConnectAsync(server);
         }
+
         return new Traffic(peers);
     }
 
@@ -51,6 +52,7 @@ internal sealed class Traffic : IAsyncDisposable
             {
                 Assert.Equal(path, await peer.ReceiveAsync());
             }
+
             Interlocked.Increment(ref _served[index]);
         }
     }

@@ -3,7 +3,9 @@ using KestrelEventLoopTransport.Listening;
 
 namespace KestrelEventLoopTransport.Tests.Balancing;
 
-/// <summary>Several acceptors, one queue: null, which ends Kestrel's listener, comes at the end and not before.</summary>
+/// <summary>
+/// Several acceptors, one queue: null, which ends Kestrel's listener, comes at the end and not before.
+/// </summary>
 [Trait("Contract", "11")]
 [FailsOnStock("An internal class of ours.")]
 public sealed class AcceptQueueTests

@@ -48,12 +48,14 @@ public sealed class BalanceTests
                 await EndAsync(open[index]);
                 open.RemoveAt(index);
             }
+
             while (open.Count < Open)
             {
                 var client = await RawClient.ConnectAsync(listener.EndPoint);
                 open.Add((client, (await listener.AcceptAsync().DefaultTimeout())!));
                 made++;
             }
+
             AssertEven(state, seed);
         }
 
@@ -61,6 +63,7 @@ public sealed class BalanceTests
         {
             await EndAsync(left);
         }
+
         Assert.All(state.Loops, static loop => Assert.Equal(0, loop.ConnectionCount));
     }
 
@@ -104,6 +107,7 @@ public sealed class BalanceTests
             {
                 Assert.Equal(first, await LoopOfNextAsync(listener, state, source));
             }
+
             loops[first]++;
         }
 
@@ -157,6 +161,7 @@ public sealed class BalanceTests
             Assert.Equal(i % Loops, await LoopOfNextAsync(listener, state, source));
             Assert.Equal(source, ((IPEndPoint)balancer.Last!).Address);
         }
+
         Assert.True(mode == AcceptMode.SharedListener ? balancer.AcceptingLoops.Count == 1 : balancer.AcceptingLoops.Count > 1);
     }
 
@@ -196,6 +201,7 @@ public sealed class BalanceTests
                 blocks.Set();
                 release.Wait();
             }
+
             return 0;
         }
 

@@ -1,11 +1,13 @@
 using System.Net;
 using System.Net.Sockets;
-using KestrelEventLoopTransport.Listening;
+using KestrelEventLoopTransport.Listening.Takeover;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Tests.Balancing;
 
-/// <summary>What becomes of connections in the kernel's queue when a listener stops, and of those that come then.</summary>
+/// <summary>
+/// What becomes of connections in the kernel's queue when a listener stops, and of those that come then.
+/// </summary>
 [Trait("Contract", "24")]
 [FailsOnStock("Stock lets the kernel reset what waits in the queue of a listener that stops.")]
 public sealed class HandOverTests
@@ -31,6 +33,7 @@ public sealed class HandOverTests
             Assert.NotNull(connection);
             _ = ServeAsync(connection);
         }
+
         Assert.Null(await listener.AcceptAsync().DefaultTimeout());
         foreach (var client in clients)
         {
@@ -57,6 +60,7 @@ public sealed class HandOverTests
             await client.ExpectFinAsync();
             client.Dispose();
         }
+
         Assert.Equal(0, BalanceTests.StateOf(transport).ConnectionCount);
         Assert.Null(await listener.AcceptAsync().DefaultTimeout());
     }
@@ -127,6 +131,7 @@ public sealed class HandOverTests
         {
             await listener.DisposeAsync().DefaultTimeout();
         }
+
         foreach (var transport in transports)
         {
             await transport.DisposeAsync();
@@ -151,6 +156,7 @@ public sealed class HandOverTests
         {
             client.Dispose();
         }
+
         await Poll.UntilAsync(() => Accepted(first) + Accepted(second) + Accepted(third) == 200);
         Assert.All(unbinds, static unbind => Assert.False(unbind.IsCompleted));
         await one.DisposeAsync().DefaultTimeout();
@@ -167,6 +173,7 @@ public sealed class HandOverTests
             options.ReusePort = false;
             options.ConfigureListenSocket = static context => context.SetOption(Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1);
         }
+
         await using var first = Create(mode, configure: ShareByHook);
         await using var second = Create(mode, configure: ShareByHook);
         var old = await first.BindAsync();
@@ -248,16 +255,19 @@ public sealed class HandOverTests
         {
             successors.Add(await second.BindAsync(new FileHandleEndPoint((ulong)handle.DangerousGetHandle(), FileHandleType.Auto)));
         }
+
         await Poll.UntilAsync(() => BalanceTests.StateOf(second).Listeners.Sum(static l => l.AcceptedConnections) == 20);
         foreach (var successor in successors)
         {
             await successor.DisposeAsync().DefaultTimeout();
         }
+
         foreach (var client in clients)
         {
             await client.ExpectFinAsync();
             client.Dispose();
         }
+
         foreach (var handle in handles)
         {
             handle.Dispose();
@@ -312,7 +322,9 @@ public sealed class HandOverTests
     private static Task<RawClient[]> ConnectAsync(EndPoint endPoint, int count)
         => Task.WhenAll(Enumerable.Range(0, count).Select(_ => RawClient.ConnectAsync(endPoint)));
 
-    /// <summary>What comes now goes to the others, and at once: a lost first segment would be repeated after a second.</summary>
+    /// <summary>
+    /// What comes now goes to the others, and at once: a lost first segment would be repeated after a second.
+    /// </summary>
     private static async Task AssertOthersGetAllAsync(TestTransport stopping, params TestTransport[] others)
     {
         var endPoint = BalanceTests.StateOf(stopping).Listeners[0].EndPoint;
@@ -334,6 +346,7 @@ public sealed class HandOverTests
                 stretch = 0;
             }
         }
+
         Assert.All(others, static other => Assert.NotEqual(0, Accepted(other)));
     }
 

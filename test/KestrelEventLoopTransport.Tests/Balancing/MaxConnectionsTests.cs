@@ -52,6 +52,7 @@ public sealed class MaxConnectionsTests
                 open.Add(await server.ConnectAsync());
                 await Echo.RoundTripAsync(open[i]);
             }
+
             for (var i = 0; i < 5; i++)
             {
                 await AssertRefusedAsync(server);
@@ -67,6 +68,7 @@ public sealed class MaxConnectionsTests
                 await client.ExpectFinAsync();
                 client.Dispose();
             }
+
             await Poll.UntilAsync(() => server.State.Listeners[0].ConnectionCount == 0);
         }
     }
@@ -89,6 +91,7 @@ public sealed class MaxConnectionsTests
                 {
                     Interlocked.CompareExchange(ref most, now, seen);
                 }
+
                 await Echo.RunAsync(connection);
             },
         });
@@ -128,6 +131,7 @@ public sealed class MaxConnectionsTests
         {
             clients.Add(await RawClient.ConnectAsync(listener.EndPoint));
         }
+
         var most = mode == AcceptMode.SharedListener ? Batch : 2 * Batch;
 
         await Poll.UntilAsync(() => state.AcceptedConnections == most);

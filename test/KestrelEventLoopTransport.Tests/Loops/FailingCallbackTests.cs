@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace KestrelEventLoopTransport.Tests.Loops;
 
 /// <summary>
-/// Code that is no async method may throw at whoever completes what it awaits. On a loop and on the thread pool alike that
-/// is an Error in the log, and nothing ends.
+/// Code that is no async method may throw at whoever completes what it awaits. On a loop and on the thread pool alike
+/// that is an Error in the log, and nothing ends.
 /// </summary>
 [Trait("Contract", "loops")]
 [Trait("Stock", "fails")]

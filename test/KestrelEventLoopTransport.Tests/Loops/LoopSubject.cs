@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Adaptive;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 

@@ -1,5 +1,3 @@
-using KestrelEventLoopTransport.Loops;
-
 namespace KestrelEventLoopTransport.Tests.Loops;
 
 /// <summary>Everything that is posted to a loop runs, though nothing else ever wakes the loop.</summary>
@@ -41,7 +39,9 @@ public sealed class LostWorkTests
         void Next() => subject.Loop.Post(--left == 0 ? last : new WorkItem(Next));
     }
 
-    /// <summary>Callbacks that the loop takes back from the pool run after its work: what they post waits for the next turn.</summary>
+    /// <summary>
+    /// Callbacks that the loop takes back from the pool run after its work: what they post waits for the next turn.
+    /// </summary>
     [Fact]
     public async Task Work_posted_at_the_very_end_of_a_turn_runs()
     {
@@ -55,8 +55,8 @@ public sealed class LostWorkTests
     }
 
     /// <summary>
-    /// The loop goes to sleep just as the next item comes, again and again: whoever posts it either finds the loop awake,
-    /// and then it is seen, or wakes it.
+    /// The loop goes to sleep just as the next item comes, again and again: whoever posts it either finds the loop
+    /// awake, and then it is seen, or wakes it.
     /// </summary>
     [Theory]
     [InlineData(1)]
@@ -183,7 +183,9 @@ public sealed class LostWorkTests
         }
     }
 
-    /// <summary>The last standby thread runs the loop then, so the loop's own may not run what waits for the pool.</summary>
+    /// <summary>
+    /// The last standby thread runs the loop then, so the loop's own may not run what waits for the pool.
+    /// </summary>
     [Fact]
     public async Task Callbacks_behind_one_that_blocks_run_on_the_pool_when_standby_threads_are_short()
     {

@@ -1,4 +1,4 @@
-using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Adaptive;
 using ThreadState = KestrelEventLoopTransport.Tests.Adaptive.ThreadState;
 
 namespace KestrelEventLoopTransport.Tests.Loops;

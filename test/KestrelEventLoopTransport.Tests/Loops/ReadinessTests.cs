@@ -1,4 +1,4 @@
-using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Descriptors;
 
 namespace KestrelEventLoopTransport.Tests.Loops;
 

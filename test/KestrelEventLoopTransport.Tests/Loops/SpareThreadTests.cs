@@ -1,5 +1,5 @@
 using System.Diagnostics.Metrics;
-using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Adaptive;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -27,7 +27,9 @@ public sealed class SpareThreadTests
         await threads.UntilParkedAsync(1);
     }
 
-    /// <summary>Who cannot wait for the spare makes a thread himself: the thread pool may have none to make it.</summary>
+    /// <summary>
+    /// Who cannot wait for the spare makes a thread himself: the thread pool may have none to make it.
+    /// </summary>
     [Fact]
     public async Task Threads_can_be_taken_faster_than_spares_are_made()
     {
@@ -94,7 +96,9 @@ public sealed class SpareThreadTests
         Assert.False(others.Standbys.Stopped.IsCompleted);
     }
 
-    /// <summary>A thread that was taken for a loop whose own has just come back must not be forgotten: the stop waits for it.</summary>
+    /// <summary>
+    /// A thread that was taken for a loop whose own has just come back must not be forgotten: the stop waits for it.
+    /// </summary>
     [Fact]
     public async Task Callbacks_that_return_just_when_they_are_overdue_lose_no_thread()
     {

@@ -4,8 +4,8 @@ using KestrelEventLoopTransport.Native;
 namespace KestrelEventLoopTransport.Tests.Native;
 
 /// <summary>
-/// A queue of the library that stands in for kqueue(2) here, called as a C program would: with elements of the size that
-/// <see cref="Platform.KqueueVariable"/> says.
+/// A queue of the library that stands in for kqueue(2) here, called as a C program would: with elements of the size
+/// that <see cref="Platform.KqueueVariable"/> says.
 /// </summary>
 internal sealed unsafe class KqueueOnLinux : IDisposable
 {

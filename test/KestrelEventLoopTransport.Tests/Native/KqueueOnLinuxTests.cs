@@ -232,8 +232,8 @@ public sealed class KqueueOnLinuxTests : IDisposable
         Assert.Empty(_queue.Take());
     }
 
-    // "Calling close() on a file descriptor will remove any kevents that reference the descriptor", also when the socket
-    // lives on under another number.
+    // "Calling close() on a file descriptor will remove any kevents that reference the descriptor", also when the
+    // socket lives on under another number.
     [Fact]
     public void Closing_a_descriptor_removes_its_events()
     {

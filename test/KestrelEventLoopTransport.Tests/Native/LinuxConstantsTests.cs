@@ -32,7 +32,7 @@ public sealed class LinuxConstantsTests
         Assert.SkipUnless(HasCompiler(), "gcc is not installed");
         var ours = new Dictionary<string, long>(SystemConstants.Of(typeof(Linux)).Concat(SystemConstants.Of(typeof(Errno))))
         {
-            ["sizeof(struct sockaddr_storage)"] = Linux.SockAddrStorageSize,
+            ["sizeof(struct sockaddr_storage)"] = Posix.SockAddrStorageSize,
             ["offsetof(struct statx, stx_mode)"] = Linux.StatxModeOffset,
             ["offsetof(struct statx, stx_ino)"] = Linux.StatxInodeOffset,
             ["offsetof(struct statx, stx_btime.tv_sec)"] = Linux.StatxBirthOffset,

@@ -28,7 +28,7 @@ public sealed class SystemConstantsTests
         }
 
         // sys/_sockaddr_storage.h, bsd/sys/socket.h: _SS_MAXSIZE.
-        Assert.Equal(128, Linux.SockAddrStorageSize);
+        Assert.Equal(128, Posix.SockAddrStorageSize);
     }
 
     [Fact]

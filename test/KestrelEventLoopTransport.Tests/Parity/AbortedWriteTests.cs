@@ -2,7 +2,9 @@ using Microsoft.AspNetCore.Http;
 
 namespace KestrelEventLoopTransport.Tests.Parity;
 
-/// <summary>A write that waits for a slow client when the server aborts: its handler must not take the response for a sent one.</summary>
+/// <summary>
+/// A write that waits for a slow client when the server aborts: its handler must not take the response for a sent one.
+/// </summary>
 [Trait("Contract", "21")]
 public sealed class AbortedWriteTests
 {

@@ -6,8 +6,8 @@ using Microsoft.AspNetCore.Connections;
 namespace KestrelEventLoopTransport.Tests.Parity;
 
 /// <summary>
-/// Readers that advance with the one-argument AdvanceTo(start) until a message is complete: nothing is examined, so each
-/// read returns at once. They burn a processor, and must see what arrives all the same.
+/// Readers that advance with the one-argument AdvanceTo(start) until a message is complete: nothing is examined, so
+/// each read returns at once. They burn a processor, and must see what arrives all the same.
 /// </summary>
 [Trait("Contract", "28")]
 public sealed class LateExaminingTests
@@ -131,7 +131,9 @@ public sealed class LateExaminingTests
         Assert.IsType<ConnectionResetException>(await outcome.Task.DefaultTimeout());
     }
 
-    /// <summary>Reads until the message or the input is complete, and says when it has done so in vain for long.</summary>
+    /// <summary>
+    /// Reads until the message or the input is complete, and says when it has done so in vain for long.
+    /// </summary>
     private static async Task<byte[]> ReadMessageAsync(PipeReader reader, TaskCompletionSource spinning)
     {
         var start = Stopwatch.GetTimestamp();

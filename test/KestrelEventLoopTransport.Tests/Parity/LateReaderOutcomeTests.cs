@@ -1,9 +1,10 @@
-using System.IO.Pipelines;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Tests.Parity;
 
-/// <summary>What a reader is told that was not reading when the connection ended, and that Kestrel has aborted since.</summary>
+/// <summary>
+/// What a reader is told that was not reading when the connection ended, and that Kestrel has aborted since.
+/// </summary>
 [Trait("Contract", "18")]
 public sealed class LateReaderOutcomeTests
 {

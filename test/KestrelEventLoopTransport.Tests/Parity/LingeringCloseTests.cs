@@ -106,7 +106,9 @@ public sealed class LingeringCloseTests
         });
     }
 
-    /// <summary>Fails when it takes as long as a peer is waited for, and that each time: once may be a slow machine.</summary>
+    /// <summary>
+    /// Fails when it takes as long as a peer is waited for, and that each time: once may be a slow machine.
+    /// </summary>
     private static async Task AssertDoesNotWaitForThePeerAsync(Func<Task<TimeSpan>> measure)
     {
         for (var attempt = 1; await measure() is var elapsed && elapsed >= _waited; attempt++)

@@ -1,11 +1,11 @@
 using System.Runtime.CompilerServices;
-using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Tests.Parity;
 
-/// <summary>Handlers that never return: once their client has gone, nothing of the connection may stay for them.</summary>
+/// <summary>
+/// Handlers that never return: once their client has gone, nothing of the connection may stay for them.
+/// </summary>
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "23")]
 public sealed class LostHandlerTests

@@ -5,7 +5,10 @@ using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Tests.Parity;
 
-/// <summary>Handlers that poll with TryRead and keep their thread meanwhile: they see bytes, the end, a cancellation and an abort.</summary>
+/// <summary>
+/// Handlers that poll with TryRead and keep their thread meanwhile: they see bytes, the end, a cancellation and an
+/// abort.
+/// </summary>
 [Trait("Contract", "28")]
 public sealed class PolledReaderTests
 {
@@ -125,7 +128,9 @@ public sealed class PolledReaderTests
         Assert.IsType<ConnectionAbortedException>(await outcome.Task.DefaultTimeout());
     }
 
-    /// <summary>What a handler that polls sees when <paramref name="action"/> is done to it after a while of nothing.</summary>
+    /// <summary>
+    /// What a handler that polls sees when <paramref name="action"/> is done to it after a while of nothing.
+    /// </summary>
     private static async Task<Seen> PollWhileAsync(ApplicationScheduling scheduling, Func<RawClient, ConnectionContext, Task> action)
     {
         var polling = NewSignal();

@@ -1,12 +1,13 @@
-using System.Buffers;
 using System.Net.Sockets;
 using System.Text;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 
 namespace KestrelEventLoopTransport.Tests.Parity;
 
-/// <summary>What is received before anybody reads it: as much as MaxReadBufferSize, so that a client may send first and read afterwards.</summary>
+/// <summary>
+/// What is received before anybody reads it: as much as MaxReadBufferSize, so that a client may send first and read
+/// afterwards.
+/// </summary>
 [Trait("Contract", "17")]
 public sealed class ReadAheadTests
 {

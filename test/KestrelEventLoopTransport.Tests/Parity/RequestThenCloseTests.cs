@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 
 namespace KestrelEventLoopTransport.Tests.Parity;
@@ -79,8 +78,8 @@ public sealed class RequestThenCloseTests
         }
     }
 
-    // Each answer to a client that is gone fails, and ends the connection: how many of the ten are served is a race that
-    // none of the transports always wins. Nine of ten are far more than those that wait for no one.
+    // Each answer to a client that is gone fails, and ends the connection: how many of the ten are served is a race
+    // that none of the transports always wins. Nine of ten are far more than those that wait for no one.
     [Theory]
     [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
     public async Task Pipelined_requests_are_served_although_the_client_closes_behind_them(ApplicationScheduling scheduling)

@@ -191,7 +191,8 @@ public sealed class UnawaitedFlushTests
                 return;
             }
 
-            // As fast as the peer drains it, and faster: each flush may find the one before pending, or just completing.
+            // As fast as the peer drains it, and faster: each flush may find the one before pending, or just
+            // completing.
             for (var i = 0; i < 500; i++)
             {
                 try
@@ -248,7 +249,9 @@ public sealed class UnawaitedFlushTests
         }
     }
 
-    /// <summary>Writes the pattern until a flush is pending, which takes more than the kernel holds; returns how much.</summary>
+    /// <summary>
+    /// Writes the pattern until a flush is pending, which takes more than the kernel holds; returns how much.
+    /// </summary>
     private static int WriteUntilFlushWaits(PipeWriter writer)
     {
         const int Length = 16 * 1024 * 1024;

@@ -2,7 +2,9 @@ using System.Diagnostics;
 
 namespace KestrelEventLoopTransport.Tests;
 
-/// <summary>Runs an explicit test in a process of its own: for what is set once per process, or would harm this one.</summary>
+/// <summary>
+/// Runs an explicit test in a process of its own: for what is set once per process, or would harm this one.
+/// </summary>
 internal static class ChildProcess
 {
     // Six cases of OutOfDescriptorsTests take some 25 s on a machine that does nothing else.

@@ -4,7 +4,9 @@ using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Tests;
 
-/// <summary>The <see cref="IMemoryPoolFactory{T}"/> that tests inject: contract 3 is checked at the end of each of them.</summary>
+/// <summary>
+/// The <see cref="IMemoryPoolFactory{T}"/> that tests inject: contract 3 is checked at the end of each of them.
+/// </summary>
 internal sealed class CountingMemoryPoolFactory : IMemoryPoolFactory<byte>
 {
     private readonly ConcurrentQueue<(CountingMemoryPool Pool, MemoryPoolOptions? Options)> _created = new();

@@ -1,7 +1,8 @@
 namespace KestrelEventLoopTransport.Tests;
 
 /// <summary>
-/// While it lives, the process can open only so many descriptors: RLIMIT_NOFILE is lowered and what is free below it is taken.
+/// While it lives, the process can open only so many descriptors: RLIMIT_NOFILE is lowered and what is free below it is
+/// taken.
 /// </summary>
 internal sealed class DescriptorShortage : IDisposable
 {

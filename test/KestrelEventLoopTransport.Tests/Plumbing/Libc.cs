@@ -79,7 +79,9 @@ internal static partial class Libc
         return descriptor.Returned;
     }
 
-    /// <summary>Binds a Unix socket with nothing that would remove its file afterwards; returns the descriptor.</summary>
+    /// <summary>
+    /// Binds a Unix socket with nothing that would remove its file afterwards; returns the descriptor.
+    /// </summary>
     public static int BindUnix(string path)
     {
         var fd = socket(AF_UNIX, SOCK_STREAM, 0);

@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace KestrelEventLoopTransport.Tests;
 
-/// <summary>Descriptors and threads of this process. Process-wide: only for tests of <see cref="ProcessWide"/>.</summary>
+/// <summary>
+/// Descriptors and threads of this process. Process-wide: only for tests of <see cref="ProcessWide"/>.
+/// </summary>
 internal sealed record ProcessState(int Sockets, int Pollers, int Events, int Threads, int NamedThreads)
 {
     public static ProcessState Capture()
@@ -53,7 +55,9 @@ internal sealed record ProcessState(int Sockets, int Pollers, int Events, int Th
         return Convert.ToInt32(line["flags:".Length..].Trim(), 8);
     }
 
-    /// <summary>Whether what the transport could leave behind is no more than it was at <paramref name="start"/>.</summary>
+    /// <summary>
+    /// Whether what the transport could leave behind is no more than it was at <paramref name="start"/>.
+    /// </summary>
     public bool IsBackTo(ProcessState start, int threadPoolGrowth)
         => HasNoMoreDescriptorsThan(start)
             && NamedThreads <= start.NamedThreads

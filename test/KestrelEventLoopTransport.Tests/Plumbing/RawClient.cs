@@ -4,7 +4,9 @@ using System.Text;
 
 namespace KestrelEventLoopTransport.Tests;
 
-/// <summary>The peer: a plain socket. Asynchronous throughout, as its caller may be on an event loop's thread.</summary>
+/// <summary>
+/// The peer: a plain socket. Asynchronous throughout, as its caller may be on an event loop's thread.
+/// </summary>
 internal sealed class RawClient(Socket socket) : IDisposable
 {
     public Socket Socket => socket;

@@ -2,7 +2,9 @@ using System.IO.Pipelines;
 
 namespace KestrelEventLoopTransport.Tests;
 
-/// <summary>A <see cref="PipeReader"/> and the means to feed it: the transport's, or a plain Pipe's as the model.</summary>
+/// <summary>
+/// A <see cref="PipeReader"/> and the means to feed it: the transport's, or a plain Pipe's as the model.
+/// </summary>
 internal sealed class ReaderSubject : IAsyncDisposable
 {
     private readonly TestTransport? _transport;

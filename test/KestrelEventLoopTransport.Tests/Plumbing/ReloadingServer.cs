@@ -11,7 +11,9 @@ using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Tests;
 
-/// <summary>A Kestrel whose endpoints come from a configuration that can be reloaded. Keys are those below <c>Kestrel</c>.</summary>
+/// <summary>
+/// A Kestrel whose endpoints come from a configuration that can be reloaded. Keys are those below <c>Kestrel</c>.
+/// </summary>
 internal sealed class ReloadingServer : IAsyncDisposable
 {
     private readonly ReloadableValues _values;

@@ -9,7 +9,10 @@ public static class Schedulings
 
     public static TheoryData<ApplicationScheduling> All => [.. Values];
 
-    /// <summary>The same, and <see langword="null"/> for a plain <see cref="System.IO.Pipelines.Pipe"/>: the model that the transport is compared with.</summary>
+    /// <summary>
+    /// The same, and <see langword="null"/> for a plain <see cref="System.IO.Pipelines.Pipe"/>: the model that the
+    /// transport is compared with.
+    /// </summary>
     public static TheoryData<ApplicationScheduling?> AllAndPipe
     {
         get

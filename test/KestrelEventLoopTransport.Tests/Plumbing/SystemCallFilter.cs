@@ -22,7 +22,9 @@ internal static unsafe class SystemCallFilter
 
     public static bool IsSupported => RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.Arm64;
 
-    /// <summary>From here on setsockopt(2) with this level and name fails as on a kernel that does not have the option.</summary>
+    /// <summary>
+    /// From here on setsockopt(2) with this level and name fails as on a kernel that does not have the option.
+    /// </summary>
     public static void RefuseSocketOption(int level, int name)
     {
         var setsockopt = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 54u : 208u;

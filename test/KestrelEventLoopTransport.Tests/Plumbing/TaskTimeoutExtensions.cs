@@ -5,7 +5,9 @@ namespace KestrelEventLoopTransport.Tests;
 /// <summary>Hang guards. They only turn a hang into a failure; no test depends on how long something takes.</summary>
 internal static class TaskTimeoutExtensions
 {
-    /// <summary>Long enough for the slowest machine; KESTREL_TEST_HANG_SECONDS shortens it while hunting a hang.</summary>
+    /// <summary>
+    /// Long enough for the slowest machine; KESTREL_TEST_HANG_SECONDS shortens it while hunting a hang.
+    /// </summary>
     public static readonly TimeSpan Default = TimeSpan.FromSeconds(
         int.TryParse(Environment.GetEnvironmentVariable("KESTREL_TEST_HANG_SECONDS"), out var seconds) ? seconds : 45);
 

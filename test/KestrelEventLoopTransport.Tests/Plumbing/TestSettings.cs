@@ -43,8 +43,8 @@ internal sealed class TestSettings
     public CapturedLogs Logs { get; } = new();
 
     /// <summary>
-    /// KESTREL_TEST_TRANSPORT=sockets runs the suite on the stock transport, the control: a test that fails there and is
-    /// not marked <see cref="FailsOnStockAttribute"/> asks for something else than "as stock".
+    /// KESTREL_TEST_TRANSPORT=sockets runs the suite on the stock transport, the control: a test that fails there and
+    /// is not marked <see cref="FailsOnStockAttribute"/> asks for something else than "as stock".
     /// </summary>
     internal static bool OnStockTransport => Environment.GetEnvironmentVariable("KESTREL_TEST_TRANSPORT") == "sockets";
 

@@ -3,7 +3,9 @@ using System.IO.Pipelines;
 
 namespace KestrelEventLoopTransport.Tests;
 
-/// <summary>A <see cref="PipeWriter"/> and the other end of it: the transport's, or a plain Pipe's as the model.</summary>
+/// <summary>
+/// A <see cref="PipeWriter"/> and the other end of it: the transport's, or a plain Pipe's as the model.
+/// </summary>
 internal sealed class WriterSubject : IAsyncDisposable
 {
     private readonly TestTransport? _transport;

@@ -4,7 +4,9 @@ using KestrelEventLoopTransport.Polling;
 
 namespace KestrelEventLoopTransport.Tests.Polling;
 
-/// <summary>What the loops expect of a poller, of the one that this run has: see <see cref="TestLibc.KqueueVariable"/>.</summary>
+/// <summary>
+/// What the loops expect of a poller, of the one that this run has: see <see cref="TestLibc.KqueueVariable"/>.
+/// </summary>
 public sealed partial class PollerTests : IDisposable
 {
     private const ulong Token = 1;

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using KestrelEventLoopTransport.Options.Configuration;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -264,7 +265,7 @@ public sealed class ConfigurationTests
             static web => web.UseEventLoopTransport(static options =>
             {
                 options.Backlog = 9;
-                options.ConfigureEndPoint("http://127.0.0.1:5001", static endPoint => endPoint.Backlog = 10);
+                options.ConfigureEndpoint("http://127.0.0.1:5001", static endPoint => endPoint.Backlog = 10);
             }));
 
         Assert.Equal((9, 3), (options.Backlog, options.Priority));
@@ -300,9 +301,9 @@ public sealed class ConfigurationTests
             Connection = Echo.RunAsync,
             Transport = static options =>
             {
-                options.ConfigureEndPoint("http://127.0.0.1:0", static endPoint => endPoint.Backlog = 5);
-                options.ConfigureEndPoint("http://127.0.0.1:5001", static endPoint => endPoint.Backlog = 5);
-                options.ConfigureEndPoint("http://localhost:0", static endPoint => endPoint.Backlog = 5);
+                options.ConfigureEndpoint("http://127.0.0.1:0", static endPoint => endPoint.Backlog = 5);
+                options.ConfigureEndpoint("http://127.0.0.1:5001", static endPoint => endPoint.Backlog = 5);
+                options.ConfigureEndpoint("http://localhost:0", static endPoint => endPoint.Backlog = 5);
             },
             Configuration = new()
             {
@@ -379,7 +380,7 @@ public sealed class ConfigurationTests
     [InlineData("http://unix:@name", "[::]:80 0.0.0.0:80")]
     public void A_URL_means_what_Kestrel_binds_to_for_it(string url, string endPoints)
     {
-        var found = EndPointOverride.EndPointsOf(url).Select(static endPoint => endPoint.ToString());
+        var found = EndpointOverride.EndPointsOf(url).Select(static endPoint => endPoint.ToString());
 
         Assert.Equal(endPoints, string.Join(' ', found));
     }

@@ -37,6 +37,7 @@ public sealed class HookTests
             await pair.Connection.Transport.Output.WriteAsync(Pattern.Create(100));
             Pattern.AssertMatches(await pair.Client.ReceiveExactlyAsync(100));
         }
+
         var fd = (int)pair.Connection.Features.Get<IConnectionSocketFeature>()!.Socket.Handle;
         await Poll.UntilAsync(() => (Libc.PollEvents(fd) & Libc.POLLERR) != 0);
 

@@ -6,7 +6,7 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 /// <param name="Name">The option's number.</param>
 /// <param name="Listener">What the listening socket shows.</param>
 /// <param name="Accepted">What an accepted socket shows; null where it shows nothing of use.</param>
-internal sealed record KernelOption(Action<EndPointOptions> Set, int Level, int Name, byte[] Listener, byte[]? Accepted)
+internal sealed record KernelOption(Action<EndpointOptions> Set, int Level, int Name, byte[] Listener, byte[]? Accepted)
 {
     private const int Socket = 1;
     private const int IP = 0;
@@ -72,9 +72,9 @@ internal sealed record KernelOption(Action<EndPointOptions> Set, int Level, int 
         ["SendBufferSize"] = OfIP["SendBufferSize"],
     };
 
-    private static KernelOption Number(Action<EndPointOptions> set, int level, int name, int value)
+    private static KernelOption Number(Action<EndpointOptions> set, int level, int name, int value)
         => new(set, level, name, BitConverter.GetBytes(value), BitConverter.GetBytes(value));
 
-    private static KernelOption Text(Action<EndPointOptions> set, int level, int name, string value)
+    private static KernelOption Text(Action<EndpointOptions> set, int level, int name, string value)
         => new(set, level, name, System.Text.Encoding.ASCII.GetBytes(value), System.Text.Encoding.ASCII.GetBytes(value));
 }

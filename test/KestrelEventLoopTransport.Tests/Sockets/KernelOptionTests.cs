@@ -60,7 +60,8 @@ public sealed class KernelOptionTests
         var listening = ListeningSockets.FindDescriptors(listener.EndPoint);
         Assert.NotEmpty(listening);
 
-        // A listening socket shows TCP_QUICKACK as 1 whatever is set, and a connection changes it as it goes on (tcp(7)).
+        // A listening socket shows TCP_QUICKACK as 1 whatever is set, and a connection changes it as it goes on
+        // (tcp(7)).
         if (name != "Tcp.QuickAck")
         {
             Assert.All(listening, fd => Assert.Equal(option.Listener, Libc.GetSocketOptionBytes(fd, option.Level, option.Name)));
@@ -267,7 +268,7 @@ public sealed class KernelOptionTests
         Pattern.AssertMatches(await receive);
     }
 
-    private static void SetAll(EndPointOptions options)
+    private static void SetAll(EndpointOptions options)
     {
         foreach (var option in KernelOption.OfIP.Values)
         {

@@ -10,7 +10,7 @@ public sealed class OptionRangeTests
     private const string AnyBytes = "it must have from 1 to 15 bytes, none of them zero.";
     private const string KeepAliveTime = "it must be from 1 to 32767 seconds, a whole number of them.";
 
-    private static readonly (Action<EndPointOptions> Set, string Message)[] _wrong =
+    private static readonly (Action<EndpointOptions> Set, string Message)[] _wrong =
     [
         (static o => o.Backlog = 0, $"Backlog is 0; {AnyInt}"),
         (static o => o.Backlog = -1, $"Backlog is -1; {AnyInt}"),
@@ -67,7 +67,7 @@ public sealed class OptionRangeTests
         (static o => o.Unix.Group = new string('g', 256), $"Unix.Group is '{new string('g', 256)}'; it must have from 1 to 255 bytes, none of them zero."),
     ];
 
-    private static readonly Action<EndPointOptions>[] _right =
+    private static readonly Action<EndpointOptions>[] _right =
     [
         static o => o.ReceiveBufferSize = 1,
         static o => o.SendBufferSize = int.MaxValue,
@@ -127,7 +127,7 @@ public sealed class OptionRangeTests
     {
         var (set, message) = _wrong[index];
 
-        var exception = await StartAsync(options => options.ConfigureEndPoint(new IPEndPoint(IPAddress.Loopback, 0), set));
+        var exception = await StartAsync(options => options.ConfigureEndpoint(new IPEndPoint(IPAddress.Loopback, 0), set));
 
         Assert.Equal($"EventLoopTransportOptions.{message.Replace(" is ", " of 127.0.0.1:0 is ", StringComparison.Ordinal)}", exception.Message);
     }
@@ -140,8 +140,8 @@ public sealed class OptionRangeTests
         var exception = await StartAsync(static options =>
         {
             options.Backlog = -1;
-            options.ConfigureEndPoint("http://*:80", static endPoint => endPoint.Priority = -2);
-            options.ConfigureEndPoint("http://unix:/s", static _ => { });
+            options.ConfigureEndpoint("http://*:80", static endPoint => endPoint.Priority = -2);
+            options.ConfigureEndpoint("http://unix:/s", static _ => { });
         });
 
         Assert.Equal(

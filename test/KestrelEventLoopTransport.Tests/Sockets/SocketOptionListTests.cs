@@ -21,7 +21,7 @@ public sealed class SocketOptionListTests
     [MemberData(nameof(Times))]
     public void A_time_is_passed_on_in_full(string option, int expected)
     {
-        var options = new EndPointOptions { Linger = TimeSpan.FromSeconds(65), BusyPoll = TimeSpan.FromMicroseconds(1500) };
+        var options = new EndpointOptions { Linger = TimeSpan.FromSeconds(65), BusyPoll = TimeSpan.FromMicroseconds(1500) };
         options.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(61);
         options.Tcp.KeepAlive.Interval = TimeSpan.FromSeconds(62);
         options.Tcp.UserTimeout = TimeSpan.FromMilliseconds(63_001);
@@ -43,7 +43,7 @@ public sealed class SocketOptionListTests
     public void Probes_are_sent_if_anything_is_said_of_them_but_not_against_the_users_word(
         bool? enabled, int? time, int? interval, int? count, int? expected)
     {
-        var options = new EndPointOptions();
+        var options = new EndpointOptions();
         options.Tcp.KeepAlive.Enabled = enabled;
         options.Tcp.KeepAlive.Time = time is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
         options.Tcp.KeepAlive.Interval = interval is { } between ? TimeSpan.FromSeconds(between) : null;

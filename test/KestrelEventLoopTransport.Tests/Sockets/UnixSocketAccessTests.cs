@@ -1,5 +1,5 @@
 using System.Net.Sockets;
-using KestrelEventLoopTransport.Listening;
+using KestrelEventLoopTransport.Listening.UnixSockets;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Tests.Sockets;

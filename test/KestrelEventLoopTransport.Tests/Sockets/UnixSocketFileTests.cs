@@ -209,7 +209,7 @@ public sealed class UnixSocketFileTests
             Scheduling = scheduling,
             App = static http => http.Response.WriteAsync("abstract"),
             EndPoint = new UnixDomainSocketEndPoint("/@" + name),
-            Transport = options => options.ConfigureEndPoint($"http://unix:/@{name}", static endPoint => endPoint.SendBufferSize = 50_000),
+            Transport = options => options.ConfigureEndpoint($"http://unix:/@{name}", static endPoint => endPoint.SendBufferSize = 50_000),
         });
         using var client = await RawClient.ConnectAsync(new UnixDomainSocketEndPoint("\0" + name));
 

@@ -255,7 +255,8 @@ public sealed class HammerTests
                 tasks.Add(Late(choices.Next(3000), () => connection.Abort(null!)));
             }
 
-            // The pipes are one user's at a time: what may happen at any moment is Abort; dispose comes behind the user.
+            // The pipes are one user's at a time: what may happen at any moment is Abort; dispose comes behind the
+            // user.
             await Task.WhenAll(tasks).DefaultTimeout();
             await Task.WhenAll(
                 Task.Run(async () => await connection.DisposeAsync()),

@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace KestrelEventLoopTransport.Tests;
 
-/// <summary>What one connection of the stress test does; the client sends it in front, so that both ends know it.</summary>
+/// <summary>
+/// What one connection of the stress test does; the client sends it in front, so that both ends know it.
+/// </summary>
 internal sealed record StressPlan(StressKind Kind, int Stream, int Length, int ServerAbortAt, int ClientAbortAt)
 {
     public const int HeaderLength = 20;

@@ -3,7 +3,8 @@ namespace KestrelEventLoopTransport.Tests.Torture;
 /// <summary>How often each call fails, per million.</summary>
 internal sealed class FaultMix
 {
-    // As much as a server can bear and still get work done: shortages pause it for milliseconds, resets end connections.
+    // As much as a server can bear and still get work done: shortages pause it for milliseconds, resets end
+    // connections.
     private static readonly Dictionary<string, int> _most = new()
     {
         ["read-short"] = 400_000,

@@ -4,7 +4,9 @@ using System.Text;
 
 namespace KestrelEventLoopTransport.Tests.Torture;
 
-/// <summary>The library of test/native/faultylibc.c, which the transport of this process calls in place of libc.</summary>
+/// <summary>
+/// The library of test/native/faultylibc.c, which the transport of this process calls in place of libc.
+/// </summary>
 internal static unsafe class FaultyLibc
 {
     private const string FileName = "libfaultylibc.so";
@@ -36,9 +38,9 @@ internal static unsafe class FaultyLibc
     public static void Stop() => ((delegate* unmanaged<void>)TestLibc.GetExport("faulty_stop"))();
 
     /// <summary>
-    /// With <see langword="true"/>, no shutdown(2) of the transport returns until <see langword="false"/>, though it has
-    /// done what it does: what happens meanwhile comes between it and the transport's next step. Returns how many have
-    /// not returned.
+    /// With <see langword="true"/>, no shutdown(2) of the transport returns until <see langword="false"/>, though it
+    /// has done what it does: what happens meanwhile comes between it and the transport's next step. Returns how many
+    /// have not returned.
     /// </summary>
     public static int HoldShutdowns(bool on)
         => ((delegate* unmanaged<int, int>)TestLibc.GetExport("faulty_hold_shutdowns"))(on ? 1 : 0);

@@ -1,5 +1,4 @@
 using System.Net;
-using KestrelEventLoopTransport.Loops;
 using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Listening.Balancing;
@@ -9,7 +8,7 @@ internal sealed class CustomSelector(LoadBalancer balancer, LoopSelector fallbac
 {
     private int _logged;
 
-    internal override EventLoop Assign(in LoadBalancingContext context)
+    internal override int Assign(in LoadBalancingContext context)
     {
         int index;
         Exception? failure = null;
@@ -22,16 +21,18 @@ internal sealed class CustomSelector(LoadBalancer balancer, LoopSelector fallbac
             failure = exception;
             index = -1;
         }
+
         if ((uint)index >= (uint)context.LoopCount)
         {
             if (Interlocked.Exchange(ref _logged, 1) == 0)
             {
-                ListenerLog.LoadBalancerFailed(logger, endPoint, index, context.LoopCount, failure);
+                BalancingLog.LoadBalancerFailed(logger, endPoint, index, context.LoopCount, failure);
             }
+
             return fallback.Assign(context);
         }
-        var loop = context.Loops[index];
-        loop.Load.Add();
-        return loop;
+
+        context.Loads[index].Add();
+        return index;
     }
 }

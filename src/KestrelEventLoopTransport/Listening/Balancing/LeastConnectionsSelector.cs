@@ -1,5 +1,3 @@
-using KestrelEventLoopTransport.Loops;
-
 namespace KestrelEventLoopTransport.Listening.Balancing;
 
 /// <summary>
@@ -10,25 +8,26 @@ internal sealed class LeastConnectionsSelector : LoopSelector
 {
     private int _turn;
 
-    internal override EventLoop Assign(in LoadBalancingContext context)
+    internal override int Assign(in LoadBalancingContext context)
     {
         while (true)
         {
             // Among equals, in turn: the first loop would else get every connection of a server with little to do.
             var first = (uint)Interlocked.Increment(ref _turn);
-            EventLoop? best = null;
+            var best = 0;
             var least = int.MaxValue;
             for (var i = 0u; i < context.LoopCount && least > 0; i++)
             {
-                var loop = context.Loops[(int)((first + i) % (uint)context.LoopCount)];
-                var current = loop.Load.Current;
+                var index = (int)((first + i) % (uint)context.LoopCount);
+                var current = context.Loads[index].Current;
                 if (current < least)
                 {
-                    best = loop;
+                    best = index;
                     least = current;
                 }
             }
-            if (best!.Load.TryAdd(least))
+
+            if (context.Loads[best].TryAdd(least))
             {
                 return best;
             }

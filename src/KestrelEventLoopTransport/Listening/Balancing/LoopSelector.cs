@@ -7,13 +7,14 @@ namespace KestrelEventLoopTransport.Listening.Balancing;
 /// <summary>Assigns connections to loops. Any thread may ask.</summary>
 internal abstract class LoopSelector
 {
-    internal static LoopSelector Create(EndPointOptions options, EventLoopGroup group, EndPoint endPoint, ILogger logger)
+    internal static LoopSelector Create(EndpointOptions options, EventLoopGroup group, EndPoint endPoint, ILogger logger)
     {
         var roundRobin = new RoundRobinSelector(group);
         if (options.CustomLoadBalancer is { } custom)
         {
             return new CustomSelector(custom, roundRobin, endPoint, logger);
         }
+
         return options.LoadBalancing switch
         {
             LoadBalancing.LeastConnections => new LeastConnectionsSelector(),
@@ -22,6 +23,6 @@ internal abstract class LoopSelector
         };
     }
 
-    /// <summary>Chooses the loop of a connection and counts the connection there.</summary>
-    internal abstract EventLoop Assign(in LoadBalancingContext context);
+    /// <summary>Chooses the loop of a connection and counts the connection there. Returns the loop's number.</summary>
+    internal abstract int Assign(in LoadBalancingContext context);
 }

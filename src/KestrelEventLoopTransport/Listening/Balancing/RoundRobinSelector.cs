@@ -4,10 +4,10 @@ namespace KestrelEventLoopTransport.Listening.Balancing;
 
 internal sealed class RoundRobinSelector(EventLoopGroup group) : LoopSelector
 {
-    internal override EventLoop Assign(in LoadBalancingContext context)
+    internal override int Assign(in LoadBalancingContext context)
     {
-        var loop = group.Next();
-        loop.Load.Add();
-        return loop;
+        var index = group.Next().Index;
+        context.Loads[index].Add();
+        return index;
     }
 }

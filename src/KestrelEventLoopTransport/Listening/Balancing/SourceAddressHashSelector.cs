@@ -1,24 +1,28 @@
 using System.Buffers.Binary;
-using KestrelEventLoopTransport.Loops;
 
 namespace KestrelEventLoopTransport.Listening.Balancing;
 
-/// <summary>One loop per client address. The hash is the same in every process, so a client finds its loop again.</summary>
+/// <summary>
+/// One loop per client address. The hash is the same in every process, so a client finds its loop again.
+/// </summary>
 internal sealed class SourceAddressHashSelector(LoopSelector withoutAddress) : LoopSelector
 {
-    internal override EventLoop Assign(in LoadBalancingContext context)
+    internal override int Assign(in LoadBalancingContext context)
     {
         var address = context.RemoteAddress;
         if (address.IsEmpty)
         {
             return withoutAddress.Assign(context);
         }
-        var loop = context.Loops[(int)(((ulong)Hash(address) * (uint)context.LoopCount) >> 32)];
-        loop.Load.Add();
-        return loop;
+
+        var index = (int)(((ulong)Hash(address) * (uint)context.LoopCount) >> 32);
+        context.Loads[index].Add();
+        return index;
     }
 
-    /// <summary>Mixes all bits of the address into all of the hash: the finalizer of MurmurHash3 over each 4 bytes.</summary>
+    /// <summary>
+    /// Mixes all bits of the address into all of the hash: the finalizer of MurmurHash3 over each 4 bytes.
+    /// </summary>
     internal static uint Hash(ReadOnlySpan<byte> address)
     {
         var hash = 0u;
@@ -31,6 +35,7 @@ internal sealed class SourceAddressHashSelector(LoopSelector withoutAddress) : L
             hash *= 0xC2B2AE35;
             hash ^= hash >> 16;
         }
+
         return hash;
     }
 }

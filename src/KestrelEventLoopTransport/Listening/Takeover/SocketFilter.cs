@@ -1,0 +1,158 @@
+using System.Runtime.InteropServices;
+using KestrelEventLoopTransport.Native;
+
+namespace KestrelEventLoopTransport.Listening.Takeover;
+
+/// <summary>
+/// Programs of classic BPF that the kernel runs for listening sockets (<c>socket(7)</c>: SO_ATTACH_FILTER,
+/// SO_ATTACH_REUSEPORT_CBPF). They need no privilege. Only Linux has them; elsewhere nothing is attached.
+/// </summary>
+internal static unsafe class SocketFilter
+{
+    // BPF_LD | BPF_W | BPF_ABS and so on, linux/bpf_common.h.
+    private const ushort LoadWord = 0x20;
+    private const ushort LoadHalf = 0x28;
+    private const ushort LoadByte = 0x30;
+    private const ushort Add = 0x04;
+    private const ushort And = 0x54;
+    private const ushort Modulo = 0x94;
+    private const ushort JumpIfEqual = 0x15;
+    private const ushort Return = 0x06;
+    private const ushort ReturnAccumulator = 0x16;
+
+    // Where the kernel offers a random number (SKF_AD_OFF + SKF_AD_RANDOM, linux/filter.h).
+    private const uint Random = unchecked((uint)(-0x1000 + 56));
+
+    // A TCP socket's filter sees segments from the TCP header on; the flags are its 14th byte.
+    private const uint SourcePort = 0;
+    private const uint TcpFlags = 13;
+    private const uint Syn = 0x02;
+    private const uint SynAndAck = 0x12;
+
+    private const uint All = uint.MaxValue;
+
+    /// <summary>Lets a socket receive nothing. Returns 0 or the error number.</summary>
+    internal static int DropAll(int fd) => Attach(fd, Linux.SO_ATTACH_FILTER, [new(Return, 0, 0, 0)]);
+
+    /// <summary>
+    /// Lets a listening TCP socket begin no handshake with one source port. Sockets that it accepts inherit that, but
+    /// they receive no first segments. Returns 0 or the error number.
+    /// </summary>
+    internal static int DropHandshakes(int fd, int sourcePort)
+        => Attach(fd, Linux.SO_ATTACH_FILTER,
+        [
+            new(LoadHalf, 0, 0, SourcePort),
+            new(JumpIfEqual, 0, 3, (uint)sourcePort),
+            new(LoadByte, 0, 0, TcpFlags),
+            new(And, 0, 0, SynAndAck),
+            new(JumpIfEqual, 1, 0, Syn),
+            new(Return, 0, 0, All),
+            new(Return, 0, 0, 0),
+        ]);
+
+    /// <summary>
+    /// Lets a listening TCP socket begin no more handshakes; those that have begun go on. The first segment of a new
+    /// one is lost without an answer, so the client sends it again after a second (RFC 6298).
+    /// </summary>
+    internal static void DropNewHandshakes(int fd)
+        => _ = Attach(fd, Linux.SO_ATTACH_FILTER,
+        [
+            new(LoadByte, 0, 0, TcpFlags),
+            new(And, 0, 0, SynAndAck),
+            new(JumpIfEqual, 0, 1, Syn),
+            new(Return, 0, 0, 0),
+            new(Return, 0, 0, All),
+        ]);
+
+    /// <summary>Ends <see cref="DropHandshakes"/>.</summary>
+    internal static void DropNothing(int fd)
+    {
+        var unused = 0;
+        _ = Libc.setsockopt(fd, Linux.SOL_SOCKET, Linux.SO_DETACH_FILTER, &unused, sizeof(int));
+    }
+
+    /// <summary>Whether a filter is attached to a socket, or that cannot be found out.</summary>
+    internal static bool MayHaveFilter(int fd)
+    {
+        // The length is that of the program.
+        uint length = 0;
+        return Libc.getsockopt(fd, Linux.SOL_SOCKET, Linux.SO_GET_FILTER, null, &length) < 0 || length != 0;
+    }
+
+    /// <summary>How many segments a socket has dropped; null when the kernel does not say.</summary>
+    internal static uint? CountDrops(int fd)
+    {
+        // SK_MEMINFO_DROPS, linux/sock_diag.h.
+        const int Drops = 8;
+        var values = stackalloc uint[Drops + 1];
+        uint length = (Drops + 1) * sizeof(uint);
+        return Libc.getsockopt(fd, Linux.SOL_SOCKET, Linux.SO_MEMINFO, values, &length) == 0 && length == (Drops + 1) * sizeof(uint)
+            ? values[Drops]
+            : null;
+    }
+
+    /// <summary>
+    /// Of the sockets that share a port by SO_REUSEPORT, new connections go to some only. They stand in the order in
+    /// which they began to listen, but where one leaves, the last takes its place (reuseport_detach_sock). Where there
+    /// is no such socket (any more) the kernel chooses as it does without a program. Returns 0 or the error number.
+    /// </summary>
+    /// <param name="fd">One of the sockets: the program is the same for all of them.</param>
+    /// <param name="first">The first of those that get connections.</param>
+    /// <param name="count">How many get connections.</param>
+    internal static int SelectListeners(int fd, int first, int count)
+        => Attach(fd, Linux.SO_ATTACH_REUSEPORT_CBPF,
+        [
+            new(LoadWord, 0, 0, Random),
+            new(Modulo, 0, 0, (uint)count),
+            new(Add, 0, 0, (uint)first),
+            new(ReturnAccumulator, 0, 0, 0),
+        ]);
+
+    /// <summary>The same, where those that get connections are not next to each other.</summary>
+    internal static int SelectListeners(int fd, ReadOnlySpan<int> places)
+    {
+        var program = new List<FilterInstruction> { new(LoadWord, 0, 0, Random), new(Modulo, 0, 0, (uint)places.Length) };
+        for (var i = 0; i < places.Length; i++)
+        {
+            program.Add(new(JumpIfEqual, 0, 1, (uint)i));
+            program.Add(new(Return, 0, 0, (uint)places[i]));
+        }
+
+        program.Add(new(Return, 0, 0, All));
+        return Attach(fd, Linux.SO_ATTACH_REUSEPORT_CBPF, CollectionsMarshal.AsSpan(program));
+    }
+
+    /// <summary>Ends <see cref="SelectListeners(int, int, int)"/>.</summary>
+    internal static void SelectAllListeners(int fd)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return;
+        }
+
+        var unused = 0;
+        _ = Libc.setsockopt(fd, Linux.SOL_SOCKET, Linux.SO_DETACH_REUSEPORT_BPF, &unused, sizeof(int));
+    }
+
+    private static int Attach(int fd, int option, ReadOnlySpan<FilterInstruction> instructions)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return Errno.EOPNOTSUPP;
+        }
+
+        fixed (FilterInstruction* first = instructions)
+        {
+            var program = new Program { Length = (ushort)instructions.Length, First = first };
+            return Libc.setsockopt(fd, Linux.SOL_SOCKET, option, &program, (uint)sizeof(Program)) < 0 ? Errno.Last : 0;
+        }
+    }
+
+    /// <summary><c>struct sock_fprog</c>.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Program
+    {
+        public ushort Length;
+        public FilterInstruction* First;
+    }
+}

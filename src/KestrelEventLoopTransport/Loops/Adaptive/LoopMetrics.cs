@@ -1,0 +1,124 @@
+using System.Diagnostics.Metrics;
+using KestrelEventLoopTransport.Diagnostics;
+
+namespace KestrelEventLoopTransport.Loops.Adaptive;
+
+/// <summary>
+/// What the supervisor counts, as instruments of the meter <c>KestrelEventLoopTransport</c>. Only its thread counts
+/// hand-offs; stuck threads that are free again tell how long they were. Any may read. Listeners of the histogram are
+/// called by the thread pool: one that blocks must not keep the supervisor.
+/// </summary>
+internal sealed class LoopMetrics
+{
+    internal const string MeterName = "KestrelEventLoopTransport";
+
+    private static readonly KeyValuePair<string, object?> _blockedReason = new("event_loop.hand_off.reason", "blocked");
+    private static readonly KeyValuePair<string, object?> _computingReason = new("event_loop.hand_off.reason", "computing");
+    private static readonly KeyValuePair<string, object?> _parkedState = new("event_loop.thread.state", "parked");
+    private static readonly KeyValuePair<string, object?> _stuckState = new("event_loop.thread.state", "stuck");
+
+    // Seconds, from half the default threshold to what only a stuck handler takes. The usual ones begin with 0 and 5.
+    private static readonly double[] _overdueBuckets =
+        [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+    private readonly Histogram<double> _overdueDuration;
+    private readonly PoolQueue<TimeSpan> _returned;
+    private Supervisor? _supervisor;
+    private StandbyThreads? _standbys;
+    private long _blocked;
+    private long _computing;
+    private long _longest;
+
+    internal LoopMetrics(IMeterFactory meters)
+    {
+        var meter = meters.Create(MeterName);
+        meter.CreateObservableCounter(
+            "event_loop.hand_offs", ObserveHandOffs, "{hand_off}",
+            "Times a loop went on with another thread because application code kept its own.");
+        meter.CreateObservableUpDownCounter(
+            "event_loop.standby_threads", ObserveStandbys, "{thread}",
+            "Threads beside the ones that run loops: parked, or stuck in application code that lost its loop.");
+        meter.CreateObservableGauge(
+            "event_loop.longest_callback", () => LongestCallback.TotalSeconds, "s",
+            "Longest time that application code has kept a thread, among those that took longer than the threshold.");
+        _overdueDuration = meter.CreateHistogram<double>(
+            "event_loop.overdue_callback.duration", "s",
+            "How long application code kept a thread, each time it took longer than the threshold.",
+            tags: null,
+            new InstrumentAdvice<double> { HistogramBucketBoundaries = _overdueBuckets });
+        _returned = new PoolQueue<TimeSpan>(Record);
+    }
+
+    internal TimeSpan LongestCallback
+    {
+        get
+        {
+            var stuck = Volatile.Read(ref _supervisor)?.LongestStuck ?? TimeSpan.Zero;
+            return new(Math.Max(stuck.Ticks, Volatile.Read(ref _longest)));
+        }
+    }
+
+    internal long HandOffs => Volatile.Read(ref _blocked) + Volatile.Read(ref _computing);
+
+    /// <summary>The loops run, with these threads beside them.</summary>
+    internal void Observe(Supervisor supervisor, StandbyThreads standbys)
+    {
+        Volatile.Write(ref _supervisor, supervisor);
+        Volatile.Write(ref _standbys, standbys);
+    }
+
+    internal void OnHandOff(bool blocked)
+    {
+        ref var count = ref blocked ? ref _blocked : ref _computing;
+        Volatile.Write(ref count, count + 1);
+    }
+
+    /// <summary>Application code is overdue, and has run for so long.</summary>
+    internal void OnOverdue(TimeSpan duration)
+    {
+        var longest = Volatile.Read(ref _longest);
+        while (duration.Ticks > longest)
+        {
+            var before = Interlocked.CompareExchange(ref _longest, duration.Ticks, longest);
+            if (before == longest)
+            {
+                return;
+            }
+
+            longest = before;
+        }
+    }
+
+    /// <summary>Application code that was overdue has returned.</summary>
+    internal void OnReturned(TimeSpan duration)
+    {
+        if (_overdueDuration.Enabled)
+        {
+            _returned.Add(duration);
+        }
+    }
+
+    private void Record(TimeSpan duration)
+    {
+        try
+        {
+            _overdueDuration.Record(duration.TotalSeconds);
+        }
+        catch (Exception)
+        {
+            // A listener's callback runs in here, and the process must not end with it.
+        }
+    }
+
+    private Measurement<long>[] ObserveHandOffs() =>
+    [
+        new(Volatile.Read(ref _blocked), _blockedReason),
+        new(Volatile.Read(ref _computing), _computingReason),
+    ];
+
+    private Measurement<long>[] ObserveStandbys()
+    {
+        var (parked, stuck) = Volatile.Read(ref _standbys)?.Count() ?? default;
+        return [new(parked, _parkedState), new(stuck, _stuckState)];
+    }
+}

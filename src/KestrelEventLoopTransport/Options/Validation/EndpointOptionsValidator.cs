@@ -1,0 +1,124 @@
+using System.Text;
+
+namespace KestrelEventLoopTransport.Options.Validation;
+
+/// <summary>
+/// Checks the options of one endpoint, and collects what is wrong: the option, and its value and range.
+/// </summary>
+internal sealed class EndpointOptionsValidator
+{
+    private readonly List<(string Option, string Problem)> _problems = [];
+
+    private EndpointOptionsValidator()
+    {
+    }
+
+    internal static IReadOnlyList<(string Option, string Problem)> Check(EndpointOptions options)
+    {
+        var validator = new EndpointOptionsValidator();
+        validator.CheckSocket(options);
+        validator.CheckAccepting(options);
+        validator.CheckTcp(options.Tcp);
+        validator.CheckUnix(options.Unix);
+        return validator._problems;
+    }
+
+    private void CheckSocket(EndpointOptions options)
+    {
+        CheckRange(nameof(options.Backlog), options.Backlog, 1, int.MaxValue);
+        CheckRange(nameof(options.ReceiveBufferSize), options.ReceiveBufferSize, 1, int.MaxValue);
+        CheckRange(nameof(options.SendBufferSize), options.SendBufferSize, 1, int.MaxValue);
+        CheckBytes(nameof(options.BindToDevice), options.BindToDevice, 15);
+        CheckTime(nameof(options.Linger), options.Linger, TimeSpan.TicksPerSecond, "seconds", 0, ushort.MaxValue);
+        CheckTime(nameof(options.BusyPoll), options.BusyPoll, TimeSpan.TicksPerMicrosecond, "microseconds", 0, 1_000_000);
+        CheckRange(nameof(options.Priority), options.Priority, 0, int.MaxValue);
+        if (options.TypeOfService is { } type && (type is < 0 or > 252 || type % 4 != 0))
+        {
+            Add(nameof(options.TypeOfService), $"{type}; it must be from 0 to 252 in steps of 4");
+        }
+
+        CheckRange(nameof(options.IncomingCpu), options.IncomingCpu, 0, 8191);
+        CheckBufferSize(nameof(options.MaxReadBufferSize), options.MaxReadBufferSize);
+        CheckBufferSize(nameof(options.MaxWriteBufferSize), options.MaxWriteBufferSize);
+    }
+
+    private void CheckAccepting(EndpointOptions options)
+    {
+        CheckName(nameof(options.AcceptMode), options.AcceptMode);
+        CheckName(nameof(options.LoadBalancing), options.LoadBalancing);
+        CheckRange(nameof(options.MaxConnections), options.MaxConnections, 1, int.MaxValue);
+        CheckName(nameof(options.MaxConnectionsPolicy), options.MaxConnectionsPolicy);
+        CheckRange(nameof(options.AcceptBatchSize), options.AcceptBatchSize, 1, 1024);
+        if (options.HandOverPeriod < TimeSpan.Zero || options.HandOverPeriod > TimeSpan.FromMinutes(1))
+        {
+            Add(nameof(options.HandOverPeriod), $"{options.HandOverPeriod}; it must be from {TimeSpan.Zero} to {TimeSpan.FromMinutes(1)}");
+        }
+    }
+
+    private void CheckTcp(TcpOptions tcp)
+    {
+        CheckTime("Tcp.KeepAlive.Time", tcp.KeepAlive.Time, TimeSpan.TicksPerSecond, "seconds", 1, short.MaxValue);
+        CheckTime("Tcp.KeepAlive.Interval", tcp.KeepAlive.Interval, TimeSpan.TicksPerSecond, "seconds", 1, short.MaxValue);
+        CheckRange("Tcp.KeepAlive.RetryCount", tcp.KeepAlive.RetryCount, 1, 127);
+        CheckTime("Tcp.UserTimeout", tcp.UserTimeout, TimeSpan.TicksPerMillisecond, "milliseconds", 1, int.MaxValue);
+        CheckRange("Tcp.FastOpenQueue", tcp.FastOpenQueue, 1, int.MaxValue);
+        CheckTime("Tcp.DeferAccept", tcp.DeferAccept, TimeSpan.TicksPerSecond, "seconds", 1, 3600);
+        CheckRange("Tcp.NotSentLowWatermark", tcp.NotSentLowWatermark, 1, int.MaxValue);
+        CheckBytes("Tcp.CongestionControl", tcp.CongestionControl, 15);
+        CheckRange("Tcp.MaximumSegmentSize", tcp.MaximumSegmentSize, 88, short.MaxValue);
+    }
+
+    private void CheckUnix(UnixSocketOptions unix)
+    {
+        if (unix.FileMode is { } mode && ((int)mode & ~0x1FF) != 0)
+        {
+            Add("Unix.FileMode", $"{Convert.ToString((int)mode, 8)} (octal); it must be from 000 to 777 (octal)");
+        }
+
+        CheckBytes("Unix.Owner", unix.Owner, 255);
+        CheckBytes("Unix.Group", unix.Group, 255);
+    }
+
+    private void CheckName<TEnum>(string option, TEnum value)
+        where TEnum : struct, Enum
+    {
+        if (!Enum.IsDefined(value))
+        {
+            Add(option, $"{value}; it must be one of {string.Join(", ", Enum.GetNames<TEnum>())}");
+        }
+    }
+
+    private void CheckRange(string option, int? value, int least, int most)
+    {
+        if (value < least || value > most)
+        {
+            Add(option, $"{value}; it must be from {least} to {most}");
+        }
+    }
+
+    private void CheckTime(string option, TimeSpan? value, long unit, string units, long least, long most)
+    {
+        if (value is { } time && (time.Ticks % unit != 0 || time.Ticks / unit < least || time.Ticks / unit > most))
+        {
+            Add(option, $"{time}; it must be from {least} to {most} {units}, a whole number of them");
+        }
+    }
+
+    private void CheckBytes(string option, string? value, int most)
+    {
+        if (value is not null && (value.Contains('\0') || Encoding.UTF8.GetByteCount(value) is var length && (length == 0 || length > most)))
+        {
+            Add(option, $"'{value}'; it must have from 1 to {most} bytes, none of them zero");
+        }
+    }
+
+    private void CheckBufferSize(string option, long? value)
+    {
+        if (value < 0)
+        {
+            Add(option, $"{value}; it must be at least 1, or null or 0 for unlimited");
+        }
+    }
+
+    private void Add(string option, string problem) => _problems.Add((option, problem));
+}
