@@ -173,13 +173,13 @@ internal sealed unsafe class ListenSocket
         uint? group = null;
         if (options.Owner is { } owner)
         {
-            user = AccountDatabase.FindUser(owner)
+            user = UserDatabase.FindUser(owner)
                 ?? throw new InvalidOperationException($"Unix.{nameof(options.Owner)} is '{owner}': there is no such user.");
         }
 
         if (options.Group is { } name)
         {
-            group = AccountDatabase.FindGroup(name)
+            group = UserDatabase.FindGroup(name)
                 ?? throw new InvalidOperationException($"Unix.{nameof(options.Group)} is '{name}': there is no such group.");
         }
 

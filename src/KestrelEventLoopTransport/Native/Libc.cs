@@ -40,13 +40,13 @@ internal static unsafe partial class Libc
     internal static partial nint recv(int fd, byte* buffer, nuint length, int flags);
 
     [LibraryImport(Library)]
-    internal static partial nint recvmsg(int fd, MessageHeader* message, int flags);
+    internal static partial nint recvmsg(int fd, msghdr* message, int flags);
 
     [LibraryImport(Library)]
     internal static partial nint send(int fd, byte* buffer, nuint length, int flags);
 
     [LibraryImport(Library)]
-    internal static partial nint sendmsg(int fd, MessageHeader* message, int flags);
+    internal static partial nint sendmsg(int fd, msghdr* message, int flags);
 
     [LibraryImport(Library)]
     internal static partial int shutdown(int fd, int how);
@@ -99,7 +99,7 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library)]
     internal static partial int kevent(
-        int kqueue, void* changes, int changeCount, void* events, int capacity, TimeSpecification* timeout);
+        int kqueue, void* changes, int changeCount, void* events, int capacity, timespec* timeout);
 
     /// <summary>Linux only.</summary>
     [LibraryImport(Library)]
@@ -138,10 +138,10 @@ internal static unsafe partial class Libc
     internal static partial int getgrnam_r(byte* name, byte* entry, byte* buffer, nuint length, byte** result);
 
     [LibraryImport(Library)]
-    internal static partial int poll(PollDescriptor* descriptors, nuint count, int timeoutMilliseconds);
+    internal static partial int poll(pollfd* descriptors, nuint count, int timeoutMilliseconds);
 
     [LibraryImport(Library)]
-    internal static partial int nanosleep(TimeSpecification* duration, TimeSpecification* remaining);
+    internal static partial int nanosleep(timespec* duration, timespec* remaining);
 
     /// <summary>Linux only.</summary>
     [LibraryImport(Library)]
@@ -149,5 +149,5 @@ internal static unsafe partial class Libc
 
     /// <summary>Linux only.</summary>
     [LibraryImport(Library)]
-    internal static partial int timerfd_settime(int fd, int flags, TimerSpecification* value, TimerSpecification* previous);
+    internal static partial int timerfd_settime(int fd, int flags, itimerspec* value, itimerspec* previous);
 }

@@ -38,11 +38,11 @@ internal static unsafe class SocketCalls
     {
         while (true)
         {
-            var descriptor = new PollDescriptor { Fd = fd };
+            var descriptor = new pollfd { fd = fd };
             var count = Libc.poll(&descriptor, 1, 0);
             if (count >= 0 || Errno.Last != Errno.EINTR)
             {
-                return count > 0 && (descriptor.ReturnedEvents & Posix.POLLHUP) != 0;
+                return count > 0 && (descriptor.revents & Posix.POLLHUP) != 0;
             }
         }
     }

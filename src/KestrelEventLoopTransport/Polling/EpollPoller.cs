@@ -111,7 +111,7 @@ internal sealed unsafe class EpollPoller : Poller
         // An epoll descriptor can itself be polled, and that takes no events away (epoll(7)).
         lock (_wakeLock)
         {
-            var descriptor = new PollDescriptor { Fd = _epoll, Events = Posix.POLLIN };
+            var descriptor = new pollfd { fd = _epoll, events = Posix.POLLIN };
             return _events is not null && Libc.poll(&descriptor, 1, 0) > 0;
         }
     }

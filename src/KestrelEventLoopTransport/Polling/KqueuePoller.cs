@@ -115,9 +115,9 @@ internal sealed unsafe class KqueuePoller : Poller
 
     internal override PollEvents GetEvent(int index, out ulong token)
     {
-        var kevent = At(_events, index);
-        token = kevent->UserData;
-        var flags = kevent->Flags;
+        var entry = At(_events, index);
+        token = entry->udata;
+        var flags = entry->flags;
         if ((flags & Kqueue.EV_ERROR) != 0)
         {
             // A registration was refused, and not for want of memory: the descriptor is not the owner's any more.
@@ -126,8 +126,8 @@ internal sealed unsafe class KqueuePoller : Poller
 
         // The socket's error comes in fflags with EV_EOF: zero after a FIN. Bytes may still be unread.
         var ended = (flags & Kqueue.EV_EOF) != 0;
-        var error = ended && kevent->FilterFlags != 0 ? PollEvents.Error : PollEvents.None;
-        return kevent->Filter switch
+        var error = ended && entry->fflags != 0 ? PollEvents.Error : PollEvents.None;
+        return entry->filter switch
         {
             Kqueue.EVFILT_READ => PollEvents.Readable | error | (ended ? PollEvents.PeerClosed : PollEvents.None),
 
@@ -143,7 +143,7 @@ internal sealed unsafe class KqueuePoller : Poller
         // A kqueue can itself be polled, and that takes no events away (kqueue(2): Kqueues).
         lock (_lock)
         {
-            var descriptor = new PollDescriptor { Fd = _kqueue, Events = Posix.POLLIN };
+            var descriptor = new pollfd { fd = _kqueue, events = Posix.POLLIN };
             return _events is not null && (_pending.Count != 0 || Libc.poll(&descriptor, 1, 0) > 0);
         }
     }
@@ -223,10 +223,10 @@ internal sealed unsafe class KqueuePoller : Poller
 
     private int Wait(int changes, int timeoutMilliseconds)
     {
-        var timeout = new TimeSpecification
+        var timeout = new timespec
         {
-            Seconds = timeoutMilliseconds / 1000,
-            Nanoseconds = timeoutMilliseconds % 1000 * 1_000_000L,
+            tv_sec = timeoutMilliseconds / 1000,
+            tv_nsec = timeoutMilliseconds % 1000 * 1_000_000L,
         };
         var count = Libc.kevent(
             _kqueue, _changes, changes, _events, Capacity, timeoutMilliseconds < 0 ? null : &timeout);
@@ -240,52 +240,52 @@ internal sealed unsafe class KqueuePoller : Poller
     }
 
     /// <summary>A registration that the kernel had no memory for is tried again in a moment.</summary>
-    private void RetryIfShort(KqueueEvent* kevent)
+    private void RetryIfShort(kevent* entry)
     {
-        if ((kevent->Flags & Kqueue.EV_ERROR) == 0 || !Errno.IsShortage(Errno.FromSystem((int)kevent->Data)))
+        if ((entry->flags & Kqueue.EV_ERROR) == 0 || !Errno.IsShortage(Errno.FromSystem((int)entry->data)))
         {
             return;
         }
         // Both events of a registration may fail; it is tried again once.
-        var registration = new Registration((int)kevent->Identifier, kevent->UserData);
+        var registration = new Registration((int)entry->ident, entry->udata);
         if (!_pending.Contains(registration))
         {
             _pending.Add(registration);
         }
 
         _isShort = true;
-        *kevent = WakeEvent(0, 0);
+        *entry = WakeEvent(0, 0);
     }
 
     /// <summary>Ends the current wait, or the next one.</summary>
     private void Trigger() => _ = Change(WakeEvent(0, Kqueue.NOTE_TRIGGER));
 
     /// <summary>Makes one change without taking events. Returns 0 or an error.</summary>
-    private int Change(KqueueEvent kevent)
+    private int Change(kevent entry)
     {
         var change = stackalloc byte[Platform.KeventSize];
         new Span<byte>(change, Platform.KeventSize).Clear();
-        *(KqueueEvent*)change = kevent;
+        *(kevent*)change = entry;
         return Libc.kevent(_kqueue, change, 1, null, 0, null) < 0 ? Errno.Last : 0;
     }
 
-    private static KqueueEvent WakeEvent(ushort flags, uint filterFlags) => new()
+    private static kevent WakeEvent(ushort flags, uint filterFlags) => new()
     {
-        Filter = Platform.EVFILT_USER,
-        Flags = flags,
-        FilterFlags = filterFlags,
-        UserData = WakeToken,
+        filter = Platform.EVFILT_USER,
+        flags = flags,
+        fflags = filterFlags,
+        udata = WakeToken,
     };
 
-    private static KqueueEvent SocketEvent(Registration registration, short filter, ushort flags) => new()
+    private static kevent SocketEvent(Registration registration, short filter, ushort flags) => new()
     {
-        Identifier = (nuint)registration.Fd,
-        Filter = filter,
-        Flags = flags,
-        UserData = registration.Token,
+        ident = (nuint)registration.Fd,
+        filter = filter,
+        flags = flags,
+        udata = registration.Token,
     };
 
-    private static KqueueEvent* At(byte* list, int index) => (KqueueEvent*)(list + ((nint)index * Platform.KeventSize));
+    private static kevent* At(byte* list, int index) => (kevent*)(list + ((nint)index * Platform.KeventSize));
 
     private static byte* AllocateLists()
     {

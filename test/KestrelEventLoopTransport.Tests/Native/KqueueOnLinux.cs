@@ -28,27 +28,27 @@ internal sealed unsafe class KqueueOnLinux : IDisposable
     /// <summary>So many additions of events of a descriptor will find no memory.</summary>
     public static void Refuse(int fd, int count) => ((delegate* unmanaged<int, int, void>)Export("kqueue_refuse"))(fd, count);
 
-    public static KqueueEvent Event(int fd, short filter, ushort flags, ulong token = 0, uint filterFlags = 0) => new()
+    public static kevent Event(int fd, short filter, ushort flags, ulong token = 0, uint filterFlags = 0) => new()
     {
-        Identifier = (nuint)fd,
-        Filter = filter,
-        Flags = flags,
-        FilterFlags = filterFlags,
-        UserData = token,
+        ident = (nuint)fd,
+        filter = filter,
+        flags = flags,
+        fflags = filterFlags,
+        udata = token,
     };
 
     /// <summary>Makes changes, which must succeed, and takes no events.</summary>
-    public void Change(params KqueueEvent[] changes) => Assert.Equal(0, Call(changes, [], 0));
+    public void Change(params kevent[] changes) => Assert.Equal(0, Call(changes, [], 0));
 
     /// <summary>Events that are there now.</summary>
-    public KqueueEvent[] Take(int capacity = 8) => Wait(capacity, 0);
+    public kevent[] Take(int capacity = 8) => Wait(capacity, 0);
 
     /// <summary>Waits for events.</summary>
-    public KqueueEvent[] Wait(int capacity = 8, int milliseconds = Forever) => Call([], capacity, milliseconds);
+    public kevent[] Wait(int capacity = 8, int milliseconds = Forever) => Call([], capacity, milliseconds);
 
-    public KqueueEvent[] Call(KqueueEvent[] changes, int capacity, int milliseconds)
+    public kevent[] Call(kevent[] changes, int capacity, int milliseconds)
     {
-        var events = new KqueueEvent[capacity];
+        var events = new kevent[capacity];
         var count = Call(changes, events, milliseconds);
 
         // The runtime sends its threads signals. By then the changes are made.
@@ -62,9 +62,9 @@ internal sealed unsafe class KqueueOnLinux : IDisposable
     }
 
     /// <summary>Number of events, or a negated errno.</summary>
-    public int Call(KqueueEvent[] changes, KqueueEvent[] events, int milliseconds)
+    public int Call(kevent[] changes, kevent[] events, int milliseconds)
     {
-        var timeout = new TimeSpecification { Seconds = milliseconds / 1000, Nanoseconds = milliseconds % 1000 * 1_000_000L };
+        var timeout = new timespec { tv_sec = milliseconds / 1000, tv_nsec = milliseconds % 1000 * 1_000_000L };
         var changeList = new byte[changes.Length * Platform.KeventSize];
         for (var i = 0; i < changes.Length; i++)
         {
@@ -78,7 +78,7 @@ internal sealed unsafe class KqueueOnLinux : IDisposable
         fixed (byte* change = changeList)
         fixed (byte* taken = eventList)
         {
-            var kevent = (delegate* unmanaged<int, byte*, int, byte*, int, TimeSpecification*, int>)Export("kevent");
+            var kevent = (delegate* unmanaged<int, byte*, int, byte*, int, timespec*, int>)Export("kevent");
             count = kevent(_queue, change, changes.Length, taken, events.Length, milliseconds < 0 ? null : &timeout);
             if (count < 0)
             {
@@ -88,7 +88,7 @@ internal sealed unsafe class KqueueOnLinux : IDisposable
 
         for (var i = 0; i < count; i++)
         {
-            events[i] = MemoryMarshal.Read<KqueueEvent>(eventList.AsSpan(i * Platform.KeventSize));
+            events[i] = MemoryMarshal.Read<kevent>(eventList.AsSpan(i * Platform.KeventSize));
         }
 
         return count;

@@ -36,13 +36,13 @@ public sealed class KqueueOnLinuxTests : IDisposable
         SendAndArrive(3);
         _queue.Change(Event(Server, EVFILT_READ, EV_ADD | EV_CLEAR, token: 7));
 
-        var kevent = Assert.Single(_queue.Wait());
+        var entry = Assert.Single(_queue.Wait());
 
-        Assert.Equal((nuint)Server, kevent.Identifier);
-        Assert.Equal(EVFILT_READ, kevent.Filter);
-        Assert.Equal(7ul, kevent.UserData);
-        Assert.Equal(3, kevent.Data);
-        Assert.Equal(0, kevent.Flags & (EV_EOF | EV_ERROR));
+        Assert.Equal((nuint)Server, entry.ident);
+        Assert.Equal(EVFILT_READ, entry.filter);
+        Assert.Equal(7ul, entry.udata);
+        Assert.Equal(3, entry.data);
+        Assert.Equal(0, entry.flags & (EV_EOF | EV_ERROR));
     }
 
     [Fact]
@@ -56,7 +56,7 @@ public sealed class KqueueOnLinuxTests : IDisposable
         Assert.Empty(_queue.Take());
 
         SendAndArrive(1);
-        Assert.Equal(2, Assert.Single(_queue.Wait()).Data);
+        Assert.Equal(2, Assert.Single(_queue.Wait()).data);
         Assert.Empty(_queue.Take());
     }
 
@@ -89,13 +89,13 @@ public sealed class KqueueOnLinuxTests : IDisposable
         _queue.Change(
             Event(Server, EVFILT_READ, EV_ADD | EV_CLEAR, token: 1), Event(Server, EVFILT_WRITE, EV_ADD | EV_CLEAR, token: 2));
         var writable = Assert.Single(_queue.Wait());
-        Assert.Equal((EVFILT_WRITE, 2ul), (writable.Filter, writable.UserData));
-        Assert.True(writable.Data > 0);
+        Assert.Equal((EVFILT_WRITE, 2ul), (writable.filter, writable.udata));
+        Assert.True(writable.data > 0);
 
         // Bytes that arrive are no news for writing.
         SendAndArrive(1);
         var readable = Assert.Single(_queue.Wait());
-        Assert.Equal((EVFILT_READ, 1ul), (readable.Filter, readable.UserData));
+        Assert.Equal((EVFILT_READ, 1ul), (readable.filter, readable.udata));
 
         FillSendBuffer();
         Assert.Empty(_queue.Take());
@@ -104,7 +104,7 @@ public sealed class KqueueOnLinuxTests : IDisposable
             _client.Receive(new byte[1 << 20]);
         }
 
-        Assert.Equal(EVFILT_WRITE, Assert.Single(_queue.Wait()).Filter);
+        Assert.Equal(EVFILT_WRITE, Assert.Single(_queue.Wait()).filter);
     }
 
     // "It is possible for EOF to be returned (indicating the connection is gone) while there is still data pending."
@@ -115,10 +115,10 @@ public sealed class KqueueOnLinuxTests : IDisposable
         _client.Send(new byte[5]);
         _client.Shutdown(SocketShutdown.Send);
 
-        var kevent = WaitFor(static kevent => (kevent.Flags & EV_EOF) != 0);
+        var entry = WaitFor(static entry => (entry.flags & EV_EOF) != 0);
 
-        Assert.Equal(0u, kevent.FilterFlags);
-        Assert.Equal(5, kevent.Data);
+        Assert.Equal(0u, entry.fflags);
+        Assert.Equal(5, entry.data);
     }
 
     [Fact]
@@ -131,7 +131,7 @@ public sealed class KqueueOnLinuxTests : IDisposable
         foreach (var filter in new[] { EVFILT_READ, EVFILT_WRITE })
         {
             _queue.Change(Event(Server, filter, EV_ADD | EV_CLEAR));
-            Assert.NotEqual(0u, WaitFor(kevent => kevent.Filter == filter && (kevent.Flags & EV_EOF) != 0).FilterFlags);
+            Assert.NotEqual(0u, WaitFor(entry => entry.filter == filter && (entry.flags & EV_EOF) != 0).fflags);
         }
 
         // The error is still there for the one who receives.
@@ -139,7 +139,7 @@ public sealed class KqueueOnLinuxTests : IDisposable
 
         // And once it is taken, EV_EOF comes without.
         _queue.Change(Event(Server, EVFILT_READ, EV_ADD | EV_CLEAR));
-        Assert.Equal(0u, WaitFor(static kevent => (kevent.Flags & EV_EOF) != 0 && kevent.Filter == EVFILT_READ).FilterFlags);
+        Assert.Equal(0u, WaitFor(static entry => (entry.flags & EV_EOF) != 0 && entry.filter == EVFILT_READ).fflags);
     }
 
     [Fact]
@@ -152,7 +152,7 @@ public sealed class KqueueOnLinuxTests : IDisposable
         using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         client.Connect(listener.LocalEndPoint!);
 
-        Assert.Equal(3ul, Assert.Single(_queue.Wait()).UserData);
+        Assert.Equal(3ul, Assert.Single(_queue.Wait()).udata);
         _queue.Change(Event((int)listener.Handle, EVFILT_READ, EV_DELETE));
     }
 
@@ -165,8 +165,8 @@ public sealed class KqueueOnLinuxTests : IDisposable
 
         _queue.Change(Event(0, Platform.EVFILT_USER, 0, token: 9, NOTE_TRIGGER));
 
-        var kevent = Assert.Single(await wait.DefaultTimeout());
-        Assert.Equal((Platform.EVFILT_USER, 9ul), (kevent.Filter, kevent.UserData));
+        var entry = Assert.Single(await wait.DefaultTimeout());
+        Assert.Equal((Platform.EVFILT_USER, 9ul), (entry.filter, entry.udata));
         Assert.Empty(_queue.Take());
 
         // Triggered before the wait, and twice: one event.
@@ -182,7 +182,7 @@ public sealed class KqueueOnLinuxTests : IDisposable
         SendAndArrive(1);
         var events = _queue.Call([Event(Server, EVFILT_READ, EV_ADD | EV_CLEAR, token: 4)], 8, Forever);
 
-        Assert.Equal(4ul, Assert.Single(events).UserData);
+        Assert.Equal(4ul, Assert.Single(events).udata);
     }
 
     // "If an error occurs while processing an element of the changelist and there is enough room in the eventlist, then
@@ -191,7 +191,7 @@ public sealed class KqueueOnLinuxTests : IDisposable
     public void A_change_that_fails_is_an_event_if_there_is_room_and_the_others_are_made()
     {
         SendAndArrive(1);
-        KqueueEvent[] changes =
+        kevent[] changes =
         [
             Event(Server, EVFILT_WRITE, EV_DELETE, token: 5),
             Event(1 << 20, EVFILT_READ, EV_ADD, token: 6),
@@ -201,8 +201,8 @@ public sealed class KqueueOnLinuxTests : IDisposable
 
         Assert.Equal(
             [(5ul, EV_ERROR, (nint)Errno.ENOENT), (6ul, EV_ERROR, Errno.EBADF)],
-            failed.Select(static kevent => (kevent.UserData, kevent.Flags, kevent.Data)));
-        Assert.Equal(7ul, Assert.Single(_queue.Wait()).UserData);
+            failed.Select(static entry => (entry.udata, entry.flags, entry.data)));
+        Assert.Equal(7ul, Assert.Single(_queue.Wait()).udata);
 
         Assert.Equal(-Errno.ENOENT, _queue.Call([Event(Server, EVFILT_WRITE, EV_DELETE)], [], 0));
         Assert.Equal(-Errno.EINVAL, _queue.Call([Event(Server, filter: -99, EV_ADD)], [], 0));
@@ -218,7 +218,7 @@ public sealed class KqueueOnLinuxTests : IDisposable
 
         _queue.Change(Event(Server, EVFILT_READ, EV_ADD | EV_CLEAR, token: 2));
 
-        Assert.Equal(2ul, Assert.Single(_queue.Wait()).UserData);
+        Assert.Equal(2ul, Assert.Single(_queue.Wait()).udata);
         Assert.Empty(_queue.Take());
     }
 
@@ -260,7 +260,7 @@ public sealed class KqueueOnLinuxTests : IDisposable
         _server.Dispose();
     }
 
-    private KqueueEvent WaitFor(Func<KqueueEvent, bool> condition)
+    private kevent WaitFor(Func<kevent, bool> condition)
     {
         while (true)
         {

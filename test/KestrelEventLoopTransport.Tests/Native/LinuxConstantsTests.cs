@@ -41,13 +41,13 @@ public sealed class LinuxConstantsTests
             ["offsetof(struct statx, stx_dev_minor)"] = Linux.StatxDeviceOffset + sizeof(int),
             ["sizeof(struct epoll_event)"] = EpollEventLayout.Size,
             ["offsetof(struct epoll_event, data)"] = EpollEventLayout.DataOffset,
-            ["sizeof(struct msghdr)"] = Marshal.SizeOf<MessageHeader>(),
-            ["offsetof(struct msghdr, msg_iovlen)"] = (long)Marshal.OffsetOf<MessageHeader>(nameof(MessageHeader.VectorCount)),
-            ["offsetof(struct msghdr, msg_flags)"] = (long)Marshal.OffsetOf<MessageHeader>(nameof(MessageHeader.Flags)),
-            ["sizeof(struct timespec)"] = Marshal.SizeOf<TimeSpecification>(),
-            ["sizeof(struct itimerspec)"] = Marshal.SizeOf<TimerSpecification>(),
-            ["sizeof(struct pollfd)"] = Marshal.SizeOf<PollDescriptor>(),
-            ["sizeof(struct iovec)"] = Marshal.SizeOf<IOVector>(),
+            ["sizeof(struct msghdr)"] = Marshal.SizeOf<msghdr>(),
+            ["offsetof(struct msghdr, msg_iovlen)"] = (long)Marshal.OffsetOf<msghdr>(nameof(msghdr.msg_iovlen)),
+            ["offsetof(struct msghdr, msg_flags)"] = (long)Marshal.OffsetOf<msghdr>(nameof(msghdr.msg_flags)),
+            ["sizeof(struct timespec)"] = Marshal.SizeOf<timespec>(),
+            ["sizeof(struct itimerspec)"] = Marshal.SizeOf<itimerspec>(),
+            ["sizeof(struct pollfd)"] = Marshal.SizeOf<pollfd>(),
+            ["sizeof(struct iovec)"] = Marshal.SizeOf<iovec>(),
         };
 
         var theirs = await EvaluateAsync([.. ours.Keys]);

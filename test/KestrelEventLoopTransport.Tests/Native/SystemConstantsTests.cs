@@ -50,13 +50,13 @@ public sealed class SystemConstantsTests
     [Fact]
     public void Struct_kevent_has_the_layout_of_the_headers()
     {
-        Assert.Equal(32, Unsafe.SizeOf<KqueueEvent>());
-        Assert.Equal(0, OffsetOf<KqueueEvent>(nameof(KqueueEvent.Identifier)));
-        Assert.Equal(8, OffsetOf<KqueueEvent>(nameof(KqueueEvent.Filter)));
-        Assert.Equal(10, OffsetOf<KqueueEvent>(nameof(KqueueEvent.Flags)));
-        Assert.Equal(12, OffsetOf<KqueueEvent>(nameof(KqueueEvent.FilterFlags)));
-        Assert.Equal(16, OffsetOf<KqueueEvent>(nameof(KqueueEvent.Data)));
-        Assert.Equal(24, OffsetOf<KqueueEvent>(nameof(KqueueEvent.UserData)));
+        Assert.Equal(32, Unsafe.SizeOf<kevent>());
+        Assert.Equal(0, OffsetOf<kevent>(nameof(kevent.ident)));
+        Assert.Equal(8, OffsetOf<kevent>(nameof(kevent.filter)));
+        Assert.Equal(10, OffsetOf<kevent>(nameof(kevent.flags)));
+        Assert.Equal(12, OffsetOf<kevent>(nameof(kevent.fflags)));
+        Assert.Equal(16, OffsetOf<kevent>(nameof(kevent.data)));
+        Assert.Equal(24, OffsetOf<kevent>(nameof(kevent.udata)));
 
         Assert.Equal(8 + 2 + 2 + 4 + 8 + 8, MacOS.KeventSize);
         Assert.Equal(8 + 2 + 2 + 4 + 8 + 8 + (4 * 8), FreeBSD.KeventSize);
@@ -85,12 +85,12 @@ public sealed class SystemConstantsTests
     public void Struct_msghdr_of_the_BSDs_has_the_counts_in_the_lower_halves_of_Linux_s()
     {
         Assert.True(BitConverter.IsLittleEndian);
-        Assert.Equal(0, OffsetOf<MessageHeader>(nameof(MessageHeader.Name)));
-        Assert.Equal(8, OffsetOf<MessageHeader>(nameof(MessageHeader.NameLength)));
-        Assert.Equal(16, OffsetOf<MessageHeader>(nameof(MessageHeader.Vectors)));
-        Assert.Equal(24, OffsetOf<MessageHeader>(nameof(MessageHeader.VectorCount)));
-        Assert.Equal(32, OffsetOf<MessageHeader>(nameof(MessageHeader.Control)));
-        Assert.Equal(40, OffsetOf<MessageHeader>(nameof(MessageHeader.ControlLength)));
+        Assert.Equal(0, OffsetOf<msghdr>(nameof(msghdr.msg_name)));
+        Assert.Equal(8, OffsetOf<msghdr>(nameof(msghdr.msg_namelen)));
+        Assert.Equal(16, OffsetOf<msghdr>(nameof(msghdr.msg_iov)));
+        Assert.Equal(24, OffsetOf<msghdr>(nameof(msghdr.msg_iovlen)));
+        Assert.Equal(32, OffsetOf<msghdr>(nameof(msghdr.msg_control)));
+        Assert.Equal(40, OffsetOf<msghdr>(nameof(msghdr.msg_controllen)));
     }
 
     private static int OffsetOf<T>(string field) => (int)Marshal.OffsetOf<T>(field);

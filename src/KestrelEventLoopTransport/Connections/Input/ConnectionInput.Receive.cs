@@ -93,7 +93,7 @@ internal sealed unsafe partial class ConnectionInput
             var result = DiscardResult.None;
             fixed (byte* address = scratch)
             {
-                var vector = new IOVector { Base = address, Length = (nuint)scratch.Length };
+                var vector = new iovec { iov_base = address, iov_len = (nuint)scratch.Length };
                 for (var i = 0; i < MaxDiscards; i++)
                 {
                     var received = ReceiveVectors(&vector, 1);
@@ -181,14 +181,14 @@ internal sealed unsafe partial class ConnectionInput
     [SkipLocalsInit]
     private bool Receive(ref ReceivedBytes bytes, int maxBlocks)
     {
-        var vectors = stackalloc IOVector[MaxBlocks];
+        var vectors = stackalloc iovec[MaxBlocks];
         var count = 0;
         var room = 0;
         _leavesBytes = true;
         BufferSegment? first = null;
         if (bytes.Tail is { } tail && tail.Free >= MinReceive)
         {
-            vectors[count++] = new IOVector { Base = tail.Address + tail.End, Length = (nuint)tail.Free };
+            vectors[count++] = new iovec { iov_base = tail.Address + tail.End, iov_len = (nuint)tail.Free };
             room = tail.Free;
         }
 
@@ -210,7 +210,7 @@ internal sealed unsafe partial class ConnectionInput
                 }
 
                 last = segment;
-                vectors[count] = new IOVector { Base = segment.Address, Length = (nuint)segment.Free };
+                vectors[count] = new iovec { iov_base = segment.Address, iov_len = (nuint)segment.Free };
                 capacity += segment.Free;
             }
 
@@ -288,18 +288,18 @@ internal sealed unsafe partial class ConnectionInput
     }
 
     /// <summary>Number of bytes, 0 for the end of the stream, or a negated errno.</summary>
-    private int ReceiveVectors(IOVector* vectors, int count)
+    private int ReceiveVectors(iovec* vectors, int count)
     {
         while (true)
         {
             nint received;
             if (count == 1)
             {
-                received = Libc.recv(_connection.Fd, vectors->Base, vectors->Length, 0);
+                received = Libc.recv(_connection.Fd, vectors->iov_base, vectors->iov_len, 0);
             }
             else
             {
-                var message = new MessageHeader { Vectors = vectors, VectorCount = (nuint)count };
+                var message = new msghdr { msg_iov = vectors, msg_iovlen = (nuint)count };
                 received = Libc.recvmsg(_connection.Fd, &message, 0);
             }
 

@@ -23,7 +23,7 @@ internal sealed unsafe partial class ConnectionOutput
     [SkipLocalsInit]
     private int SendCommitted(ref int budget)
     {
-        var vectors = stackalloc IOVector[MaxVectors];
+        var vectors = stackalloc iovec[MaxVectors];
         while (true)
         {
             var left = Volatile.Read(ref _committed) - _sent;
@@ -48,7 +48,7 @@ internal sealed unsafe partial class ConnectionOutput
         }
     }
 
-    private int Gather(IOVector* vectors, long left)
+    private int Gather(iovec* vectors, long left)
     {
         var count = 0;
         var segment = _head;
@@ -62,7 +62,7 @@ internal sealed unsafe partial class ConnectionOutput
             Debug.Assert(length <= segment.Block.Length - offset, "A vector lies within its block.");
             if (length > 0)
             {
-                vectors[count++] = new IOVector { Base = segment.Address + offset, Length = (nuint)length };
+                vectors[count++] = new iovec { iov_base = segment.Address + offset, iov_len = (nuint)length };
                 left -= length;
             }
 
@@ -73,18 +73,18 @@ internal sealed unsafe partial class ConnectionOutput
         return count;
     }
 
-    private nint SendVectors(IOVector* vectors, int count)
+    private nint SendVectors(iovec* vectors, int count)
     {
         while (true)
         {
             nint sent;
             if (count == 1)
             {
-                sent = Libc.send(_connection.Fd, vectors->Base, vectors->Length, Platform.MSG_NOSIGNAL);
+                sent = Libc.send(_connection.Fd, vectors->iov_base, vectors->iov_len, Platform.MSG_NOSIGNAL);
             }
             else
             {
-                var message = new MessageHeader { Vectors = vectors, VectorCount = (nuint)count };
+                var message = new msghdr { msg_iov = vectors, msg_iovlen = (nuint)count };
                 sent = Libc.sendmsg(_connection.Fd, &message, Platform.MSG_NOSIGNAL);
             }
 

@@ -111,7 +111,7 @@ internal static unsafe class SocketFilter
     /// <summary>The same, where those that get connections are not next to each other.</summary>
     internal static int SelectListeners(int fd, ReadOnlySpan<int> places)
     {
-        var program = new List<FilterInstruction> { new(LoadWord, 0, 0, Random), new(Modulo, 0, 0, (uint)places.Length) };
+        var program = new List<sock_filter> { new(LoadWord, 0, 0, Random), new(Modulo, 0, 0, (uint)places.Length) };
         for (var i = 0; i < places.Length; i++)
         {
             program.Add(new(JumpIfEqual, 0, 1, (uint)i));
@@ -134,25 +134,17 @@ internal static unsafe class SocketFilter
         _ = Libc.setsockopt(fd, Linux.SOL_SOCKET, Linux.SO_DETACH_REUSEPORT_BPF, &unused, sizeof(int));
     }
 
-    private static int Attach(int fd, int option, ReadOnlySpan<FilterInstruction> instructions)
+    private static int Attach(int fd, int option, ReadOnlySpan<sock_filter> instructions)
     {
         if (!OperatingSystem.IsLinux())
         {
             return Errno.EOPNOTSUPP;
         }
 
-        fixed (FilterInstruction* first = instructions)
+        fixed (sock_filter* first = instructions)
         {
-            var program = new Program { Length = (ushort)instructions.Length, First = first };
-            return Libc.setsockopt(fd, Linux.SOL_SOCKET, option, &program, (uint)sizeof(Program)) < 0 ? Errno.Last : 0;
+            var program = new sock_fprog { len = (ushort)instructions.Length, filter = first };
+            return Libc.setsockopt(fd, Linux.SOL_SOCKET, option, &program, (uint)sizeof(sock_fprog)) < 0 ? Errno.Last : 0;
         }
-    }
-
-    /// <summary><c>struct sock_fprog</c>.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    private struct Program
-    {
-        public ushort Length;
-        public FilterInstruction* First;
     }
 }

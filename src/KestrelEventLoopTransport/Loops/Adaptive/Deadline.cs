@@ -48,7 +48,7 @@ internal sealed unsafe class Deadline : IDisposable
     // Once it has succeeded it has no reason to fail.
     private bool TrySet(TimeSpan delay)
     {
-        var value = new TimerSpecification { Value = TimeSpecification.From(delay) };
+        var value = new itimerspec { it_value = timespec.From(delay) };
         return Libc.timerfd_settime(_timer, 0, &value, null) == 0;
     }
 }

@@ -163,7 +163,7 @@ internal sealed unsafe partial class Supervisor
             return;
         }
 
-        var duration = TimeSpecification.From(_pace.Tick);
+        var duration = timespec.From(_pace.Tick);
         _ = Libc.nanosleep(&duration, null);
     }
 

@@ -1,8 +1,8 @@
 namespace KestrelEventLoopTransport.Native;
 
 /// <summary><c>struct iovec</c>.</summary>
-internal unsafe struct IOVector
+internal unsafe struct iovec
 {
-    public byte* Base;
-    public nuint Length;
+    public byte* iov_base;
+    public nuint iov_len;
 }

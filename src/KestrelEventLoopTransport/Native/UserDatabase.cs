@@ -6,7 +6,7 @@ namespace KestrelEventLoopTransport.Native;
 /// <summary>
 /// Numbers of users and groups (<c>getpwnam(3)</c>, <c>getgrnam(3)</c>: also those of NSS, such as LDAP).
 /// </summary>
-internal static unsafe class AccountDatabase
+internal static unsafe class UserDatabase
 {
     // struct passwd and struct group begin with two pointers; the number follows.
     private const int NumberOffset = 16;

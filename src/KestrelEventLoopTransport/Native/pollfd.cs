@@ -1,0 +1,9 @@
+namespace KestrelEventLoopTransport.Native;
+
+/// <summary><c>struct pollfd</c>.</summary>
+internal struct pollfd
+{
+    public int fd;
+    public short events;
+    public short revents;
+}
