@@ -10,6 +10,7 @@ namespace KestrelEventLoopTransport.Tests.Parity;
 /// abort.
 /// </summary>
 [Trait("Contract", "28")]
+[Trait("Contract", "29")]
 public sealed class PolledReaderTests
 {
     // So many vain looks come before what there is to see.

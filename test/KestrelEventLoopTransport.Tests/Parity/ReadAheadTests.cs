@@ -9,6 +9,7 @@ namespace KestrelEventLoopTransport.Tests.Parity;
 /// afterwards.
 /// </summary>
 [Trait("Contract", "17")]
+[Trait("Contract", "29")]
 public sealed class ReadAheadTests
 {
     private const int KernelBuffer = 64 * 1024;

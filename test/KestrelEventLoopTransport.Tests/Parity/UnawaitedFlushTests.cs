@@ -10,6 +10,7 @@ namespace KestrelEventLoopTransport.Tests.Parity;
 /// Handlers that write without awaiting: a Pipe takes any number of flushes, and only awaiting two at once is an error.
 /// </summary>
 [Trait("Contract", "17")]
+[Trait("Contract", "29")]
 public sealed class UnawaitedFlushTests
 {
     private const int Flushes = 2000;
