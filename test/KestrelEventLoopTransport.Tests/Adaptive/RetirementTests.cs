@@ -25,6 +25,9 @@ public sealed class RetirementTests
         using var opening = roadblock;
         using var instruments = new LoopInstruments(server.Services);
         await Poll.UntilAsync(() => instruments.ParkedThreads == 1);
+
+        // A thread opens its own when it first runs, which may be later than it counts.
+        await Poll.UntilAsync(() => StatusFiles() >= Loops + 1);
         var others = LoopThreads() - Base;
         var files = StatusFiles();
 
