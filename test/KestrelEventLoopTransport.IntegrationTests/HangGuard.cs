@@ -9,6 +9,8 @@ internal static class HangGuard
 
     public const int BulkMilliseconds = 240_000;
 
+    public const int PackageMilliseconds = 540_000;
+
     /// <summary>Is cancelled when the running test's time is over.</summary>
     public static CancellationToken Token => TestContext.Current.CancellationToken;
 }

@@ -14,10 +14,8 @@ internal sealed partial class SampleProcess : IAsyncDisposable
 
     public static string PathOf(string sample)
     {
-        // test/<project>/bin/<configuration>/<framework>/ is where this runs.
         var here = new DirectoryInfo(AppContext.BaseDirectory);
-        var root = here.Parent!.Parent!.Parent!.Parent!.Parent!;
-        return Path.Combine(root.FullName, "samples", sample, "bin", here.Parent.Name, here.Name, $"{sample}.dll");
+        return Repository.PathOf("samples", sample, "bin", here.Parent!.Name, here.Name, $"{sample}.dll");
     }
 
     public static async Task<SampleProcess> StartAsync(string sample, params IEnumerable<string> arguments)

@@ -35,26 +35,23 @@ internal sealed class ToolProcess : IAsyncDisposable
 
     public string Error => Text(_error);
 
-    /// <summary>Runs a tool to its end. Skips the test when the tool is not installed.</summary>
-    public static async Task<ToolResult> RunAsync(string tool, params IEnumerable<string> arguments)
-    {
-        await using var process = Start(tool, arguments);
-        try
-        {
-            await process._process.WaitForExitAsync(HangGuard.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            Assert.Fail($"{tool} did not end in time. Output: {process.Output} Error: {process.Error}");
-        }
+    public static bool IsInstalled(string tool) => PathOf(tool) is not null;
 
-        return new ToolResult(process._process.ExitCode, process.Output, process.Error);
+    /// <summary>Runs a tool to its end. Skips the test when the tool is not installed.</summary>
+    public static Task<ToolResult> RunAsync(string tool, params IEnumerable<string> arguments)
+        => RunToEndAsync(tool, arguments, HangGuard.Token);
+
+    /// <summary>The same where no test runs yet that has a time to keep to: in a fixture.</summary>
+    public static async Task<ToolResult> RunWithinAsync(TimeSpan time, string tool, params IEnumerable<string> arguments)
+    {
+        using var source = new CancellationTokenSource(time);
+        return await RunToEndAsync(tool, arguments, source.Token);
     }
 
     /// <summary>Starts a tool that runs until disposed. Skips the test when the tool is not installed.</summary>
     public static ToolProcess Start(string tool, params IEnumerable<string> arguments)
     {
-        var path = _directories.Select(directory => Path.Combine(directory, tool)).FirstOrDefault(File.Exists);
+        var path = PathOf(tool);
         Assert.SkipWhen(path is null, $"{tool} is not installed");
         var start = new ProcessStartInfo(path!, arguments)
         {
@@ -86,6 +83,25 @@ internal sealed class ToolProcess : IAsyncDisposable
 
         _process.Dispose();
     }
+
+    private static async Task<ToolResult> RunToEndAsync(
+        string tool, IEnumerable<string> arguments, CancellationToken timeout)
+    {
+        await using var process = Start(tool, arguments);
+        try
+        {
+            await process._process.WaitForExitAsync(timeout);
+        }
+        catch (OperationCanceledException)
+        {
+            Assert.Fail($"{tool} did not end in time. Output: {process.Output} Error: {process.Error}");
+        }
+
+        return new ToolResult(process._process.ExitCode, process.Output, process.Error);
+    }
+
+    private static string? PathOf(string tool)
+        => _directories.Select(directory => Path.Combine(directory, tool)).FirstOrDefault(File.Exists);
 
     private static void Append(StringBuilder text, string? line)
     {

@@ -1,0 +1,104 @@
+using System.IO.Compression;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+using KestrelEventLoopTransport.IntegrationTests.Clients;
+using KestrelEventLoopTransport.IntegrationTests.Tools;
+
+namespace KestrelEventLoopTransport.IntegrationTests.Packages;
+
+/// <summary>The packages as their users get them: what is in them, and an app that is built with nothing else.</summary>
+[Trait("Speed", "slow")]
+public sealed partial class PackageTests(PackedApp app) : IClassFixture<PackedApp>
+{
+    public static TheoryData<string> Packages => ["KestrelEventLoopTransport", "KestrelEventLoopTransport.Framing"];
+
+    [Theory(Timeout = HangGuard.PackageMilliseconds)]
+    [MemberData(nameof(Packages))]
+    public async Task A_package_has_all_that_a_user_looks_for_and_depends_on_no_other(string name)
+    {
+        await using var package = await ZipFile.OpenReadAsync(app.PackageOf(name), HangGuard.Token);
+        var files = package.Entries.Select(entry => entry.FullName).ToList();
+        Assert.Contains("README.md", files);
+        Assert.Contains("icon.png", files);
+        Assert.Contains($"lib/net10.0/{name}.dll", files);
+        Assert.Contains($"lib/net10.0/{name}.xml", files);
+
+        await using var stream = await package.GetEntry($"{name}.nuspec")!.OpenAsync(HangGuard.Token);
+        var metadata = (await XDocument.LoadAsync(stream, LoadOptions.None, HangGuard.Token)).Root!.Elements().Single();
+        string? Text(string element) => metadata.Elements().SingleOrDefault(found => found.Name.LocalName == element)?.Value;
+        Assert.Equal(name, Text("id"));
+        Assert.Equal("MIT", Text("license"));
+        Assert.Equal("README.md", Text("readme"));
+        Assert.Equal("icon.png", Text("icon"));
+        Assert.Contains("kestrel", Text("tags"), StringComparison.Ordinal);
+        Assert.Equal(File.Exists(Repository.PathOf("CHANGELOG.md")), !string.IsNullOrWhiteSpace(Text("releaseNotes")));
+        Assert.DoesNotContain(metadata.Descendants(), element => element.Name.LocalName == "dependency");
+    }
+
+    [Theory(Timeout = HangGuard.PackageMilliseconds)]
+    [MemberData(nameof(Packages))]
+    public async Task No_path_of_the_machine_that_packed_is_in_a_package(string name)
+    {
+        var paths = new[] { Repository.Root, Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) + "/" };
+        foreach (var extension in new[] { ".nupkg", ".snupkg" })
+        {
+            await using var package = await ZipFile.OpenReadAsync(app.PackageOf(name, extension), HangGuard.Token);
+            foreach (var entry in package.Entries)
+            {
+                await using var stream = await entry.OpenAsync(HangGuard.Token);
+                var bytes = new MemoryStream();
+                await stream.CopyToAsync(bytes, HangGuard.Token);
+                foreach (var path in paths)
+                {
+                    Assert.True(bytes.ToArray().AsSpan().IndexOf(Encoding.UTF8.GetBytes(path)) < 0, $"{entry} has {path}");
+                    Assert.True(bytes.ToArray().AsSpan().IndexOf(Encoding.Unicode.GetBytes(path)) < 0, $"{entry} has {path}");
+                }
+            }
+        }
+    }
+
+    [Fact(Timeout = HangGuard.PackageMilliseconds)]
+    public async Task An_app_outside_the_repository_is_built_from_the_packages_and_serves()
+    {
+        var output = await app.MakeAsync("build", "built");
+        await AssertServesAsync("dotnet", Path.Combine(output, "App.dll"));
+    }
+
+    [Fact(Timeout = HangGuard.PackageMilliseconds)]
+    public async Task It_is_published_as_native_code_without_a_warning_and_serves()
+    {
+        Assert.SkipUnless(ToolProcess.IsInstalled("gcc"), "gcc is not installed");
+        var output = await app.MakeAsync("publish", "published", "-p:PublishAot=true", "-p:CppCompilerAndLinker=gcc");
+        Assert.False(File.Exists(Path.Combine(output, "App.dll")));
+        await AssertServesAsync(Path.Combine(output, "App"));
+    }
+
+    private static async Task AssertServesAsync(string tool, params IEnumerable<string> arguments)
+    {
+        await using var process = ToolProcess.Start(tool, arguments);
+        Match match;
+        while (!(match = Listening().Match(process.Output)).Success)
+        {
+            Assert.False(process.HasExited, $"The app has ended: {process.Output} {process.Error}");
+            await Task.Delay(20, HangGuard.Token);
+        }
+
+        using var http = LoopbackHttpClient.Create(new Uri($"http://{match.Groups[1].Value}"), ClientProtocol.Http1);
+        Assert.Equal("2 loops", await http.GetStringAsync("/loops", HangGuard.Token));
+
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPEndPoint.Parse(match.Groups[2].Value), HangGuard.Token);
+        await using var stream = client.GetStream();
+        await stream.WriteAsync("one\ntwo\n"u8.ToArray(), HangGuard.Token);
+        client.Client.Shutdown(SocketShutdown.Send);
+        using var reader = new StreamReader(stream, Encoding.ASCII);
+        Assert.Equal("one\ntwo\n", await reader.ReadToEndAsync(HangGuard.Token));
+        Assert.Equal(0, (await process.StopAsync()).AssertSuccess().ExitCode);
+    }
+
+    [GeneratedRegex(@"Listening: (\S+) (\S+)\s")]
+    private static partial Regex Listening();
+}
