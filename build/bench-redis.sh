@@ -12,17 +12,9 @@ rounds=${ROUNDS:-3} warm_up=${WARM_UP:-20} port=${PORT:-7390}
 requests=${REQUESTS:-1500000} seconds=${SECONDS_PER_ROUND:-3}
 (($# > 0)) || set -- redis RedisLite RedisLite-sockets Echo Echo-sockets
 
-packages=()
-tool() { command -v "$1" > /dev/null || packages+=("$2"); }
-tool redis-server redis-server
-tool redis-benchmark redis-tools
-tool gcc gcc
-if ((${#packages[@]} > 0)); then
-  echo "Installing ${packages[*]}"
-  sudo=$([[ $EUID == 0 ]] || echo sudo)
-  $sudo apt-get update -qq
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" > /dev/null
-fi
+. build/tools.sh
+install_tools redis-server redis-benchmark gcc /usr/include/stdio.h
+
 mkdir -p artifacts/native
 gcc -O2 -Wall -Wextra -Werror -o artifacts/native/frames test/native/frames.c
 if [[ -z ${NO_BUILD:-} ]]; then

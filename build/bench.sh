@@ -11,20 +11,8 @@ set -euo pipefail
 command="build/bench.sh${*:+ $*}"
 cd "$(dirname "$0")/.."
 
-# Debian packages of the tools that are missing.
-packages=()
-tool() { command -v "$1" >/dev/null || packages+=("$2"); }
-tool wrk wrk
-tool h2load nghttp2-client
-tool gnuplot gnuplot-nox
-tool gcc gcc
-[[ -e /usr/include/stdio.h ]] || packages+=(libc6-dev)
-if (( ${#packages[@]} > 0 )); then
-  echo "Installing ${packages[*]}"
-  sudo=$([[ $EUID == 0 ]] || echo sudo)
-  $sudo apt-get update -qq
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
-fi
+. build/tools.sh
+install_tools wrk h2load gnuplot gcc /usr/include/stdio.h
 
 mkdir -p artifacts/native
 for program in floor load; do

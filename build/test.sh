@@ -7,7 +7,10 @@
 #   freebsd   The tests of the poller on a kqueue with FreeBSD's struct kevent.
 #   sockets   The control: tests with a contract number on the stock transport, but for those that say why they fail there.
 #
-# usage: build/test.sh [options of the xunit runner]     e.g. build/test.sh -class '*CurlTests'
+# usage: build/test.sh [--fast] [options of the xunit runner]     e.g. build/test.sh -class '*CurlTests'
+#
+# --fast is for the time before a commit, two minutes: the test projects once, without the torture tests and those that
+# are marked [Slow].
 #
 # The last line is "N passed, N failed, N skipped". A build, a format check or a test project that did not
 # end as it should counts as one failed. TEST_TIMEOUT bounds each test project, in seconds (default 600).
@@ -26,6 +29,26 @@ unset KESTREL_TEST_KQUEUE_LIBRARY KESTREL_EVENTLOOP_POLLER KESTREL_EVENTLOOP_KQU
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 passed=0 failed=0 skipped=0
+times=() lane_start=0
+
+fast=
+if [[ ${1:-} == --fast ]]; then
+  fast=yes
+  shift
+fi
+
+. build/tools.sh
+
+# usage: begin <name of a lane>; end closes it and prints its time.
+begin() {
+  lane_name=$1 lane_start=$SECONDS
+  echo "== $lane_name"
+}
+
+end() {
+  times+=("$(printf '%4d s  %s' $((SECONDS - lane_start)) "$lane_name")")
+  echo "   $((SECONDS - lane_start)) s"
+}
 
 fail() {
   echo "FAILED: $*"
@@ -37,45 +60,11 @@ finish() {
     fail "no test ran"
   fi
   echo
+  printf '%s\n' "${times[@]}" "$(printf '%4d s  all' "$SECONDS")"
+  echo
   echo "$passed passed, $failed failed, $skipped skipped"
   ((failed == 0))
   exit
-}
-
-# Tests whose tool cannot be installed are skipped and say so.
-install_tools() {
-  local missing=() sudo=() command package
-  while read -r command package; do
-    PATH="$PATH:/usr/sbin:/sbin" command -v "$command" > /dev/null || missing+=("$package")
-  done << 'TOOLS'
-curl curl
-wrk wrk
-h2load nghttp2-client
-nginx nginx-light
-haproxy haproxy
-gcc gcc
-ss iproute2
-strace strace
-systemd-socket-activate systemd
-nc netcat-openbsd
-redis-cli redis-tools
-TOOLS
-  if ((${#missing[@]} == 0)); then
-    return
-  fi
-  echo "== missing: ${missing[*]}"
-  if ((EUID != 0)); then
-    sudo=(sudo -n)
-  fi
-  export DEBIAN_FRONTEND=noninteractive
-  if ! timeout 120 "${sudo[@]}" apt-get update -qq < /dev/null; then
-    echo "cannot install: their tests are skipped"
-    return
-  fi
-  for package in "${missing[@]}"; do
-    timeout 300 "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$package" < /dev/null > /dev/null \
-      || echo "cannot install $package: its tests are skipped"
-  done
 }
 
 # The value of an attribute of the report's <assembly> element.
@@ -99,23 +88,22 @@ running_tests() {
 run_project() {
   local name=$1 lane=$2 assembly log=$reports/$1.$2.log report=$reports/$1.$2.xml status environment=() filter=()
   shift 2
-  echo "== $name"
   case $lane in
     kqueue)
-      echo "   on kqueue: $kqueue_library"
       environment=(KESTREL_EVENTLOOP_POLLER=kqueue "KESTREL_TEST_KQUEUE_LIBRARY=$kqueue_library" "KESTREL_EVENTLOOP_KQUEUE=$kqueue")
       ;;
     freebsd)
-      echo "   the poller on kqueue: libkqueue-freebsd.so"
       environment=(KESTREL_EVENTLOOP_POLLER=kqueue KESTREL_TEST_KQUEUE_LIBRARY=libkqueue-freebsd.so KESTREL_EVENTLOOP_KQUEUE=freebsd)
       filter=(-namespace "$name.Polling" -namespace "$name.Native")
       ;;
     sockets)
-      echo "   on the sockets transport"
       environment=(KESTREL_TEST_TRANSPORT=sockets)
       filter=(-trait "Contract=*" -trait- "Contract=stress" -trait- "Contract=adaptive" -trait- "Stock=fails")
       ;;
   esac
+  if [[ -n $fast ]]; then
+    filter+=(-trait- "Speed=slow")
+  fi
   assembly=$(find "test/$name/bin/Release" -maxdepth 2 -name "$name.dll" | head -n 1)
   env "${environment[@]}" timeout -k 20 "${TEST_TIMEOUT:-600}" dotnet "$assembly" -noLogo -noColor -noAutoReporters -reporter verbose \
     -xml "$report" "${filter[@]}" "$@" < /dev/null 2>&1 | tee "$log" | show
@@ -136,25 +124,52 @@ run_project() {
   fi
 }
 
-install_tools
+# usage: run_lane <name> <lane> [options of the xunit runner]
+run_lane() {
+  begin "$1 on $2"
+  run_project "$@"
+  end
+}
+
+# Lines of C# that are longer than .editorconfig says, which dotnet format does not look at.
+check_line_lengths() {
+  local long
+  long=$(git ls-files '*.cs' | LC_ALL=C.UTF-8 xargs awk 'length() > 120 { print FILENAME ":" FNR ": " length() " columns" }')
+  if [[ -n $long ]]; then
+    printf '%s\n' "$long"
+    fail "lines longer than 120 columns"
+  fi
+}
+
+tools=(curl wrk h2load nginx haproxy gcc ss strace systemd-socket-activate nc redis-cli /usr/include/stdio.h)
+install_tools "${tools[@]}" || echo "Their tests are skipped."
 ulimit -n "$(ulimit -Hn)" || true
 
-echo "== build"
+begin build
 if ! dotnet build "$solution" -c Release -warnaserror -v quiet < /dev/null; then
-  fail "build"
+  fail build
   finish
 fi
+end
 
-for project in test/*Tests/*Tests.csproj; do
-  run_project "$(basename "$project" .csproj)" epoll "$@"
-done
-for name in KestrelEventLoopTransport.{Tests,IntegrationTests,TortureTests}; do
-  run_project "$name" kqueue "$@"
-done
-run_project KestrelEventLoopTransport.Tests freebsd "$@"
-run_project KestrelEventLoopTransport.Tests sockets "$@"
+if [[ -n $fast ]]; then
+  for name in KestrelEventLoopTransport.{Tests,Framing.Tests,IntegrationTests}; do
+    run_lane "$name" epoll "$@"
+  done
+else
+  for project in test/*Tests/*Tests.csproj; do
+    run_lane "$(basename "$project" .csproj)" epoll "$@"
+  done
+  for name in KestrelEventLoopTransport.{Tests,IntegrationTests,TortureTests}; do
+    run_lane "$name" kqueue "$@"
+  done
+  run_lane KestrelEventLoopTransport.Tests freebsd "$@"
+  run_lane KestrelEventLoopTransport.Tests sockets "$@"
+fi
 
-echo "== format"
+begin format
 dotnet format "$solution" --no-restore --verify-no-changes < /dev/null || fail "dotnet format --verify-no-changes"
+check_line_lengths
+end
 
 finish

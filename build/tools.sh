@@ -1,0 +1,54 @@
+# The programs that the scripts beside this file need, and the Debian packages that have them. To be sourced.
+
+declare -A package_of=(
+  [curl]=curl
+  [gcc]=gcc
+  [gnuplot]=gnuplot-nox
+  [h2load]=nghttp2-client
+  [haproxy]=haproxy
+  [nc]=netcat-openbsd
+  [nginx]=nginx-light
+  [redis-benchmark]=redis-tools
+  [redis-cli]=redis-tools
+  [redis-server]=redis-server
+  [ss]=iproute2
+  [strace]=strace
+  [systemd-socket-activate]=systemd
+  [wrk]=wrk
+  [/usr/include/stdio.h]=libc6-dev
+)
+
+has_tool() {
+  case $1 in
+    /*) [[ -e $1 ]] ;;
+    *) PATH="$PATH:/usr/sbin:/sbin" command -v "$1" > /dev/null ;;
+  esac
+}
+
+# usage: install_tools <name of package_of>...
+# Installs what is missing. Fails, and names it, if something still is.
+install_tools() {
+  local tool packages=() sudo=() missing=0
+  for tool in "$@"; do
+    has_tool "$tool" || packages+=("${package_of[$tool]}")
+  done
+  if ((${#packages[@]} == 0)); then
+    return
+  fi
+  echo "== installing ${packages[*]}"
+  if ((EUID != 0)); then
+    sudo=(sudo -n)
+  fi
+  timeout 120 "${sudo[@]}" apt-get update -qq < /dev/null || true
+  for package in "${packages[@]}"; do
+    timeout 300 "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -qq --no-install-recommends "$package" < /dev/null > /dev/null || true
+  done
+  for tool in "$@"; do
+    if ! has_tool "$tool"; then
+      echo "cannot install ${package_of[$tool]}, which has $tool"
+      missing=1
+    fi
+  done
+  return "$missing"
+}
