@@ -91,6 +91,8 @@ run_project() {
   case $lane in
     kqueue)
       environment=(KESTREL_EVENTLOOP_POLLER=kqueue "KESTREL_TEST_KQUEUE_LIBRARY=$kqueue_library" "KESTREL_EVENTLOOP_KQUEUE=$kqueue")
+      # Tests whose servers are other processes, which know nothing of this kqueue.
+      filter=(-trait- "Poller=epoll")
       ;;
     freebsd)
       environment=(KESTREL_EVENTLOOP_POLLER=kqueue KESTREL_TEST_KQUEUE_LIBRARY=libkqueue-freebsd.so KESTREL_EVENTLOOP_KQUEUE=freebsd)
@@ -131,13 +133,13 @@ run_lane() {
   end
 }
 
-# Lines of C# that are longer than .editorconfig says, which dotnet format does not look at.
+# Lines that are longer than .editorconfig says, which dotnet format does not look at.
 check_line_lengths() {
   local long
-  long=$(git ls-files '*.cs' | LC_ALL=C.UTF-8 xargs awk 'length() > 120 { print FILENAME ":" FNR ": " length() " columns" }')
+  long=$(git ls-files 'samples/*.cs' 'test/*.cs' | LC_ALL=C.UTF-8 xargs grep -nE '.{121}' | cut -d : -f 1,2)
   if [[ -n $long ]]; then
     printf '%s\n' "$long"
-    fail "lines longer than 120 columns"
+    fail "lines of more than 120 columns"
   fi
 }
 
@@ -168,7 +170,12 @@ else
 fi
 
 begin format
-dotnet format "$solution" --no-restore --verify-no-changes < /dev/null || fail "dotnet format --verify-no-changes"
+if [[ -n $fast ]]; then
+  # The build has looked at the style.
+  dotnet format whitespace . --folder --verify-no-changes < /dev/null || fail "dotnet format whitespace"
+else
+  dotnet format "$solution" --no-restore --verify-no-changes < /dev/null || fail "dotnet format --verify-no-changes"
+fi
 check_line_lengths
 end
 

@@ -10,7 +10,8 @@ if (builder.Configuration["transport"] != "sockets")
 
 var codec = FrameCodec.Line(maxFrameLength: 4096);
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(
-    builder.Configuration.GetValue("port", 7007), listen => listen.UseFrameCodec(codec).UseFrameHandler<EchoHandler>()));
+    builder.Configuration.GetValue("port", 7007),
+    listen => listen.UseFrameCodec(codec).UseFrameHandler<EchoHandler>()));
 
 var app = builder.Build();
 app.Lifetime.ApplicationStarted.Register(() => Console.WriteLine($"Listening on {string.Join(", ", app.Urls)}"));

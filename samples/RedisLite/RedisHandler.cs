@@ -39,7 +39,8 @@ internal sealed class RedisHandler(KeyStore store) : FrameHandler
         return default;
     }
 
-    private static bool Is(ReadOnlySpan<byte> word, ReadOnlySpan<byte> upperCase) => Ascii.EqualsIgnoreCase(word, upperCase);
+    private static bool Is(ReadOnlySpan<byte> word, ReadOnlySpan<byte> upperCase)
+        => Ascii.EqualsIgnoreCase(word, upperCase);
 
     private void Answer(FrameConnection connection, ReadOnlySpan<byte> name, Command command, Reply reply)
     {

@@ -39,7 +39,8 @@ internal sealed class RespCodec(int maxFrameLength) : CustomFrameCodec(maxFrameL
 
             if (progress.State != 0 && header[0] != marker)
             {
-                return FrameScan.Corrupted($"expected '$', got '{(header[0] is >= 0x20 and < 0x7F ? (char)header[0] : '?')}'");
+                return FrameScan.Corrupted(
+                    $"expected '$', got '{(header[0] is >= 0x20 and < 0x7F ? (char)header[0] : '?')}'");
             }
 
             if (size <= 0 || (progress.State == 0 ? value > MaxArguments : value < 0))

@@ -12,7 +12,8 @@
 
 var builder = WebApplication.CreateSlimBuilder(args);
 builder.Logging.SetMinimumLevel(LogLevel.Warning);
-builder.WebHost.UseEventLoopTransport(options => options.ReusePort = !builder.Configuration.GetValue<bool>("exclusive"));
+builder.WebHost.UseEventLoopTransport(
+    options => options.ReusePort = !builder.Configuration.GetValue<bool>("exclusive"));
 builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenSystemdSockets());
 
 var app = builder.Build();

@@ -37,7 +37,8 @@ builder.WebHost.UseEventLoopTransport(options =>
             socket.SetOption(KernelView.SOL_SOCKET, KernelView.SO_REUSEPORT, 1);
             KernelView.Print(socket);
         };
-        endPoint.ConfigureAcceptedSocket = socket => socket.SetOption(KernelView.IPPROTO_TCP, KernelView.TCP_QUICKACK, 1);
+        endPoint.ConfigureAcceptedSocket = socket => socket.SetOption(
+            KernelView.IPPROTO_TCP, KernelView.TCP_QUICKACK, 1);
     });
 });
 
@@ -51,7 +52,8 @@ var app = builder.Build();
 app.MapGet("/", context =>
 {
     var socket = context.Features.Get<IConnectionSocketFeature>()!.Socket;
-    return context.Response.WriteAsync(KernelView.Describe($"accepted on port {context.Connection.LocalPort}", (level, name) =>
+    return context.Response.WriteAsync(
+        KernelView.Describe($"accepted on port {context.Connection.LocalPort}", (level, name) =>
     {
         var value = new byte[sizeof(int)];
         socket.GetRawSocketOption(level, name, value);

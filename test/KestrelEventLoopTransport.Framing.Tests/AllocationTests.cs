@@ -16,7 +16,8 @@ public sealed class AllocationTests
         useSynchronizationContext: false);
 
     public static TheoryData<CodecKind> Kinds =>
-        [CodecKind.Line, CodecKind.StrictLine, CodecKind.Delimited, CodecKind.FixedLength, CodecKind.LengthPrefixed, CodecKind.LengthField, CodecKind.Varint32];
+        [CodecKind.Line, CodecKind.StrictLine, CodecKind.Delimited, CodecKind.FixedLength, CodecKind.LengthPrefixed,
+            CodecKind.LengthField, CodecKind.Varint32];
 
     [Theory]
     [MemberData(nameof(Kinds))]
@@ -48,11 +49,13 @@ public sealed class AllocationTests
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void A_frame_that_is_waited_for_allocates_nothing(CodecKind kind) => AssertWaitingAllocatesNothing(kind, enumerate: false);
+    public void A_frame_that_is_waited_for_allocates_nothing(CodecKind kind)
+        => AssertWaitingAllocatesNothing(kind, enumerate: false);
 
     [Theory]
     [MemberData(nameof(Kinds))]
-    public void A_frame_that_is_enumerated_allocates_nothing(CodecKind kind) => AssertWaitingAllocatesNothing(kind, enumerate: true);
+    public void A_frame_that_is_enumerated_allocates_nothing(CodecKind kind)
+        => AssertWaitingAllocatesNothing(kind, enumerate: true);
 
     /// <summary>
     /// From the peer's bytes to the answer's, whichever way it is sent; a custom codec encodes twice.
@@ -64,7 +67,8 @@ public sealed class AllocationTests
     [InlineData("custom codec")]
     public void A_frame_that_is_handled_allocates_nothing(string way)
     {
-        var pipes = new InlineConnection(way == "custom codec" ? new ByteLengthCodec() : FrameCodec.LengthPrefixed(100, 1));
+        var pipes = new InlineConnection(
+            way == "custom codec" ? new ByteLengthCodec() : FrameCodec.LengthPrefixed(100, 1));
         var running = pipes.RunAsync(new EchoHandler(way));
         byte[] request = [4, .. "abcd"u8];
         AssertAllocatesNothing(() =>

@@ -69,8 +69,11 @@ public sealed class FrameReaderTests
 
         Assert.Equal(FrameError.TooLong, exception.Error);
         Assert.Same(exception, Assert.Throws<FrameException>(() => reader.TryRead(out _)));
-        Assert.Same(exception, await Assert.ThrowsAsync<FrameException>(async () => await reader.WaitToReadAsync().AsTask().DefaultTimeout()));
-        Assert.Same(exception, await Assert.ThrowsAsync<FrameException>(async () => await reader.GetAsyncEnumerator().MoveNextAsync()));
+        Assert.Same(exception, await Assert.ThrowsAsync<FrameException>(
+            async () => await reader.WaitToReadAsync().AsTask().DefaultTimeout()));
+        Assert.Same(
+            exception,
+            await Assert.ThrowsAsync<FrameException>(async () => await reader.GetAsyncEnumerator().MoveNextAsync()));
     }
 
     [Fact]
@@ -100,7 +103,8 @@ public sealed class FrameReaderTests
         await _pipe.Writer.CompleteAsync();
         Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.True(reader.TryRead(out _));
-        var exception = await Assert.ThrowsAsync<FrameException>(async () => await reader.WaitToReadAsync().AsTask().DefaultTimeout());
+        var exception = await Assert.ThrowsAsync<FrameException>(
+            async () => await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.Equal(FrameError.Truncated, exception.Error);
     }
 
@@ -170,7 +174,8 @@ public sealed class FrameReaderTests
         var reader = CreateReader();
         _pipe.Reader.CancelPendingRead();
         Assert.False(reader.TryRead(out _));
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => reader.WaitToReadAsync().AsTask().DefaultTimeout());
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => reader.WaitToReadAsync().AsTask().DefaultTimeout());
         await WriteAsync("a\n");
         Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
     }
@@ -329,7 +334,8 @@ public sealed class FrameReaderTests
     {
         var bytes = new byte[300_000];
         new Random(1).NextBytes(bytes);
-        var input = PipeReader.Create(new MemoryStream(bytes), new StreamPipeReaderOptions(bufferSize: 100, minimumReadSize: 7));
+        var input = PipeReader.Create(
+            new MemoryStream(bytes), new StreamPipeReaderOptions(bufferSize: 100, minimumReadSize: 7));
         var read = new MemoryStream();
         await foreach (var frame in new FrameReader(input, FrameCodec.FixedLength(1000)))
         {
@@ -375,7 +381,8 @@ public sealed class FrameReaderTests
     [Fact]
     public async Task A_frame_with_a_length_is_never_delivered_incomplete()
     {
-        var reader = new FrameReader(_pipe.Reader, FrameCodec.LengthPrefixed(100, 1), new() { DeliverTruncated = true });
+        var reader = new FrameReader(
+            _pipe.Reader, FrameCodec.LengthPrefixed(100, 1), new() { DeliverTruncated = true });
         await WriteAsync("\u0005abc");
         await _pipe.Writer.CompleteAsync();
         var exception = await Assert.ThrowsAsync<FrameException>(() => reader.WaitToReadAsync().AsTask());
@@ -424,7 +431,8 @@ public sealed class FrameReaderTests
     {
         var reader = new FrameReader(_pipe.Reader, FrameCodec.LengthPrefixed(16));
         await _pipe.Writer.WriteAsync(Encoding.Latin1.GetBytes(sent));
-        Assert.Equal(message, (await Assert.ThrowsAsync<FrameException>(() => reader.WaitToReadAsync().AsTask())).Message);
+        Assert.Equal(
+            message, (await Assert.ThrowsAsync<FrameException>(() => reader.WaitToReadAsync().AsTask())).Message);
     }
 
     private FrameReader CreateReader(int max = 100) => new(_pipe.Reader, FrameCodec.Line(max));

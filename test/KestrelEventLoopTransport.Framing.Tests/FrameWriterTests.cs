@@ -129,7 +129,8 @@ public sealed class FrameWriterTests
     [InlineData("a\rb", true)]
     public void A_line_within_a_line_is_refused(string frame, bool isAllowed)
     {
-        var exception = Record.Exception(() => FrameCodec.Line(10).Encode(_pipe.Writer, System.Text.Encoding.ASCII.GetBytes(frame)));
+        var exception = Record.Exception(
+            () => FrameCodec.Line(10).Encode(_pipe.Writer, System.Text.Encoding.ASCII.GetBytes(frame)));
         Assert.Equal(isAllowed, exception is null);
         Assert.True(isAllowed || exception is ArgumentException);
     }

@@ -64,12 +64,16 @@ public sealed class FuzzTests
             var chunking = Chunking.Create(random, stream.Length);
             var actual = await Decoding.RunAsync(spec.Codec, options, stream, chunking);
 
-            var what = $"{spec}, {options.TooLong}, truncated {options.AllowTruncated} {options.DeliverTruncated}, {chunking}, stream {Convert.ToHexString(stream)}";
+            var what = $"{spec}, {options.TooLong}, truncated {options.AllowTruncated} {options.DeliverTruncated}, "
+                + $"{chunking}, stream {Convert.ToHexString(stream)}";
             Assert.True(expected.ToString() == actual.ToString(), $"{what}\nexpected:\n{expected}\nactual:\n{actual}");
-            Assert.True(actual.MostKept <= spec.Codec.MaxFrameLength + spec.Overhead, $"{what}: kept {actual.MostKept}");
+            Assert.True(
+                actual.MostKept <= spec.Codec.MaxFrameLength + spec.Overhead, $"{what}: kept {actual.MostKept}");
         }
     }
 
     private static int? FromEnvironment(string name)
-        => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value) ? value : null;
+        => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value)
+            ? value
+            : null;
 }

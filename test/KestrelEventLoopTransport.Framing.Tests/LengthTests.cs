@@ -34,7 +34,8 @@ public sealed class LengthTests
 
         if (!prefix.EndsWith("65", StringComparison.Ordinal))
         {
-            var adjusted = FrameCodec.LengthField(int.MaxValue, 3, 8, int.MaxValue - 20, byteOrder: ByteOrder.LittleEndian);
+            var adjusted = FrameCodec.LengthField(
+                int.MaxValue, 3, 8, int.MaxValue - 20, byteOrder: ByteOrder.LittleEndian);
             await AssertFailsAsync(adjusted, new(), [9, 9, 9, .. Convert.FromHexString(prefix).Reverse(), 1], error);
         }
     }
@@ -43,7 +44,8 @@ public sealed class LengthTests
     [InlineData("FFFFFFFF")]
     [InlineData("80000000")]
     public async Task Of_4_bytes_are_not_signed(string prefix)
-        => await AssertFailsAsync(FrameCodec.LengthPrefixed(int.MaxValue, 4), new(), Convert.FromHexString(prefix), FrameError.TooLong);
+        => await AssertFailsAsync(
+            FrameCodec.LengthPrefixed(int.MaxValue, 4), new(), Convert.FromHexString(prefix), FrameError.TooLong);
 
     [Theory]
     [InlineData(1, "00")]
@@ -53,7 +55,10 @@ public sealed class LengthTests
     [InlineData(8, "0000000000000007")]
     public async Task Less_than_the_prefix_they_include_are_corrupt(int size, string prefix)
         => await AssertFailsAsync(
-            FrameCodec.LengthPrefixed(100, size, lengthIncludesPrefix: true), _discard, Convert.FromHexString(prefix), FrameError.Corrupted);
+            FrameCodec.LengthPrefixed(100, size, lengthIncludesPrefix: true),
+            _discard,
+            Convert.FromHexString(prefix),
+            FrameError.Corrupted);
 
     [Theory]
     [InlineData("FFFFFFFF08")]
@@ -61,13 +66,15 @@ public sealed class LengthTests
     [InlineData("8080808080")]
     [InlineData("FFFFFFFFFF")]
     public async Task Of_varints_beyond_31_bits_are_corrupt(string prefix)
-        => await AssertFailsAsync(FrameCodec.Varint32(100), _discard, Convert.FromHexString(prefix), FrameError.Corrupted);
+        => await AssertFailsAsync(
+            FrameCodec.Varint32(100), _discard, Convert.FromHexString(prefix), FrameError.Corrupted);
 
     [Fact]
     public async Task Of_varints_may_be_padded()
         => Assert.Equal(
             "frame 61\nframe \n0 bytes discarded",
-            (await DecodeAsync(FrameCodec.Varint32(1), new(), [0x81, 0x80, 0x80, 0x80, 0, (byte)'a', 0x80, 0])).ToString());
+            (await DecodeAsync(FrameCodec.Varint32(1), new(), [0x81, 0x80, 0x80, 0x80, 0, (byte)'a', 0x80, 0]))
+                .ToString());
 
     [Theory]
     [InlineData(1, 255)]
@@ -103,8 +110,12 @@ public sealed class LengthTests
         Assert.Equal(0, output.WrittenCount);
     }
 
-    private static async Task AssertFailsAsync(FrameCodec codec, FrameReaderOptions options, byte[] bytes, FrameError error)
-        => Assert.StartsWith($"error {error}", (await DecodeAsync(codec, options, bytes)).ToString().Replace("discarded\n", "", StringComparison.Ordinal), StringComparison.Ordinal);
+    private static async Task AssertFailsAsync(
+        FrameCodec codec, FrameReaderOptions options, byte[] bytes, FrameError error)
+        => Assert.StartsWith(
+            $"error {error}",
+            (await DecodeAsync(codec, options, bytes)).ToString().Replace("discarded\n", "", StringComparison.Ordinal),
+            StringComparison.Ordinal);
 
     private static async Task<Decoding> DecodeAsync(FrameCodec codec, FrameReaderOptions options, byte[] bytes)
     {

@@ -103,7 +103,8 @@ public sealed class MemoryBoundTests : IDisposable
         CodecKind.Line => (FrameCodec.Line(1000), []),
         CodecKind.StrictLine => (FrameCodec.Line(1000, LineEnding.StrictCrLf), []),
         CodecKind.Delimited => (FrameCodec.Delimited(1000, ["xxxxxy"u8.ToArray(), "xz"u8.ToArray()]), []),
-        CodecKind.LengthPrefixed => (FrameCodec.LengthPrefixed(1000, 8), [0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
+        CodecKind.LengthPrefixed =>
+            (FrameCodec.LengthPrefixed(1000, 8), [0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
         CodecKind.LengthField => (FrameCodec.LengthField(1000, 0, 8), [0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00]),
         _ => throw new ArgumentOutOfRangeException(nameof(kind)),
     };

@@ -53,7 +53,8 @@ public sealed class ParameterTests
     [InlineData(100, 0, 4, 2, 7)]
     [InlineData(100, 0, 4, 0, int.MaxValue)]
     public void A_length_field_that_fits_no_frame_is_refused(int max, int offset, int size, int adjustment, int strip)
-        => Assert.Throws<ArgumentOutOfRangeException>(() => FrameCodec.LengthField(max, offset, size, adjustment, strip));
+        => Assert.Throws<ArgumentOutOfRangeException>(
+            () => FrameCodec.LengthField(max, offset, size, adjustment, strip));
 
     [Theory]
     [InlineData(8, 4, 4, 0, 8)]
@@ -73,7 +74,8 @@ public sealed class ParameterTests
     [InlineData("xay", "a")]
     [InlineData("b", "c", "abcd")]
     public void Delimiters_that_are_empty_or_ambiguous_are_refused(params string[] delimiters)
-        => Assert.Throws<ArgumentException>(() => FrameCodec.Delimited(100, delimiters.Select(System.Text.Encoding.ASCII.GetBytes)));
+        => Assert.Throws<ArgumentException>(
+            () => FrameCodec.Delimited(100, delimiters.Select(System.Text.Encoding.ASCII.GetBytes)));
 
     [Theory]
     [InlineData("\r\n", "\n")]

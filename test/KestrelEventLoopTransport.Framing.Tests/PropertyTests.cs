@@ -39,8 +39,10 @@ public sealed class PropertyTests
 
             byte[] bytes = [.. output.WrittenSpan];
             var chunking = Chunking.Create(random, bytes.Length);
-            var actual = Decoding.RunAsync(spec.Codec, _options[0], bytes, chunking, spec.Mask).GetAwaiter().GetResult();
-            return (expected.ToString() == actual.ToString()).Label($"{chunking}\nexpected:\n{expected}\nactual:\n{actual}");
+            var actual = Decoding.RunAsync(spec.Codec, _options[0], bytes, chunking, spec.Mask).GetAwaiter()
+                .GetResult();
+            return (expected.ToString() == actual.ToString()).Label(
+                $"{chunking}\nexpected:\n{expected}\nactual:\n{actual}");
         });
 
     [Theory]
@@ -54,7 +56,8 @@ public sealed class PropertyTests
             var expected = spec.DecodeByReference(bytes, options);
             var chunking = Chunking.Create(random, bytes.Length);
             var actual = Decoding.RunAsync(spec.Codec, options, bytes, chunking).GetAwaiter().GetResult();
-            return (expected.ToString() == actual.ToString()).Label($"{chunking}\nexpected:\n{expected}\nactual:\n{actual}")
+            return (expected.ToString() == actual.ToString()).Label(
+                $"{chunking}\nexpected:\n{expected}\nactual:\n{actual}")
                 .And((actual.MostKept <= spec.Codec.MaxFrameLength + spec.Overhead).Label($"kept {actual.MostKept}"));
         });
 
@@ -74,7 +77,8 @@ public sealed class PropertyTests
                 var output = new ArrayBufferWriter<byte>();
                 var expected = new Decoding();
                 expected.AddFrame(frame);
-                var isReadBack = spec.DecodeByReference([.. spec.Wrap(frame)], _options[0]).ToString() == expected.ToString();
+                var isReadBack =
+                    spec.DecodeByReference([.. spec.Wrap(frame)], _options[0]).ToString() == expected.ToString();
                 var isWritten = TryEncode(spec, output, random, frame);
                 if (isReadBack != isWritten)
                 {
@@ -120,14 +124,17 @@ public sealed class PropertyTests
             from count in Gen.Choose(0, 12)
             select new Scenario(kind, seed, count);
         Prop.ForAll(
-                Arb.From(scenarios, static s => s.Count > 0 ? [s with { Count = s.Count / 2 }, s with { Count = s.Count - 1 }] : []),
+                Arb.From(
+                    scenarios,
+                    static s => s.Count > 0 ? [s with { Count = s.Count / 2 }, s with { Count = s.Count - 1 }] : []),
                 scenario =>
                 {
                     var random = new Random(scenario.Seed);
                     var spec = CodecSpec.Create(scenario.Kind, random);
                     var content = new Random(scenario.Seed);
                     var frames = Enumerable.Range(0, scenario.Count).Select(_ => spec.CreateContent(content)).ToArray();
-                    return property(spec, random, frames).Label($"{spec}: {string.Join(' ', frames.Select(Convert.ToHexString))}");
+                    return property(spec, random, frames).Label(
+                        $"{spec}: {string.Join(' ', frames.Select(Convert.ToHexString))}");
                 })
             .Check(Config.QuickThrowOnFailure.WithMaxTest(500));
     }

@@ -6,7 +6,11 @@ namespace KestrelEventLoopTransport.Framing.Tests;
 /// <summary>How often bytes are looked at.</summary>
 public sealed class ScanTests
 {
-    public static TheoryData<CodecKind> Kinds => [CodecKind.Line, CodecKind.StrictLine, CodecKind.Delimited, CodecKind.LengthPrefixed, CodecKind.LengthField, CodecKind.Varint32];
+    public static TheoryData<CodecKind> Kinds =>
+    [
+        CodecKind.Line, CodecKind.StrictLine, CodecKind.Delimited,
+        CodecKind.LengthPrefixed, CodecKind.LengthField, CodecKind.Varint32,
+    ];
 
     [Theory]
     [MemberData(nameof(Kinds))]
@@ -27,7 +31,8 @@ public sealed class ScanTests
             }
 
             await Decoding.RunAsync(counting, new() { TooLong = TooLongBehavior.Discard }, stream, chunking);
-            Assert.True(counting.Scanned <= stream.Length, $"seed {seed}, {spec}: {counting.Scanned} of {stream.Length}");
+            Assert.True(
+                counting.Scanned <= stream.Length, $"seed {seed}, {spec}: {counting.Scanned} of {stream.Length}");
         }
     }
 
@@ -44,6 +49,7 @@ public sealed class ScanTests
             return hasEnded;
         }
 
-        internal override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output) => codec.EncodeCore(frame, output);
+        internal override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output)
+            => codec.EncodeCore(frame, output);
     }
 }

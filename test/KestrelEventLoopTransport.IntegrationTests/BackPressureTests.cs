@@ -23,7 +23,8 @@ public sealed class BackPressureTests
     public async Task A_client_that_sends_is_held_back_until_the_app_reads(ApplicationScheduling scheduling)
     {
         var (started, goOn) = (NewSignal(), NewSignal());
-        await using var server = await TestServer.StartAsync(scheduling, 2, app => app.MapPost("/late-upload", async (HttpContext context) =>
+        await using var server = await ProtocolServer.StartAsync(
+            scheduling, 2, app => app.MapPost("/late-upload", async (HttpContext context) =>
         {
             context.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;
             started.SetResult();
@@ -39,7 +40,8 @@ public sealed class BackPressureTests
         goOn.SetResult();
 
         using var response = await upload;
-        Assert.Equal(await ContentHash.OfPatternAsync(Length), await response.Content.ReadAsStringAsync(HangGuard.Token));
+        Assert.Equal(
+            await ContentHash.OfPatternAsync(Length), await response.Content.ReadAsStringAsync(HangGuard.Token));
     }
 
     [Theory(Timeout = HangGuard.BulkMilliseconds)]
@@ -47,19 +49,21 @@ public sealed class BackPressureTests
     public async Task An_app_that_sends_is_held_back_until_the_client_reads(ApplicationScheduling scheduling)
     {
         using var pattern = new PatternStream(Length);
-        await using var server = await TestServer.StartAsync(scheduling, 2, app => app.MapGet("/watched-download", async (HttpContext context) =>
+        await using var server = await ProtocolServer.StartAsync(
+            scheduling, 2, app => app.MapGet("/watched-download", async (HttpContext context) =>
         {
             context.Response.ContentLength = Length;
             await pattern.CopyToAsync(context.Response.Body, 64 * 1024, context.RequestAborted);
         }));
-        using var client = await RawConnection.ConnectAsync(server.Http1EndPoint);
+        using var client = await RawClient.ConnectAsync(server.Http1EndPoint);
 
         await client.SendAsync("GET /watched-download HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         Assert.InRange(await SettledAsync(() => pattern.Position), 1, MostInBuffers);
 
         using var incoming = new NetworkStream(client.Socket);
         await SkipHeadersAsync(incoming);
-        Assert.Equal(await ContentHash.OfPatternAsync(Length), await ContentHash.OfStreamAsync(incoming, HangGuard.Token));
+        Assert.Equal(
+            await ContentHash.OfPatternAsync(Length), await ContentHash.OfStreamAsync(incoming, HangGuard.Token));
     }
 
     [Theory(Timeout = HangGuard.BulkMilliseconds)]
@@ -68,7 +72,7 @@ public sealed class BackPressureTests
     {
         const int Readers = 32;
         const int Bytes = 2_000_000;
-        await using var server = await TestServer.StartAsync(scheduling, loops);
+        await using var server = await ProtocolServer.StartAsync(scheduling, loops);
         using var client = server.CreateClient(ClientProtocol.Http1);
         var othersServed = NewSignal();
 
@@ -86,13 +90,18 @@ public sealed class BackPressureTests
         async Task<string> ReadSlowlyAsync(int number)
         {
             var random = new Random(number);
-            using var connection = await RawConnection.ConnectAsync(server.Http1EndPoint, receiveBufferSize: 16 * 1024);
-            await connection.SendAsync($"GET /download?bytes={Bytes} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            using var connection = await RawClient.ConnectAsync(
+                server.Http1EndPoint, static socket => socket.ReceiveBufferSize = 16 * 1024);
+            await connection.SendAsync(
+                $"GET /download?bytes={Bytes} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
             using var incoming = new NetworkStream(connection.Socket);
             await SkipHeadersAsync(incoming);
             using var content = new MemoryStream();
             var buffer = new byte[20_000];
-            for (int count; (count = await incoming.ReadAsync(buffer.AsMemory(0, random.Next(1, buffer.Length)), HangGuard.Token)) > 0;)
+            ValueTask<int> ReadSomeAsync()
+                => incoming.ReadAsync(buffer.AsMemory(0, random.Next(1, buffer.Length)), HangGuard.Token);
+
+            for (int count; (count = await ReadSomeAsync()) > 0;)
             {
                 content.Write(buffer, 0, count);
                 if (content.Length > Bytes / 10)

@@ -31,22 +31,24 @@ public sealed class BulkTransferTests
 
     private static async Task UploadAsync(ApplicationScheduling scheduling, ClientProtocol protocol, long length)
     {
-        await using var server = await TestServer.StartAsync(scheduling, 2);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         using var client = server.CreateClient(protocol);
         using var content = new StreamContent(new PatternStream(length), bufferSize: 64 * 1024);
 
         using var response = await client.PostAsync("/upload", content, HangGuard.Token);
 
-        Assert.Equal(await ContentHash.OfPatternAsync(length), await response.Content.ReadAsStringAsync(HangGuard.Token));
+        Assert.Equal(
+            await ContentHash.OfPatternAsync(length), await response.Content.ReadAsStringAsync(HangGuard.Token));
     }
 
     private static async Task DownloadAsync(ApplicationScheduling scheduling, ClientProtocol protocol, long length)
     {
-        await using var server = await TestServer.StartAsync(scheduling, 2);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         using var client = server.CreateClient(protocol);
 
         await using var content = await client.GetStreamAsync($"/download?bytes={length}", HangGuard.Token);
 
-        Assert.Equal(await ContentHash.OfPatternAsync(length), await ContentHash.OfStreamAsync(content, HangGuard.Token));
+        Assert.Equal(
+            await ContentHash.OfPatternAsync(length), await ContentHash.OfStreamAsync(content, HangGuard.Token));
     }
 }

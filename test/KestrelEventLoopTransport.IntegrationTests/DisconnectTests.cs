@@ -14,21 +14,24 @@ public sealed class DisconnectTests
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EverySchedulingAndLoopCount>]
     [Trait("Contract", "20")]
-    public async Task RequestAborted_fires_when_the_client_closes_while_the_app_does_not_read(ApplicationScheduling scheduling, int loops)
+    public async Task RequestAborted_fires_when_the_client_closes_while_the_app_does_not_read(
+        ApplicationScheduling scheduling, int loops)
         => await DisconnectAsync(scheduling, loops, client => client.Dispose());
 
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EverySchedulingAndLoopCount>]
     [Trait("Contract", "20")]
-    public async Task RequestAborted_fires_when_the_client_resets_while_the_app_does_not_read(ApplicationScheduling scheduling, int loops)
+    public async Task RequestAborted_fires_when_the_client_resets_while_the_app_does_not_read(
+        ApplicationScheduling scheduling, int loops)
         => await DisconnectAsync(scheduling, loops, client => client.Reset());
 
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EverySchedulingAndHttp2>]
-    public async Task RequestAborted_fires_when_an_HTTP2_client_cancels(ApplicationScheduling scheduling, ClientProtocol protocol)
+    public async Task RequestAborted_fires_when_an_HTTP2_client_cancels(
+        ApplicationScheduling scheduling, ClientProtocol protocol)
     {
         var (started, aborted) = (NewSignal(), NewSignal());
-        await using var server = await TestServer.StartAsync(scheduling, 2, app => MapWait(app, started, aborted));
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2, app => MapWait(app, started, aborted));
         using var client = server.CreateClient(protocol);
         using var cancellation = CancellationTokenSource.CreateLinkedTokenSource(HangGuard.Token);
 
@@ -48,7 +51,8 @@ public sealed class DisconnectTests
     public async Task A_request_that_the_app_aborts_ends_in_a_reset(ApplicationScheduling scheduling, int loops)
     {
         var firstPartArrived = NewSignal();
-        await using var server = await TestServer.StartAsync(scheduling, loops, app => app.MapGet("/abort", async (HttpContext context) =>
+        await using var server = await ProtocolServer.StartAsync(
+            scheduling, loops, app => app.MapGet("/abort", async (HttpContext context) =>
         {
             context.Response.ContentLength = 1000;
             await context.Response.WriteAsync("the first part");
@@ -56,13 +60,13 @@ public sealed class DisconnectTests
             await firstPartArrived.Task;
             context.Abort();
         }));
-        using var client = await RawConnection.ConnectAsync(server.Http1EndPoint);
+        using var client = await RawClient.ConnectAsync(server.Http1EndPoint);
 
         await client.SendAsync("GET /abort HTTP/1.1\r\nHost: localhost\r\n\r\n");
 
         await client.ReceiveThroughAsync("the first part");
         firstPartArrived.SetResult();
-        var end = await Assert.ThrowsAsync<SocketException>(client.ReceiveToEndAsync);
+        var end = await Assert.ThrowsAsync<SocketException>(client.ReceiveTextToEndAsync);
         Assert.Equal(SocketError.ConnectionReset, end.SocketErrorCode);
     }
 
@@ -71,19 +75,21 @@ public sealed class DisconnectTests
     [Trait("Contract", "24")]
     public async Task A_stop_ends_idle_connections_with_a_FIN(ApplicationScheduling scheduling, int loops)
     {
-        await using var server = await TestServer.StartAsync(scheduling, loops);
-        var clients = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => RawConnection.ConnectAsync(server.Http1EndPoint)));
+        await using var server = await ProtocolServer.StartAsync(scheduling, loops);
+        var clients = await Task.WhenAll(
+            Enumerable.Range(0, 20).Select(_ => RawClient.ConnectAsync(server.Http1EndPoint)));
         foreach (var client in clients)
         {
             await client.SendAsync("GET /plaintext HTTP/1.1\r\nHost: localhost\r\n\r\n");
-            Assert.Contains("Hello, World!", await client.ReceiveThroughAsync("\r\n0\r\n\r\n"), StringComparison.Ordinal);
+            Assert.Contains(
+                "Hello, World!", await client.ReceiveThroughAsync("\r\n0\r\n\r\n"), StringComparison.Ordinal);
         }
 
         await server.StopAsync();
 
         foreach (var client in clients)
         {
-            Assert.Equal("", await client.ReceiveToEndAsync());
+            Assert.Equal("", await client.ReceiveTextToEndAsync());
             client.Dispose();
         }
     }
@@ -94,13 +100,14 @@ public sealed class DisconnectTests
     public async Task A_stop_lets_a_running_request_finish(ApplicationScheduling scheduling, int loops)
     {
         var (started, finish) = (NewSignal(), NewSignal());
-        await using var server = await TestServer.StartAsync(scheduling, loops, app => app.MapGet("/slow", async () =>
+        await using var server = await ProtocolServer.StartAsync(
+            scheduling, loops, app => app.MapGet("/slow", async () =>
         {
             started.SetResult();
             await finish.Task;
             return "finished";
         }));
-        using var client = await RawConnection.ConnectAsync(server.Http1EndPoint);
+        using var client = await RawClient.ConnectAsync(server.Http1EndPoint);
 
         await client.SendAsync("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
         await started.Task.WaitAsync(HangGuard.Token);
@@ -112,11 +119,12 @@ public sealed class DisconnectTests
         await stop;
     }
 
-    private static async Task DisconnectAsync(ApplicationScheduling scheduling, int loops, Action<RawConnection> disconnect)
+    private static async Task DisconnectAsync(ApplicationScheduling scheduling, int loops, Action<RawClient> disconnect)
     {
         var (started, aborted) = (NewSignal(), NewSignal());
-        await using var server = await TestServer.StartAsync(scheduling, loops, app => MapWait(app, started, aborted));
-        using var client = await RawConnection.ConnectAsync(server.Http1EndPoint);
+        await using var server = await ProtocolServer.StartAsync(
+            scheduling, loops, app => MapWait(app, started, aborted));
+        using var client = await RawClient.ConnectAsync(server.Http1EndPoint);
 
         await client.SendAsync("POST /wait HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n");
         await started.Task.WaitAsync(HangGuard.Token);
@@ -136,13 +144,13 @@ public sealed class DisconnectTests
             await aborted.Task;
         });
 
-    private static async Task WaitUntilRefusedAsync(TestServer server)
+    private static async Task WaitUntilRefusedAsync(ProtocolServer server)
     {
         while (true)
         {
             try
             {
-                using var probe = await RawConnection.ConnectAsync(server.Http1EndPoint);
+                using var probe = await RawClient.ConnectAsync(server.Http1EndPoint);
             }
             catch (SocketException)
             {

@@ -8,6 +8,7 @@ using KestrelEventLoopTransport.IntegrationTests.Tools;
 namespace KestrelEventLoopTransport.IntegrationTests;
 
 /// <summary>The samples that speak protocols of their own, with the tools that people use for these.</summary>
+[Trait("Poller", "epoll")]
 public sealed class FrameSampleTests
 {
     public static TheoryData<string> Transports => ["eventloop", "sockets"];
@@ -48,7 +49,8 @@ public sealed class FrameSampleTests
         Assert.Equal("(error) ERR syntax error", await RunAsync("SET", "k", "v", "SOON"));
         Assert.Equal("(error) ERR value is not an integer or out of range", await RunAsync("SET", "k", "v", "EX", "x"));
         Assert.Equal("(error) ERR invalid expire time in 'set' command", await RunAsync("SET", "k", "v", "EX", "0"));
-        Assert.StartsWith("(error) ERR unknown command 'FLUSHALL'", await RunAsync("FLUSHALL"), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "(error) ERR unknown command 'FLUSHALL'", await RunAsync("FLUSHALL"), StringComparison.Ordinal);
 
         var large = new string('v', 200_000);
         Assert.Equal("OK", await RunAsync("SET", "long", large[..100_000]));
@@ -87,11 +89,13 @@ public sealed class FrameSampleTests
         var port = redis.Port.ToString(CultureInfo.InvariantCulture);
         await ToolProcess.RunAsync("redis-cli", "-p", port, "SET", "kept", "a", "EX", "10000");
         await ToolProcess.RunAsync("redis-cli", "-p", port, "SET", "short", "b", "PX", "1");
-        while ((await ToolProcess.RunAsync("redis-cli", "-p", port, "--no-raw", "GET", "short")).AssertSuccess().Output != "(nil)\n")
+        while ((await ToolProcess.RunAsync("redis-cli", "-p", port, "--no-raw", "GET", "short"))
+            .AssertSuccess().Output != "(nil)\n")
         {
         }
 
-        Assert.Equal("\"a\"\n", (await ToolProcess.RunAsync("redis-cli", "-p", port, "--no-raw", "GET", "kept")).Output);
+        Assert.Equal(
+            "\"a\"\n", (await ToolProcess.RunAsync("redis-cli", "-p", port, "--no-raw", "GET", "kept")).Output);
     }
 
     [Theory(Timeout = HangGuard.Milliseconds)]
@@ -103,7 +107,8 @@ public sealed class FrameSampleTests
         var result = await ToolProcess.RunAsync(
             "redis-benchmark", "-p", port, "-n", "20000", "-P", "16", "-c", "20", "-t", "set,get,incr", "-q");
         Assert.Equal(3, result.AssertSuccess().Output.Split("requests per second").Length - 1);
-        Assert.Equal("20000\n", (await ToolProcess.RunAsync("redis-cli", "-p", port, "GET", "counter:__rand_int__")).Output);
+        Assert.Equal(
+            "20000\n", (await ToolProcess.RunAsync("redis-cli", "-p", port, "GET", "counter:__rand_int__")).Output);
     }
 
     [Theory(Timeout = HangGuard.Milliseconds)]
@@ -152,7 +157,8 @@ public sealed class FrameSampleTests
         await writer.WriteAsync("still here"u8.ToArray(), HangGuard.Token);
         while (await reader.WaitToReadAsync(HangGuard.Token))
         {
-            if (reader.TryRead(out var frame) && Encoding.UTF8.GetString(frame).EndsWith(": still here", StringComparison.Ordinal))
+            if (reader.TryRead(out var frame)
+                && Encoding.UTF8.GetString(frame).EndsWith(": still here", StringComparison.Ordinal))
             {
                 return;
             }

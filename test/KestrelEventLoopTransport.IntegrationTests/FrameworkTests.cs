@@ -20,7 +20,7 @@ public sealed class FrameworkTests
     [ClassData<EverySchedulingAndProtocol>]
     public async Task Controllers_bind_validate_and_answer(ApplicationScheduling scheduling, ClientProtocol protocol)
     {
-        await using var server = await TestServer.StartAsync(
+        await using var server = await ProtocolServer.StartAsync(
             scheduling,
             2,
             static app => app.MapControllers(),
@@ -29,7 +29,8 @@ public sealed class FrameworkTests
 
         for (var i = 0; i < 20; i++)
         {
-            using var response = await client.PostAsJsonAsync($"/greeting/{i}", new Greeting { Name = $"caller {i}" }, HangGuard.Token);
+            using var response = await client.PostAsJsonAsync(
+                $"/greeting/{i}", new Greeting { Name = $"caller {i}" }, HangGuard.Token);
             response.EnsureSuccessStatusCode();
             var answer = await response.Content.ReadFromJsonAsync<Greeting>(HangGuard.Token);
             Assert.Equal($"{i}: Hello, caller {i}!", answer!.Name);
@@ -45,7 +46,7 @@ public sealed class FrameworkTests
     {
         const int Clients = 8;
         const int Calls = 20;
-        await using var server = await TestServer.StartAsync(
+        await using var server = await ProtocolServer.StartAsync(
             scheduling,
             2,
             static app => app.MapHub<ChatHub>("/chat"),
@@ -67,7 +68,10 @@ public sealed class FrameworkTests
                 }
             }));
 
-            var expected = Enumerable.Range(0, Clients).SelectMany(sender => Enumerable.Range(0, Calls).Select(call => $"{sender}/{call}")).Order().ToArray();
+            var expected = Enumerable.Range(0, Clients)
+                .SelectMany(sender => Enumerable.Range(0, Calls).Select(call => $"{sender}/{call}"))
+                .Order()
+                .ToArray();
             foreach (var received in await Task.WhenAll(receiving))
             {
                 Assert.Equal(expected, received.Order());
@@ -79,7 +83,7 @@ public sealed class FrameworkTests
         }
     }
 
-    private static async Task<ClientWebSocket> ConnectToHubAsync(TestServer server)
+    private static async Task<ClientWebSocket> ConnectToHubAsync(ProtocolServer server)
     {
         var socket = new ClientWebSocket();
         await socket.ConnectAsync(new Uri($"ws://{server.Http1EndPoint}/chat"), HangGuard.Token);
@@ -91,7 +95,8 @@ public sealed class FrameworkTests
     }
 
     private static Task SendAsync(ClientWebSocket socket, string message)
-        => socket.SendAsync(Encoding.UTF8.GetBytes(message + RecordSeparator), WebSocketMessageType.Text, true, HangGuard.Token);
+        => socket.SendAsync(
+            Encoding.UTF8.GetBytes(message + RecordSeparator), WebSocketMessageType.Text, true, HangGuard.Token);
 
     /// <summary>The arguments of the next calls from the hub; its pings are left out.</summary>
     private static async Task<List<string>> ReceiveMessagesAsync(ClientWebSocket socket, int count)

@@ -13,15 +13,20 @@ public sealed class HttpClientTests
 {
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EverySchedulingAndProtocol>]
-    public async Task Answers_carry_status_headers_and_content(ApplicationScheduling scheduling, ClientProtocol protocol)
+    public async Task Answers_carry_status_headers_and_content(
+        ApplicationScheduling scheduling, ClientProtocol protocol)
     {
-        await using var server = await TestServer.StartAsync(scheduling, 2);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         using var client = server.CreateClient(protocol);
 
         using var response = await client.GetAsync("/json", HangGuard.Token);
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
-        Assert.Equal(protocol is ClientProtocol.Http1 or ClientProtocol.Http1OverTls ? HttpVersion.Version11 : HttpVersion.Version20, response.Version);
+        Assert.Equal(
+            protocol is ClientProtocol.Http1 or ClientProtocol.Http1OverTls
+            ? HttpVersion.Version11
+            : HttpVersion.Version20,
+            response.Version);
         Assert.Equal("application/json", response.Content.Headers.ContentType?.MediaType);
         using var document = JsonDocument.Parse(await response.Content.ReadAsStringAsync(HangGuard.Token));
         Assert.Equal("Hello, World!", document.RootElement.GetProperty("message").GetString());
@@ -31,16 +36,18 @@ public sealed class HttpClientTests
 
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EverySchedulingAndProtocol>]
-    public async Task A_hundred_requests_at_once_get_each_its_own_answer(ApplicationScheduling scheduling, ClientProtocol protocol)
+    public async Task A_hundred_requests_at_once_get_each_its_own_answer(
+        ApplicationScheduling scheduling, ClientProtocol protocol)
     {
         const int Requests = 100;
-        await using var server = await TestServer.StartAsync(scheduling, 2, MapMeetingPoint);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2, MapMeetingPoint);
         using var client = server.CreateClient(protocol);
 
         // The server answers none before all of them are there.
         var answers = await Task.WhenAll(Enumerable.Range(0, Requests).Select(async number =>
         {
-            using var response = await client.PostAsync("/meet", new StringContent($"request {number}"), HangGuard.Token);
+            using var response = await client.PostAsync(
+                "/meet", new StringContent($"request {number}"), HangGuard.Token);
             return await response.Content.ReadAsStringAsync(HangGuard.Token);
         }));
 
@@ -70,7 +77,7 @@ public sealed class HttpClientTests
     [Trait("Contract", "22")]
     public async Task A_connection_per_request_loses_no_answer(ApplicationScheduling scheduling, int loops)
     {
-        await using var server = await TestServer.StartAsync(scheduling, loops);
+        await using var server = await ProtocolServer.StartAsync(scheduling, loops);
         using var client = server.CreateClient(ClientProtocol.Http1);
         client.DefaultRequestHeaders.ConnectionClose = true;
         var options = new ParallelOptions { MaxDegreeOfParallelism = 16, CancellationToken = HangGuard.Token };
@@ -79,15 +86,17 @@ public sealed class HttpClientTests
         {
             var length = number * 1000;
             await using var content = await client.GetStreamAsync($"/download?bytes={length}", cancellationToken);
-            Assert.Equal(await ContentHash.OfPatternAsync(length), await ContentHash.OfStreamAsync(content, cancellationToken));
+            Assert.Equal(
+                await ContentHash.OfPatternAsync(length), await ContentHash.OfStreamAsync(content, cancellationToken));
         });
     }
 
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EverySchedulingAndProtocol>]
-    public async Task Bodies_of_every_size_around_the_block_size_come_back(ApplicationScheduling scheduling, ClientProtocol protocol)
+    public async Task Bodies_of_every_size_around_the_block_size_come_back(
+        ApplicationScheduling scheduling, ClientProtocol protocol)
     {
-        await using var server = await TestServer.StartAsync(scheduling, 2);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         using var client = server.CreateClient(protocol);
         int[] sizes = [0, 1, 4000, 4095, 4096, 4097, 8191, 8192, 8193, 16_384, 65_535, 65_536, 65_537];
 
@@ -101,7 +110,8 @@ public sealed class HttpClientTests
                     character = (char)random.Next(' ', '~');
                 }
             });
-            using var response = await client.PostAsync("/echo", new StringContent(text, Encoding.ASCII), HangGuard.Token);
+            using var response = await client.PostAsync(
+                "/echo", new StringContent(text, Encoding.ASCII), HangGuard.Token);
             Assert.Equal(HttpStatusCode.OK, response.StatusCode);
             Assert.Equal(text, await response.Content.ReadAsStringAsync(HangGuard.Token));
         }

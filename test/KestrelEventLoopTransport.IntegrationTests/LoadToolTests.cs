@@ -13,7 +13,7 @@ public sealed partial class LoadToolTests
     [ClassData<EverySchedulingAndLoopCount>]
     public async Task Wrk_gets_only_right_answers(ApplicationScheduling scheduling, int loops)
     {
-        await using var server = await TestServer.StartAsync(scheduling, loops);
+        await using var server = await ProtocolServer.StartAsync(scheduling, loops);
         using var script = new WrkScript(pipelined: 1);
 
         var result = await ToolProcess.RunAsync(
@@ -26,7 +26,7 @@ public sealed partial class LoadToolTests
     [ClassData<EverySchedulingAndLoopCount>]
     public async Task Wrk_gets_only_right_answers_to_16_pipelined_requests(ApplicationScheduling scheduling, int loops)
     {
-        await using var server = await TestServer.StartAsync(scheduling, loops);
+        await using var server = await ProtocolServer.StartAsync(scheduling, loops);
         using var script = new WrkScript(pipelined: 16);
 
         var result = await ToolProcess.RunAsync(
@@ -39,21 +39,23 @@ public sealed partial class LoadToolTests
     [ClassData<EveryScheduling>]
     public async Task Wrk_gets_only_right_answers_over_TLS(ApplicationScheduling scheduling)
     {
-        await using var server = await TestServer.StartAsync(scheduling, 2);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         using var script = new WrkScript(pipelined: 1);
 
         var result = await ToolProcess.RunAsync(
-            "wrk", "-t2", "-c32", "-d2s", "--timeout", "30s", "-s", script.Path, server.Url(ClientProtocol.Http1OverTls, "/"));
+            "wrk", "-t2", "-c32", "-d2s", "--timeout", "30s",
+            "-s", script.Path, server.Url(ClientProtocol.Http1OverTls, "/"));
 
         AssertEveryAnswerIsRight(result);
     }
 
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EverySchedulingAndProtocol>]
-    public async Task H2load_gets_an_answer_of_the_right_length_to_every_request(ApplicationScheduling scheduling, ClientProtocol protocol)
+    public async Task H2load_gets_an_answer_of_the_right_length_to_every_request(
+        ApplicationScheduling scheduling, ClientProtocol protocol)
     {
         const int Requests = 20_000;
-        await using var server = await TestServer.StartAsync(scheduling, 2);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         string[] options = protocol switch
         {
             ClientProtocol.Http1 => ["--h1", "-c32"],
@@ -66,7 +68,8 @@ public sealed partial class LoadToolTests
 
         var output = result.AssertSuccess().Output;
         Assert.Contains(
-            $"requests: {Requests} total, {Requests} started, {Requests} done, {Requests} succeeded, 0 failed, 0 errored, 0 timeout",
+            $"requests: {Requests} total, {Requests} started, {Requests} done, {Requests} succeeded, 0 failed, 0 "
+                + $"errored, 0 timeout",
             output,
             StringComparison.Ordinal);
         Assert.Contains($"status codes: {Requests} 2xx, 0 3xx, 0 4xx, 0 5xx", output, StringComparison.Ordinal);

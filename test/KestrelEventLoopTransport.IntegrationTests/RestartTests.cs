@@ -2,11 +2,11 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 using KestrelEventLoopTransport.IntegrationTests.Tools;
-using KestrelEventLoopTransport.Tests;
 
 namespace KestrelEventLoopTransport.IntegrationTests;
 
 /// <summary>The sample RollingRestart, in processes of its own, under wrk.</summary>
+[Trait("Poller", "epoll")]
 public sealed partial class RestartTests
 {
     private const int Restarts = 10;
@@ -19,13 +19,13 @@ public sealed partial class RestartTests
     [InlineData(AcceptMode.ListenerPerLoop, false)]
     public async Task No_request_fails_across_rolling_restarts(AcceptMode mode, bool closes)
     {
-        Assert.SkipUnless(TransportUnderTest.Exists, "this build has no event-loop transport: UseEventLoopTransport() is a stub");
         var url = $"http://127.0.0.1:{FreePort.Next()}";
         var server = await StartAsync(url, mode);
         try
         {
             string[] header = closes ? ["-H", "Connection: close"] : [];
-            await using var load = ToolProcess.Start("wrk", ["-t2", "-c32", "-d10m", "--timeout", "60s", .. header, url + "/"]);
+            await using var load = ToolProcess.Start(
+                "wrk", ["-t2", "-c32", "-d10m", "--timeout", "60s", .. header, url + "/"]);
             for (var restart = 0; restart < Restarts; restart++)
             {
                 var next = await StartAsync(url, mode);
@@ -38,7 +38,8 @@ public sealed partial class RestartTests
             var output = (await load.StopAsync("INT")).AssertSuccess().Output;
             Assert.DoesNotContain("Socket errors", output, StringComparison.Ordinal);
             Assert.DoesNotContain("Non-2xx", output, StringComparison.Ordinal);
-            Assert.True(int.Parse(Requests().Match(output).Groups[1].Value, CultureInfo.InvariantCulture) > 1000, output);
+            Assert.True(
+                int.Parse(Requests().Match(output).Groups[1].Value, CultureInfo.InvariantCulture) > 1000, output);
         }
         finally
         {
@@ -49,7 +50,6 @@ public sealed partial class RestartTests
     [Fact(Timeout = HangGuard.Milliseconds)]
     public async Task Without_the_option_a_second_process_is_told_that_the_address_is_in_use()
     {
-        Assert.SkipUnless(TransportUnderTest.Exists, "this build has no event-loop transport: UseEventLoopTransport() is a stub");
         foreach (var mode in Enum.GetValues<AcceptMode>())
         {
             var url = $"http://127.0.0.1:{FreePort.Next()}";
@@ -60,7 +60,10 @@ public sealed partial class RestartTests
                 var refused = await ToolProcess.RunAsync("dotnet", Arguments(url, second, "--Exclusive=true"));
 
                 Assert.NotEqual(0, refused.ExitCode);
-                Assert.Contains($"Failed to bind to address {url}: address already in use", refused.Output + refused.Error, StringComparison.Ordinal);
+                Assert.Contains(
+                    $"Failed to bind to address {url}: address already in use",
+                    refused.Output + refused.Error,
+                    StringComparison.Ordinal);
             }
         }
     }
@@ -68,10 +71,11 @@ public sealed partial class RestartTests
     [Fact(Timeout = HangGuard.Milliseconds)]
     public async Task Socket_activation_serves_the_connection_that_started_the_process()
     {
-        Assert.SkipUnless(TransportUnderTest.Exists, "this build has no event-loop transport: UseEventLoopTransport() is a stub");
         var port = FreePort.Next();
         await using var systemd = ToolProcess.Start(
-            "systemd-socket-activate", ["-l", $"127.0.0.1:{port}", "--fdname=web", "dotnet", .. Arguments("http://127.0.0.1:0", AcceptMode.SharedListener)]);
+            "systemd-socket-activate",
+            ["-l", $"127.0.0.1:{port}", "--fdname=web", "dotnet",
+            .. Arguments("http://127.0.0.1:0", AcceptMode.SharedListener)]);
         using var client = new HttpClient();
         string? answer = null;
         while (answer is null)

@@ -14,7 +14,7 @@ public sealed class ReverseProxyTests
     [ClassData<EverySchedulingAndLoopCount>]
     public async Task Nginx_with_keep_alive_upstreams(ApplicationScheduling scheduling, int loops)
     {
-        await using var server = await TestServer.StartAsync(scheduling, loops);
+        await using var server = await ProtocolServer.StartAsync(scheduling, loops);
         await using var proxy = await ReverseProxy.StartNginxAsync(server.Http1EndPoint.ToString());
 
         await ExchangeAsync(proxy);
@@ -25,7 +25,7 @@ public sealed class ReverseProxyTests
     [Trait("Contract", "9")]
     public async Task Nginx_with_keep_alive_upstreams_over_a_Unix_socket(ApplicationScheduling scheduling)
     {
-        await using var server = await TestServer.StartAsync(scheduling, 2);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         await using var proxy = await ReverseProxy.StartNginxAsync("unix:" + server.UnixSocketPath);
 
         await ExchangeAsync(proxy);
@@ -35,7 +35,7 @@ public sealed class ReverseProxyTests
     [ClassData<EverySchedulingAndLoopCount>]
     public async Task Haproxy_with_reused_connections(ApplicationScheduling scheduling, int loops)
     {
-        await using var server = await TestServer.StartAsync(scheduling, loops);
+        await using var server = await ProtocolServer.StartAsync(scheduling, loops);
         await using var proxy = await ReverseProxy.StartHaproxyAsync(server.Http1EndPoint, "");
 
         await ExchangeAsync(proxy);
@@ -45,7 +45,7 @@ public sealed class ReverseProxyTests
     [ClassData<EveryScheduling>]
     public async Task Haproxy_with_HTTP2_to_the_server(ApplicationScheduling scheduling)
     {
-        await using var server = await TestServer.StartAsync(scheduling, 2);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         await using var proxy = await ReverseProxy.StartHaproxyAsync(server.Http2EndPoint, "proto h2");
 
         await ExchangeAsync(proxy);
@@ -68,11 +68,14 @@ public sealed class ReverseProxyTests
             Assert.Equal(text, await echo.Content.ReadAsStringAsync(cancellationToken));
 
             var length = 1000 + round * 5003;
-            using var upload = await client.PostAsync("/upload", new StreamContent(new PatternStream(length)), cancellationToken);
-            Assert.Equal(await ContentHash.OfPatternAsync(length), await upload.Content.ReadAsStringAsync(cancellationToken));
+            using var upload = await client.PostAsync(
+                "/upload", new StreamContent(new PatternStream(length)), cancellationToken);
+            Assert.Equal(
+                await ContentHash.OfPatternAsync(length), await upload.Content.ReadAsStringAsync(cancellationToken));
 
             await using var download = await client.GetStreamAsync($"/download?bytes={length}", cancellationToken);
-            Assert.Equal(await ContentHash.OfPatternAsync(length), await ContentHash.OfStreamAsync(download, cancellationToken));
+            Assert.Equal(
+                await ContentHash.OfPatternAsync(length), await ContentHash.OfStreamAsync(download, cancellationToken));
         });
 
         Assert.InRange(connections.Count, 1, Rounds / 2);

@@ -2,18 +2,23 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using KestrelEventLoopTransport.IntegrationTests.Tools;
-using KestrelEventLoopTransport.Tests;
 
 namespace KestrelEventLoopTransport.IntegrationTests;
 
 /// <summary>The sample of socket options as a process of its own, seen by curl, ss and strace.</summary>
+[Trait("Poller", "epoll")]
 public sealed partial class SocketOptionsSampleTests
 {
     [Fact(Timeout = HangGuard.Milliseconds)]
     public async Task It_prints_what_the_kernel_reports_and_shares_its_ports()
     {
         var (port, hookPort, configuredPort) = (FreePort.Next(), FreePort.Next(), FreePort.Next());
-        string[] arguments = [$"--port={port}", $"--hook-port={hookPort}", $"--Kestrel:Endpoints:FromConfiguration:Url=http://127.0.0.1:{configuredPort}"];
+        string[] arguments =
+        [
+            $"--port={port}",
+            $"--hook-port={hookPort}",
+            $"--Kestrel:Endpoints:FromConfiguration:Url=http://127.0.0.1:{configuredPort}",
+        ];
         await using var first = StartSample(arguments);
         await WaitUntilServedAsync(first, configuredPort);
         await WaitAsync(first, () => IsShown(first, port) && IsShown(first, hookPort));
@@ -46,7 +51,9 @@ public sealed partial class SocketOptionsSampleTests
         var port = FreePort.Next();
         await using var sample = StartSample(
             [
-                $"--port={FreePort.Next()}", $"--hook-port={FreePort.Next()}", $"--Kestrel:Endpoints:FromConfiguration:Url=http://127.0.0.1:{port}",
+                $"--port={FreePort.Next()}",
+                $"--hook-port={FreePort.Next()}",
+                $"--Kestrel:Endpoints:FromConfiguration:Url=http://127.0.0.1:{port}",
                 "--Kestrel:EventLoopTransport:Tcp:CongestionControl=reno",
                 "--Kestrel:EventLoopTransport:Tcp:MaximumSegmentSize=500",
                 "--Kestrel:EventLoopTransport:TypeOfService=40",
@@ -65,7 +72,8 @@ public sealed partial class SocketOptionsSampleTests
         var accepted = "";
         while (!accepted.Contains("timer:(keepalive,", StringComparison.Ordinal))
         {
-            var established = await ToolProcess.RunAsync("ss", "-Htinom", "--tos", "state", "established", $"sport = :{port}");
+            var established = await ToolProcess.RunAsync(
+                "ss", "-Htinom", "--tos", "state", "established", $"sport = :{port}");
             Assert.Equal(0, established.ExitCode);
             accepted = established.Output;
             HangGuard.Token.ThrowIfCancellationRequested();
@@ -78,14 +86,20 @@ public sealed partial class SocketOptionsSampleTests
     }
 
     [Theory(Timeout = HangGuard.Milliseconds)]
-    [InlineData("--Kestrel:EventLoopTransport:Backlogg=1", "Kestrel:EventLoopTransport:Backlogg is not an option of the event-loop transport.")]
-    [InlineData("--Kestrel:EventLoopTransport:Backlog=0", "EventLoopTransportOptions.Backlog is 0; it must be from 1 to 2147483647.")]
+    [InlineData(
+        "--Kestrel:EventLoopTransport:Backlogg=1",
+        "Kestrel:EventLoopTransport:Backlogg is not an option of the event-loop transport.")]
+    [InlineData(
+        "--Kestrel:EventLoopTransport:Backlog=0",
+        "EventLoopTransportOptions.Backlog is 0; it must be from 1 to 2147483647.")]
     [InlineData(
         "--Kestrel:EventLoopTransport:Endpoints:FromConfiguration:Tcp:UserTimeout=00:00:00.0001",
-        "EventLoopTransportOptions.Tcp.UserTimeout of Kestrel:EventLoopTransport:Endpoints:FromConfiguration is 00:00:00.0001000; it must be from 1 to 2147483647 milliseconds, a whole number of them.")]
+        "EventLoopTransportOptions.Tcp.UserTimeout of Kestrel:EventLoopTransport:Endpoints:FromConfiguration is "
+            + "00:00:00.0001000; it must be from 1 to 2147483647 milliseconds, a whole number of them.")]
     public async Task A_wrong_key_or_value_stops_it_with_a_message(string argument, string message)
     {
-        var result = await ToolProcess.RunAsync("dotnet", SamplePath(), $"--port={FreePort.Next()}", $"--hook-port={FreePort.Next()}", argument);
+        var result = await ToolProcess.RunAsync(
+            "dotnet", SamplePath(), $"--port={FreePort.Next()}", $"--hook-port={FreePort.Next()}", argument);
 
         Assert.NotEqual(0, result.ExitCode);
         Assert.Contains(message, result.Error, StringComparison.Ordinal);
@@ -107,14 +121,16 @@ public sealed partial class SocketOptionsSampleTests
                 var plaintext = typeof(Program).Assembly.Location;
                 await using (var process = ToolProcess.Start(
                     "strace",
-                    ["-f", "-qq", "-o", trace, "-e", "trace=accept4,setsockopt", "dotnet", plaintext, $"--urls=http://127.0.0.1:{port}", .. arguments]))
+                    ["-f", "-qq", "-o", trace, "-e", "trace=accept4,setsockopt", "dotnet", plaintext,
+                        $"--urls=http://127.0.0.1:{port}", .. arguments]))
                 {
                     await WaitAsync(process, () => process.Output.Contains("Listening on", StringComparison.Ordinal));
                     for (var i = 0; i < 20; i++)
                     {
                         using var client = new TcpClient();
                         await client.ConnectAsync(IPAddress.Loopback, port, HangGuard.Token);
-                        await client.GetStream().WriteAsync("GET /plaintext HTTP/1.1\r\nHost: h\r\n\r\n"u8.ToArray(), HangGuard.Token);
+                        await client.GetStream().WriteAsync(
+                            "GET /plaintext HTTP/1.1\r\nHost: h\r\n\r\n"u8.ToArray(), HangGuard.Token);
                         Assert.NotEqual(0, await client.GetStream().ReadAsync(new byte[4096], HangGuard.Token));
                     }
                 }
@@ -123,7 +139,8 @@ public sealed partial class SocketOptionsSampleTests
                 var firstAccept = Array.FindIndex(lines, static line => AcceptedLine().IsMatch(line));
                 return (
                     lines.Count(static line => AcceptedLine().IsMatch(line)),
-                    lines.Skip(firstAccept).Count(static line => line.Contains("setsockopt(", StringComparison.Ordinal)));
+                    lines.Skip(firstAccept)
+                        .Count(static line => line.Contains("setsockopt(", StringComparison.Ordinal)));
             }
             finally
             {
@@ -152,7 +169,8 @@ public sealed partial class SocketOptionsSampleTests
         var start = text.IndexOf(title, StringComparison.Ordinal);
         Assert.True(start >= 0, $"No '{title}' in: {text}");
         var result = new Dictionary<string, string>();
-        foreach (var line in text[start..].Split('\n').Skip(1).TakeWhile(static line => line.StartsWith("  ", StringComparison.Ordinal)))
+        foreach (var line in text[start..].Split('\n').Skip(1).TakeWhile(
+            static line => line.StartsWith("  ", StringComparison.Ordinal)))
         {
             var match = OptionLine().Match(line);
             result[match.Groups[1].Value] = match.Groups[2].Value;
@@ -161,11 +179,13 @@ public sealed partial class SocketOptionsSampleTests
         return result;
     }
 
-    private static ToolProcess StartSample(string[] arguments) => ToolProcess.Start("dotnet", [SamplePath(), .. arguments]);
+    private static ToolProcess StartSample(string[] arguments)
+        => ToolProcess.Start("dotnet", [SamplePath(), .. arguments]);
 
     // The build makes the sample beside the tests.
     private static string SamplePath() => Path.Combine(
-        AppContext.BaseDirectory.Replace("/test/KestrelEventLoopTransport.IntegrationTests/", "/samples/SocketOptions/", StringComparison.Ordinal),
+        AppContext.BaseDirectory.Replace(
+            "/test/KestrelEventLoopTransport.IntegrationTests/", "/samples/SocketOptions/", StringComparison.Ordinal),
         "SocketOptions.dll");
 
     private static async Task<string> GetAsync(int port)

@@ -16,11 +16,13 @@ public sealed class StreamingTests
 {
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EverySchedulingAndProtocol>]
-    public async Task Each_server_sent_event_arrives_before_the_next_is_made(ApplicationScheduling scheduling, ClientProtocol protocol)
+    public async Task Each_server_sent_event_arrives_before_the_next_is_made(
+        ApplicationScheduling scheduling, ClientProtocol protocol)
     {
         var events = Channel.CreateUnbounded<string>();
-        await using var server = await TestServer.StartAsync(scheduling, 2, app =>
-            app.MapGet("/events", (CancellationToken aborted) => TypedResults.ServerSentEvents(events.Reader.ReadAllAsync(aborted))));
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2, app =>
+            app.MapGet("/events", (CancellationToken aborted)
+                => TypedResults.ServerSentEvents(events.Reader.ReadAllAsync(aborted))));
         using var client = server.CreateClient(protocol);
 
         events.Writer.TryWrite("event 0");
@@ -45,13 +47,14 @@ public sealed class StreamingTests
 
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EverySchedulingAndProtocol>]
-    public async Task Long_polls_wait_for_what_another_request_publishes(ApplicationScheduling scheduling, ClientProtocol protocol)
+    public async Task Long_polls_wait_for_what_another_request_publishes(
+        ApplicationScheduling scheduling, ClientProtocol protocol)
     {
         const int Polls = 50;
         var waiting = 0;
         var allWait = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var news = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using var server = await TestServer.StartAsync(scheduling, 2, app =>
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2, app =>
         {
             app.MapGet("/poll/{number:int}", async (int number, CancellationToken aborted) =>
             {
@@ -66,7 +69,9 @@ public sealed class StreamingTests
         });
         using var client = server.CreateClient(protocol);
 
-        var polls = Enumerable.Range(0, Polls).Select(number => client.GetStringAsync($"/poll/{number}", HangGuard.Token)).ToArray();
+        var polls = Enumerable.Range(0, Polls)
+            .Select(number => client.GetStringAsync($"/poll/{number}", HangGuard.Token))
+            .ToArray();
         await allWait.Task.WaitAsync(HangGuard.Token);
         Assert.DoesNotContain(polls, poll => poll.IsCompleted);
         using var published = await client.PostAsync("/publish?text=news", null, HangGuard.Token);
@@ -76,9 +81,10 @@ public sealed class StreamingTests
 
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EverySchedulingAndHttp2>]
-    public async Task Both_directions_of_an_HTTP2_stream_flow_at_once(ApplicationScheduling scheduling, ClientProtocol protocol)
+    public async Task Both_directions_of_an_HTTP2_stream_flow_at_once(
+        ApplicationScheduling scheduling, ClientProtocol protocol)
     {
-        await using var server = await TestServer.StartAsync(scheduling, 2, MapDuplex);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2, MapDuplex);
         using var client = server.CreateClient(protocol);
 
         await Task.WhenAll(Enumerable.Range(0, 10).Select(call => ConverseAsync(client, call, messages: 50)));
@@ -101,7 +107,8 @@ public sealed class StreamingTests
     [ClassData<EverySchedulingAndLoopCount>]
     public async Task HTTP2_trailers_follow_the_response(ApplicationScheduling scheduling, int loops)
     {
-        await using var server = await TestServer.StartAsync(scheduling, loops, app => app.MapGet("/trailers", async (HttpResponse response) =>
+        await using var server = await ProtocolServer.StartAsync(
+            scheduling, loops, app => app.MapGet("/trailers", async (HttpResponse response) =>
         {
             response.DeclareTrailer("X-Length");
             await response.WriteAsync("content");
@@ -119,19 +126,21 @@ public sealed class StreamingTests
     [ClassData<EverySchedulingAndLoopCount>]
     public async Task Chunked_trailers_follow_the_HTTP1_request(ApplicationScheduling scheduling, int loops)
     {
-        await using var server = await TestServer.StartAsync(scheduling, loops, app => app.MapPost("/trailers", async (HttpContext context) =>
+        await using var server = await ProtocolServer.StartAsync(
+            scheduling, loops, app => app.MapPost("/trailers", async (HttpContext context) =>
         {
             using var reader = new StreamReader(context.Request.Body);
             var content = await reader.ReadToEndAsync(context.RequestAborted);
             return $"{content} {context.Request.GetTrailer("X-Length")}";
         }));
-        using var client = await RawConnection.ConnectAsync(server.Http1EndPoint);
+        using var client = await RawClient.ConnectAsync(server.Http1EndPoint);
 
-        await client.SendAsync("POST /trailers HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+        await client.SendAsync(
+            "POST /trailers HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
         await client.SendAsync("7\r\ncontent\r\n0\r\n");
         await client.SendAsync("X-Length: seven\r\n\r\n");
 
-        var response = await client.ReceiveToEndAsync();
+        var response = await client.ReceiveTextToEndAsync();
         Assert.StartsWith("HTTP/1.1 200 OK\r\n", response, StringComparison.Ordinal);
         Assert.EndsWith("\r\n\r\nd\r\ncontent seven\r\n0\r\n\r\n", response, StringComparison.Ordinal);
     }

@@ -15,7 +15,7 @@ public sealed class WebSocketTests
     [ClassData<EverySchedulingAndProtocol>]
     public async Task Messages_come_back_with_their_type(ApplicationScheduling scheduling, ClientProtocol protocol)
     {
-        await using var server = await TestServer.StartAsync(scheduling, 2);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         using var invoker = new HttpMessageInvoker(LoopbackHttpClient.CreateHandler());
         using var socket = await ConnectAsync(server, protocol, invoker);
 
@@ -38,9 +38,10 @@ public sealed class WebSocketTests
 
     [Theory(Timeout = HangGuard.Milliseconds)]
     [ClassData<EverySchedulingAndProtocol>]
-    public async Task Messages_of_1_MiB_in_fragments_come_back_whole(ApplicationScheduling scheduling, ClientProtocol protocol)
+    public async Task Messages_of_1_MiB_in_fragments_come_back_whole(
+        ApplicationScheduling scheduling, ClientProtocol protocol)
     {
-        await using var server = await TestServer.StartAsync(scheduling, 2);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         using var invoker = new HttpMessageInvoker(LoopbackHttpClient.CreateHandler());
         using var socket = await ConnectAsync(server, protocol, invoker);
         var message = new byte[Megabyte];
@@ -54,7 +55,8 @@ public sealed class WebSocketTests
             {
                 var count = Math.Min(random.Next(1, 300_000), message.Length - sent);
                 var isLast = sent + count == message.Length;
-                await socket.SendAsync(message.AsMemory(sent, count), WebSocketMessageType.Binary, isLast, HangGuard.Token);
+                await socket.SendAsync(
+                    message.AsMemory(sent, count), WebSocketMessageType.Binary, isLast, HangGuard.Token);
                 sent += count;
             }
 
@@ -69,7 +71,7 @@ public sealed class WebSocketTests
     [ClassData<EverySchedulingAndProtocol>]
     public async Task The_close_handshake_completes(ApplicationScheduling scheduling, ClientProtocol protocol)
     {
-        await using var server = await TestServer.StartAsync(scheduling, 2);
+        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         using var invoker = new HttpMessageInvoker(LoopbackHttpClient.CreateHandler());
         using var socket = await ConnectAsync(server, protocol, invoker);
 
@@ -80,7 +82,7 @@ public sealed class WebSocketTests
     [ClassData<EverySchedulingAndLoopCount>]
     public async Task Fifty_sockets_talk_at_once(ApplicationScheduling scheduling, int loops)
     {
-        await using var server = await TestServer.StartAsync(scheduling, loops);
+        await using var server = await ProtocolServer.StartAsync(scheduling, loops);
 
         await Task.WhenAll(Enumerable.Range(0, 50).Select(async number =>
         {
@@ -97,7 +99,8 @@ public sealed class WebSocketTests
         }));
     }
 
-    private static async Task<ClientWebSocket> ConnectAsync(TestServer server, ClientProtocol protocol, HttpMessageInvoker invoker)
+    private static async Task<ClientWebSocket> ConnectAsync(
+        ProtocolServer server, ClientProtocol protocol, HttpMessageInvoker invoker)
     {
         var address = new UriBuilder(server.Address(protocol)) { Path = "/websocket" };
         address.Scheme = address.Scheme == Uri.UriSchemeHttps ? Uri.UriSchemeWss : Uri.UriSchemeWs;

@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>The transport as Kestrel would use it, under the test's own hand.</summary>
 internal sealed class DirectServer : TortureServer
@@ -21,7 +21,8 @@ internal sealed class DirectServer : TortureServer
     private readonly ConcurrentDictionary<ConnectionContext, Task> _serving = new();
     private readonly Task _accepting;
 
-    private DirectServer(Episode episode, TestSettings settings, WebApplication application, IConnectionListener listener)
+    private DirectServer(
+        Episode episode, TestSettings settings, WebApplication application, IConnectionListener listener)
         : base(settings)
     {
         _episode = episode;
@@ -54,13 +55,15 @@ internal sealed class DirectServer : TortureServer
             AddServices(plan, services);
             if (plan.PoolFails)
             {
-                services.AddSingleton<IMemoryPoolFactory<byte>>(new FailingMemoryPoolFactory(settings.Pools!, static () => Random.Shared.Next(PoolFailsOneIn) == 0));
+                services.AddSingleton<IMemoryPoolFactory<byte>>(new FailingMemoryPoolFactory(
+                    settings.Pools!, static () => Random.Shared.Next(PoolFailsOneIn) == 0));
             }
         };
         var application = settings.CreateApplication();
         var factory = (IConnectionListenerFactory)FindTransport(application.Services)!;
         FaultyLibc.Start(plan.Seed, plan.Mix);
-        return new DirectServer(episode, settings, application, await OnceThePortIsFreeAsync(episode, () => BindAsync(factory, endPoint)));
+        return new DirectServer(
+            episode, settings, application, await OnceThePortIsFreeAsync(episode, () => BindAsync(factory, endPoint)));
     }
 
     public override async Task StopAsync()

@@ -3,7 +3,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>
 /// One server, started, tortured for a moment and stopped. Nothing may be lost, left over or stuck; what went wrong is
@@ -76,9 +76,11 @@ internal sealed class Episode(EpisodePlan plan)
     public async Task RunAsync()
     {
         using var path = plan.OnUnixSocket ? new SocketPath() : null;
-        EndPoint endPoint = path is null ? new IPEndPoint(IPAddress.Loopback, 0) : new UnixDomainSocketEndPoint(path.Path);
+        EndPoint endPoint = path is null ? new IPEndPoint(IPAddress.Loopback, 0) : new UnixDomainSocketEndPoint(
+            path.Path);
         var server = Server = await TortureServer.StartAsync(this, endPoint);
-        var probe = server.Transport is EventLoopTransportFactory { State.Group: { } group } ? new WorkProbe(this, group) : null;
+        var probe = server.Transport is EventLoopTransportFactory { State.Group: { } group } ? new WorkProbe(
+            this, group) : null;
         var probing = probe?.RunAsync() ?? Task.CompletedTask;
         try
         {
@@ -105,8 +107,10 @@ internal sealed class Episode(EpisodePlan plan)
         await UntilAsync(
             () => !_conversations.Values.Any(static c => c.AwaitsClosed),
             () => $"ConnectionClosed never fired: {_conversations.Values.First(static c => c.AwaitsClosed)}");
-        await UntilAsync(() => FaultyLibc.OpenDescriptors == 0, () => $"{FaultyLibc.OpenDescriptors} descriptors are open.");
-        await UntilAsync(() => Server!.Pools.Outstanding == 0, () => $"{Server!.Pools.Outstanding} blocks are missing.");
+        await UntilAsync(
+            () => FaultyLibc.OpenDescriptors == 0, () => $"{FaultyLibc.OpenDescriptors} descriptors are open.");
+        await UntilAsync(
+            () => Server!.Pools.Outstanding == 0, () => $"{Server!.Pools.Outstanding} blocks are missing.");
         foreach (var pool in Server!.Pools.Pools)
         {
             pool.CheckFreeBlocks();
@@ -137,8 +141,9 @@ internal sealed class Episode(EpisodePlan plan)
                     GC.Collect();
                     return _serverConnections.Count(static reference => reference.IsAlive) <= StaleReferences;
                 },
-                () => $"{_serverConnections.Count(static reference => reference.IsAlive)} connections are held by something, the first: "
-                    + (_serverConnections.Select(static reference => reference.Target).FirstOrDefault(static target => target is not null) is { } held ? StateDump.Of(held) : "gone"));
+                () => $"{_serverConnections.Count(static reference => reference.IsAlive)} connections are held by "
+                    + $"something, the first: "
+                    + (FirstHeld() is { } held ? StateDump.Of(held) : "gone"));
         }
     }
 
@@ -149,7 +154,11 @@ internal sealed class Episode(EpisodePlan plan)
                 plan.ToString(),
                 .. _failures.Take(10),
                 "-- conversations that have not ended",
-                .. _conversations.Values.Where(static c => c.ClientState != "ended" && !c.ClientState.StartsWith("failed", StringComparison.Ordinal)).Take(50).Select(static c => c.ToString()),
+                .. _conversations.Values
+                    .Where(static c => c.ClientState != "ended"
+                        && !c.ClientState.StartsWith("failed", StringComparison.Ordinal))
+                    .Take(50)
+                    .Select(static c => c.ToString()),
                 .. _watched.Keys.Take(50).Select(static peer => peer.ToString()!),
                 $"-- connections that are served, the server is {State}",
                 .. (Server?.Served ?? []).Take(3).Select(StateDump.Of),
@@ -192,7 +201,7 @@ internal sealed class Episode(EpisodePlan plan)
         switch (plan.Serving)
         {
             case Serving.Http1:
-                await HttpPeer.RunAsync(this, server.EndPoint, NextConnection(), random);
+                await Http1Peer.RunAsync(this, server.EndPoint, NextConnection(), random);
                 break;
             case Serving.Http2:
                 await Http2Peer.RunAsync(this, server.EndPoint, NextConnection(), random);
@@ -244,5 +253,10 @@ internal sealed class Episode(EpisodePlan plan)
             && entry.EventId.Name is not ("AcceptPaused" or "AcceptShortage");
 
     private static List<string> LoopThreads()
-        => [.. ProcessState.ThreadNames().Where(static name => name.StartsWith("event-loop", StringComparison.Ordinal) || name.StartsWith("loop-super", StringComparison.Ordinal))];
+        => [.. ProcessState.ThreadNames().Where(
+            static name => name.StartsWith("event-loop", StringComparison.Ordinal)
+                || name.StartsWith("loop-super", StringComparison.Ordinal))];
+
+    private object? FirstHeld()
+        => _serverConnections.Select(static reference => reference.Target).FirstOrDefault(static held => held != null);
 }

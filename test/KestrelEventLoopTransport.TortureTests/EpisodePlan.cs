@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>What an episode does: chosen by its seed, where a test does not say otherwise.</summary>
 internal sealed class EpisodePlan
@@ -80,7 +80,8 @@ internal sealed class EpisodePlan
     public int? MaxConnections { get; init; }
 
     public override string ToString()
-        => $"seed {Seed}: {Serving}, {Scheduling}, faults {Mix}, {Loops} loops, {Standbys} standbys, {Connections} connections, "
+        => $"seed {Seed}: {Serving}, {Scheduling}, faults {Mix}, {Loops} loops, {Standbys} standbys, {Connections} "
+            + $"connections, "
             + $"write buffer {MaxWriteBufferSize}, read buffer {MaxReadBufferSize}, up to {MaxTransfer} bytes"
             + (OnUnixSocket ? ", Unix socket" : $", {AcceptMode}")
             + (MaxConnections is { } most ? $", at most {most}" : "")

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>How an end of a connection takes its time.</summary>
 internal static class Pace

@@ -4,7 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>
 /// What the torture test has found.
@@ -19,7 +19,13 @@ public sealed class RegressionTests
     [Fact]
     public Task Connections_end_although_the_logger_throws()
         => TortureTests.RunAsync(
-            new EpisodePlan(seed: 5) { Serving = Serving.Direct, Scheduling = ApplicationScheduling.Adaptive, LogFails = true, StopsEarly = false },
+            new EpisodePlan(seed: 5)
+            {
+                Serving = Serving.Direct,
+                Scheduling = ApplicationScheduling.Adaptive,
+                LogFails = true,
+                StopsEarly = false,
+            },
             new TortureTests.Totals(),
             collect: true);
 
@@ -32,7 +38,8 @@ public sealed class RegressionTests
     public async Task Abort_completes_no_flush_on_its_own_stack()
     {
         await using var transport = new TestTransport(
-            ApplicationScheduling.Inline, static options => (options.EventLoopCount, options.MaxWriteBufferSize) = (1, Unsent));
+            ApplicationScheduling.Inline,
+            static options => (options.EventLoopCount, options.MaxWriteBufferSize) = (1, Unsent));
         await using var pair = await transport.ConnectAsync();
         var ranInAbort = new TaskCompletionSource<bool>();
         var reading = pair.Input.ReadAsync().AsTask();
@@ -51,7 +58,8 @@ public sealed class RegressionTests
                 return;
             }
 
-            flush.GetAwaiter().UnsafeOnCompleted(() => ranInAbort.SetResult(Volatile.Read(ref abortingThread) == Environment.CurrentManagedThreadId));
+            flush.GetAwaiter().UnsafeOnCompleted(
+                () => ranInAbort.SetResult(Volatile.Read(ref abortingThread) == Environment.CurrentManagedThreadId));
             Volatile.Write(ref abortingThread, Environment.CurrentManagedThreadId);
             pair.Connection.Abort(new ConnectionAbortedException("test"));
             Volatile.Write(ref abortingThread, 0);
@@ -72,7 +80,8 @@ public sealed class RegressionTests
     {
         // Lingering ends by itself after 5 seconds.
         var lingering = TimeSpan.FromSeconds(4);
-        await using var transport = new TestTransport(ApplicationScheduling.ThreadPool, static options => options.EventLoopCount = 1);
+        await using var transport = new TestTransport(
+            ApplicationScheduling.ThreadPool, static options => options.EventLoopCount = 1);
         await using var other = await transport.ConnectAsync();
         for (var attempt = 1; ; attempt++)
         {
@@ -154,7 +163,13 @@ public sealed class RegressionTests
         using var occupant = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         occupant.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         occupant.Listen();
-        var plan = new EpisodePlan(seed: 5) { Serving = serving, Mix = FaultMix.Always(), LogFails = false, PoolFails = false };
+        var plan = new EpisodePlan(seed: 5)
+        {
+            Serving = serving,
+            Mix = FaultMix.Always(),
+            LogFails = false,
+            PoolFails = false,
+        };
 
         var starting = TortureServer.StartAsync(new Episode(plan), occupant.LocalEndPoint!);
         await Task.WhenAny(starting, Task.Delay(50));

@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>What is above the transport.</summary>
 internal enum Serving

@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Text;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>
 /// Writes the fields of the transport's objects: its group, loops, supervisor, standby threads, acceptors, connections.
@@ -12,8 +12,6 @@ namespace KestrelEventLoopTransport.Tests.Torture;
 internal sealed class StateDump
 {
     private const int MaxDepth = 30;
-    private const string Own = "KestrelEventLoopTransport";
-    private const string Tests = Own + ".Tests";
 
     private readonly StringBuilder _text = new();
     private readonly HashSet<object> _seen = new(ReferenceEqualityComparer.Instance);
@@ -112,8 +110,7 @@ internal sealed class StateDump
     }
 
     private static bool IsOwn(Type type)
-        => type.Namespace?.StartsWith(Own, StringComparison.Ordinal) == true
-            && !type.Namespace.StartsWith(Tests, StringComparison.Ordinal);
+        => type.Assembly == typeof(EventLoopTransportFactory).Assembly;
 
     private void Line(int depth, string text) => _text.Append(' ', depth * 2).AppendLine(text);
 }

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>The server of an episode: <see cref="Serving"/> says what is above the transport.</summary>
 internal abstract class TortureServer : IAsyncDisposable
@@ -32,7 +32,9 @@ internal abstract class TortureServer : IAsyncDisposable
     public virtual IEnumerable<object> Served => [];
 
     public static Task<TortureServer> StartAsync(Episode episode, EndPoint endPoint)
-        => episode.Plan.Serving == Serving.Direct ? DirectServer.StartAsync(episode, endPoint) : KestrelServer.StartAsync(episode, endPoint);
+        => episode.Plan.Serving == Serving.Direct
+            ? DirectServer.StartAsync(episode, endPoint)
+            : KestrelServer.StartAsync(episode, endPoint);
 
     public abstract Task StopAsync();
 
@@ -81,7 +83,8 @@ internal abstract class TortureServer : IAsyncDisposable
     }
 
     // Kestrel puts it into an IOException.
-    private static bool IsAddressInUse(Exception exception) => (exception as AddressInUseException ?? exception.InnerException) is AddressInUseException;
+    private static bool IsAddressInUse(Exception exception)
+        => (exception as AddressInUseException ?? exception.InnerException) is AddressInUseException;
 
     protected static LogLevel LevelOf(EpisodePlan plan) => plan.LogFails ? LogLevel.Debug : LogLevel.Warning;
 }

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>
 /// Episodes one after another, each with a seed of its own, on a libc that fails. KESTREL_TORTURE_SECONDS makes it
@@ -53,18 +53,22 @@ public sealed class TortureTests
 
         if (Environment.GetEnvironmentVariable("KESTREL_TORTURE_VERBOSE") is not null)
         {
-            Console.WriteLine($"{Stopwatch.GetElapsedTime(start).TotalMilliseconds:F0} ms, {episode.Connections} connections, {episode.Bytes} bytes: {episode.Plan}");
+            Console.WriteLine($"{Stopwatch.GetElapsedTime(start).TotalMilliseconds:F0} ms, {episode.Connections} "
+                + $"connections, {episode.Bytes} bytes: {episode.Plan}");
         }
 
         totals.Add(episode);
         if (episode.Failures.Count != 0)
         {
-            Assert.Fail($"Repeat with KESTREL_TORTURE_SEED={plan.Seed} KESTREL_TORTURE_EPISODES=1.{Environment.NewLine}{episode.Describe()}");
+            Assert.Fail($"Repeat with KESTREL_TORTURE_SEED={plan.Seed} "
+                + $"KESTREL_TORTURE_EPISODES=1.{Environment.NewLine}{episode.Describe()}");
         }
     }
 
     private static int? FromEnvironment(string name)
-        => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value) ? value : null;
+        => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value)
+            ? value
+            : null;
 
     internal sealed class Totals
     {
@@ -93,13 +97,15 @@ public sealed class TortureTests
             // Setting up happens once an episode, and its shortages have not been seen on kqueue yet.
             Assert.All(
                 FaultyLibc.Names,
-                (name, fault) => Assert.True(_faults[fault] > 0 || name == "setup-shortage", $"{name} was never injected."));
+                (name, fault) => Assert.True(
+                    _faults[fault] > 0 || name == "setup-shortage", $"{name} was never injected."));
             Assert.True(_handOffs > 0, "No loop was ever given to another thread.");
         }
 
         public override string ToString()
         {
-            var text = new StringBuilder($"{_episodes} episodes, {_connections} connections, {_bytes} bytes received by clients, {_handOffs} hand-offs; faults:");
+            var text = new StringBuilder($"{_episodes} episodes, {_connections} connections, {_bytes} bytes "
+                + $"received by clients, {_handOffs} hand-offs; faults:");
             for (var i = 0; i < _faults.Length; i++)
             {
                 text.Append(CultureInfo.InvariantCulture, $" {FaultyLibc.Names[i]} {_faults[i]}");

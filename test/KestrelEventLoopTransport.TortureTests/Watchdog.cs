@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>
 /// Ends the wait for an episode in which nothing happens any more, and tells the state of everything.
@@ -9,7 +9,10 @@ internal static class Watchdog
 {
     /// <summary>How long nothing may happen. KESTREL_TEST_HANG_SECONDS shortens it while hunting a hang.</summary>
     public static TimeSpan Patience { get; } = TimeSpan.FromSeconds(
-        int.TryParse(Environment.GetEnvironmentVariable("KESTREL_TEST_HANG_SECONDS"), CultureInfo.InvariantCulture, out var seconds) ? seconds : 30);
+        int.TryParse(
+            Environment.GetEnvironmentVariable("KESTREL_TEST_HANG_SECONDS"),
+            CultureInfo.InvariantCulture,
+            out var seconds) ? seconds : 30);
 
     /// <summary>False when the episode hangs or throws: the failure is then among its own.</summary>
     public static async Task<bool> WatchAsync(Episode episode, Task running)

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using KestrelEventLoopTransport.Loops;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>
 /// Posts work to the loops of a server while it is tortured and while it stops: all of it runs in the end. Other events
@@ -46,7 +46,8 @@ internal sealed class WorkProbe
     public Task RunQuietlyAsync()
     {
         var loops = _group.Loops.ToArray();
-        return Task.WhenAll(loops.Select(loop => Task.Factory.StartNew(() => RunQuietly(loop), TaskCreationOptions.LongRunning)));
+        return Task.WhenAll(
+            loops.Select(loop => Task.Factory.StartNew(() => RunQuietly(loop), TaskCreationOptions.LongRunning)));
     }
 
     private async Task RunAsync(EventLoop loop)
@@ -60,7 +61,8 @@ internal sealed class WorkProbe
             post(loop, item);
             if (!await HasRunAsync(item, mayBeDropped: name == "scheduled"))
             {
-                _episode.Fail($"Work was {name} to loop {loop.Index} and has not run for {Watchdog.Patience.TotalSeconds} seconds.");
+                _episode.Fail($"Work was {name} to loop {loop.Index} and has not run for "
+                    + $"{Watchdog.Patience.TotalSeconds} seconds.");
                 return;
             }
 
@@ -93,7 +95,8 @@ internal sealed class WorkProbe
             {
                 if (Stopwatch.GetElapsedTime(posted) > Watchdog.Patience)
                 {
-                    _episode.Fail($"Work posted to loop {loop.Index}, which had nothing else to do, has not run for {Watchdog.Patience.TotalSeconds} seconds.");
+                    _episode.Fail($"Work posted to loop {loop.Index}, which had nothing else to do, has not run for "
+                        + $"{Watchdog.Patience.TotalSeconds} seconds.");
                     return;
                 }
             }

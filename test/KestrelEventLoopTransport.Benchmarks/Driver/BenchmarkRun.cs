@@ -17,7 +17,8 @@ internal static class BenchmarkRun
         var processors = Math.Max(settings.ServerCpu, settings.LoadCpu) + 1;
         if (Environment.ProcessorCount < processors || settings.ServerCpu == settings.LoadCpu)
         {
-            Console.Error.WriteLine("Servers and load generators need a processor each: see --server-cpu and --load-cpu.");
+            Console.Error.WriteLine(
+                "Servers and load generators need a processor each: see --server-cpu and --load-cpu.");
             return 1;
         }
 

@@ -23,7 +23,8 @@ internal sealed record Candidate(
         return
         [
             new Candidate(Baseline, [.. server, TransportNames.Sockets]),
-            new Candidate(TransportNames.SocketsInline, [.. server, TransportNames.SocketsInline], InlineCompletions: true),
+            new Candidate(
+                TransportNames.SocketsInline, [.. server, TransportNames.SocketsInline], InlineCompletions: true),
             .. Enum.GetNames<ApplicationScheduling>().Select(scheduling =>
                 new Candidate(scheduling, [.. server, TransportNames.EventLoop, "--scheduling", scheduling])),
             // Two loops, though they share a processor: with one loop both modes are the same.

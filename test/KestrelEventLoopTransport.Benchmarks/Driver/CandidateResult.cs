@@ -15,7 +15,8 @@ internal sealed class CandidateResult(Candidate candidate)
     public string? Failure { get; set; }
 
     // Half the distance between the dearest and the cheapest round, as a share of the median.
-    public double Spread => (Windows.Max(window => window.Cpu) - Windows.Min(window => window.Cpu)) / 2 / Median(w => w.Cpu);
+    public double Spread
+        => (Windows.Max(window => window.Cpu) - Windows.Min(window => window.Cpu)) / 2 / Median(w => w.Cpu);
 
     public double Median(Func<Window, double> value) => Median(Windows, value);
 

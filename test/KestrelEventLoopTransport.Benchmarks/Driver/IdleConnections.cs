@@ -53,7 +53,8 @@ internal sealed class IdleConnections : IDisposable
 
             if (!buffer.AsSpan(0, received).StartsWith("HTTP/1.1 200 "u8))
             {
-                throw new BenchmarkFailedException($"unexpected answer: {Encoding.ASCII.GetString(buffer, 0, received)}");
+                throw new BenchmarkFailedException(
+                    $"unexpected answer: {Encoding.ASCII.GetString(buffer, 0, received)}");
             }
         }
     }

@@ -101,7 +101,8 @@ internal sealed class IdleRun(RunSettings settings)
     private static void Report(Candidate candidate, string state, IdleMemory memory)
         => Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"  {candidate.Name,-16} {state,-22} {memory.Managed,8:N0} managed, {memory.Resident,8:N0} resident bytes/connection"));
+            $"  {candidate.Name,-16} {state,-22} {memory.Managed,8:N0} managed, {memory.Resident,8:N0} resident "
+                + $"bytes/connection"));
 
     // Looks until two collections in a row leave nearly the same: accepting and closing go on behind us.
     private static async Task<IdleMemory> SettleAsync(

@@ -41,7 +41,8 @@ internal static class LoadProcess
         if (process.ExitCode != 0)
         {
             throw new BenchmarkFailedException(
-                $"the load generator failed with exit code {process.ExitCode}: {string.Join(' ', commandLine)}\n{output}");
+                $"the load generator failed with exit code {process.ExitCode}: "
+                    + $"{string.Join(' ', commandLine)}\n{output}");
         }
 
         var result = load.Read(output, settings);

@@ -19,11 +19,13 @@ internal sealed record ResponseCheck(string Path, byte[] Body, bool Https = fals
             DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
             Timeout = TimeSpan.FromSeconds(10),
         };
-        var origin = Https ? $"https://127.0.0.1:{ports.Https}" : $"http://127.0.0.1:{(Http2 ? ports.H2c : ports.Http)}";
+        var origin =
+            Https ? $"https://127.0.0.1:{ports.Https}" : $"http://127.0.0.1:{(Http2 ? ports.H2c : ports.Http)}";
         var body = await client.GetByteArrayAsync(new Uri(origin + Path), cancellationToken);
         if (!body.AsSpan().SequenceEqual(Body))
         {
-            throw new BenchmarkFailedException($"{Path} answered {body.Length} bytes that are not the expected {Body.Length}");
+            throw new BenchmarkFailedException(
+                $"{Path} answered {body.Length} bytes that are not the expected {Body.Length}");
         }
     }
 }

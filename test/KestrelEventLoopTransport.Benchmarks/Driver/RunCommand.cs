@@ -6,17 +6,23 @@ internal static class RunCommand
 {
     public static Command Create()
     {
-        var quick = new Option<bool>("--quick") { Description = "Few and short rounds, before the JIT is done: whether all works, in about two minutes." };
-        var only = new Option<string?>("--only") { Description = $"Workloads, separated by commas: {Names(WorkloadNames)}." };
+        var quick = new Option<bool>("--quick")
+        {
+            Description = "Few and short rounds, before the JIT is done: whether all works, in about two minutes.",
+        };
+        var only =
+            new Option<string?>("--only") { Description = $"Workloads, separated by commas: {Names(WorkloadNames)}." };
         var candidates = new Option<string?>("--candidates") { Description = "Candidates, separated by commas." };
         var rounds = new Option<int?>("--rounds") { Description = "Rounds per workload (5; quick: 2)." };
         var seconds = new Option<double?>("--seconds") { Description = "Length of a measured window (3; quick: 0.2)." };
         var warmUp = new Option<double?>("--warm-up") { Description = "Load before the first window (9; quick: 0.3)." };
         var latency = new Option<bool>("--latency")
         {
-            Description = "Then measures latencies with all candidates at the same rate, 60 % of the stock default's throughput.",
+            Description =
+                "Then measures latencies with all candidates at the same rate, 60 % of the stock default's throughput.",
         };
-        var idle = new Option<int?>("--idle-connections") { Description = "Number of idle connections (10000; quick: 2000)." };
+        var idle =
+            new Option<int?>("--idle-connections") { Description = "Number of idle connections (10000; quick: 2000)." };
         var serverCpu = new Option<int>("--server-cpu") { Description = "Processor of the servers." };
         var loadCpu = new Option<int>("--load-cpu")
         {
@@ -33,7 +39,8 @@ internal static class RunCommand
             Description = "Directory of the results.",
             DefaultValueFactory = _ => Path.Combine("artifacts", "bench"),
         };
-        var title = new Option<string?>("--command") { Description = "The command that the report names as its origin." };
+        var title =
+            new Option<string?>("--command") { Description = "The command that the report names as its origin." };
 
         var command = new Command("run", "Measures all candidates under all workloads.")
         {
@@ -70,7 +77,8 @@ internal static class RunCommand
         return command;
     }
 
-    private static IEnumerable<string> WorkloadNames => [.. Workloads.All.Select(workload => workload.Name), Workloads.Idle];
+    private static IEnumerable<string> WorkloadNames
+        => [.. Workloads.All.Select(workload => workload.Name), Workloads.Idle];
 
     private static string Names(IEnumerable<string> names) => string.Join(", ", names);
 

@@ -16,7 +16,8 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
         Console.WriteLine($"\n{workload.Title}");
         var results = candidates
             .Where(candidate => workload.HasFloor || !candidate.IsFloor)
-            .Where(candidate => settings.Candidates.Count > 0 || (candidate.OnlyWorkload ?? workload.Name) == workload.Name)
+            .Where(candidate => settings.Candidates.Count > 0
+                || (candidate.OnlyWorkload ?? workload.Name) == workload.Name)
             .Select(candidate => new CandidateResult(candidate))
             .ToList();
         try
@@ -73,7 +74,8 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
     {
         if (result.PacedRate is not { } rate)
         {
-            Console.WriteLine($"  no latency at equal load: {Candidate.Baseline}, which sets the rate, was not measured");
+            Console.WriteLine(
+                $"  no latency at equal load: {Candidate.Baseline}, which sets the rate, was not measured");
         }
         else if (workload.Load.AtRate(rate) is not { } load)
         {
@@ -102,7 +104,8 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
         await server.PinAsync(settings.ServerCpu, settings.LoadCpu);
         await LoadProcess.RunAsync(workload.Load, server.Ports, settings.WarmUpSeconds, settings, cancellationToken);
         await server.PinAsync(settings.ServerCpu);
-        await LoadProcess.RunAsync(workload.Load, server.Ports, settings.WarmUpSeconds / 2, settings, cancellationToken);
+        await LoadProcess.RunAsync(
+            workload.Load, server.Ports, settings.WarmUpSeconds / 2, settings, cancellationToken);
     }
 
     private async Task MeasureAsync(
@@ -143,7 +146,8 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
         windows.Add(window);
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"  {$"{windows.Count}/{settings.Rounds}",-9} {result.Candidate.Name,-16} {window.Cpu,9:F2} µs/{workload.Unit} {window.Throughput,12:N0} {workload.Rate}"));
+            $"  {$"{windows.Count}/{settings.Rounds}",-9} {result.Candidate.Name,-16} {window.Cpu,9:F2} "
+                + $"µs/{workload.Unit} {window.Throughput,12:N0} {workload.Rate}"));
     }
 
     // A failure takes its candidate out of this workload and makes the run fail at its end.
@@ -158,7 +162,9 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
         {
             await step();
         }
-        catch (Exception e) when (e is BenchmarkFailedException or HttpRequestException or TaskCanceledException { InnerException: TimeoutException })
+        catch (Exception e)
+            when (e is BenchmarkFailedException or HttpRequestException
+                or TaskCanceledException { InnerException: TimeoutException })
         {
             result.Failure = e.Message;
             Console.WriteLine($"  FAILED    {result.Candidate.Name}: {e.Message}");

@@ -22,7 +22,8 @@ internal sealed class BlockLoad : ILoad
             $"""
             load() (
               timeout --preserve-status --signal=INT {duration} \
-                wrk --threads=1 --connections=$1 --duration=1h --timeout=10s --script "{script}" http://127.0.0.1:{ports.Http}$2
+                wrk --threads=1 --connections=$1 --duration=1h --timeout=10s --script "{script}" \
+                    http://127.0.0.1:{ports.Http}$2
             )
             sleepers=$(mktemp)
             load {Sleepers} /sleep >"$sleepers" &

@@ -8,7 +8,8 @@ namespace KestrelEventLoopTransport.Benchmarks.Loads;
 // HTTP/2 without TLS, by prior knowledge, or HTTP/1.1 over TLS.
 // Rate: Requests per second over all clients; 0: as many as possible. h2load sends what is due every 10 ms, in a burst,
 // and counts latency from the sending.
-internal sealed partial record H2Load(string Path, int Clients = 8, int Streams = 32, bool Https = false, double Rate = 0)
+internal sealed partial record H2Load(
+    string Path, int Clients = 8, int Streams = 32, bool Https = false, double Rate = 0)
     : ILoad
 {
     // The share of a paced window that belongs to connecting; TLS handshakes at once are a load of their own.
@@ -87,12 +88,14 @@ internal sealed partial record H2Load(string Path, int Clients = 8, int Streams 
         return latencies;
     }
 
-    private static string LogFile(RunSettings settings) => System.IO.Path.Combine(settings.OutputDirectory, "h2load.log");
+    private static string LogFile(RunSettings settings)
+        => System.IO.Path.Combine(settings.OutputDirectory, "h2load.log");
 
     private static long Number(Match match, string group)
         => long.Parse(match.Groups[group].Value, CultureInfo.InvariantCulture);
 
-    [GeneratedRegex(@"requests: .* (?<done>\d+) done, .* (?<failed>\d+) failed, (?<errored>\d+) errored, (?<timeout>\d+) timeout")]
+    [GeneratedRegex(
+        @"requests: .* (?<done>\d+) done, .* (?<failed>\d+) failed, (?<errored>\d+) errored, (?<timeout>\d+) timeout")]
     private static partial Regex RequestsLine();
 
     [GeneratedRegex(@"status codes: (?<good>\d+) 2xx")]

@@ -16,10 +16,13 @@ internal static class IdleTable
         var baseline = results.FirstOrDefault(result =>
             result.Candidate.Name == Candidate.Baseline && result.Failure is null);
         return new ResultTable(
-            string.Create(CultureInfo.InvariantCulture, $"{connections:N0} idle connections: live managed bytes per connection, and RSS"),
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{connections:N0} idle connections: live managed bytes per connection, and RSS"),
             _columns,
             [.. results.Select(result => Row(result, baseline))],
-            [.. results.Where(result => result.Failure is not null).Select(result => $"{result.Candidate.Name}: {result.Failure}")]);
+            [.. results.Where(result => result.Failure is not null)
+                .Select(result => $"{result.Candidate.Name}: {result.Failure}")]);
     }
 
     private static string[] Row(IdleResult result, IdleResult? baseline)

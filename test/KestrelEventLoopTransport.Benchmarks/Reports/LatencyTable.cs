@@ -22,7 +22,8 @@ internal static class LatencyTable
             : new ResultTable(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{workload.Title}, at {Workload.PacedShare * 100:F0} % of stock's maximum ({result.PacedRate:N0} {workload.Rate})"),
+                    $"{workload.Title}, at {Workload.PacedShare * 100:F0} % of stock's maximum "
+                        + $"({result.PacedRate:N0} {workload.Rate})"),
                 columns,
                 [.. measured.Select(candidate => Row(result, candidate))],
                 []);

@@ -18,25 +18,28 @@ internal static class MarkdownReport
 
         text.AppendLine(
             CultureInfo.InvariantCulture,
-            $"- {settings.Rounds} rounds of {settings.Seconds} s per workload after {settings.WarmUpSeconds} s of load; in each round the candidates take turns");
+            $"- {settings.Rounds} rounds of {settings.Seconds} s per workload after {settings.WarmUpSeconds} s of "
+                + $"load; in each round the candidates take turns");
         text.AppendLine();
         text.AppendLine(
             $"""
-            Servers run on processor {settings.ServerCpu}, load generators on processor {settings.LoadCpu}, over loopback. Figures are medians over the
-            rounds. **µs CPU** is the server process's own CPU time (user and kernel) per operation, **to stock** its ratio to
-            `{Candidate.Baseline}` in the same run, **±** half the distance between the dearest and the cheapest round. Latencies are those at
-            saturation, so they follow throughput; wrk cannot tell them for pipelined requests. **busy** is the share of time that
-            the server was on its processor. RSS is read after the load. The application is one terminal middleware, without
-            routing; `{Candidate.Floor}` is a minimal epoll server in C, what the kernel alone costs.
+            Servers run on processor {settings.ServerCpu}, load generators on processor {settings.LoadCpu}, over
+            loopback. Figures are medians over the rounds. **µs CPU** is the server process's own CPU time (user and
+            kernel) per operation, **to stock** its ratio to `{Candidate.Baseline}` in the same run, **±** half the
+            distance between the dearest and the cheapest round. Latencies are those at saturation, so they follow
+            throughput; wrk cannot tell them for pipelined requests. **busy** is the share of time that the server was
+            on its processor. RSS is read after the load. The application is one terminal middleware, without routing;
+            `{Candidate.Floor}` is a minimal epoll server in C, what the kernel alone costs.
             """);
         text.AppendLine();
         if (settings.Latency)
         {
             text.AppendLine(
                 $"""
-                **At {Workload.PacedShare * 100:F0} % of stock's maximum** all candidates are given the same rate; one that does not reach it was
-                overloaded. Requests and messages are evenly spaced, and latency counts from the scheduled time. TLS and HTTP/2
-                are paced by h2load: it sends what is due every 10 ms, in a burst, and counts from the sending.
+                **At {Workload.PacedShare * 100:F0} % of stock's maximum** all candidates are given the same rate; one
+                that does not reach it was overloaded. Requests and messages are evenly spaced, and latency counts from
+                the scheduled time. TLS and HTTP/2 are paced by h2load: it sends what is due every 10 ms, in a burst,
+                and counts from the sending.
                 """);
             text.AppendLine();
         }
@@ -48,7 +51,9 @@ internal static class MarkdownReport
 
         foreach (var picture in pictures)
         {
-            text.AppendLine(CultureInfo.InvariantCulture, $"![{Path.GetFileNameWithoutExtension(picture)}]({Path.GetFileName(picture)})");
+            text.AppendLine(
+                CultureInfo.InvariantCulture,
+                $"![{Path.GetFileNameWithoutExtension(picture)}]({Path.GetFileName(picture)})");
         }
 
         return text.ToString();

@@ -11,7 +11,8 @@ internal sealed record ResultTable(
 {
     public string ToText()
     {
-        var widths = Columns.Select((column, i) => Rows.Select(row => row[i].Length).Append(column.Length).Max()).ToArray();
+        var widths = Columns.Select((column, i) => Rows.Select(row => row[i].Length).Append(column.Length).Max())
+            .ToArray();
         var text = new StringBuilder().AppendLine(Title);
         foreach (var row in Rows.Prepend(Columns))
         {

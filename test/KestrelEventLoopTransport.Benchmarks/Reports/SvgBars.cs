@@ -53,7 +53,8 @@ internal static class SvgBars
         {
             script.AppendLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{candidate.Candidate.Name} {candidate.Median(w => w.Cpu)} {candidate.Windows.Min(w => w.Cpu)} {candidate.Windows.Max(w => w.Cpu)} {Colour(candidate.Candidate)}"));
+                $"{candidate.Candidate.Name} {candidate.Median(w => w.Cpu)} {candidate.Windows.Min(w => w.Cpu)} "
+                    + $"{candidate.Windows.Max(w => w.Cpu)} {Colour(candidate.Candidate)}"));
         }
 
         script.AppendLine(

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Connections;
 
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 /// <summary>Which callbacks run, in what order, and what ends a connection.</summary>
 public sealed class CallbackTests
@@ -145,7 +145,7 @@ public sealed class CallbackTests
         Assert.Equal("answer", await second.ReceiveLineAsync());
 
         await endpoint.StopAsync();
-        var complaint = endpoint.Log.TakeSingle();
+        var complaint = endpoint.Log.TakeSingle().ToString();
         Assert.Contains(callback.Split(',')[0], complaint, StringComparison.OrdinalIgnoreCase);
         Assert.Contains("on purpose", complaint, StringComparison.Ordinal);
 
@@ -182,7 +182,7 @@ public sealed class CallbackTests
         peer.Reset();
         Assert.Equal("on purpose", (await handler.End)!.Message);
         await endpoint.StopAsync();
-        Assert.Contains("on purpose", endpoint.Log.TakeSingle(), StringComparison.Ordinal);
+        Assert.Contains("on purpose", endpoint.Log.TakeSingle().ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,7 +1,7 @@
 using System.Text;
 using Microsoft.AspNetCore.Connections;
 
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 /// <summary>How the application ends connections and the server.</summary>
 public sealed class CloseTests
@@ -141,7 +141,8 @@ public sealed class CloseTests
                 Assert.True(connection.IsClosing);
                 connection.Write("after"u8);
                 Assert.Equal(SendResult.Closed, connection.TrySend("after"u8));
-                await Assert.ThrowsAnyAsync<ConnectionAbortedException>(() => connection.SendAsync("after"u8.ToArray()));
+                await Assert.ThrowsAnyAsync<ConnectionAbortedException>(
+                    () => connection.SendAsync("after"u8.ToArray()));
                 await Task.Yield();
                 connection.Write("after"u8);
             },
@@ -196,16 +197,19 @@ public sealed class CloseTests
         // Of a reset the kernel tells one call: where that is stock's send, its read sees an ordinary end.
         var end = await handler.End;
         Assert.True(
-            end is ConnectionResetException || (kind is EndpointKind.Sockets && end is ConnectionAbortedException), $"{end}");
+            end is ConnectionResetException || (kind is EndpointKind.Sockets && end is ConnectionAbortedException),
+            $"{end}");
     }
 
     [Fact]
     public void Options_are_checked()
     {
         Assert.Throws<ArgumentOutOfRangeException>(() => new FrameHandlerOptions { TickInterval = TimeSpan.Zero });
-        Assert.Throws<ArgumentOutOfRangeException>(() => new FrameHandlerOptions { TickInterval = TimeSpan.FromDays(50) });
+        Assert.Throws<ArgumentOutOfRangeException>(
+            () => new FrameHandlerOptions { TickInterval = TimeSpan.FromDays(50) });
         Assert.Throws<ArgumentOutOfRangeException>(() => new FrameHandlerOptions { CloseTimeout = TimeSpan.Zero });
-        Assert.Throws<ArgumentOutOfRangeException>(() => new FrameHandlerOptions { CloseTimeout = TimeSpan.FromDays(50) });
+        Assert.Throws<ArgumentOutOfRangeException>(
+            () => new FrameHandlerOptions { CloseTimeout = TimeSpan.FromDays(50) });
         Assert.Throws<ArgumentOutOfRangeException>(() => new FrameHandlerOptions { MaxQueuedBytes = 0 });
         Assert.Equal(TimeSpan.FromSeconds(30), new FrameHandlerOptions().CloseTimeout);
         Assert.Null(new FrameHandlerOptions { CloseTimeout = null }.CloseTimeout);

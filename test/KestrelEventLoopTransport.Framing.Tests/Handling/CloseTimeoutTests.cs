@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 /// <summary>A connection that is to be closed does not wait for its peer for ever.</summary>
 public sealed class CloseTimeoutTests
@@ -24,7 +24,9 @@ public sealed class CloseTimeoutTests
         var end = handler.End;
         await Poll.UntilAsync(() => HasEnded(end, time));
         Assert.Contains(
-            "has not read", Assert.IsType<ConnectionAbortedException>(await handler.End).Message, StringComparison.Ordinal);
+            "has not read",
+            Assert.IsType<ConnectionAbortedException>(await handler.End).Message,
+            StringComparison.Ordinal);
     }
 
     /// <summary>The reading loop is waiting for the peer then, and not for frames.</summary>

@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 /// <summary>A codec of the application's own that fails in the middle of a frame harms nobody.</summary>
 public sealed class EncodingTests
@@ -34,7 +34,8 @@ public sealed class EncodingTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler, codec: new HalfwayCodec());
+        await using var endpoint = await Endpoint.StartAsync(
+            EndpointKind.EventLoop, handler, codec: new HalfwayCodec());
         using var peer = await endpoint.ConnectAsync();
         var connection = await handler.Connection;
         if (way == "idle")

@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 public enum EndpointKind
 {

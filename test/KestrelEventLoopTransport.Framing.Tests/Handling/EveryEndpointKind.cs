@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 public sealed class EveryEndpointKind : TheoryData<EndpointKind>
 {

@@ -1,7 +1,7 @@
 using System.Buffers;
 using Microsoft.Extensions.DependencyInjection;
 
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 /// <summary>What a handler has besides its connections: its endpoint, its own life and its services.</summary>
 public sealed class FrameEndpointTests
@@ -49,7 +49,8 @@ public sealed class FrameEndpointTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task A_handler_that_was_made_is_disposed_with_its_scope_when_the_server_has_stopped(bool isAsynchronous)
+    public async Task A_handler_that_was_made_is_disposed_with_its_scope_when_the_server_has_stopped(
+        bool isAsynchronous)
     {
         var log = new DisposalLog();
         var endpoint = await Endpoint.StartAsync(
@@ -141,7 +142,8 @@ public sealed class FrameEndpointTests
             endpoint.Broadcast("goodbye"u8);
         }
 
-        protected internal override ValueTask OnFrameAsync(FrameConnection connection, ReadOnlySequence<byte> frame) => default;
+        protected internal override ValueTask OnFrameAsync(FrameConnection connection, ReadOnlySequence<byte> frame)
+            => default;
     }
 
     private sealed class DisposalLog
@@ -172,7 +174,8 @@ public sealed class FrameEndpointTests
         }
     }
 
-    private sealed class AsyncDisposableHandler(DisposalLog log, ScopedService service) : AnsweringHandler, IAsyncDisposable
+    private sealed class AsyncDisposableHandler(
+        DisposalLog log, ScopedService service) : AnsweringHandler, IAsyncDisposable
     {
         public async ValueTask DisposeAsync()
         {

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 /// <summary>What is not a frame can be answered, in its place.</summary>
 public sealed class InvalidFrameTests
@@ -14,7 +14,9 @@ public sealed class InvalidFrameTests
         var handler = Answer();
         await using var endpoint = await Endpoint.StartAsync(
             kind,
-            listen => listen.UseFrameCodec(FrameCodec.LengthPrefixed(16), FrameCodec.Line(200)).UseFrameHandler(handler));
+            listen => listen
+                .UseFrameCodec(FrameCodec.LengthPrefixed(16), FrameCodec.Line(200))
+                .UseFrameHandler(handler));
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("\0\0\0\u0001a\u0080\0\0\0");
         Assert.Equal(
@@ -81,13 +83,14 @@ public sealed class InvalidFrameTests
                 throw new InvalidOperationException("on purpose");
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler, codec: FrameCodec.Line(8));
+        await using var endpoint = await Endpoint.StartAsync(
+            EndpointKind.EventLoop, handler, codec: FrameCodec.Line(8));
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("much too long");
         Assert.Equal("sorry\n", await peer.ReceiveToEndAsync());
         Assert.Equal("on purpose", (await handler.End)!.Message);
         await endpoint.StopAsync();
-        Assert.Contains("OnInvalidFrameAsync", endpoint.Log.TakeSingle(), StringComparison.Ordinal);
+        Assert.Contains("OnInvalidFrameAsync", endpoint.Log.TakeSingle().ToString(), StringComparison.Ordinal);
     }
 
     /// <summary>A peer can make a codec throw. Whose fault it is must be easy to see.</summary>
@@ -95,19 +98,21 @@ public sealed class InvalidFrameTests
     public async Task A_codec_that_throws_is_named()
     {
         var handler = new Recorder();
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler, codec: new ThrowingCodec());
+        await using var endpoint = await Endpoint.StartAsync(
+            EndpointKind.EventLoop, handler, codec: new ThrowingCodec());
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("x");
         await peer.ReceiveUntilGoneAsync();
         await handler.End;
         await endpoint.StopAsync();
-        Assert.Contains("ThrowingCodec.Scan", endpoint.Log.TakeSingle(), StringComparison.Ordinal);
+        Assert.Contains("ThrowingCodec.Scan", endpoint.Log.TakeSingle().ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task A_handler_or_a_codec_may_blame_the_peer()
     {
-        var handler = new Recorder { Frame = static (_, _) => throw new FrameException(FrameError.Corrupted, "nonsense") };
+        var handler =
+            new Recorder { Frame = static (_, _) => throw new FrameException(FrameError.Corrupted, "nonsense") };
         await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("x\n");
@@ -126,7 +131,8 @@ public sealed class InvalidFrameTests
         },
         Invalid = static (connection, exception) =>
         {
-            connection.Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{exception.Error} {exception.Message}")));
+            connection.Write(Encoding.ASCII.GetBytes(
+                string.Create(CultureInfo.InvariantCulture, $"{exception.Error} {exception.Message}")));
             return default;
         },
     };

@@ -3,7 +3,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 /// <summary>The other end of a connection: sends and receives text.</summary>
 internal sealed class Peer : IDisposable
@@ -33,7 +33,7 @@ internal sealed class Peer : IDisposable
         {
             // The certificate is self-signed: only this very one will do.
             var secure = new SslStream(stream, false, static (_, certificate, _, _)
-                => certificate!.GetCertHashString() == Endpoint.Certificate.GetCertHashString());
+                => certificate!.GetCertHashString() == TestCertificate.Instance.GetCertHashString());
             await secure.AuthenticateAsClientAsync("localhost");
             stream = secure;
         }

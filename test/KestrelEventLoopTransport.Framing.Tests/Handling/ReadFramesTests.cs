@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 /// <summary><c>UseFrameCodec</c> with a connection handler written as a loop.</summary>
 public sealed class ReadFramesTests
@@ -62,7 +62,7 @@ public sealed class ReadFramesTests
             EndpointKind.EventLoop,
             listen =>
             {
-                listen.UseFrameCodec(FrameCodec.Line(100)).UseHttps(Endpoint.Certificate);
+                listen.UseFrameCodec(FrameCodec.Line(100)).UseHttps(TestCertificate.Instance);
                 listen.Run(EchoAsync);
             });
         using var peer = await endpoint.ConnectAsync(tls: true);
@@ -76,7 +76,8 @@ public sealed class ReadFramesTests
     [InlineData("codec behind the handler")]
     public async Task A_handler_without_a_codec_before_it_does_not_start(string what)
     {
-        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => Endpoint.StartAsync(EndpointKind.EventLoop, listen =>
+        var exception = await Assert.ThrowsAsync<InvalidOperationException>(
+            () => Endpoint.StartAsync(EndpointKind.EventLoop, listen =>
         {
             if (what == "handler from the services")
             {
@@ -98,11 +99,12 @@ public sealed class ReadFramesTests
     [Fact]
     public async Task A_loop_without_a_codec_fails_with_an_error_that_says_so()
     {
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, static listen => listen.Run(EchoAsync));
+        await using var endpoint = await Endpoint.StartAsync(
+            EndpointKind.EventLoop, static listen => listen.Run(EchoAsync));
         using var peer = await endpoint.ConnectAsync();
         await peer.ReceiveUntilGoneAsync();
         await endpoint.StopAsync();
-        Assert.Contains("UseFrameCodec", endpoint.Log.TakeSingle(), StringComparison.Ordinal);
+        Assert.Contains("UseFrameCodec", endpoint.Log.TakeSingle().ToString(), StringComparison.Ordinal);
     }
 
     private static async Task EchoAsync(ConnectionContext connection)

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Connections;
 
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 /// <summary>What is written and sent, by callbacks and by other threads, to peers that read and that do not.</summary>
 public sealed class SendTests
@@ -106,7 +106,8 @@ public sealed class SendTests
 
     [Theory]
     [ClassData<EveryEndpointKind>]
-    public async Task Sends_to_a_peer_that_does_not_read_are_refused_at_the_limit_and_fail_with_the_connection(EndpointKind kind)
+    public async Task Sends_to_a_peer_that_does_not_read_are_refused_at_the_limit_and_fail_with_the_connection(
+        EndpointKind kind)
     {
         var handler = new Recorder();
         await using var endpoint = await Endpoint.StartAsync(
@@ -138,7 +139,8 @@ public sealed class SendTests
             // The earlier ones may have been sent just now. Kestrel's TLS takes a write as done although the transport
             // has ended, until the reader learns of it.
             Assert.True(
-                failure is ConnectionAbortedException || (failure is null && (kind.IsTls() || send != sends[^2])), $"{failure}");
+                failure is ConnectionAbortedException || (failure is null && (kind.IsTls() || send != sends[^2])),
+                $"{failure}");
         }
         // Of a reset the kernel tells one call: where that is stock's send, its read sees an ordinary end.
         Assert.True(await handler.End is not null || kind is EndpointKind.SocketsTls);
@@ -197,7 +199,8 @@ public sealed class SendTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 100_000 });
+        await using var endpoint = await Endpoint.StartAsync(
+            kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 100_000 });
         using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
         (await handler.Connection).Wake();
 
@@ -234,7 +237,8 @@ public sealed class SendTests
                 }
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 1000 });
+        await using var endpoint = await Endpoint.StartAsync(
+            kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 1000 });
         using var peer = await endpoint.ConnectAsync();
         foreach (var how in (string[])["TrySend", "SendAsync"])
         {
@@ -267,7 +271,8 @@ public sealed class SendTests
                 await connection.SendAsync(new byte[10_000]);
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 100_000 });
+        await using var endpoint = await Endpoint.StartAsync(
+            kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 100_000 });
         using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
         var connection = await handler.Connection;
         do

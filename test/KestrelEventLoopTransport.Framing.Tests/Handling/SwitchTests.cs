@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 /// <summary>Codecs that change, that have a state, and that are not the same both ways.</summary>
 public sealed class SwitchTests
@@ -30,7 +30,8 @@ public sealed class SwitchTests
                 var words = frame.Split(' ');
                 if (words is ["set", var length])
                 {
-                    connection.SwitchCodec(FrameCodec.FixedLength(int.Parse(length, CultureInfo.InvariantCulture)), line);
+                    connection.SwitchCodec(
+                        FrameCodec.FixedLength(int.Parse(length, CultureInfo.InvariantCulture)), line);
                 }
 
                 connection.Write(Encoding.Latin1.GetBytes($"line {frame}"));
@@ -96,7 +97,8 @@ public sealed class SwitchTests
             },
         };
         await using var endpoint = await Endpoint.StartAsync(
-            EndpointKind.EventLoop, listen => listen.UseFrameCodec(static _ => new CountingCodec()).UseFrameHandler(handler));
+            EndpointKind.EventLoop,
+            listen => listen.UseFrameCodec(static _ => new CountingCodec()).UseFrameHandler(handler));
         using var first = await endpoint.ConnectAsync();
         using var second = await endpoint.ConnectAsync();
 
@@ -158,7 +160,8 @@ public sealed class SwitchTests
     {
         public int Frames { get; set; }
 
-        protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress) => FrameScan.Frame(Frames + 1);
+        protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
+            => FrameScan.Frame(Frames + 1);
 
         protected override void Encode(FrameContent frame, IBufferWriter<byte> output)
         {

@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 /// <summary>Frames, ticks and wakes take turns, and do not wait for what is only queued.</summary>
 public sealed class TurnTests
@@ -157,7 +157,10 @@ public sealed class TurnTests
         TimeSpan? next = TimeSpan.FromMinutes(5);
         var handler = new Recorder { NextTick = () => next };
         await using var endpoint = await Endpoint.StartAsync(
-            EndpointKind.EventLoop, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromSeconds(10) }, time: time);
+            EndpointKind.EventLoop,
+            handler,
+            new FrameHandlerOptions { TickInterval = TimeSpan.FromSeconds(10) },
+            time: time);
         using var peer = await endpoint.ConnectAsync();
         await handler.Connection;
         await TickAfterAsync(TimeSpan.FromSeconds(10));
@@ -204,7 +207,7 @@ public sealed class TurnTests
         using var peer = await endpoint.ConnectAsync();
         Assert.Contains("OnTickAsync returned 00:00:00", (await handler.End)!.Message, StringComparison.Ordinal);
         await endpoint.StopAsync();
-        Assert.Contains("OnTickAsync", endpoint.Log.TakeSingle(), StringComparison.Ordinal);
+        Assert.Contains("OnTickAsync", endpoint.Log.TakeSingle().ToString(), StringComparison.Ordinal);
     }
 
     private sealed class SlowHandler : FrameHandler, IDisposable
@@ -221,7 +224,8 @@ public sealed class TurnTests
 
         public void Dispose() => _released.Dispose();
 
-        protected internal override async ValueTask OnFrameAsync(FrameConnection connection, System.Buffers.ReadOnlySequence<byte> frame)
+        protected internal override async ValueTask OnFrameAsync(
+            FrameConnection connection, System.Buffers.ReadOnlySequence<byte> frame)
         {
             Interlocked.Increment(ref _framesRun);
             await _released.WaitAsync();

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Netty;
 
 /// <summary>A unit test of netty's frame codecs, as data: what it feeds, and what comes out.</summary>
 internal sealed class NettyCase
@@ -19,7 +19,8 @@ internal sealed class NettyCase
 
     public required NettyResult[] Expect { get; init; }
 
-    public static IEnumerable<string> Names(bool encoders) => _all.Values.Where(c => c.IsEncoder == encoders).Select(static c => c.Name);
+    public static IEnumerable<string> Names(bool encoders)
+        => _all.Values.Where(c => c.IsEncoder == encoders).Select(static c => c.Name);
 
     public static NettyCase Get(string name) => _all[name];
 
@@ -29,7 +30,8 @@ internal sealed class NettyCase
     public FrameCodec CreateCodec() => Codec switch
     {
         "line" => FrameCodec.Line(Params.MaxLength, keepDelimiter: !Params.StripDelimiter),
-        "delimiter" => FrameCodec.Delimited(Params.MaxFrameLength, Params.Delimiters!, keepDelimiter: !Params.StripDelimiter),
+        "delimiter" => FrameCodec.Delimited(
+            Params.MaxFrameLength, Params.Delimiters!, keepDelimiter: !Params.StripDelimiter),
         "fixed" => FrameCodec.FixedLength(Params.FrameLength),
         "lengthField" => FrameCodec.LengthField(
             Params.MaxFrameLength,
@@ -46,7 +48,8 @@ internal sealed class NettyCase
             1024,
             lengthFieldOffset: 0,
             Params.LengthFieldLength,
-            lengthAdjustment: -Params.LengthAdjustment - (Params.LengthIncludesLengthFieldLength ? Params.LengthFieldLength : 0),
+            lengthAdjustment: -Params.LengthAdjustment
+                - (Params.LengthIncludesLengthFieldLength ? Params.LengthFieldLength : 0),
             initialBytesToStrip: Params.LengthFieldLength,
             Params.Order),
         _ => throw new NotSupportedException(Codec),

@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Netty;
 
 /// <summary>
 /// The parameters of all of netty's codecs; a case has those of its own. How fast netty fails does not matter.

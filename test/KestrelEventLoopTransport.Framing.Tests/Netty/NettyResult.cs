@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Netty;
 
 /// <summary>A frame, or an error.</summary>
 internal sealed class NettyResult

@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace KestrelEventLoopTransport.Framing.Tests;
+namespace KestrelEventLoopTransport.Framing.Tests.Netty;
 
 /// <summary>What netty's own unit tests expect of its codecs, however the bytes are cut.</summary>
 public sealed class NettyTests
@@ -32,7 +32,9 @@ public sealed class NettyTests
     public async Task Decodes_up_to_the_first_long_frame(string name)
     {
         var netty = NettyCase.Get(name);
-        var expected = netty.Expect.TakeWhile(static r => r.Error is null).Select(static r => $"frame {Convert.ToHexString(r.Frame!)}").ToList();
+        var expected = netty.Expect.TakeWhile(static r => r.Error is null)
+            .Select(static r => $"frame {Convert.ToHexString(r.Frame!)}")
+            .ToList();
         if (expected.Count < netty.Expect.Length)
         {
             expected.Add("error TooLong");

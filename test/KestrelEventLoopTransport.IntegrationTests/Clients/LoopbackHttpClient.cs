@@ -42,7 +42,7 @@ internal static class LoopbackHttpClient
         SslOptions =
         {
             RemoteCertificateValidationCallback = (_, certificate, _, _)
-                => certificate?.GetCertHashString() == ServerCertificate.Instance.GetCertHashString(),
+                => certificate?.GetCertHashString() == TestCertificate.Instance.GetCertHashString(),
         },
     };
 

@@ -9,8 +9,9 @@ using KestrelEventLoopTransport.IntegrationTests.Tools;
 
 namespace KestrelEventLoopTransport.IntegrationTests.Packages;
 
-/// <summary>The packages as their users get them: what is in them, and an app that is built with nothing else.</summary>
-[Trait("Speed", "slow")]
+/// <summary>The packages as their users get them: what is in them, and an app built with nothing else.</summary>
+[Slow]
+[Trait("Poller", "epoll")]
 public sealed partial class PackageTests(PackedApp app) : IClassFixture<PackedApp>
 {
     public static TheoryData<string> Packages => ["KestrelEventLoopTransport", "KestrelEventLoopTransport.Framing"];
@@ -28,7 +29,8 @@ public sealed partial class PackageTests(PackedApp app) : IClassFixture<PackedAp
 
         await using var stream = await package.GetEntry($"{name}.nuspec")!.OpenAsync(HangGuard.Token);
         var metadata = (await XDocument.LoadAsync(stream, LoadOptions.None, HangGuard.Token)).Root!.Elements().Single();
-        string? Text(string element) => metadata.Elements().SingleOrDefault(found => found.Name.LocalName == element)?.Value;
+        string? Text(string element) => metadata.Elements().SingleOrDefault(
+            found => found.Name.LocalName == element)?.Value;
         Assert.Equal(name, Text("id"));
         Assert.Equal("MIT", Text("license"));
         Assert.Equal("README.md", Text("readme"));
@@ -53,8 +55,10 @@ public sealed partial class PackageTests(PackedApp app) : IClassFixture<PackedAp
                 await stream.CopyToAsync(bytes, HangGuard.Token);
                 foreach (var path in paths)
                 {
-                    Assert.True(bytes.ToArray().AsSpan().IndexOf(Encoding.UTF8.GetBytes(path)) < 0, $"{entry} has {path}");
-                    Assert.True(bytes.ToArray().AsSpan().IndexOf(Encoding.Unicode.GetBytes(path)) < 0, $"{entry} has {path}");
+                    Assert.True(
+                        bytes.ToArray().AsSpan().IndexOf(Encoding.UTF8.GetBytes(path)) < 0, $"{entry} has {path}");
+                    Assert.True(
+                        bytes.ToArray().AsSpan().IndexOf(Encoding.Unicode.GetBytes(path)) < 0, $"{entry} has {path}");
                 }
             }
         }

@@ -48,7 +48,8 @@ public sealed class PackedApp : IAsyncLifetime
     public async Task<string> MakeAsync(string command, string output, params IEnumerable<string> options)
     {
         var path = Path.Combine(_directory.FullName, output);
-        var version = Path.GetFileNameWithoutExtension(PackageOf("KestrelEventLoopTransport"))["KestrelEventLoopTransport.".Length..];
+        var version = Path.GetFileNameWithoutExtension(
+            PackageOf("KestrelEventLoopTransport"))["KestrelEventLoopTransport.".Length..];
 
         // A build server would outlive the command and keep its output open.
         var result = await ToolProcess.RunAsync("dotnet", [
@@ -58,12 +59,13 @@ public sealed class PackedApp : IAsyncLifetime
         return path;
     }
 
-    // No package under test may come from an earlier run, so restored ones do not go where the machine keeps its own. But
-    // those are used if they are there: a compiler is large.
+    // No package under test may come from an earlier run, so restored ones do not go where the machine keeps its own.
+    // But those are used if they are there: a compiler is large.
     private string NuGetConfiguration()
     {
         var restored = Repository.PathOf("artifacts", "package-tests");
-        foreach (var stale in Directory.Exists(restored) ? Directory.GetDirectories(restored, "kestreleventlooptransport*") : [])
+        Directory.CreateDirectory(restored);
+        foreach (var stale in Directory.GetDirectories(restored, "kestreleventlooptransport*"))
         {
             Directory.Delete(stale, recursive: true);
         }

@@ -1,7 +1,6 @@
 using System.Text;
 using KestrelEventLoopTransport.IntegrationTests.Clients;
 using KestrelEventLoopTransport.IntegrationTests.Server;
-using KestrelEventLoopTransport.Tests;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
@@ -110,7 +109,8 @@ public sealed class ClientLeavesTests
             var logs = new CapturedLogs();
             var (started, aborted) = (NewSignal(), NewSignal());
             var outcome = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
-            await using var server = await TestServer.StartAsync(scheduling, 2, app => app.Map("/left", async (HttpContext http) =>
+            await using var server = await ProtocolServer.StartAsync(
+                scheduling, 2, app => app.Map("/left", async (HttpContext http) =>
             {
                 using var registration = http.RequestAborted.Register(() => aborted.TrySetResult());
                 outcome.SetResult(await Record.ExceptionAsync(() => handler(http, started)));
@@ -131,7 +131,8 @@ public sealed class ClientLeavesTests
             client.Leave(reset);
 
             var exception = await outcome.Task.WaitAsync(HangGuard.Token);
-            Assert.True(exception is OperationCanceledException or IOException, exception?.ToString() ?? "It ended well.");
+            Assert.True(
+                exception is OperationCanceledException or IOException, exception?.ToString() ?? "It ended well.");
             await aborted.Task.WaitAsync(HangGuard.Token);
             AssertTheClientLeft(logs, reset);
             using var other = server.CreateClient(protocol);

@@ -13,7 +13,7 @@ internal sealed class LeavingClient : IDisposable
     private readonly List<Task> _requests = [];
     private Socket? _socket;
 
-    public LeavingClient(TestServer server, ClientProtocol protocol)
+    public LeavingClient(ProtocolServer server, ClientProtocol protocol)
     {
         var handler = LoopbackHttpClient.CreateHandler();
         handler.MaxConnectionsPerServer = 1;
@@ -30,7 +30,9 @@ internal sealed class LeavingClient : IDisposable
             BaseAddress = server.Address(protocol),
             Timeout = Timeout.InfiniteTimeSpan,
         };
-        _version = protocol is ClientProtocol.Http1 or ClientProtocol.Http1OverTls ? HttpVersion.Version11 : HttpVersion.Version20;
+        _version = protocol is ClientProtocol.Http1 or ClientProtocol.Http1OverTls
+            ? HttpVersion.Version11
+            : HttpVersion.Version20;
     }
 
     /// <summary>Sends a request whose outcome the client does not care for.</summary>

@@ -49,7 +49,8 @@ internal static class CommonEndpoints
     {
         for (var line = 0; line < count; line++)
         {
-            await context.Response.WriteAsync(string.Create(CultureInfo.InvariantCulture, $"line {line}\n"), context.RequestAborted);
+            await context.Response.WriteAsync(
+                string.Create(CultureInfo.InvariantCulture, $"line {line}\n"), context.RequestAborted);
             await context.Response.Body.FlushAsync(context.RequestAborted);
         }
     }
@@ -82,11 +83,16 @@ internal static class CommonEndpoints
             var received = await socket.ReceiveAsync(buffer.AsMemory(), context.RequestAborted);
             if (received.MessageType == WebSocketMessageType.Close)
             {
-                await socket.CloseOutputAsync(socket.CloseStatus!.Value, $"seen: {socket.CloseStatusDescription}", context.RequestAborted);
+                await socket.CloseOutputAsync(
+                    socket.CloseStatus!.Value, $"seen: {socket.CloseStatusDescription}", context.RequestAborted);
                 return;
             }
 
-            await socket.SendAsync(buffer.AsMemory(0, received.Count), received.MessageType, received.EndOfMessage, context.RequestAborted);
+            await socket.SendAsync(
+                buffer.AsMemory(0, received.Count),
+                received.MessageType,
+                received.EndOfMessage,
+                context.RequestAborted);
         }
     }
 }

@@ -15,7 +15,8 @@ internal static class ContentHash
     public static Task<string> OfPatternAsync(long length)
         => _patterns.GetOrAdd(
             length,
-            static key => new Lazy<Task<string>>(() => OfStreamAsync(new PatternStream(key), CancellationToken.None))).Value;
+            static key => new Lazy<Task<string>>(
+                () => OfStreamAsync(new PatternStream(key), CancellationToken.None))).Value;
 
     public static async Task<string> OfStreamAsync(Stream stream, CancellationToken cancellationToken)
     {

@@ -12,21 +12,10 @@ namespace KestrelEventLoopTransport.IntegrationTests.Server;
 /// </summary>
 internal static class TransportUnderTest
 {
-    /// <summary>
-    /// Whether the project's assembly has a transport at all.
-    /// </summary>
-    public static bool Exists { get; } = typeof(EventLoopTransportOptions).Assembly.GetTypes()
-        .Any(type => type.IsClass && type.IsAssignableTo(typeof(IConnectionListenerFactory)));
-
-    /// <summary>
-    /// KESTREL_TEST_TRANSPORT=sockets runs the suite on the stock transport, as a control.
-    /// </summary>
-    public static bool IsStock { get; } = Environment.GetEnvironmentVariable("KESTREL_TEST_TRANSPORT") == "sockets";
-
     /// <summary>Uses the project's transport, or the stock one with the same options.</summary>
     public static void Use(WebApplicationBuilder builder, Action<EventLoopTransportOptions> configure)
     {
-        if (!IsStock)
+        if (!StockTransport.IsUnderTest)
         {
             builder.WebHost.UseEventLoopTransport(configure);
             return;
@@ -51,7 +40,7 @@ internal static class TransportUnderTest
 
     public static void AssertUsedBy(IServiceProvider services)
     {
-        if (Exists && !IsStock)
+        if (!StockTransport.IsUnderTest)
         {
             Assert.Same(typeof(EventLoopTransportOptions).Assembly, PreferredFactory(services).GetType().Assembly);
         }

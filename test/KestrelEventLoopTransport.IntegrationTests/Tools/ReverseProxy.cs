@@ -96,7 +96,8 @@ internal sealed class ReverseProxy : IAsyncDisposable
         var directory = Directory.CreateTempSubdirectory("proxy-");
         var socketPath = Path.Combine(directory.FullName, "front.sock");
         var configuration = Path.Combine(directory.FullName, "proxy.conf");
-        await File.WriteAllTextAsync(configuration, writeConfiguration(directory.FullName, socketPath), HangGuard.Token);
+        await File.WriteAllTextAsync(
+            configuration, writeConfiguration(directory.FullName, socketPath), HangGuard.Token);
         var process = ToolProcess.Start(tool, arguments(directory.FullName, configuration));
         var proxy = new ReverseProxy(directory, process, socketPath);
         while (!await proxy.AcceptsAsync())

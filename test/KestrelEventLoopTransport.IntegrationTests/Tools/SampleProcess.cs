@@ -24,7 +24,8 @@ internal sealed partial class SampleProcess : IAsyncDisposable
         Match match;
         while (!(match = Listening().Match(process._process.Output)).Success)
         {
-            Assert.False(process._process.HasExited, $"{sample} has ended: {process._process.Output} {process._process.Error}");
+            Assert.False(
+                process._process.HasExited, $"{sample} has ended: {process._process.Output} {process._process.Error}");
             await Task.Delay(20, HangGuard.Token);
         }
 

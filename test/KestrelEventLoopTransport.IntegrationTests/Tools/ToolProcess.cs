@@ -42,7 +42,8 @@ internal sealed class ToolProcess : IAsyncDisposable
         => RunToEndAsync(tool, arguments, HangGuard.Token);
 
     /// <summary>The same where no test runs yet that has a time to keep to: in a fixture.</summary>
-    public static async Task<ToolResult> RunWithinAsync(TimeSpan time, string tool, params IEnumerable<string> arguments)
+    public static async Task<ToolResult> RunWithinAsync(
+        TimeSpan time, string tool, params IEnumerable<string> arguments)
     {
         using var source = new CancellationTokenSource(time);
         return await RunToEndAsync(tool, arguments, source.Token);

@@ -8,23 +8,28 @@ public sealed class AdaptiveOptionsTests
 {
     private const string ThresholdRange = "from 00:00:00.0001000 to 00:00:01";
 
-    private static readonly Dictionary<string, (Action<EventLoopTransportOptions> Set, string[] Message)> _outOfRange = new()
-    {
-        ["HandOffThreshold 0"] = (
+    private static readonly Dictionary<string, (Action<EventLoopTransportOptions> Set, string[] Message)> _outOfRange =
+        new()
+        {
+            ["HandOffThreshold 0"] = (
             static o => o.HandOffThreshold = TimeSpan.Zero, ["HandOffThreshold is 00:00:00;", ThresholdRange]),
-        ["HandOffThreshold 99 µs"] = (
-            static o => o.HandOffThreshold = TimeSpan.FromMicroseconds(99), ["HandOffThreshold is 00:00:00.0000990;", ThresholdRange]),
-        ["HandOffThreshold 2 s"] = (
-            static o => o.HandOffThreshold = TimeSpan.FromSeconds(2), ["HandOffThreshold is 00:00:02;", ThresholdRange]),
-        ["HandOffThreshold infinite"] = (
-            static o => o.HandOffThreshold = Timeout.InfiniteTimeSpan, ["HandOffThreshold is -00:00:00.0010000;", ThresholdRange]),
-        ["MaxStandbyThreads 0"] = (
+            ["HandOffThreshold 99 µs"] = (
+            static o => o.HandOffThreshold = TimeSpan.FromMicroseconds(99),
+            ["HandOffThreshold is 00:00:00.0000990;", ThresholdRange]),
+            ["HandOffThreshold 2 s"] = (
+            static o => o.HandOffThreshold = TimeSpan.FromSeconds(2),
+            ["HandOffThreshold is 00:00:02;", ThresholdRange]),
+            ["HandOffThreshold infinite"] = (
+            static o => o.HandOffThreshold = Timeout.InfiniteTimeSpan,
+            ["HandOffThreshold is -00:00:00.0010000;", ThresholdRange]),
+            ["MaxStandbyThreads 0"] = (
             static o => o.MaxStandbyThreads = 0, ["MaxStandbyThreads is 0;", "from 2 to 32767"]),
-        ["MaxStandbyThreads below EventLoopCount"] = (
-            static o => (o.EventLoopCount, o.MaxStandbyThreads) = (9, 8), ["MaxStandbyThreads is 8;", "from 9 to 32767"]),
-        ["MaxStandbyThreads 32768"] = (
+            ["MaxStandbyThreads below EventLoopCount"] = (
+            static o => (o.EventLoopCount, o.MaxStandbyThreads) = (9, 8),
+            ["MaxStandbyThreads is 8;", "from 9 to 32767"]),
+            ["MaxStandbyThreads 32768"] = (
             static o => o.MaxStandbyThreads = 32768, ["MaxStandbyThreads is 32768;", "from 2 to 32767"]),
-    };
+        };
 
     public static TheoryData<string> OutOfRange => [.. _outOfRange.Keys];
 

@@ -84,6 +84,7 @@ public sealed class BlockedStopTests
             }
         }
 
-        return names.FindAll(static name => TestApp.IsLoopThread(name) || name.StartsWith("loop-superviso", StringComparison.Ordinal));
+        return names.FindAll(static name => TestApp.IsLoopThread(name)
+            || name.StartsWith("loop-superviso", StringComparison.Ordinal));
     }
 }

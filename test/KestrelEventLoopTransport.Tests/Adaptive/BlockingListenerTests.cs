@@ -9,7 +9,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 /// Loggers and listeners of the meter are the user's code: one that blocks does not end the supervision.
 /// </summary>
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock has no supervisor and no meter.")]
 public sealed class BlockingListenerTests
 {
     private const int Often = 100;
@@ -172,7 +172,12 @@ public sealed class BlockingListenerTests
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter)
         {
             if (eventId.Name == name)
             {

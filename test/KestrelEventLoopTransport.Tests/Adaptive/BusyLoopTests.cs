@@ -45,8 +45,9 @@ public sealed class BusyLoopTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
-    public async Task What_a_handler_flushed_arrives_although_other_connections_are_busy(ApplicationScheduling scheduling)
+    [ClassData<EveryScheduling>]
+    public async Task What_a_handler_flushed_arrives_although_other_connections_are_busy(
+        ApplicationScheduling scheduling)
     {
         var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock, scheduling, Loops, threshold: _threshold);

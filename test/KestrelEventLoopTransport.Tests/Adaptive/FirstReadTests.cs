@@ -37,12 +37,14 @@ public sealed class FirstReadTests
             await client.ReceiveExactlyAsync(1);
         }
 
-        var elsewhere = threads.Where(static thread => !thread.StartsWith("event-loop-", StringComparison.Ordinal)).ToList();
-        Assert.True(elsewhere.Count == 0, $"Seed {seed}: {elsewhere.Count} on {string.Join(", ", elsewhere.Distinct())}");
+        var elsewhere = threads.Where(static thread => !thread.StartsWith("event-loop-", StringComparison.Ordinal))
+            .ToList();
+        Assert.True(
+            elsewhere.Count == 0, $"Seed {seed}: {elsewhere.Count} on {string.Join(", ", elsewhere.Distinct())}");
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task It_completes_for_a_reader_that_only_looks_whether_it_has(ApplicationScheduling scheduling)
     {
         await using var server = await TestServer.StartAsync(scheduling, static async connection =>

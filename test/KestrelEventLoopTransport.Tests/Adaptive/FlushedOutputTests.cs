@@ -12,7 +12,7 @@ public sealed class FlushedOutputTests
     private static readonly TimeSpan _shortest = TimeSpan.FromMicroseconds(100);
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task What_a_handler_flushed_arrives_although_the_handler_then_blocks(ApplicationScheduling scheduling)
     {
         var roadblock = new Roadblock();
@@ -30,8 +30,9 @@ public sealed class FlushedOutputTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
-    public async Task The_first_of_pipelined_requests_is_answered_although_the_second_blocks(ApplicationScheduling scheduling)
+    [ClassData<EveryScheduling>]
+    public async Task The_first_of_pipelined_requests_is_answered_although_the_second_blocks(
+        ApplicationScheduling scheduling)
     {
         var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock, scheduling);
@@ -50,8 +51,9 @@ public sealed class FlushedOutputTests
     /// The input stays unread meanwhile, so that the flushes are corked as long as the transport likes.
     /// </summary>
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
-    public async Task Several_flushes_arrive_although_input_is_left_and_the_handler_blocks(ApplicationScheduling scheduling)
+    [ClassData<EveryScheduling>]
+    public async Task Several_flushes_arrive_although_input_is_left_and_the_handler_blocks(
+        ApplicationScheduling scheduling)
     {
         var waiting = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var roadblock = new Roadblock();
@@ -93,8 +95,9 @@ public sealed class FlushedOutputTests
 
     /// <summary>Nobody looks after a thread that has lost its loop: it must hold nothing back.</summary>
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
-    public async Task What_a_handler_flushes_after_it_has_blocked_arrives_although_it_blocks_again(ApplicationScheduling scheduling)
+    [ClassData<EveryScheduling>]
+    public async Task What_a_handler_flushes_after_it_has_blocked_arrives_although_it_blocks_again(
+        ApplicationScheduling scheduling)
     {
         var first = new Roadblock();
         var second = new Roadblock();
@@ -129,7 +132,7 @@ public sealed class FlushedOutputTests
     /// when the peer has it all.
     /// </summary>
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task What_a_handler_flushes_while_it_loses_its_loop_arrives(ApplicationScheduling scheduling)
     {
         var seed = Environment.TickCount;
@@ -174,7 +177,9 @@ public sealed class FlushedOutputTests
         }
 
         await rounds;
-        Assert.True(scheduling != ApplicationScheduling.Adaptive || instruments.HandOffs > 0, $"No loop changed hands with seed {seed}.");
+        Assert.True(
+            scheduling != ApplicationScheduling.Adaptive || instruments.HandOffs > 0,
+            $"No loop changed hands with seed {seed}.");
         client.ShutdownSend();
         await client.ExpectFinAsync();
 
@@ -190,7 +195,9 @@ public sealed class FlushedOutputTests
     }
 
     private static Task<TestServer> StartAsync(
-        ApplicationScheduling scheduling, TimeSpan? threshold, Microsoft.AspNetCore.Connections.ConnectionDelegate connection)
+        ApplicationScheduling scheduling,
+        TimeSpan? threshold,
+        Microsoft.AspNetCore.Connections.ConnectionDelegate connection)
         => TestServer.StartAsync(new TestSettings
         {
             Scheduling = scheduling,

@@ -62,7 +62,8 @@ public sealed class GarbageCollectionTests
         Assert.True(paused > Collections * _threshold / 2, $"The pauses were too short to tell: {paused} in all.");
         Assert.True(
             handOffs <= otherHandOffs + Allowance,
-            $"{handOffs} hand-offs in {Collections} collections that paused for {paused}, and {otherHandOffs} between them.");
+            $"{handOffs} hand-offs in {Collections} collections that paused for {paused}, and {otherHandOffs} "
+                + $"between them.");
     }
 
     /// <summary>

@@ -34,7 +34,8 @@ public sealed class InstrumentTests
         await Poll.UntilAsync(() => instruments.StuckThreads == 0 && instruments.ParkedThreads >= 1);
         await Poll.UntilAsync(() => instruments.OverdueSeconds.Count > overdue);
         Assert.All(instruments.OverdueSeconds, static seconds => Assert.True(seconds > 0));
-        await Poll.UntilAsync(() => Math.Abs(instruments.OverdueSeconds.Max() - instruments.LongestCallback.TotalSeconds) < 0.00001);
+        await Poll.UntilAsync(
+            () => Math.Abs(instruments.OverdueSeconds.Max() - instruments.LongestCallback.TotalSeconds) < 0.00001);
     }
 
     // Without advice, an exporter's buckets begin with 5 seconds.
@@ -61,7 +62,8 @@ public sealed class InstrumentTests
         Assert.Equal("event_loop.overdue_callback.duration", histogram.Name);
         Assert.Equal(boundaries.Order().Distinct(), boundaries);
         Assert.Equal((0.0005, 60), (boundaries[0], boundaries[^1]));
-        Assert.All(boundaries.Zip(boundaries.Skip(1)), static pair => Assert.InRange(pair.Second / pair.First, 1.9, 3.1));
+        Assert.All(
+            boundaries.Zip(boundaries.Skip(1)), static pair => Assert.InRange(pair.Second / pair.First, 1.9, 3.1));
     }
 
     [Fact]

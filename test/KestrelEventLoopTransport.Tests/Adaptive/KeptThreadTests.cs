@@ -7,7 +7,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 /// </summary>
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "24")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
 public sealed class KeptThreadTests
 {
     private const int ThreadPoolGrowth = 20;
@@ -29,7 +29,8 @@ public sealed class KeptThreadTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public async Task Stop_does_not_wait_for_it_and_closes_all_descriptors(ApplicationScheduling scheduling, bool computes)
+    public async Task Stop_does_not_wait_for_it_and_closes_all_descriptors(
+        ApplicationScheduling scheduling, bool computes)
     {
         await StopWhileKeptAsync(scheduling, computes);
         var start = ProcessState.Capture();
@@ -56,7 +57,7 @@ public sealed class KeptThreadTests
 
     /// <summary>A stop that application code waits for on the loop's thread.</summary>
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task Stop_may_be_waited_for_by_the_code_itself(ApplicationScheduling scheduling)
     {
         await using var transport = new TestTransport(scheduling, static options => options.EventLoopCount = 1);

@@ -19,7 +19,8 @@ public sealed class LeakedStateTests
 
     [Theory]
     [MemberData(nameof(OnLoopThreads))]
-    public Task What_a_handler_sets_after_an_await_is_not_seen_by_the_next(ApplicationScheduling scheduling, bool suppressFlow)
+    public Task What_a_handler_sets_after_an_await_is_not_seen_by_the_next(
+        ApplicationScheduling scheduling, bool suppressFlow)
         => AssertNothingLeaksAsync(scheduling, async (connection, use) =>
         {
             while (await ReadOneAsync(connection, use, suppressFlow).ConfigureAwait(false))
@@ -94,7 +95,8 @@ public sealed class LeakedStateTests
             // Long enough that a thread that gets no processor keeps its loop: with another thread running the loop,
             // the next message would be there before this handler reads again, and would be its next in the same
             // callback.
-            Transport = static options => (options.EventLoopCount, options.HandOffThreshold) = (1, TimeSpan.FromSeconds(1)),
+            Transport = static options => (options.EventLoopCount, options.HandOffThreshold) = (1, TimeSpan.FromSeconds(
+                1)),
             Connection = async connection =>
             {
                 var reading = readAll(connection, Use);

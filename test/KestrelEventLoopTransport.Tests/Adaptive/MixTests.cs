@@ -62,7 +62,9 @@ public sealed class MixTests
         await Poll.UntilAsync(
             () => server.Settings.Pools!.Outstanding == 0,
             () => $"Seed {seed}: {server.Settings.Pools!.Outstanding} blocks are missing.");
-        Assert.DoesNotContain(server.Logs.Entries, static e => e.Category.StartsWith("KestrelEventLoopTransport", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            server.Logs.Entries,
+            static e => e.Category.StartsWith("KestrelEventLoopTransport", StringComparison.Ordinal));
 
         async Task WorkAsync(int stream)
         {
@@ -99,5 +101,7 @@ public sealed class MixTests
     }
 
     private static int? FromEnvironment(string name)
-        => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value) ? value : null;
+        => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value)
+            ? value
+            : null;
 }

@@ -3,7 +3,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 /// <summary>What handlers that blocked once have cost is given back while the server runs.</summary>
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "adaptive")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
 public sealed class RetirementTests
 {
     private const int Loops = 2;
@@ -20,7 +20,8 @@ public sealed class RetirementTests
         {
             Scheduling = ApplicationScheduling.Adaptive,
             App = new TestApp(roadblock).RunAsync,
-            Transport = static options => (options.EventLoopCount, options.StandbyIdleTime) = (Loops, TimeSpan.FromMilliseconds(100)),
+            Transport = static options => (options.EventLoopCount, options.StandbyIdleTime) =
+                (Loops, TimeSpan.FromMilliseconds(100)),
         });
         using var opening = roadblock;
         using var instruments = new LoopInstruments(server.Services);
@@ -48,7 +49,8 @@ public sealed class RetirementTests
 
         await Poll.UntilAsync(() => instruments is { ParkedThreads: 1, StuckThreads: 0 });
         await Poll.UntilAsync(() => LoopThreads() <= others + Base, () => $"{LoopThreads()} threads.");
-        await Poll.UntilAsync(() => StatusFiles() <= files, () => $"{StatusFiles()} descriptors, {files} at the start.");
+        await Poll.UntilAsync(
+            () => StatusFiles() <= files, () => $"{StatusFiles()} descriptors, {files} at the start.");
 
         // And come back when they are needed.
         foreach (var peer in peers)
@@ -59,7 +61,8 @@ public sealed class RetirementTests
     }
 
     private static int LoopThreads()
-        => ProcessState.ThreadNames().Count(static name => TestApp.IsLoopThread(name) || name.StartsWith("loop-superviso", StringComparison.Ordinal));
+        => ProcessState.ThreadNames().Count(
+            static name => TestApp.IsLoopThread(name) || name.StartsWith("loop-superviso", StringComparison.Ordinal));
 
     private static int StatusFiles()
         => ProcessState.Descriptors().Count(static entry => entry.Target.EndsWith("/stat", StringComparison.Ordinal));

@@ -42,7 +42,8 @@ public sealed class SleeperTests
                 Assert.Equal(TestApp.Plain, await peer.GetAsync(TestApp.Plain));
             }
 
-            var sleeping = Task.WhenAll(sleepers.Select(static async peer => Assert.Equal(TestApp.Block, await peer.GetAsync(TestApp.Block))));
+            var sleeping = Task.WhenAll(
+                sleepers.Select(static async peer => Assert.Equal(TestApp.Block, await peer.GetAsync(TestApp.Block))));
             var serving = others.Select(peer => CountServedAsync(peer, sleeping)).ToArray();
             var mostStuck = 0L;
             while (!sleeping.IsCompleted)
@@ -53,9 +54,13 @@ public sealed class SleeperTests
 
             await sleeping.DefaultTimeout();
             Assert.Equal(Sleepers, asleep);
-            Assert.InRange(mostStuck, new EventLoopTransportOptions { EventLoopCount = Loops }.MaxStandbyThreads - Loops, long.MaxValue);
+            Assert.InRange(
+                mostStuck,
+                new EventLoopTransportOptions { EventLoopCount = Loops }.MaxStandbyThreads - Loops,
+                long.MaxValue);
             var served = await Task.WhenAll(serving).DefaultTimeout();
-            Assert.All(await Task.WhenAll(serving).DefaultTimeout(), static served => Assert.InRange(served, 2, int.MaxValue));
+            Assert.All(
+                await Task.WhenAll(serving).DefaultTimeout(), static served => Assert.InRange(served, 2, int.MaxValue));
         }
         finally
         {

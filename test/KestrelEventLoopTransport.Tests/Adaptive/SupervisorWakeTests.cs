@@ -14,7 +14,7 @@ public sealed partial class SupervisorWakeTests
     private static readonly TimeSpan _long = TimeSpan.FromMilliseconds(500);
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task It_sleeps_when_the_traffic_ends(ApplicationScheduling scheduling)
     {
         using var roadblock = new Roadblock();
@@ -32,11 +32,12 @@ public sealed partial class SupervisorWakeTests
 
     /// <summary>A tick after the callback began it looks once, and finds that it has returned.</summary>
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task A_request_now_and_then_hardly_wakes_it(ApplicationScheduling scheduling)
     {
         using var roadblock = new Roadblock();
-        await using var server = await TestApp.StartAsync(roadblock, scheduling, threshold: TimeSpan.FromMilliseconds(50));
+        await using var server = await TestApp.StartAsync(
+            roadblock, scheduling, threshold: TimeSpan.FromMilliseconds(50));
         using var peer = await HttpPeer.ConnectAsync(server);
         Assert.Equal(TestApp.Plain, await peer.GetAsync(TestApp.Plain));
         var before = await UntilAsleepAsync();
@@ -73,7 +74,7 @@ public sealed partial class SupervisorWakeTests
     /// time.
     /// </summary>
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task Busy_loops_look_in_its_place(ApplicationScheduling scheduling)
     {
         using var roadblock = new Roadblock();
@@ -106,7 +107,8 @@ public sealed partial class SupervisorWakeTests
     private static long Wakes()
         => ProcessState.ReadThreads("status")
             .Where(static thread => thread.Name == "loop-supervisor")
-            .Sum(static thread => long.Parse(VoluntarySwitches().Match(thread.Text).Groups[1].ValueSpan, CultureInfo.InvariantCulture));
+            .Sum(static thread => long.Parse(
+                VoluntarySwitches().Match(thread.Text).Groups[1].ValueSpan, CultureInfo.InvariantCulture));
 
     [GeneratedRegex(@"\nvoluntary_ctxt_switches:\s+(\d+)")]
     private static partial Regex VoluntarySwitches();

@@ -18,7 +18,8 @@ internal sealed record ThreadState(
     private const string Mark = "left behind";
     private static readonly AsyncLocal<string?> _local = new();
 
-    public static ThreadState Clean { get; } = new(null, ".", ".", null, false, false, true, ThreadPriority.Normal, false);
+    public static ThreadState Clean { get; } = new(
+        null, ".", ".", null, false, false, true, ThreadPriority.Normal, false);
 
     public static ThreadState Capture() => new(
         _local.Value,

@@ -34,7 +34,8 @@ public sealed class AcceptQueueTests
             options.AcceptMode = AcceptMode.ListenerPerLoop;
         });
         var listener = await transport.BindAsync();
-        var clients = Task.Run(() => Parallel.ForAsync(0, Connections, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (_, _) =>
+        var clients = Task.Run(
+            () => Parallel.ForAsync(0, Connections, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (_, _) =>
         {
             using var client = await RawClient.ConnectAsync(listener.EndPoint);
             client.Reset();

@@ -74,7 +74,8 @@ public sealed class BalanceTests
     {
         await using var transport = Create(mode, LoadBalancing.LeastConnections);
         var listener = await transport.BindAsync();
-        var clients = await Task.WhenAll(Enumerable.Range(0, 400).Select(_ => RawClient.ConnectAsync(listener.EndPoint)));
+        var clients = await Task.WhenAll(
+            Enumerable.Range(0, 400).Select(_ => RawClient.ConnectAsync(listener.EndPoint)));
 
         var connections = new List<ConnectionContext>();
         for (var i = 0; i < clients.Length; i++)
@@ -162,7 +163,8 @@ public sealed class BalanceTests
             Assert.Equal(source, ((IPEndPoint)balancer.Last!).Address);
         }
 
-        Assert.True(mode == AcceptMode.SharedListener ? balancer.AcceptingLoops.Count == 1 : balancer.AcceptingLoops.Count > 1);
+        Assert.True(
+            mode == AcceptMode.SharedListener ? balancer.AcceptingLoops.Count == 1 : balancer.AcceptingLoops.Count > 1);
     }
 
     [Theory]
@@ -174,7 +176,9 @@ public sealed class BalanceTests
     public async Task A_custom_policy_that_fails_costs_no_connection_and_is_logged_once(AcceptMode mode, int? answer)
     {
         await using var transport = Create(
-            mode, default, options => options.CustomLoadBalancer = (in _) => answer ?? throw new InvalidOperationException("No answer."));
+            mode, default,
+                options => options.CustomLoadBalancer = (in _) => answer
+                ?? throw new InvalidOperationException("No answer."));
         var listener = await transport.BindAsync();
 
         await ForEachConnectionAsync(listener, 8);
@@ -274,7 +278,8 @@ public sealed class BalanceTests
     {
         var counts = state.Loops.Select(static loop => loop.ConnectionCount).ToList();
         var mean = counts.Average();
-        Assert.True(counts.TrueForAll(count => Math.Abs(count - mean) <= 2), $"{string.Join(", ", counts)}; seed {seed}");
+        Assert.True(
+            counts.TrueForAll(count => Math.Abs(count - mean) <= 2), $"{string.Join(", ", counts)}; seed {seed}");
     }
 
     private sealed class ByLastByte

@@ -16,7 +16,8 @@ public sealed class HandOverTests
 
     [Theory]
     [MemberData(nameof(ModeData.WithSchedulings), MemberType = typeof(ModeData))]
-    public async Task Connections_in_the_queue_at_unbind_are_accepted_and_served(ApplicationScheduling scheduling, AcceptMode mode)
+    public async Task Connections_in_the_queue_at_unbind_are_accepted_and_served(
+        ApplicationScheduling scheduling, AcceptMode mode)
     {
         // The acceptors themselves take one ahead: the rest waits in the kernel.
         await using var transport = Create(mode, scheduling, static options => options.AcceptBatchSize = 1);
@@ -93,7 +94,8 @@ public sealed class HandOverTests
         var next = await third.BindAsync(successor.EndPoint);
         var clients = await ConnectAsync(successor.EndPoint, 200);
         var accepted = BalanceTests.StateOf(second).Listeners[0];
-        await Poll.UntilAsync(() => accepted.AcceptedConnections - before + BalanceTests.StateOf(third).Listeners[0].AcceptedConnections == 200);
+        await Poll.UntilAsync(() => accepted.AcceptedConnections - before
+            + BalanceTests.StateOf(third).Listeners[0].AcceptedConnections == 200);
         Assert.InRange(accepted.AcceptedConnections - before, 1, 199);
         Assert.Equal(successor.EndPoint, next.EndPoint);
         Array.ForEach(clients, static client => client.Dispose());
@@ -208,8 +210,10 @@ public sealed class HandOverTests
     [Fact]
     public async Task A_cancelled_unbind_waits_no_longer()
     {
-        await using var first = Create(AcceptMode.SharedListener, configure: static options => Share(options, _longerThanATest));
-        await using var second = Create(AcceptMode.SharedListener, configure: static options => Share(options, TimeSpan.Zero));
+        await using var first = Create(
+            AcceptMode.SharedListener, configure: static options => Share(options, _longerThanATest));
+        await using var second = Create(
+            AcceptMode.SharedListener, configure: static options => Share(options, TimeSpan.Zero));
         var listener = await first.BindAsync();
         await second.BindAsync(listener.EndPoint);
         using var cancellation = new CancellationTokenSource();
@@ -253,10 +257,12 @@ public sealed class HandOverTests
         var successors = new List<IConnectionListener>();
         foreach (var handle in handles)
         {
-            successors.Add(await second.BindAsync(new FileHandleEndPoint((ulong)handle.DangerousGetHandle(), FileHandleType.Auto)));
+            successors.Add(await second.BindAsync(
+                new FileHandleEndPoint((ulong)handle.DangerousGetHandle(), FileHandleType.Auto)));
         }
 
-        await Poll.UntilAsync(() => BalanceTests.StateOf(second).Listeners.Sum(static l => l.AcceptedConnections) == 20);
+        await Poll.UntilAsync(
+            () => BalanceTests.StateOf(second).Listeners.Sum(static l => l.AcceptedConnections) == 20);
         foreach (var successor in successors)
         {
             await successor.DisposeAsync().DefaultTimeout();
@@ -350,7 +356,8 @@ public sealed class HandOverTests
         Assert.All(others, static other => Assert.NotEqual(0, Accepted(other)));
     }
 
-    private static long Accepted(TestTransport transport) => BalanceTests.StateOf(transport).Listeners[0].AcceptedConnections;
+    private static long Accepted(TestTransport transport)
+        => BalanceTests.StateOf(transport).Listeners[0].AcceptedConnections;
 
     private static async Task ServeNextAsync(TestTransport transport, int fd, RawClient client)
     {

@@ -44,7 +44,8 @@ public sealed class ListenerPerLoopTests
 
         await Parallel.ForAsync(0, 200, async (_, _) =>
         {
-            using var client = await RawClient.ConnectAsync(new IPEndPoint(loopback, ((IPEndPoint)server.EndPoint).Port));
+            using var client = await RawClient.ConnectAsync(
+                new IPEndPoint(loopback, ((IPEndPoint)server.EndPoint).Port));
             await Echo.RoundTripAsync(client);
         });
 
@@ -92,11 +93,14 @@ public sealed class ListenerPerLoopTests
         intruder.SetRawSocketOption(Libc.SOL_SOCKET, Libc.SO_REUSEPORT, BitConverter.GetBytes(1));
         intruder.Bind(listener.EndPoint);
         intruder.Listen();
-        var loopback = listener.EndPoint.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Loopback : IPAddress.Loopback;
+        var loopback = listener.EndPoint.AddressFamily == AddressFamily.InterNetworkV6
+            ? IPAddress.IPv6Loopback
+            : IPAddress.Loopback;
 
         for (var i = 0; i < 100; i++)
         {
-            using var client = await RawClient.ConnectAsync(new IPEndPoint(loopback, ((IPEndPoint)listener.EndPoint).Port));
+            using var client = await RawClient.ConnectAsync(
+                new IPEndPoint(loopback, ((IPEndPoint)listener.EndPoint).Port));
             await using var connection = await listener.AcceptAsync().DefaultTimeout();
             Assert.Equal(client.Socket.LocalEndPoint!.ToString(), connection!.RemoteEndPoint!.ToString());
         }
@@ -106,7 +110,8 @@ public sealed class ListenerPerLoopTests
     public async Task Who_opts_in_shares()
     {
         await using var first = Create(configure: static options => options.ReusePort = true);
-        await using var second = Create(AcceptMode.SharedListener, configure: static options => options.ReusePort = true);
+        await using var second = Create(
+            AcceptMode.SharedListener, configure: static options => options.ReusePort = true);
         var listener = await first.BindAsync();
 
         await second.BindAsync(listener.EndPoint);

@@ -9,7 +9,8 @@ public sealed class MaxConnectionsTests
 
     [Theory]
     [MemberData(nameof(ModeData.WithSchedulings), MemberType = typeof(ModeData))]
-    public async Task Pause_leaves_the_rest_to_the_kernel_until_connections_end(ApplicationScheduling scheduling, AcceptMode mode)
+    public async Task Pause_leaves_the_rest_to_the_kernel_until_connections_end(
+        ApplicationScheduling scheduling, AcceptMode mode)
     {
         await using var server = await StartAsync(scheduling, mode, MaxConnectionsPolicy.Pause);
         var clients = new List<RawClient>();
@@ -24,7 +25,8 @@ public sealed class MaxConnectionsTests
         var answered = 0;
         while (clients.Count > 0)
         {
-            await Poll.UntilAsync(() => clients.Count(static client => client.Socket.Available == 100) == Math.Min(Most, clients.Count));
+            await Poll.UntilAsync(
+                () => clients.Count(static client => client.Socket.Available == 100) == Math.Min(Most, clients.Count));
             Assert.True(server.State.ConnectionCount <= Most);
             var done = clients.First(static client => client.Socket.Available == 100);
             Pattern.AssertMatches(await done.ReceiveExactlyAsync(100));
@@ -145,7 +147,8 @@ public sealed class MaxConnectionsTests
         clients.ForEach(static client => client.Dispose());
     }
 
-    private static Task<TestServer> StartAsync(ApplicationScheduling scheduling, AcceptMode mode, MaxConnectionsPolicy policy)
+    private static Task<TestServer> StartAsync(
+        ApplicationScheduling scheduling, AcceptMode mode, MaxConnectionsPolicy policy)
         => TestServer.StartAsync(new TestSettings
         {
             Scheduling = scheduling,

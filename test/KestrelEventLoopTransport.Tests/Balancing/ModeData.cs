@@ -6,9 +6,9 @@ public static class ModeData
     public static TheoryData<AcceptMode> All => [.. Values];
 
     public static MatrixTheoryData<ApplicationScheduling, AcceptMode> WithSchedulings
-        => new(Schedulings.Values, Values);
+        => new(EveryScheduling.Values, Values);
 
     /// <summary>The stock transport has no modes.</summary>
     private static AcceptMode[] Values
-        => TestSettings.OnStockTransport ? [AcceptMode.SharedListener] : Enum.GetValues<AcceptMode>();
+        => StockTransport.IsUnderTest ? [AcceptMode.SharedListener] : Enum.GetValues<AcceptMode>();
 }

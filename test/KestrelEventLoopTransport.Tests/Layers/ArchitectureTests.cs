@@ -6,10 +6,13 @@ public sealed class ArchitectureTests : IDisposable
     /// <summary>From high to low. A folder refers to lower ones only. The root is the highest.</summary>
     private static readonly string[] _layers =
     [
-        "", "Hosting", "Listening", "Connections", "Loops", "Descriptors", "Polling", "Options", "Diagnostics", "Native",
+        "", "Hosting", "Listening", "Connections", "Loops",
+        "Descriptors", "Polling", "Options", "Diagnostics", "Native",
     ];
 
-    /// <summary>Sub-folders that could stand alone. The others make one thing together with the folder they lie in.</summary>
+    /// <summary>
+    /// Sub-folders that could stand alone. The others make one thing together with the folder they lie in.
+    /// </summary>
     private static readonly string[] _parts =
     [
         "Connections/Buffers", "Listening/Balancing", "Listening/Takeover", "Listening/UnixSockets",

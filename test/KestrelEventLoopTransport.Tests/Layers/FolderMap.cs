@@ -9,7 +9,8 @@ namespace KestrelEventLoopTransport.Tests.Layers;
 /// </summary>
 internal sealed class FolderMap : IDisposable
 {
-    private readonly AssemblyDefinition _assembly = AssemblyDefinition.ReadAssembly(typeof(EventLoopTransportFactory).Assembly.Location);
+    private readonly AssemblyDefinition _assembly = AssemblyDefinition.ReadAssembly(
+        typeof(EventLoopTransportFactory).Assembly.Location);
     private readonly Dictionary<string, string> _folders = [];
 
     internal FolderMap()
@@ -65,7 +66,9 @@ internal sealed class FolderMap : IDisposable
             type = type.DeclaringType;
         }
 
-        return type.Scope == _assembly.MainModule && _folders.TryGetValue(type.Name.Split('`')[0], out var folder) ? folder : null;
+        return type.Scope == _assembly.MainModule && _folders.TryGetValue(type.Name.Split('`')[0], out var folder)
+            ? folder
+            : null;
     }
 
     private static IEnumerable<TypeDefinition> WithNested(TypeDefinition type)

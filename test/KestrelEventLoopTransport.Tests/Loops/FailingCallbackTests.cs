@@ -9,13 +9,13 @@ namespace KestrelEventLoopTransport.Tests.Loops;
 /// that is an Error in the log, and nothing ends.
 /// </summary>
 [Trait("Contract", "loops")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Loops of ours.")]
 public sealed class FailingCallbackTests
 {
     private const int Chunk = 64 * 1024;
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public Task After_a_read(ApplicationScheduling scheduling)
         => AssertLoggedAsync(scheduling, async pair =>
         {
@@ -24,7 +24,7 @@ public sealed class FailingCallbackTests
         });
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public Task After_a_read_that_was_cancelled(ApplicationScheduling scheduling)
         => AssertLoggedAsync(scheduling, pair =>
         {
@@ -34,7 +34,7 @@ public sealed class FailingCallbackTests
         });
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public Task After_a_read_that_an_abort_ended(ApplicationScheduling scheduling)
         => AssertLoggedAsync(scheduling, pair =>
         {
@@ -44,7 +44,7 @@ public sealed class FailingCallbackTests
         });
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public Task After_a_flush(ApplicationScheduling scheduling)
         => AssertLoggedAsync(scheduling, async pair =>
         {
@@ -61,7 +61,7 @@ public sealed class FailingCallbackTests
         });
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task After_an_accept(ApplicationScheduling scheduling)
     {
         await using var transport = new TestTransport(scheduling);
@@ -79,16 +79,19 @@ public sealed class FailingCallbackTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task Work_of_a_loop_and_of_its_pool(ApplicationScheduling scheduling)
     {
         await using var subject = new LoopSubject(scheduling);
 
         for (var i = 0; i < 10; i++)
         {
-            subject.Loop.Post(new WorkItem(static () => throw new InvalidOperationException("The test's work throws.")));
-            subject.Loop.PostToPool(new WorkItem(static () => throw new InvalidOperationException("The test's callback throws.")));
-            subject.Loop.Schedule(new WorkItem(static () => throw new InvalidOperationException("The test's timer throws.")), 0);
+            subject.Loop.Post(
+                new WorkItem(static () => throw new InvalidOperationException("The test's work throws.")));
+            subject.Loop.PostToPool(
+                new WorkItem(static () => throw new InvalidOperationException("The test's callback throws.")));
+            subject.Loop.Schedule(
+                new WorkItem(static () => throw new InvalidOperationException("The test's timer throws.")), 0);
         }
 
         await subject.RunAsync(static () => { });
@@ -132,5 +135,7 @@ public sealed class FailingCallbackTests
 
     private static Task UntilLoggedAsync(TestTransport transport)
         => Poll.UntilAsync(() => transport.Logs.Entries.Any(static entry
-            => entry.EventId.Name == "CallbackFailed" && entry.Level == LogLevel.Error && entry.Exception is InvalidOperationException));
+            => entry.EventId.Name == "CallbackFailed"
+                && entry.Level == LogLevel.Error
+                && entry.Exception is InvalidOperationException));
 }

@@ -2,7 +2,7 @@ namespace KestrelEventLoopTransport.Tests.Loops;
 
 /// <summary>Everything that is posted to a loop runs, though nothing else ever wakes the loop.</summary>
 [Trait("Contract", "loops")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Loops of ours.")]
 public sealed class LostWorkTests
 {
     // More than a turn runs.
@@ -12,7 +12,7 @@ public sealed class LostWorkTests
     private const int Milliseconds = 300;
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task More_work_than_a_turn_takes_runs(ApplicationScheduling scheduling)
     {
         await using var subject = new LoopSubject(scheduling);
@@ -25,7 +25,7 @@ public sealed class LostWorkTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task Work_that_posts_the_next_runs_turn_after_turn(ApplicationScheduling scheduling)
     {
         await using var subject = new LoopSubject(scheduling);
@@ -189,7 +189,8 @@ public sealed class LostWorkTests
     [Fact]
     public async Task Callbacks_behind_one_that_blocks_run_on_the_pool_when_standby_threads_are_short()
     {
-        await using var subject = new LoopSubject(ApplicationScheduling.Adaptive, static options => options.MaxStandbyThreads = 1);
+        await using var subject = new LoopSubject(
+            ApplicationScheduling.Adaptive, static options => options.MaxStandbyThreads = 1);
         var pooled = new WorkItem(static () => { });
         var callback = LoopSubject.Callback(() =>
         {
@@ -225,7 +226,8 @@ public sealed class LostWorkTests
                 // So much that it is not over when this returns.
                 items.AddRange(Enumerable.Range(0, Many).Select(_ => new WorkItem(() =>
                 {
-                    Volatile.Write(ref byOld, Volatile.Read(ref byOld) + (Environment.CurrentManagedThreadId == old ? 1 : 0));
+                    Volatile.Write(
+                        ref byOld, Volatile.Read(ref byOld) + (Environment.CurrentManagedThreadId == old ? 1 : 0));
                     Thread.SpinWait(50);
                 })));
                 items.ForEach(byTimer ? item => subject.Loop.Schedule(item, 0) : subject.Loop.Post);
@@ -275,7 +277,8 @@ public sealed class LostWorkTests
     public async Task Work_behind_a_callback_that_blocks_now_and_then_is_run()
     {
         await using var subject = new LoopSubject(
-            ApplicationScheduling.Adaptive, static options => options.HandOffThreshold = TimeSpan.FromMicroseconds(100));
+            ApplicationScheduling.Adaptive,
+            static options => options.HandOffThreshold = TimeSpan.FromMicroseconds(100));
         var end = Environment.TickCount64 + Milliseconds;
         for (var round = 0; Environment.TickCount64 < end; round++)
         {
@@ -317,8 +320,9 @@ public sealed class LostWorkTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
-    public async Task Work_that_is_left_when_the_loop_ends_and_work_that_comes_later_runs(ApplicationScheduling scheduling)
+    [ClassData<EveryScheduling>]
+    public async Task Work_that_is_left_when_the_loop_ends_and_work_that_comes_later_runs(
+        ApplicationScheduling scheduling)
     {
         await using var subject = new LoopSubject(scheduling);
         var left = new WorkItem(static () => { });

@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Tests.Loops;
 
 /// <summary>Callbacks that run on the .NET thread pool are looked after as those on a loop are.</summary>
 [Trait("Contract", "loops")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Loops of ours.")]
 public sealed class PoolCallbackTests
 {
     /// <summary>The pool itself cleans a thread only after all callbacks of a batch.</summary>
@@ -42,17 +42,19 @@ public sealed class PoolCallbackTests
             var callback = LoopSubject.Callback(static () => Assert.NotNull(DispatchSlot.OfThread));
             subject.Loop.PostToPool(callback);
             await callback.Ran.DefaultTimeout();
-            await Task.WhenAll(Enumerable.Range(0, 20).Select(static _ => Task.Run(static () => Assert.Null(DispatchSlot.OfThread))));
+            await Task.WhenAll(
+                Enumerable.Range(0, 20).Select(static _ => Task.Run(static () => Assert.Null(DispatchSlot.OfThread))));
         }
     }
 
     /// <summary>The time of one callback that was overdue is not told again for those that follow.</summary>
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task An_overdue_callback_is_measured_once(ApplicationScheduling scheduling)
     {
         const int Short = 50;
-        await using var subject = new LoopSubject(scheduling, static options => options.HandOffThreshold = TimeSpan.FromMilliseconds(5));
+        await using var subject = new LoopSubject(
+            scheduling, static options => options.HandOffThreshold = TimeSpan.FromMilliseconds(5));
         using var instruments = new LoopInstruments(subject.Services);
         var overdue = 0;
         await Poll.UntilAsync(async () =>
@@ -78,7 +80,7 @@ public sealed class PoolCallbackTests
 
     /// <summary>Each of a batch may block: the others go on with another thread.</summary>
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task Callbacks_behind_one_that_blocks_run(ApplicationScheduling scheduling)
     {
         await using var subject = new LoopSubject(scheduling);
@@ -103,12 +105,13 @@ public sealed class PoolCallbackTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task The_rest_of_a_callback_that_yields_is_supervised(ApplicationScheduling scheduling)
     {
         await using var subject = new LoopSubject(scheduling);
         var overdue = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var rest = LoopSubject.Callback(() => Assert.True(overdue.Task.Wait(TaskTimeoutExtensions.Default)), () => overdue.TrySetResult());
+        var rest = LoopSubject.Callback(
+            () => Assert.True(overdue.Task.Wait(TaskTimeoutExtensions.Default)), () => overdue.TrySetResult());
 
         await subject.RunAsync(() => subject.Loop.Yield(rest));
 

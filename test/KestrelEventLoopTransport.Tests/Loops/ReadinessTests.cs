@@ -4,7 +4,7 @@ namespace KestrelEventLoopTransport.Tests.Loops;
 
 /// <summary>Each move of the word, one by one.</summary>
 [Trait("Contract", "loops")]
-[Trait("Stock", "fails")]
+[FailsOnStock("An internal class of ours.")]
 public sealed class ReadinessTests
 {
     [Theory]

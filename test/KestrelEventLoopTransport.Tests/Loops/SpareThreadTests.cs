@@ -7,7 +7,7 @@ namespace KestrelEventLoopTransport.Tests.Loops;
 
 /// <summary>Threads are there before they are needed, and go when they are not needed any more.</summary>
 [Trait("Contract", "loops")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Loops of ours.")]
 public sealed class SpareThreadTests
 {
     private static readonly TimeSpan _shortly = TimeSpan.FromMilliseconds(50);
@@ -104,7 +104,8 @@ public sealed class SpareThreadTests
     {
         const int Callbacks = 300;
         await using var subject = new LoopSubject(
-            ApplicationScheduling.Adaptive, static options => options.HandOffThreshold = TimeSpan.FromMicroseconds(100));
+            ApplicationScheduling.Adaptive,
+            static options => options.HandOffThreshold = TimeSpan.FromMicroseconds(100));
         for (var i = 0; i < Callbacks; i++)
         {
             var behind = new WorkItem(static () => { });
@@ -144,7 +145,8 @@ public sealed class SpareThreadTests
     [Fact]
     public async Task A_thread_that_was_taken_does_not_end()
     {
-        await using var subject = new LoopSubject(ApplicationScheduling.Adaptive, static options => options.StandbyIdleTime = TimeSpan.FromMilliseconds(1));
+        await using var subject = new LoopSubject(
+            ApplicationScheduling.Adaptive, static options => options.StandbyIdleTime = TimeSpan.FromMilliseconds(1));
         for (var i = 0; i < 50; i++)
         {
             var callback = LoopSubject.Callback(() => Thread.Sleep(5));

@@ -26,7 +26,8 @@ internal sealed unsafe class KqueueOnLinux : IDisposable
     public static int Close(int fd) => ((delegate* unmanaged<int, int>)Export("close"))(fd);
 
     /// <summary>So many additions of events of a descriptor will find no memory.</summary>
-    public static void Refuse(int fd, int count) => ((delegate* unmanaged<int, int, void>)Export("kqueue_refuse"))(fd, count);
+    public static void Refuse(int fd, int count)
+        => ((delegate* unmanaged<int, int, void>)Export("kqueue_refuse"))(fd, count);
 
     public static kevent Event(int fd, short filter, ushort flags, ulong token = 0, uint filterFlags = 0) => new()
     {

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using KestrelEventLoopTransport.Native;
 using static KestrelEventLoopTransport.Native.Kqueue;
 using static KestrelEventLoopTransport.Tests.Native.KqueueOnLinux;
+using Libc = KestrelEventLoopTransport.Tests.Infrastructure.Libc;
 
 namespace KestrelEventLoopTransport.Tests.Native;
 
@@ -87,7 +88,8 @@ public sealed class KqueueOnLinuxTests : IDisposable
     public void Reading_and_writing_are_told_apart()
     {
         _queue.Change(
-            Event(Server, EVFILT_READ, EV_ADD | EV_CLEAR, token: 1), Event(Server, EVFILT_WRITE, EV_ADD | EV_CLEAR, token: 2));
+            Event(Server, EVFILT_READ, EV_ADD | EV_CLEAR, token: 1),
+            Event(Server, EVFILT_WRITE, EV_ADD | EV_CLEAR, token: 2));
         var writable = Assert.Single(_queue.Wait());
         Assert.Equal((EVFILT_WRITE, 2ul), (writable.filter, writable.udata));
         Assert.True(writable.data > 0);
@@ -135,7 +137,9 @@ public sealed class KqueueOnLinuxTests : IDisposable
         }
 
         // The error is still there for the one who receives.
-        Assert.Equal(SocketError.ConnectionReset, Assert.Throws<SocketException>(() => _server.Receive(new byte[1])).SocketErrorCode);
+        Assert.Equal(
+            SocketError.ConnectionReset,
+            Assert.Throws<SocketException>(() => _server.Receive(new byte[1])).SocketErrorCode);
 
         // And once it is taken, EV_EOF comes without.
         _queue.Change(Event(Server, EVFILT_READ, EV_ADD | EV_CLEAR));
@@ -170,7 +174,9 @@ public sealed class KqueueOnLinuxTests : IDisposable
         Assert.Empty(_queue.Take());
 
         // Triggered before the wait, and twice: one event.
-        _queue.Change(Event(0, Platform.EVFILT_USER, 0, token: 9, NOTE_TRIGGER), Event(0, Platform.EVFILT_USER, 0, token: 9, NOTE_TRIGGER));
+        _queue.Change(
+            Event(0, Platform.EVFILT_USER, 0, token: 9, NOTE_TRIGGER),
+            Event(0, Platform.EVFILT_USER, 0, token: 9, NOTE_TRIGGER));
         Assert.Single(_queue.Wait());
         Assert.Empty(_queue.Take());
     }

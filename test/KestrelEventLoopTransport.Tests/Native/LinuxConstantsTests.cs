@@ -30,7 +30,8 @@ public sealed class LinuxConstantsTests
     public async Task Constants_and_layouts_are_those_of_the_headers()
     {
         Assert.SkipUnless(HasCompiler(), "gcc is not installed");
-        var ours = new Dictionary<string, long>(SystemConstants.Of(typeof(Linux)).Concat(SystemConstants.Of(typeof(Errno))))
+        var ours = new Dictionary<string, long>(
+            SystemConstants.Of(typeof(Linux)).Concat(SystemConstants.Of(typeof(Errno))))
         {
             ["sizeof(struct sockaddr_storage)"] = Posix.SockAddrStorageSize,
             ["offsetof(struct statx, stx_mode)"] = Linux.StatxModeOffset,
@@ -62,7 +63,8 @@ public sealed class LinuxConstantsTests
         {
             var program = Path.Combine(directory.FullName, "constants");
             var prints = expressions.Select(static expression => $"  printf(\"%lld\\n\", (long long)({expression}));");
-            await File.WriteAllTextAsync($"{program}.c", $"{Headers}\nint main(void) {{\n{string.Join('\n', prints)}\n}}\n");
+            await File.WriteAllTextAsync(
+                $"{program}.c", $"{Headers}\nint main(void) {{\n{string.Join('\n', prints)}\n}}\n");
             await RunAsync("gcc", "-o", program, $"{program}.c");
             var values = (await RunAsync(program)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
             return expressions.Zip(values).ToDictionary(
@@ -75,7 +77,8 @@ public sealed class LinuxConstantsTests
     }
 
     private static bool HasCompiler()
-        => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(static path => File.Exists(Path.Combine(path, "gcc")));
+        => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(
+            static path => File.Exists(Path.Combine(path, "gcc")));
 
     private static async Task<string> RunAsync(string command, params string[] arguments)
     {

@@ -8,15 +8,18 @@ public sealed class SystemConstantsTests
 {
     [Fact]
     public void Constants_of_macOS_are_those_of_its_headers()
-        => Assert.Equivalent(SystemConstants.Parse(SystemConstants.MacOS), SystemConstants.Of(typeof(MacOS)), strict: true);
+        => Assert.Equivalent(
+            SystemConstants.Parse(SystemConstants.MacOS), SystemConstants.Of(typeof(MacOS)), strict: true);
 
     [Fact]
     public void Constants_of_FreeBSD_are_those_of_its_headers()
-        => Assert.Equivalent(SystemConstants.Parse(SystemConstants.FreeBSD), SystemConstants.Of(typeof(FreeBSD)), strict: true);
+        => Assert.Equivalent(
+            SystemConstants.Parse(SystemConstants.FreeBSD), SystemConstants.Of(typeof(FreeBSD)), strict: true);
 
     [Fact]
     public void Constants_of_kqueue_are_those_of_the_headers()
-        => Assert.Equivalent(SystemConstants.Parse(SystemConstants.Kqueue), SystemConstants.Of(typeof(Kqueue)), strict: true);
+        => Assert.Equivalent(
+            SystemConstants.Parse(SystemConstants.Kqueue), SystemConstants.Of(typeof(Kqueue)), strict: true);
 
     [Fact]
     public void Constants_that_are_not_chosen_by_the_system_are_the_same_in_all_headers()

@@ -7,7 +7,8 @@ public sealed class PollerChoiceTests
 {
     [Fact]
     public Task An_unknown_poller_stops_the_application_and_says_what_is_allowed()
-        => ChildProcess.RunAsync(typeof(PollerChoiceTests), nameof(Bind_with_an_unknown_poller), (Poller.Variable, "select"));
+        => ChildProcess.RunAsync(
+            typeof(PollerChoiceTests), nameof(Bind_with_an_unknown_poller), (Poller.Variable, "select"));
 
     [Fact(Explicit = true)]
     public async Task Bind_with_an_unknown_poller()
@@ -24,7 +25,10 @@ public sealed class PollerChoiceTests
     [Fact]
     public Task Kqueue_without_a_library_that_has_it_stops_the_application()
         => ChildProcess.RunAsync(
-            typeof(PollerChoiceTests), nameof(Bind_without_kqueue), (Poller.Variable, "kqueue"), (TestLibc.KqueueVariable, ""));
+            typeof(PollerChoiceTests),
+            nameof(Bind_without_kqueue),
+            (Poller.Variable, "kqueue"),
+            (TestLibc.KqueueVariable, ""));
 
     [Fact(Explicit = true)]
     public async Task Bind_without_kqueue()

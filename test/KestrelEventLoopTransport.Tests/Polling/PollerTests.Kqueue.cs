@@ -33,7 +33,10 @@ public sealed partial class PollerTests
 
         // Without a timeout: the poller has to wake by itself.
         var events = await Task.Factory.StartNew(
-            () => WaitFor(PollEvents.Writable, timeout: -1), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
+            () => WaitFor(PollEvents.Writable, timeout: -1),
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default)
             .DefaultTimeout();
 
         // Neither is the shortage an error of the socket, nor is it tried on and on.

@@ -43,7 +43,8 @@ public sealed partial class PollerTests
     public async Task A_signal_ends_a_wait_without_an_event()
     {
         const int SIGWINCH = 28;
-        using var handler = PosixSignalRegistration.Create(PosixSignal.SIGWINCH, static context => context.Cancel = true);
+        using var handler = PosixSignalRegistration.Create(
+            PosixSignal.SIGWINCH, static context => context.Cancel = true);
         var thread = 0;
         var wait = Task.Factory.StartNew(
             () =>

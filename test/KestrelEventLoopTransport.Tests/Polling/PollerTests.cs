@@ -17,7 +17,8 @@ public sealed partial class PollerTests : IDisposable
     [Fact]
     public void The_poller_is_the_one_that_was_asked_for()
     {
-        Assert.Equal(TestLibc.KqueueLibrary is null ? nameof(EpollPoller) : nameof(KqueuePoller), _poller.GetType().Name);
+        Assert.Equal(
+            TestLibc.KqueueLibrary is null ? nameof(EpollPoller) : nameof(KqueuePoller), _poller.GetType().Name);
         Assert.Equal(_poller is EpollPoller, Poller.ReportsUrgentData);
     }
 
@@ -70,7 +71,10 @@ public sealed partial class PollerTests : IDisposable
         var (client, server) = Connect();
         client.Send(new byte[1]);
         var wait = Task.Factory.StartNew(
-            () => WaitFor(PollEvents.Readable), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            () => WaitFor(PollEvents.Readable),
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning,
+            TaskScheduler.Default);
 
         // Most likely inside the wait by then; right either way.
         await Task.Delay(20);
@@ -85,7 +89,8 @@ public sealed partial class PollerTests : IDisposable
         _poller.Wake();
         WaitForWake();
 
-        var wait = Task.Factory.StartNew(WaitForWake, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        var wait = Task.Factory.StartNew(
+            WaitForWake, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         await Task.Delay(20);
         _poller.Wake();
 

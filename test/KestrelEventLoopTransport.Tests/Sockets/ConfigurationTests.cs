@@ -69,51 +69,95 @@ public sealed class ConfigurationTests
         // Not an option: the whole key is named, wherever it is.
         { "Backlogg", "1", "Kestrel:EventLoopTransport:Backlogg is not an option of the event-loop transport." },
         { "Tcp:Foo", "1", "Kestrel:EventLoopTransport:Tcp:Foo is not an option of the event-loop transport." },
-        { "Tcp:KeepAlive:Idle:Deep", "1", "Kestrel:EventLoopTransport:Tcp:KeepAlive:Idle:Deep is not an option of the event-loop transport." },
+        { "Tcp:KeepAlive:Idle:Deep", "1",
+            "Kestrel:EventLoopTransport:Tcp:KeepAlive:Idle:Deep is not an option of the event-loop transport." },
         { "Tcp", "yes", "Kestrel:EventLoopTransport:Tcp is not an option of the event-loop transport." },
-        { "Backlog:Length", "1", "Kestrel:EventLoopTransport:Backlog:Length is not an option of the event-loop transport." },
+        { "Backlog:Length", "1",
+            "Kestrel:EventLoopTransport:Backlog:Length is not an option of the event-loop transport." },
 
         { "EndpointsOf", "x", "Kestrel:EventLoopTransport:EndpointsOf is not an option of the event-loop transport." },
         { "Backlogg", "", "Kestrel:EventLoopTransport:Backlogg is not an option of the event-loop transport." },
 
         // Code only.
-        { "ConfigureListenSocket", "x", "Kestrel:EventLoopTransport:ConfigureListenSocket is not an option of the event-loop transport." },
+        { "ConfigureListenSocket", "x",
+            "Kestrel:EventLoopTransport:ConfigureListenSocket is not an option of the event-loop transport." },
 
         // Not of its type.
-        { "Backlog", "many", "Failed to convert configuration value 'many' at 'Kestrel:EventLoopTransport:Backlog' to type 'System.Int32'." },
-        { "Tcp:UserTimeout", "10s", "Failed to convert configuration value '10s' at 'Kestrel:EventLoopTransport:Tcp:UserTimeout' to type 'System.TimeSpan'." },
-        { "Tcp:NoDelay", "1", "Failed to convert configuration value '1' at 'Kestrel:EventLoopTransport:Tcp:NoDelay' to type 'System.Boolean'." },
-        { "Scheduling", "Magic", "Failed to convert configuration value 'Magic' at 'Kestrel:EventLoopTransport:Scheduling' to type 'KestrelEventLoopTransport.ApplicationScheduling'." },
-        { "Unix:FileMode", "0888", "Kestrel:EventLoopTransport:Unix:FileMode is '0888'; it must be from 000 to 777 (octal)." },
-        { "Unix:FileMode", "777777777777", "Kestrel:EventLoopTransport:Unix:FileMode is '777777777777'; it must be from 000 to 777 (octal)." },
-        { "Unix:FileMode", "rw-rw----", "Failed to convert configuration value 'rw-rw----' at 'Kestrel:EventLoopTransport:Unix:FileMode' to type 'System.IO.UnixFileMode'." },
+        {
+            "Backlog", "many",
+            "Failed to convert configuration value 'many' at 'Kestrel:EventLoopTransport:Backlog' to type "
+                + "'System.Int32'."
+        },
+        {
+            "Tcp:UserTimeout", "10s",
+            "Failed to convert configuration value '10s' at 'Kestrel:EventLoopTransport:Tcp:UserTimeout' to type "
+                + "'System.TimeSpan'."
+        },
+        {
+            "Tcp:NoDelay", "1",
+            "Failed to convert configuration value '1' at 'Kestrel:EventLoopTransport:Tcp:NoDelay' to type "
+                + "'System.Boolean'."
+        },
+        {
+            "Scheduling", "Magic",
+            "Failed to convert configuration value 'Magic' at 'Kestrel:EventLoopTransport:Scheduling' to type "
+                + "'KestrelEventLoopTransport.ApplicationScheduling'."
+        },
+        { "Unix:FileMode", "0888",
+            "Kestrel:EventLoopTransport:Unix:FileMode is '0888'; it must be from 000 to 777 (octal)." },
+        { "Unix:FileMode", "777777777777",
+            "Kestrel:EventLoopTransport:Unix:FileMode is '777777777777'; it must be from 000 to 777 (octal)." },
+        {
+            "Unix:FileMode", "rw-rw----",
+            "Failed to convert configuration value 'rw-rw----' at 'Kestrel:EventLoopTransport:Unix:FileMode' to "
+                + "type 'System.IO.UnixFileMode'."
+        },
 
         // Out of range.
         { "Backlog", "0", "EventLoopTransportOptions.Backlog is 0; it must be from 1 to 2147483647." },
-        { "Unix:FileMode", "1777", "EventLoopTransportOptions.Unix.FileMode is 1777 (octal); it must be from 000 to 777 (octal)." },
+        { "Unix:FileMode", "1777",
+            "EventLoopTransportOptions.Unix.FileMode is 1777 (octal); it must be from 000 to 777 (octal)." },
 
         // Times are as everywhere in .NET: a plain number is days.
-        { "Linger", "5", "EventLoopTransportOptions.Linger is 5.00:00:00; it must be from 0 to 65535 seconds, a whole number of them." },
+        {
+            "Linger", "5",
+            "EventLoopTransportOptions.Linger is 5.00:00:00; it must be from 0 to 65535 seconds, a whole number of "
+                + "them."
+        },
 
         // Endpoints.
         {
             "Endpoints:Api:Backlog", "5",
-            "Kestrel:EventLoopTransport:Endpoints:Api configures an endpoint that does not exist: there is neither Kestrel:EventLoopTransport:Endpoints:Api:Url nor Kestrel:Endpoints:Api:Url."
+            "Kestrel:EventLoopTransport:Endpoints:Api configures an endpoint that does not exist: there is neither "
+                + "Kestrel:EventLoopTransport:Endpoints:Api:Url nor Kestrel:Endpoints:Api:Url."
         },
-        { "Endpoints", "x", "Kestrel:EventLoopTransport:Endpoints is 'x'; it must be a section with one section for each endpoint." },
+        { "Endpoints", "x",
+            "Kestrel:EventLoopTransport:Endpoints is 'x'; it must be a section with one section for each endpoint." },
         {
             "Endpoints:Api:Url", "http://127.0.0.1:99999",
-            "Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'http://127.0.0.1:99999': the port must be from 0 to 65535, and the path of a Unix socket have at most 107 bytes."
+            "Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'http://127.0.0.1:99999': the port must be from "
+                + "0 to 65535, and the path of a Unix socket have at most 107 bytes."
         },
         {
             "Endpoints:Api:Url", "http://unix:" + _longPath,
-            $"Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'http://unix:{_longPath}': the port must be from 0 to 65535, and the path of a Unix socket have at most 107 bytes."
+            $"Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'http://unix:{_longPath}': the port must be "
+                + $"from 0 to 65535, and the path of a Unix socket have at most 107 bytes."
         },
         { "Endpoints:Api:Url", "localhost", "Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'localhost'" },
-        { "Endpoints:Known:EventLoopCount", "2", "Kestrel:EventLoopTransport:Endpoints:Known:EventLoopCount is not an option of the event-loop transport." },
-        { "Endpoints:Known:Tcp:UserTimeout", "x", "Failed to convert configuration value 'x' at 'Kestrel:EventLoopTransport:Endpoints:Known:Tcp:UserTimeout' to type 'System.TimeSpan'." },
-        { "Endpoints:Known:Backlog", "-3", "EventLoopTransportOptions.Backlog of Kestrel:EventLoopTransport:Endpoints:Known is -3; it must be from 1 to 2147483647." },
-        { "Endpoints:Known:Unix:FileMode", "9", "Kestrel:EventLoopTransport:Endpoints:Known:Unix:FileMode is '9'; it must be from 000 to 777 (octal)." },
+        { "Endpoints:Known:EventLoopCount", "2",
+            "Kestrel:EventLoopTransport:Endpoints:Known:EventLoopCount is not an option of the event-loop transport." },
+        {
+            "Endpoints:Known:Tcp:UserTimeout", "x",
+            "Failed to convert configuration value 'x' at "
+                + "'Kestrel:EventLoopTransport:Endpoints:Known:Tcp:UserTimeout' to type 'System.TimeSpan'."
+        },
+        {
+            "Endpoints:Known:Backlog", "-3",
+            "EventLoopTransportOptions.Backlog of Kestrel:EventLoopTransport:Endpoints:Known is -3; it must be from "
+                + "1 to 2147483647."
+        },
+        { "Endpoints:Known:Unix:FileMode", "9",
+            "Kestrel:EventLoopTransport:Endpoints:Known:Unix:FileMode is '9'; it must be from 000 to 777 (octal)." },
     };
 
     [Fact]
@@ -178,8 +222,10 @@ public sealed class ConfigurationTests
         {
             foreach (var property in type.GetProperties())
             {
-                var nested = property.PropertyType.Namespace == "KestrelEventLoopTransport" && property.PropertyType.IsClass;
-                if (property.PropertyType.IsAssignableTo(typeof(Delegate)) || property.PropertyType.IsAbstract || (property.Name == "NoDelay" && section.Key != "Tcp"))
+                var nested = property.PropertyType.Namespace == "KestrelEventLoopTransport"
+                    && property.PropertyType.IsClass;
+                if (property.PropertyType.IsAssignableTo(typeof(Delegate)) || property.PropertyType.IsAbstract
+                    || (property.Name == "NoDelay" && section.Key != "Tcp"))
                 {
                     continue;
                 }
@@ -197,16 +243,17 @@ public sealed class ConfigurationTests
     [MemberData(nameof(Wrong))]
     public async Task What_is_wrong_stops_the_start_with_exactly_this_message(string key, string value, string message)
     {
-        var exception = await Assert.ThrowsAsync<OptionsValidationException>(() => TestServer.StartAsync(new TestSettings
-        {
-            Scheduling = ApplicationScheduling.ThreadPool,
-            Connection = Echo.RunAsync,
-            Configuration = new()
+        var exception = await Assert.ThrowsAsync<OptionsValidationException>(
+            () => TestServer.StartAsync(new TestSettings
             {
-                ["Kestrel:Endpoints:Known:Url"] = "http://127.0.0.1:5001",
-                ["Kestrel:EventLoopTransport:" + key] = value,
-            },
-        }));
+                Scheduling = ApplicationScheduling.ThreadPool,
+                Connection = Echo.RunAsync,
+                Configuration = new()
+                {
+                    ["Kestrel:Endpoints:Known:Url"] = "http://127.0.0.1:5001",
+                    ["Kestrel:EventLoopTransport:" + key] = value,
+                },
+            }));
 
         Assert.Equal(message, exception.Message);
     }
@@ -219,7 +266,8 @@ public sealed class ConfigurationTests
             ("Kestrel:EventLoopTransport:A", "1"))));
 
         Assert.Equal(
-            ["Kestrel:EventLoopTransport:A is not an option of the event-loop transport.", "Kestrel:EventLoopTransport:B is not an option of the event-loop transport."],
+            ["Kestrel:EventLoopTransport:A is not an option of the event-loop transport.",
+                "Kestrel:EventLoopTransport:B is not an option of the event-loop transport."],
             exception.Failures);
     }
 
@@ -242,7 +290,8 @@ public sealed class ConfigurationTests
     [InlineData(" 400")]
     [InlineData("0400 ")]
     public void Space_around_a_file_mode_does_not_make_it_decimal(string mode)
-        => Assert.Equal(UnixFileMode.UserRead, Read(Values(("Kestrel:EventLoopTransport:Unix:FileMode", mode))).Unix.FileMode);
+        => Assert.Equal(
+            UnixFileMode.UserRead, Read(Values(("Kestrel:EventLoopTransport:Unix:FileMode", mode))).Unix.FileMode);
 
     [Fact]
     public void Names_of_file_modes_are_understood_too()
@@ -314,10 +363,12 @@ public sealed class ConfigurationTests
 
         Assert.Equal(
             [
-                "The options of Kestrel:EventLoopTransport:Endpoints:Unread have no effect: the server has bound to no such endpoint.",
+                "The options of Kestrel:EventLoopTransport:Endpoints:Unread have no effect: the server has bound to "
+                    + "no such endpoint.",
                 "The options of http://127.0.0.1:5001 have no effect: the server has bound to no such endpoint.",
             ],
-            server.Logs.Entries.Where(static entry => entry.EventId.Name == "EndPointNotBound").Select(static entry => entry.Message));
+            server.Logs.Entries.Where(static entry => entry.EventId.Name == "EndPointNotBound")
+                .Select(static entry => entry.Message));
     }
 
     [Fact]
@@ -348,18 +399,28 @@ public sealed class ConfigurationTests
             ["Kestrel:EventLoopTransport:Endpoints:Three:SendBufferSize"] = "50000",
             ["Kestrel:EventLoopTransport:Endpoints:Three:Unix:FileMode"] = "600",
         });
-        builder.WebHost.UseKestrelCore().ConfigureKestrel((context, kestrel) => kestrel.Configure(context.Configuration.GetSection("Kestrel")));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(
+            (context, kestrel) => kestrel.Configure(context.Configuration.GetSection("Kestrel")));
         builder.WebHost.UseEventLoopTransport();
         await using var application = builder.Build();
         await application.StartAsync().DefaultTimeout();
 
-        var endPoints = application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
+        var endPoints =
+            application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
             .Where(static address => !address.Contains("unix", StringComparison.Ordinal))
             .Select(static address => new Uri(address))
             .ToDictionary(static uri => uri.Host, static uri => IPEndPoint.Parse(uri.Authority));
-        Assert.Equal(2, Libc.GetSocketOption(Assert.Single(ListeningSockets.FindDescriptors(endPoints["127.0.0.1"])), Libc.SOL_SOCKET, 12));
-        Assert.Equal(1, Libc.GetSocketOption(Assert.Single(ListeningSockets.FindDescriptors(endPoints["127.0.0.2"])), Libc.SOL_SOCKET, 12));
-        Assert.Equal(100_000, Libc.GetSocketOption(ListeningSockets.FindUnixDescriptor(path.Path), Libc.SOL_SOCKET, 7));
+        Assert.Equal(2, Libc.GetSocketOption(
+            Assert.Single(ListeningSockets.FindDescriptors(endPoints["127.0.0.1"])),
+            Libc.SOL_SOCKET,
+            Libc.SO_PRIORITY));
+        Assert.Equal(1, Libc.GetSocketOption(
+            Assert.Single(ListeningSockets.FindDescriptors(endPoints["127.0.0.2"])),
+            Libc.SOL_SOCKET,
+            Libc.SO_PRIORITY));
+        Assert.Equal(
+            100_000,
+            Libc.GetSocketOption(ListeningSockets.FindUnixDescriptor(path.Path), Libc.SOL_SOCKET, Libc.SO_SNDBUF));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path.Path));
 
         await application.StopAsync().DefaultTimeout();
@@ -412,7 +473,8 @@ public sealed class ConfigurationTests
         return new ConfigurationBuilder().AddInMemoryCollection(data).Build();
     }
 
-    private static EventLoopTransportOptions Read(IConfiguration configuration, Action<IWebHostBuilder>? register = null)
+    private static EventLoopTransportOptions Read(
+        IConfiguration configuration, Action<IWebHostBuilder>? register = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Configuration.AddConfiguration(configuration);

@@ -6,7 +6,7 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 
 /// <summary>Which name a bind is for, when Kestrel binds by a configuration that is not the latest.</summary>
 [Trait("Contract", "options")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Options of ours.")]
 public sealed class EndPointNamesTests
 {
     private readonly IPEndPoint _a = new(IPAddress.Loopback, 1);
@@ -65,7 +65,8 @@ public sealed class EndPointNamesTests
         using var names = new EndpointNames(configuration);
 
         Assert.Null(names.Take(_b));
-        Assert.Null(names.Take(new Microsoft.AspNetCore.Connections.FileHandleEndPoint(3, Microsoft.AspNetCore.Connections.FileHandleType.Auto)));
+        Assert.Null(names.Take(new Microsoft.AspNetCore.Connections.FileHandleEndPoint(
+            3, Microsoft.AspNetCore.Connections.FileHandleType.Auto)));
         Assert.Equal("Api", names.Take(_a));
         Assert.Equal("Api", names.Take(_a));
     }
@@ -85,7 +86,8 @@ public sealed class EndPointNamesTests
         Assert.Equal("Api", names.Take(new IPEndPoint(IPAddress.Loopback, 999)));
     }
 
-    private static void Reload(ConfigurationManager configuration, params ReadOnlySpan<(string Name, EndPoint EndPoint)> endPoints)
+    private static void Reload(
+        ConfigurationManager configuration, params ReadOnlySpan<(string Name, EndPoint EndPoint)> endPoints)
     {
         foreach (var (name, endPoint) in endPoints)
         {

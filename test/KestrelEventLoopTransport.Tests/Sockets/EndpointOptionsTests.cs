@@ -71,7 +71,8 @@ public sealed class EndpointOptionsTests
         var options = new EventLoopTransportOptions();
         options.ConfigureEndpoint(new UnixDomainSocketEndPoint("/run/a"), static endPoint => endPoint.Backlog = 1);
         options.ConfigureEndpoint("http://unix:/run/b", static endPoint => endPoint.Backlog = 2);
-        options.ConfigureEndpoint(new FileHandleEndPoint(3, FileHandleType.Auto), static endPoint => endPoint.Backlog = 3);
+        options.ConfigureEndpoint(
+            new FileHandleEndPoint(3, FileHandleType.Auto), static endPoint => endPoint.Backlog = 3);
 
         options.ConfigureEndpoint(new UnixDomainSocketEndPoint("\0d"), static endPoint => endPoint.Backlog = 4);
 
@@ -89,7 +90,8 @@ public sealed class EndpointOptionsTests
     [InlineData("localhost:5000")]
     [InlineData("/run/app.sock")]
     public void What_is_no_URL_is_refused_at_once(string url)
-        => Assert.Throws<FormatException>(() => new EventLoopTransportOptions().ConfigureEndpoint(url, static _ => { }));
+        => Assert.Throws<FormatException>(
+            () => new EventLoopTransportOptions().ConfigureEndpoint(url, static _ => { }));
 
     // Localhost is two endpoints and any address may fall back to another: the URL stands for all of them.
     [Fact]
@@ -102,12 +104,15 @@ public sealed class EndpointOptionsTests
             Scheduling = ApplicationScheduling.Adaptive,
             Connection = Echo.RunAsync,
             Kestrel = kestrel => kestrel.ListenLocalhost(port),
-            Transport = options => options.ConfigureEndpoint($"http://localhost:{port}", static endPoint => endPoint.Priority = 3),
+            Transport = options => options.ConfigureEndpoint(
+                $"http://localhost:{port}", static endPoint => endPoint.Priority = 3),
         });
 
         IPAddress[] addresses = [IPAddress.Loopback, IPAddress.IPv6Loopback];
-        var descriptors = addresses.Select(address => Assert.Single(ListeningSockets.FindDescriptors(new IPEndPoint(address, port))));
-        Assert.All(descriptors, static fd => Assert.Equal(3, Libc.GetSocketOption(fd, Libc.SOL_SOCKET, 12)));
+        var descriptors = addresses.Select(
+            address => Assert.Single(ListeningSockets.FindDescriptors(new IPEndPoint(address, port))));
+        Assert.All(
+            descriptors, static fd => Assert.Equal(3, Libc.GetSocketOption(fd, Libc.SOL_SOCKET, Libc.SO_PRIORITY)));
     }
 
     // What the kernel holds of an unread stream varies by the run, by less than the buffers that are compared.
@@ -116,9 +121,11 @@ public sealed class EndpointOptionsTests
     {
         await using var transport = new TestTransport(
             ApplicationScheduling.Adaptive,
-            static options => options.ConfigureEndpoint(_endPoint, static endPoint => endPoint.MaxWriteBufferSize = 8 << 20));
+            static options => options.ConfigureEndpoint(_endPoint,
+                static endPoint => endPoint.MaxWriteBufferSize = 8 << 20));
         await using var wide = await transport.ConnectAsync(await transport.BindAsync(_endPoint));
-        await using var other = await transport.ConnectAsync(await transport.BindAsync(new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0)));
+        await using var other = await transport.ConnectAsync(
+            await transport.BindAsync(new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0)));
 
         Assert.InRange(await FillAsync(wide), 8 << 20, int.MaxValue);
         Assert.InRange(await FillAsync(other), 64 << 10, 4 << 20);
@@ -148,8 +155,8 @@ public sealed class EndpointOptionsTests
     }
 
     private static (int SendBuffer, int Priority, int KeepAliveTime, int KeepAliveInterval) ShownBy(int fd) => (
-        Libc.GetSocketOption(fd, Libc.SOL_SOCKET, 7),
-        Libc.GetSocketOption(fd, Libc.SOL_SOCKET, 12),
-        Libc.GetSocketOption(fd, Libc.IPPROTO_TCP, 4),
-        Libc.GetSocketOption(fd, Libc.IPPROTO_TCP, 5));
+        Libc.GetSocketOption(fd, Libc.SOL_SOCKET, Libc.SO_SNDBUF),
+        Libc.GetSocketOption(fd, Libc.SOL_SOCKET, Libc.SO_PRIORITY),
+        Libc.GetSocketOption(fd, Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE),
+        Libc.GetSocketOption(fd, Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL));
 }

@@ -13,23 +13,20 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 [FailsOnStock("Hooks of ours.")]
 public sealed class HookTests
 {
-    private const int SO_MARK = 36;
-    private const int SO_REUSEPORT = 15;
-    private const int TCP_QUICKACK = 12;
-
     public static MatrixTheoryData<ApplicationScheduling, string> EveryEndPoint
-        => new(Schedulings.Values, ["ip", "unix", "abstract", "handle"]);
+        => new(EveryScheduling.Values, ["ip", "unix", "abstract", "handle"]);
 
     // The kernel announces what it has put into the error queue, as it does errors.
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task Time_stamps_that_a_hook_has_switched_on_break_no_connection(ApplicationScheduling scheduling)
     {
         const int SO_TIMESTAMPING = 37;
         const int Acknowledged = 1 << 9;
         const int Software = 1 << 4;
         await using var transport = new TestTransport(scheduling, static options =>
-            options.ConfigureAcceptedSocket = static context => context.SetOption(Libc.SOL_SOCKET, SO_TIMESTAMPING, Acknowledged | Software));
+            options.ConfigureAcceptedSocket = static context => context.SetOption(
+                Libc.SOL_SOCKET, SO_TIMESTAMPING, Acknowledged | Software));
         await using var pair = await transport.ConnectAsync();
         var read = pair.Input.ReadAsync();
         for (var i = 0; i < 5; i++)
@@ -76,7 +73,8 @@ public sealed class HookTests
             options.ConfigureListenSocket = context =>
             {
                 Assert.Equal(context.FileDescriptor, (int)context.Socket.Handle);
-                listening.Add((context.EndPoint, context.FileDescriptor, context.GetOption(Libc.SOL_SOCKET, 30) != 0));
+                var listens = context.GetOption(Libc.SOL_SOCKET, Libc.SO_ACCEPTCONN) != 0;
+                listening.Add((context.EndPoint, context.FileDescriptor, listens));
             };
             options.ConfigureAcceptedSocket = context =>
             {
@@ -90,7 +88,7 @@ public sealed class HookTests
         var (boundTo, descriptor, isListening) = Assert.Single(listening);
         Assert.Equal(endPoint.ToString(), boundTo.ToString());
         Assert.False(isListening);
-        Assert.Equal(1, Libc.GetSocketOption(descriptor, Libc.SOL_SOCKET, 30));
+        Assert.Equal(1, Libc.GetSocketOption(descriptor, Libc.SOL_SOCKET, Libc.SO_ACCEPTCONN));
         var (acceptedBy, remote, acceptedDescriptor) = Assert.Single(accepted);
         Assert.Equal(listener.EndPoint, acceptedBy);
         Assert.Equal(pair.Connection.RemoteEndPoint, remote);
@@ -101,13 +99,14 @@ public sealed class HookTests
         await echo.DefaultTimeout();
     }
 
-    // The example of Go's net.ListenConfig.Control: SO_REUSEPORT works only before the bind.
+    // The example of Go's net.ListenConfig.Control: Libc.SO_REUSEPORT works only before the bind.
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task Any_option_can_be_set_before_the_bind(ApplicationScheduling scheduling)
     {
         static void Share(EventLoopTransportOptions options)
-            => options.ConfigureListenSocket = static context => context.SetOption(Libc.SOL_SOCKET, SO_REUSEPORT, 1);
+            => options.ConfigureListenSocket = static context => context.SetOption(
+                Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1);
 
         await using var first = new TestTransport(scheduling, Share);
         await using var second = new TestTransport(scheduling, Share);
@@ -119,7 +118,7 @@ public sealed class HookTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task Options_set_by_hooks_are_read_back_and_come_after_the_typed_ones(ApplicationScheduling scheduling)
     {
         var quickAck = -1;
@@ -129,16 +128,16 @@ public sealed class HookTests
             options.Priority = 1;
             options.ConfigureListenSocket = static context =>
             {
-                context.SetOption(Libc.SOL_SOCKET, 12, 2);
-                context.SetOption(Libc.SOL_SOCKET, SO_MARK, 7);
-                context.SetOption(Libc.IPPROTO_TCP, 13, "reno"u8);
+                context.SetOption(Libc.SOL_SOCKET, Libc.SO_PRIORITY, 2);
+                context.SetOption(Libc.SOL_SOCKET, Libc.SO_MARK, 7);
+                context.SetOption(Libc.IPPROTO_TCP, Libc.TCP_CONGESTION, "reno"u8);
             };
             options.ConfigureAcceptedSocket = context =>
             {
-                context.SetOption(Libc.SOL_SOCKET, 12, 4);
-                context.SetOption(Libc.IPPROTO_TCP, TCP_QUICKACK, 0);
-                quickAck = context.GetOption(Libc.IPPROTO_TCP, TCP_QUICKACK);
-                Assert.Equal(8, context.GetOption(Libc.SOL_SOCKET, 13, none));
+                context.SetOption(Libc.SOL_SOCKET, Libc.SO_PRIORITY, 4);
+                context.SetOption(Libc.IPPROTO_TCP, Libc.TCP_QUICKACK, 0);
+                quickAck = context.GetOption(Libc.IPPROTO_TCP, Libc.TCP_QUICKACK);
+                Assert.Equal(8, context.GetOption(Libc.SOL_SOCKET, Libc.SO_LINGER, none));
             };
         });
         var listener = await transport.BindAsync();
@@ -146,16 +145,19 @@ public sealed class HookTests
 
         var fd = Assert.Single(ListeningSockets.FindDescriptors(listener.EndPoint));
         var socket = pair.Connection.Features.Get<IConnectionSocketFeature>()!.Socket;
-        Assert.Equal(2, Libc.GetSocketOption(fd, Libc.SOL_SOCKET, 12));
-        Assert.Equal(4, Libc.GetSocketOption((int)socket.Handle, Libc.SOL_SOCKET, 12));
-        Assert.Equal(7, Libc.GetSocketOption((int)socket.Handle, Libc.SOL_SOCKET, SO_MARK));
-        Assert.Equal("reno"u8.ToArray(), Libc.GetSocketOptionBytes((int)socket.Handle, Libc.IPPROTO_TCP, 13)[..4]);
+        Assert.Equal(2, Libc.GetSocketOption(fd, Libc.SOL_SOCKET, Libc.SO_PRIORITY));
+        Assert.Equal(4, Libc.GetSocketOption((int)socket.Handle, Libc.SOL_SOCKET, Libc.SO_PRIORITY));
+        Assert.Equal(7, Libc.GetSocketOption((int)socket.Handle, Libc.SOL_SOCKET, Libc.SO_MARK));
+        Assert.Equal(
+            "reno"u8.ToArray(),
+            Libc.GetSocketOptionBytes((int)socket.Handle, Libc.IPPROTO_TCP, Libc.TCP_CONGESTION)[..4]);
         Assert.Equal(0, quickAck);
     }
 
     [Theory]
     [MemberData(nameof(EveryEndPoint))]
-    public async Task An_exception_in_the_listen_hook_fails_the_bind_and_names_the_hook(ApplicationScheduling scheduling, string kind)
+    public async Task An_exception_in_the_listen_hook_fails_the_bind_and_names_the_hook(
+        ApplicationScheduling scheduling, string kind)
     {
         using var path = new SocketPath();
         using var outside = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -181,7 +183,7 @@ public sealed class HookTests
         Assert.Same(failure, exception.InnerException);
         Assert.Throws<ObjectDisposedException>(() => leaked!.FileDescriptor);
         Assert.False(File.Exists(path.Path));
-        Assert.Equal(0, Libc.GetSocketOption((int)outside.Handle, Libc.SOL_SOCKET, 30));
+        Assert.Equal(0, Libc.GetSocketOption((int)outside.Handle, Libc.SOL_SOCKET, Libc.SO_ACCEPTCONN));
     }
 
     // Kestrel tries both loopback addresses and any-address twice; none of that may hide the message.
@@ -228,8 +230,9 @@ public sealed class HookTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
-    public async Task An_exception_in_the_accept_hook_closes_that_connection_and_is_logged_at_Debug(ApplicationScheduling scheduling)
+    [ClassData<EveryScheduling>]
+    public async Task An_exception_in_the_accept_hook_closes_that_connection_and_is_logged_at_Debug(
+        ApplicationScheduling scheduling)
     {
         var calls = 0;
         var failure = new NotImplementedException("none of this");
@@ -253,20 +256,22 @@ public sealed class HookTests
 
         Assert.Equal(client.Socket.LocalEndPoint, connection!.RemoteEndPoint);
         Assert.Equal(4, calls);
-        var logged = transport.Logs.Entries.Where(static entry => entry.EventId.Name == "ConfigureAcceptedSocketFailed").ToArray();
+        var logged = transport.Logs.Entries.Where(static entry => entry.EventId.Name == "ConfigureAcceptedSocketFailed")
+            .ToArray();
         Assert.Equal(3, logged.Length);
         Assert.All(logged, entry =>
         {
             Assert.Equal(LogLevel.Debug, entry.Level);
             Assert.Equal("KestrelEventLoopTransport.Listening", entry.Category);
             Assert.Same(failure, entry.Exception);
-            Assert.Equal($"A connection to {listener.EndPoint} was closed because ConfigureAcceptedSocket or an option of it failed.", entry.Message);
+            Assert.Equal($"A connection to {listener.EndPoint} was closed because ConfigureAcceptedSocket or an "
+                + $"option of it failed.", entry.Message);
         });
         Assert.DoesNotContain(transport.Logs.Entries, static entry => entry.Level > LogLevel.Debug);
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task The_accept_hook_may_refuse_a_connection_in_silence(ApplicationScheduling scheduling)
     {
         var allowed = IPAddress.Parse("127.0.0.3");
@@ -288,12 +293,13 @@ public sealed class HookTests
         using var served = await server.ConnectAsync(socket => socket.Bind(new IPEndPoint(allowed, 0)));
         await Echo.RoundTripAsync(served);
 
-        Assert.DoesNotContain(server.Logs.Entries, static entry => entry.EventId.Name == "ConfigureAcceptedSocketFailed");
+        Assert.DoesNotContain(
+            server.Logs.Entries, static entry => entry.EventId.Name == "ConfigureAcceptedSocketFailed");
     }
 
     // More than are accepted in one go, with a connection on the only loop that must get its turns.
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task A_flood_of_refused_connections_is_worked_off(ApplicationScheduling scheduling)
     {
         var allowed = IPAddress.Parse("127.0.0.3");
@@ -341,10 +347,13 @@ public sealed class HookTests
         var name = Path.Combine(Path.GetDirectoryName(path.Path)!, "");
         name += "/" + new string('c', 107 - name.Length);
         EndPoint? seen = null;
-        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, options => options.ConfigureAcceptedSocket = context => seen = context.RemoteEndPoint);
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive,
+            options => options.ConfigureAcceptedSocket = context => seen = context.RemoteEndPoint);
         var listener = await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
 
-        await using var pair = await transport.ConnectAsync(listener, socket => Libc.BindUnix((int)socket.Handle, name));
+        await using var pair = await transport.ConnectAsync(
+            listener, socket => Libc.BindUnix((int)socket.Handle, name));
 
         Assert.Equal(name, pair.Connection.RemoteEndPoint!.ToString());
         Assert.Equal(name, seen!.ToString());
@@ -352,7 +361,7 @@ public sealed class HookTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task What_a_hook_leaves_on_its_thread_does_not_reach_the_next(ApplicationScheduling scheduling)
     {
         var local = new AsyncLocal<string?>();
@@ -392,7 +401,8 @@ public sealed class HookTests
     {
         AcceptedSocketContext? leaked = null;
         Socket? socket = null;
-        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, options => options.ConfigureAcceptedSocket = context =>
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive, options => options.ConfigureAcceptedSocket = context =>
         {
             leaked = context;
             socket = context.Socket;
@@ -400,8 +410,8 @@ public sealed class HookTests
         await using var pair = await transport.ConnectAsync();
 
         Assert.Throws<ObjectDisposedException>(() => leaked!.FileDescriptor);
-        Assert.Throws<ObjectDisposedException>(() => leaked!.SetOption(Libc.SOL_SOCKET, 12, 1));
-        Assert.Throws<ObjectDisposedException>(() => leaked!.GetOption(Libc.SOL_SOCKET, 12));
+        Assert.Throws<ObjectDisposedException>(() => leaked!.SetOption(Libc.SOL_SOCKET, Libc.SO_PRIORITY, 1));
+        Assert.Throws<ObjectDisposedException>(() => leaked!.GetOption(Libc.SOL_SOCKET, Libc.SO_PRIORITY));
         Assert.Throws<ObjectDisposedException>(() => socket!.NoDelay);
 
         // Disposing of it did not close the connection.
@@ -421,9 +431,12 @@ public sealed class HookTests
         var exception = await Assert.ThrowsAsync<IOException>(() => transport.BindAsync());
 
         Assert.Equal(
-            "ConfigureListenSocket failed for 127.0.0.1:0: option 9999 of level 6 cannot be set: Protocol not available",
+            "ConfigureListenSocket failed for 127.0.0.1:0: option 9999 of level 6 cannot be set: Protocol not "
+                + "available",
             exception.Message);
-        Assert.Equal(SocketError.ProtocolOption, Assert.IsType<SocketException>(exception.InnerException, exactMatch: false).SocketErrorCode);
+        Assert.Equal(
+            SocketError.ProtocolOption,
+            Assert.IsType<SocketException>(exception.InnerException, exactMatch: false).SocketErrorCode);
     }
 
     // Nothing was read before the hook: what the client sent first is all there afterwards.

@@ -23,8 +23,14 @@ internal sealed record KernelOption(Action<EndpointOptions> Set, int Level, int 
         ["ReceiveBufferSize"] = Number(static o => o.ReceiveBufferSize = 100_000, Socket, 8, 200_000),
         ["SendBufferSize"] = Number(static o => o.SendBufferSize = 120_000, Socket, 7, 240_000),
         ["BindToDevice"] = Text(static o => o.BindToDevice = "lo", Socket, 25, "lo\0"),
-        ["Linger"] = new(static o => o.Linger = TimeSpan.FromSeconds(7), Socket, 13, [1, 0, 0, 0, 7, 0, 0, 0], [1, 0, 0, 0, 7, 0, 0, 0]),
-        ["Linger 0"] = new(static o => o.Linger = TimeSpan.Zero, Socket, 13, [1, 0, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]),
+        ["Linger"] = new(
+            static o => o.Linger = TimeSpan.FromSeconds(7),
+            Socket,
+            13,
+            [1, 0, 0, 0, 7, 0, 0, 0],
+            [1, 0, 0, 0, 7, 0, 0, 0]),
+        ["Linger 0"] = new(
+            static o => o.Linger = TimeSpan.Zero, Socket, 13, [1, 0, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]),
         ["BusyPoll"] = Number(static o => o.BusyPoll = TimeSpan.FromMicroseconds(50), Socket, 46, 50),
         ["Priority"] = Number(static o => o.Priority = 5, Socket, 12, 5),
 
@@ -34,20 +40,27 @@ internal sealed record KernelOption(Action<EndpointOptions> Set, int Level, int 
         ["Tcp.KeepAlive.Enabled"] = Number(static o => o.Tcp.KeepAlive.Enabled = true, Socket, 9, 1),
         ["Tcp.KeepAlive by Time"] = Number(static o => o.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(111), Socket, 9, 1),
         ["Tcp.KeepAlive.Time"] = Number(static o => o.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(111), Tcp, 4, 111),
-        ["Tcp.KeepAlive.Interval"] = Number(static o => o.Tcp.KeepAlive.Interval = TimeSpan.FromSeconds(22), Tcp, 5, 22),
+        ["Tcp.KeepAlive.Interval"] = Number(
+            static o => o.Tcp.KeepAlive.Interval = TimeSpan.FromSeconds(22), Tcp, 5, 22),
         ["Tcp.KeepAlive.RetryCount"] = Number(static o => o.Tcp.KeepAlive.RetryCount = 4, Tcp, 6, 4),
         ["Tcp.UserTimeout"] = Number(static o => o.Tcp.UserTimeout = TimeSpan.FromMilliseconds(5500), Tcp, 18, 5500),
 
-        ["Tcp.QuickAck"] = new(static o => o.Tcp.QuickAck = false, Tcp, 12, BitConverter.GetBytes(0), BitConverter.GetBytes(0)),
+        ["Tcp.QuickAck"] = new(
+            static o => o.Tcp.QuickAck = false, Tcp, 12, BitConverter.GetBytes(0), BitConverter.GetBytes(0)),
         ["Tcp.FastOpenQueue"] = Number(static o => o.Tcp.FastOpenQueue = 17, Tcp, 23, 17) with { Accepted = null },
 
         // Rounded up to retransmissions, after 1, 3, 7 seconds (tcp(7)).
-        ["Tcp.DeferAccept"] = Number(static o => o.Tcp.DeferAccept = TimeSpan.FromSeconds(3), Tcp, 9, 3) with { Accepted = null },
+        ["Tcp.DeferAccept"] = Number(
+            static o => o.Tcp.DeferAccept = TimeSpan.FromSeconds(3), Tcp, 9, 3) with
+        { Accepted = null },
         ["Tcp.NotSentLowWatermark"] = Number(static o => o.Tcp.NotSentLowWatermark = 16_384, Tcp, 25, 16_384),
-        ["Tcp.CongestionControl"] = Text(static o => o.Tcp.CongestionControl = "reno", Tcp, 13, "reno\0\0\0\0\0\0\0\0\0\0\0\0"),
+        ["Tcp.CongestionControl"] = Text(
+            static o => o.Tcp.CongestionControl = "reno", Tcp, 13, "reno\0\0\0\0\0\0\0\0\0\0\0\0"),
 
         // Less 12 bytes for the time stamp option once connected (RFC 7323).
-        ["Tcp.MaximumSegmentSize"] = Number(static o => o.Tcp.MaximumSegmentSize = 500, Tcp, 2, 500) with { Accepted = BitConverter.GetBytes(488) },
+        ["Tcp.MaximumSegmentSize"] = Number(static o => o.Tcp.MaximumSegmentSize = 500, Tcp, 2,
+            500) with
+        { Accepted = BitConverter.GetBytes(488) },
         ["TypeOfService"] = Number(static o => o.TypeOfService = 0x28, IP, 1, 0x28),
         ["Priority after TypeOfService"] = Number(
             static o =>
@@ -76,5 +89,6 @@ internal sealed record KernelOption(Action<EndpointOptions> Set, int Level, int 
         => new(set, level, name, BitConverter.GetBytes(value), BitConverter.GetBytes(value));
 
     private static KernelOption Text(Action<EndpointOptions> set, int level, int name, string value)
-        => new(set, level, name, System.Text.Encoding.ASCII.GetBytes(value), System.Text.Encoding.ASCII.GetBytes(value));
+        => new(set, level, name, System.Text.Encoding.ASCII.GetBytes(value), System.Text.Encoding.ASCII.GetBytes(
+            value));
 }

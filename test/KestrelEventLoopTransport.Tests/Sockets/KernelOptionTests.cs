@@ -47,7 +47,8 @@ public sealed class KernelOptionTests
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive, options =>
         {
             option.Set(options);
-            options.ConfigureAcceptedSocket = accepted => inHook = Libc.GetSocketOptionBytes(accepted.FileDescriptor, option.Level, option.Name);
+            options.ConfigureAcceptedSocket = accepted => inHook = Libc.GetSocketOptionBytes(
+                accepted.FileDescriptor, option.Level, option.Name);
         });
         var listener = await transport.BindAsync(BoundTo(family));
         var port = ((IPEndPoint)listener.EndPoint).Port;
@@ -64,7 +65,9 @@ public sealed class KernelOptionTests
         // (tcp(7)).
         if (name != "Tcp.QuickAck")
         {
-            Assert.All(listening, fd => Assert.Equal(option.Listener, Libc.GetSocketOptionBytes(fd, option.Level, option.Name)));
+            Assert.All(
+                listening,
+                fd => Assert.Equal(option.Listener, Libc.GetSocketOptionBytes(fd, option.Level, option.Name)));
         }
 
         if (option.Accepted is not null)
@@ -72,7 +75,8 @@ public sealed class KernelOptionTests
             Assert.Equal(option.Accepted, inHook);
             if (name != "Tcp.QuickAck")
             {
-                Assert.Equal(option.Accepted, Libc.GetSocketOptionBytes(DescriptorOf(connection!), option.Level, option.Name));
+                Assert.Equal(
+                    option.Accepted, Libc.GetSocketOptionBytes(DescriptorOf(connection!), option.Level, option.Name));
             }
         }
     }
@@ -104,7 +108,8 @@ public sealed class KernelOptionTests
 
         plainListener.Bind(BoundTo(family));
         plainListener.Listen();
-        using var plainClient = await RawClient.ConnectAsync(new IPEndPoint(PeerOf(family), ((IPEndPoint)plainListener.LocalEndPoint!).Port));
+        using var plainClient = await RawClient.ConnectAsync(
+            new IPEndPoint(PeerOf(family), ((IPEndPoint)plainListener.LocalEndPoint!).Port));
         using var plainAccepted = await plainListener.AcceptAsync().DefaultTimeout();
 
         var accepted = Libc.GetSocketOptionBytes(DescriptorOf(connection!), option.Level, option.Name);
@@ -136,10 +141,14 @@ public sealed class KernelOptionTests
         using var path = new SocketPath();
         var option = KernelOption.OfUnix[name];
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive, option.Set);
-        await using var pair = await transport.ConnectAsync(await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path)));
+        await using var pair = await transport.ConnectAsync(
+            await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path)));
 
-        Assert.Equal(option.Listener, Libc.GetSocketOptionBytes(ListeningSockets.FindUnixDescriptor(path.Path), option.Level, option.Name));
-        Assert.Equal(option.Accepted, Libc.GetSocketOptionBytes(DescriptorOf(pair.Connection), option.Level, option.Name));
+        Assert.Equal(
+            option.Listener,
+            Libc.GetSocketOptionBytes(ListeningSockets.FindUnixDescriptor(path.Path), option.Level, option.Name));
+        Assert.Equal(
+            option.Accepted, Libc.GetSocketOptionBytes(DescriptorOf(pair.Connection), option.Level, option.Name));
     }
 
     // IP options as defaults must not keep a Unix endpoint from being bound.
@@ -150,7 +159,8 @@ public sealed class KernelOptionTests
     {
         using var path = new SocketPath();
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive, SetAll);
-        await using var pair = await transport.ConnectAsync(await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path)));
+        await using var pair = await transport.ConnectAsync(
+            await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path)));
 
         await RoundTripAsync(pair);
     }
@@ -164,7 +174,8 @@ public sealed class KernelOptionTests
     {
         Assert.SkipUnless(family == AddressFamily.InterNetwork || Socket.OSSupportsIPv6, "No IPv6 here.");
         using var socket = new Socket(family, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(family == AddressFamily.InterNetwork ? IPAddress.Loopback : IPAddress.IPv6Loopback, 0));
+        socket.Bind(
+            new IPEndPoint(family == AddressFamily.InterNetwork ? IPAddress.Loopback : IPAddress.IPv6Loopback, 0));
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive, SetAll);
         var listener = await transport.BindAsync(new FileHandleEndPoint((ulong)socket.Handle, FileHandleType.Tcp));
         using var client = await RawClient.ConnectAsync(listener.EndPoint);
@@ -199,7 +210,8 @@ public sealed class KernelOptionTests
     public async Task DualMode_decides_whether_IPv4_is_served(string address, bool? dualMode, bool isServed)
     {
         Assert.SkipUnless(Socket.OSSupportsIPv6, "No IPv6 here.");
-        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, options => options.DualMode = dualMode);
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive, options => options.DualMode = dualMode);
         var listener = await transport.BindAsync(new IPEndPoint(IPAddress.Parse(address), 0));
         var v4 = new IPEndPoint(IPAddress.Loopback, ((IPEndPoint)listener.EndPoint).Port);
 
@@ -213,8 +225,10 @@ public sealed class KernelOptionTests
     [FailsOnStock("Options of ours.")]
     public async Task ReusePort_shares_the_port_with_those_who_ask_for_it_too()
     {
-        await using var first = new TestTransport(ApplicationScheduling.Adaptive, static options => options.ReusePort = true);
-        await using var second = new TestTransport(ApplicationScheduling.Adaptive, static options => options.ReusePort = true);
+        await using var first = new TestTransport(
+            ApplicationScheduling.Adaptive, static options => options.ReusePort = true);
+        await using var second = new TestTransport(
+            ApplicationScheduling.Adaptive, static options => options.ReusePort = true);
         await using var third = new TestTransport(ApplicationScheduling.Adaptive);
 
         var listener = await first.BindAsync();
@@ -229,7 +243,8 @@ public sealed class KernelOptionTests
     [FailsOnStock("Options of ours.")]
     public async Task DeferAccept_holds_a_connection_back_until_there_is_data()
     {
-        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, static options => options.Tcp.DeferAccept = TimeSpan.FromMinutes(5));
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive, static options => options.Tcp.DeferAccept = TimeSpan.FromMinutes(5));
         var listener = await transport.BindAsync();
         using var silent = await RawClient.ConnectAsync(listener.EndPoint);
         using var speaking = await RawClient.ConnectAsync(listener.EndPoint);
@@ -243,7 +258,7 @@ public sealed class KernelOptionTests
 
     // The kernel takes less at a time and signals later: nothing may get lost or stuck over it.
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     [Trait("Contract", "options")]
     [FailsOnStock("Options of ours.")]
     public async Task Much_data_passes_through_small_buffers(ApplicationScheduling scheduling)

@@ -12,7 +12,7 @@ public sealed class LingerTests
     private const byte TcpClose = 7;
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task Zero_resets_at_the_close(ApplicationScheduling scheduling)
     {
         await using var transport = new TestTransport(scheduling, static options => options.Linger = TimeSpan.Zero);
@@ -23,11 +23,13 @@ public sealed class LingerTests
         await pair.Connection.DisposeAsync().DefaultTimeout();
 
         // The transport's own FIN comes first; what tells the reset from it is the state of the socket.
-        await Poll.UntilAsync(() => Libc.GetSocketOptionBytes((int)pair.Client.Socket.Handle, Libc.IPPROTO_TCP, Libc.TCP_INFO)[0] == TcpClose);
+        var client = (int)pair.Client.Socket.Handle;
+        await Poll.UntilAsync(
+            () => Libc.GetSocketOptionBytes(client, Libc.IPPROTO_TCP, Libc.TCP_INFO)[0] == TcpClose);
     }
 
     public static MatrixTheoryData<ApplicationScheduling, string> EveryWay
-        => new(Schedulings.Values, ["option", "listen hook", "accept hook", "feature"]);
+        => new(EveryScheduling.Values, ["option", "listen hook", "accept hook", "feature"]);
 
     // The only loop has a connection whose close takes as long as the peer likes.
     [Theory]
@@ -80,7 +82,7 @@ public sealed class LingerTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task A_connection_that_is_refused_does_not_linger(ApplicationScheduling scheduling)
     {
         byte[]? linger = null;
@@ -89,7 +91,7 @@ public sealed class LingerTests
             options.Linger = TimeSpan.FromSeconds(60);
             options.ConfigureAcceptedSocket = context =>
             {
-                linger = Libc.GetSocketOptionBytes(context.FileDescriptor, Libc.SOL_SOCKET, 13);
+                linger = Libc.GetSocketOptionBytes(context.FileDescriptor, Libc.SOL_SOCKET, Libc.SO_LINGER);
 
                 // Unacknowledged data is what a lingering close would wait for.
                 Assert.True(Libc.send(context.FileDescriptor, new byte[200_000], 200_000, 0) > 4096);
@@ -98,7 +100,8 @@ public sealed class LingerTests
         });
         var listener = await transport.BindAsync();
         var accept = listener.AcceptAsync();
-        using var refused = await RawClient.ConnectAsync(listener.EndPoint, static socket => socket.ReceiveBufferSize = 4096);
+        using var refused = await RawClient.ConnectAsync(
+            listener.EndPoint, static socket => socket.ReceiveBufferSize = 4096);
         await refused.ReceiveExactlyAsync(1);
 
         // The acceptor goes on although the first client reads nothing more.

@@ -21,50 +21,76 @@ public sealed class OptionRangeTests
         (static o => o.BindToDevice = "sixteen-letters-", $"BindToDevice is 'sixteen-letters-'; {AnyBytes}"),
         (static o => o.BindToDevice = "üüüüüüüü", $"BindToDevice is 'üüüüüüüü'; {AnyBytes}"),
         (static o => o.BindToDevice = "l\0o", $"BindToDevice is 'l\0o'; {AnyBytes}"),
-        (static o => o.Linger = TimeSpan.FromSeconds(-1), "Linger is -00:00:01; it must be from 0 to 65535 seconds, a whole number of them."),
-        (static o => o.Linger = TimeSpan.FromMilliseconds(500), "Linger is 00:00:00.5000000; it must be from 0 to 65535 seconds, a whole number of them."),
-        (static o => o.Linger = TimeSpan.FromSeconds(65536), "Linger is 18:12:16; it must be from 0 to 65535 seconds, a whole number of them."),
-        (static o => o.BusyPoll = TimeSpan.FromTicks(15), "BusyPoll is 00:00:00.0000015; it must be from 0 to 1000000 microseconds, a whole number of them."),
-        (static o => o.BusyPoll = TimeSpan.FromSeconds(2), "BusyPoll is 00:00:02; it must be from 0 to 1000000 microseconds, a whole number of them."),
-        (static o => o.BusyPoll = TimeSpan.FromMicroseconds(-1), "BusyPoll is -00:00:00.0000010; it must be from 0 to 1000000 microseconds, a whole number of them."),
+        (static o => o.Linger = TimeSpan.FromSeconds(-1),
+            "Linger is -00:00:01; it must be from 0 to 65535 seconds, a whole number of them."),
+        (static o => o.Linger = TimeSpan.FromMilliseconds(500),
+            "Linger is 00:00:00.5000000; it must be from 0 to 65535 seconds, a whole number of them."),
+        (static o => o.Linger = TimeSpan.FromSeconds(65536),
+            "Linger is 18:12:16; it must be from 0 to 65535 seconds, a whole number of them."),
+        (static o => o.BusyPoll = TimeSpan.FromTicks(15),
+            "BusyPoll is 00:00:00.0000015; it must be from 0 to 1000000 microseconds, a whole number of them."),
+        (static o => o.BusyPoll = TimeSpan.FromSeconds(2),
+            "BusyPoll is 00:00:02; it must be from 0 to 1000000 microseconds, a whole number of them."),
+        (static o => o.BusyPoll = TimeSpan.FromMicroseconds(-1),
+            "BusyPoll is -00:00:00.0000010; it must be from 0 to 1000000 microseconds, a whole number of them."),
         (static o => o.Priority = -1, "Priority is -1; it must be from 0 to 2147483647."),
         (static o => o.TypeOfService = -4, "TypeOfService is -4; it must be from 0 to 252 in steps of 4."),
         (static o => o.TypeOfService = 3, "TypeOfService is 3; it must be from 0 to 252 in steps of 4."),
         (static o => o.TypeOfService = 256, "TypeOfService is 256; it must be from 0 to 252 in steps of 4."),
         (static o => o.IncomingCpu = -1, "IncomingCpu is -1; it must be from 0 to 8191."),
         (static o => o.IncomingCpu = 8192, "IncomingCpu is 8192; it must be from 0 to 8191."),
-        (static o => o.AcceptMode = (AcceptMode)9, "AcceptMode is 9; it must be one of SharedListener, ListenerPerLoop."),
-        (static o => o.LoadBalancing = (LoadBalancing)(-1), "LoadBalancing is -1; it must be one of RoundRobin, LeastConnections, SourceAddressHash."),
+        (static o => o.AcceptMode = (AcceptMode)9,
+            "AcceptMode is 9; it must be one of SharedListener, ListenerPerLoop."),
+        (static o => o.LoadBalancing = (LoadBalancing)(-1),
+            "LoadBalancing is -1; it must be one of RoundRobin, LeastConnections, SourceAddressHash."),
         (static o => o.MaxConnections = 0, $"MaxConnections is 0; {AnyInt}"),
-        (static o => o.MaxConnectionsPolicy = (MaxConnectionsPolicy)2, "MaxConnectionsPolicy is 2; it must be one of Pause, Refuse."),
+        (static o => o.MaxConnectionsPolicy = (MaxConnectionsPolicy)2,
+            "MaxConnectionsPolicy is 2; it must be one of Pause, Refuse."),
         (static o => o.AcceptBatchSize = 0, "AcceptBatchSize is 0; it must be from 1 to 1024."),
         (static o => o.AcceptBatchSize = 1025, "AcceptBatchSize is 1025; it must be from 1 to 1024."),
-        (static o => o.HandOverPeriod = TimeSpan.FromSeconds(-1), "HandOverPeriod is -00:00:01; it must be from 00:00:00 to 00:01:00."),
-        (static o => o.HandOverPeriod = TimeSpan.FromSeconds(61), "HandOverPeriod is 00:01:01; it must be from 00:00:00 to 00:01:00."),
-        (static o => o.MaxReadBufferSize = -1, "MaxReadBufferSize is -1; it must be at least 1, or null or 0 for unlimited."),
-        (static o => o.MaxWriteBufferSize = -1, "MaxWriteBufferSize is -1; it must be at least 1, or null or 0 for unlimited."),
+        (static o => o.HandOverPeriod = TimeSpan.FromSeconds(-1),
+            "HandOverPeriod is -00:00:01; it must be from 00:00:00 to 00:01:00."),
+        (static o => o.HandOverPeriod = TimeSpan.FromSeconds(61),
+            "HandOverPeriod is 00:01:01; it must be from 00:00:00 to 00:01:00."),
+        (static o => o.MaxReadBufferSize = -1,
+            "MaxReadBufferSize is -1; it must be at least 1, or null or 0 for unlimited."),
+        (static o => o.MaxWriteBufferSize = -1,
+            "MaxWriteBufferSize is -1; it must be at least 1, or null or 0 for unlimited."),
         (static o => o.Tcp.KeepAlive.Time = TimeSpan.Zero, $"Tcp.KeepAlive.Time is 00:00:00; {KeepAliveTime}"),
-        (static o => o.Tcp.KeepAlive.Time = TimeSpan.FromMilliseconds(999), $"Tcp.KeepAlive.Time is 00:00:00.9990000; {KeepAliveTime}"),
-        (static o => o.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(32768), $"Tcp.KeepAlive.Time is 09:06:08; {KeepAliveTime}"),
-        (static o => o.Tcp.KeepAlive.Interval = TimeSpan.FromSeconds(1.5), $"Tcp.KeepAlive.Interval is 00:00:01.5000000; {KeepAliveTime}"),
-        (static o => o.Tcp.KeepAlive.Interval = TimeSpan.MaxValue, $"Tcp.KeepAlive.Interval is 10675199.02:48:05.4775807; {KeepAliveTime}"),
+        (static o => o.Tcp.KeepAlive.Time = TimeSpan.FromMilliseconds(999),
+            $"Tcp.KeepAlive.Time is 00:00:00.9990000; {KeepAliveTime}"),
+        (static o => o.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(32768),
+            $"Tcp.KeepAlive.Time is 09:06:08; {KeepAliveTime}"),
+        (static o => o.Tcp.KeepAlive.Interval = TimeSpan.FromSeconds(1.5),
+            $"Tcp.KeepAlive.Interval is 00:00:01.5000000; {KeepAliveTime}"),
+        (static o => o.Tcp.KeepAlive.Interval = TimeSpan.MaxValue,
+            $"Tcp.KeepAlive.Interval is 10675199.02:48:05.4775807; {KeepAliveTime}"),
         (static o => o.Tcp.KeepAlive.RetryCount = 0, "Tcp.KeepAlive.RetryCount is 0; it must be from 1 to 127."),
         (static o => o.Tcp.KeepAlive.RetryCount = 128, "Tcp.KeepAlive.RetryCount is 128; it must be from 1 to 127."),
-        (static o => o.Tcp.UserTimeout = TimeSpan.Zero, "Tcp.UserTimeout is 00:00:00; it must be from 1 to 2147483647 milliseconds, a whole number of them."),
-        (static o => o.Tcp.UserTimeout = TimeSpan.FromMicroseconds(1500), "Tcp.UserTimeout is 00:00:00.0015000; it must be from 1 to 2147483647 milliseconds, a whole number of them."),
-        (static o => o.Tcp.UserTimeout = TimeSpan.FromDays(30), "Tcp.UserTimeout is 30.00:00:00; it must be from 1 to 2147483647 milliseconds, a whole number of them."),
+        (static o => o.Tcp.UserTimeout = TimeSpan.Zero,
+            "Tcp.UserTimeout is 00:00:00; it must be from 1 to 2147483647 milliseconds, a whole number of them."),
+        (static o => o.Tcp.UserTimeout = TimeSpan.FromMicroseconds(1500), "Tcp.UserTimeout is 00:00:00.0015000; "
+            + "it must be from 1 to 2147483647 milliseconds, a whole number of them."),
+        (static o => o.Tcp.UserTimeout = TimeSpan.FromDays(30),
+            "Tcp.UserTimeout is 30.00:00:00; it must be from 1 to 2147483647 milliseconds, a whole number of them."),
         (static o => o.Tcp.FastOpenQueue = 0, $"Tcp.FastOpenQueue is 0; {AnyInt}"),
-        (static o => o.Tcp.DeferAccept = TimeSpan.FromMilliseconds(1), "Tcp.DeferAccept is 00:00:00.0010000; it must be from 1 to 3600 seconds, a whole number of them."),
-        (static o => o.Tcp.DeferAccept = TimeSpan.FromHours(2), "Tcp.DeferAccept is 02:00:00; it must be from 1 to 3600 seconds, a whole number of them."),
+        (static o => o.Tcp.DeferAccept = TimeSpan.FromMilliseconds(1),
+            "Tcp.DeferAccept is 00:00:00.0010000; it must be from 1 to 3600 seconds, a whole number of them."),
+        (static o => o.Tcp.DeferAccept = TimeSpan.FromHours(2),
+            "Tcp.DeferAccept is 02:00:00; it must be from 1 to 3600 seconds, a whole number of them."),
         (static o => o.Tcp.NotSentLowWatermark = 0, $"Tcp.NotSentLowWatermark is 0; {AnyInt}"),
         (static o => o.Tcp.CongestionControl = "", $"Tcp.CongestionControl is ''; {AnyBytes}"),
-        (static o => o.Tcp.CongestionControl = "sixteen-letters-", $"Tcp.CongestionControl is 'sixteen-letters-'; {AnyBytes}"),
+        (static o => o.Tcp.CongestionControl = "sixteen-letters-",
+            $"Tcp.CongestionControl is 'sixteen-letters-'; {AnyBytes}"),
         (static o => o.Tcp.MaximumSegmentSize = 87, "Tcp.MaximumSegmentSize is 87; it must be from 88 to 32767."),
         (static o => o.Tcp.MaximumSegmentSize = 32768, "Tcp.MaximumSegmentSize is 32768; it must be from 88 to 32767."),
-        (static o => o.Unix.FileMode = (UnixFileMode)0x200, "Unix.FileMode is 1000 (octal); it must be from 000 to 777 (octal)."),
-        (static o => o.Unix.FileMode = (UnixFileMode)(-1), "Unix.FileMode is 37777777777 (octal); it must be from 000 to 777 (octal)."),
+        (static o => o.Unix.FileMode = (UnixFileMode)0x200,
+            "Unix.FileMode is 1000 (octal); it must be from 000 to 777 (octal)."),
+        (static o => o.Unix.FileMode = (UnixFileMode)(-1),
+            "Unix.FileMode is 37777777777 (octal); it must be from 000 to 777 (octal)."),
         (static o => o.Unix.Owner = "", "Unix.Owner is ''; it must have from 1 to 255 bytes, none of them zero."),
-        (static o => o.Unix.Group = new string('g', 256), $"Unix.Group is '{new string('g', 256)}'; it must have from 1 to 255 bytes, none of them zero."),
+        (static o => o.Unix.Group = new string('g', 256),
+            $"Unix.Group is '{new string('g', 256)}'; it must have from 1 to 255 bytes, none of them zero."),
     ];
 
     private static readonly Action<EndpointOptions>[] _right =
@@ -127,9 +153,12 @@ public sealed class OptionRangeTests
     {
         var (set, message) = _wrong[index];
 
-        var exception = await StartAsync(options => options.ConfigureEndpoint(new IPEndPoint(IPAddress.Loopback, 0), set));
+        var exception = await StartAsync(
+            options => options.ConfigureEndpoint(new IPEndPoint(IPAddress.Loopback, 0), set));
 
-        Assert.Equal($"EventLoopTransportOptions.{message.Replace(" is ", " of 127.0.0.1:0 is ", StringComparison.Ordinal)}", exception.Message);
+        Assert.Equal(
+            $"EventLoopTransportOptions.{message.Replace(" is ", " of 127.0.0.1:0 is ", StringComparison.Ordinal)}",
+            exception.Message);
     }
 
     [Fact]
@@ -158,7 +187,8 @@ public sealed class OptionRangeTests
     [FailsOnStock("Options of ours.")]
     public async Task The_kernel_takes_values_at_the_ends_of_the_ranges(int index)
     {
-        await using var transport = new TestTransport(ApplicationScheduling.ThreadPool, options => _right[index](options));
+        await using var transport = new TestTransport(
+            ApplicationScheduling.ThreadPool, options => _right[index](options));
 
         await transport.BindAsync();
     }

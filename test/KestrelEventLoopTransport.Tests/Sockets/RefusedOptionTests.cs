@@ -41,7 +41,8 @@ public sealed class RefusedOptionTests
     public async Task An_option_that_the_system_does_not_have_is_named(string option, int level, int name)
     {
         Assert.SkipUnless(SystemCallFilter.IsSupported, "No seccomp filter for this processor.");
-        var exception = await BindOnThreadAsync(() => SystemCallFilter.RefuseSocketOption(level, name), static options =>
+        var exception = await BindOnThreadAsync(
+            () => SystemCallFilter.RefuseSocketOption(level, name), static options =>
         {
             options.Tcp.NotSentLowWatermark = 1;
             options.Tcp.QuickAck = true;
@@ -68,8 +69,11 @@ public sealed class RefusedOptionTests
     [Fact]
     public async Task Fast_open_that_is_switched_off_is_a_warning()
     {
-        var bits = int.Parse(await File.ReadAllTextAsync("/proc/sys/net/ipv4/tcp_fastopen"), System.Globalization.CultureInfo.InvariantCulture);
-        await using var transport = new TestTransport(ApplicationScheduling.ThreadPool, static options => options.Tcp.FastOpenQueue = 5);
+        var bits = int.Parse(
+            await File.ReadAllTextAsync("/proc/sys/net/ipv4/tcp_fastopen"),
+            System.Globalization.CultureInfo.InvariantCulture);
+        await using var transport = new TestTransport(
+            ApplicationScheduling.ThreadPool, static options => options.Tcp.FastOpenQueue = 5);
         await using var without = new TestTransport(ApplicationScheduling.ThreadPool);
 
         await transport.BindAsync(new IPEndPoint(IPAddress.Loopback, 0));
@@ -79,7 +83,8 @@ public sealed class RefusedOptionTests
         if ((bits & 2) == 0)
         {
             Assert.Equal(
-                $"Tcp.FastOpenQueue of 127.0.0.1:0 has no effect: net.ipv4.tcp_fastopen is {bits}, and servers need bit 2 of it.",
+                $"Tcp.FastOpenQueue of 127.0.0.1:0 has no effect: net.ipv4.tcp_fastopen is {bits}, and servers need "
+                    + $"bit 2 of it.",
                 Assert.Single(warnings).Message);
         }
         else
@@ -100,7 +105,8 @@ public sealed class RefusedOptionTests
     }
 
     /// <summary>Binds on a thread of its own, which has given up something for good.</summary>
-    private static async Task<SocketException> BindOnThreadAsync(Action prepare, Action<EventLoopTransportOptions> configure)
+    private static async Task<SocketException> BindOnThreadAsync(
+        Action prepare, Action<EventLoopTransportOptions> configure)
     {
         await using var transport = new TestTransport(ApplicationScheduling.ThreadPool, configure);
         Exception? exception = null;

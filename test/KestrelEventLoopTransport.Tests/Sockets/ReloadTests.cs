@@ -9,13 +9,11 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 /// Kestrel binds again when the configuration of its endpoints is reloaded: options go by the endpoint's name.
 /// </summary>
 [Trait("Contract", "options")]
-[Trait("Stock", "fails")]
+[FailsOnStock("Options of ours.")]
 public sealed class ReloadTests : IDisposable
 {
     private const UnixFileMode Mode600 = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode Mode640 = Mode600 | UnixFileMode.GroupRead;
-
-    private const int SO_PRIORITY = 12;
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("kelt");
 
@@ -150,7 +148,7 @@ public sealed class ReloadTests : IDisposable
         {
             Assert.Equal(second, ((IPEndPoint)listener.EndPoint).Port);
             var descriptor = Assert.Single(ListeningSockets.FindDescriptors(listener.EndPoint));
-            Assert.Equal(3, Libc.GetSocketOption(descriptor, Libc.SOL_SOCKET, SO_PRIORITY));
+            Assert.Equal(3, Libc.GetSocketOption(descriptor, Libc.SOL_SOCKET, Libc.SO_PRIORITY));
         });
     }
 
@@ -183,9 +181,16 @@ public sealed class ReloadTests : IDisposable
     }
 
     [Theory]
-    [InlineData("Endpoints:Api:Unix:FileMode", "9", "Kestrel:EventLoopTransport:Endpoints:Api:Unix:FileMode is '9'; it must be from 000 to 777 (octal).")]
-    [InlineData("Endpoints:Api:Unix:FileMod", "600", "Kestrel:EventLoopTransport:Endpoints:Api:Unix:FileMod is not an option of the event-loop transport.")]
-    [InlineData("Endpoints:Api:Backlog", "0", "EventLoopTransportOptions.Backlog of Kestrel:EventLoopTransport:Endpoints:Api is 0; it must be from 1 to 2147483647.")]
+    [InlineData(
+        "Endpoints:Api:Unix:FileMode",
+        "9",
+        "Kestrel:EventLoopTransport:Endpoints:Api:Unix:FileMode is '9'; it must be from 000 to 777 (octal).")]
+    [InlineData(
+        "Endpoints:Api:Unix:FileMod",
+        "600",
+        "Kestrel:EventLoopTransport:Endpoints:Api:Unix:FileMod is not an option of the event-loop transport.")]
+    [InlineData("Endpoints:Api:Backlog", "0", "EventLoopTransportOptions.Backlog of "
+        + "Kestrel:EventLoopTransport:Endpoints:Api is 0; it must be from 1 to 2147483647.")]
     [InlineData("Backlog", "0", "EventLoopTransportOptions.Backlog is 0; it must be from 1 to 2147483647.")]
     public async Task Options_that_are_not_valid_leave_those_that_were_by_name(string key, string value, string problem)
     {
@@ -207,8 +212,10 @@ public sealed class ReloadTests : IDisposable
         Assert.Equal(Mode600, File.GetUnixFileMode(B));
         Assert.Equal(mode, File.GetUnixFileMode(A));
         Assert.Equal(
-            [.. new[] { B, A }.Select(path => $"The options of the event-loop transport in the reloaded configuration are not valid. {path} is bound with the options that were valid before. {problem}")],
-            server.Logs.Entries.Where(static entry => entry.Level >= LogLevel.Error).Select(static entry => entry.Message));
+            [.. new[] { B, A }.Select(path => $"The options of the event-loop transport in the reloaded "
+                + $"configuration are not valid. {path} is bound with the options that were valid before. {problem}")],
+            server.Logs.Entries.Where(static entry => entry.Level >= LogLevel.Error)
+                .Select(static entry => entry.Message));
 
         await server.ReloadAsync(new()
         {
@@ -240,7 +247,8 @@ public sealed class ReloadTests : IDisposable
         Assert.False(File.Exists(B));
         var entry = Assert.Single(server.Logs.Entries, static entry => entry.Level == LogLevel.Critical);
         Assert.Equal(
-            $"Kestrel:EventLoopTransport:Endpoints:{section}:Unix:FileMode is '800'; it must be from 000 to 777 (octal).",
+            $"Kestrel:EventLoopTransport:Endpoints:{section}:Unix:FileMode is '800'; it must be from 000 to 777 "
+                + $"(octal).",
             entry.Exception!.Message);
         Assert.Contains("Hello", await ReloadingServer.GetAsync(new UnixDomainSocketEndPoint(A)));
     }
@@ -270,10 +278,10 @@ public sealed class ReloadTests : IDisposable
         ["EventLoopTransport:Endpoints:Api:Priority"] = "3",
     };
 
-    /// <summary>SO_PRIORITY of the sockets at an address, in the order in which they were bound.</summary>
+    /// <summary>Libc.SO_PRIORITY of the sockets at an address, in the order in which they were bound.</summary>
     private static int[] Priorities(ReloadingServer server, string address)
         => [.. server.FindDescriptors(IPAddress.Parse(address))
-            .Select(static descriptor => Libc.GetSocketOption(descriptor, Libc.SOL_SOCKET, SO_PRIORITY))];
+            .Select(static descriptor => Libc.GetSocketOption(descriptor, Libc.SOL_SOCKET, Libc.SO_PRIORITY))];
 
     private static void AssertNoWarnings(ReloadingServer server)
         => Assert.DoesNotContain(server.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);

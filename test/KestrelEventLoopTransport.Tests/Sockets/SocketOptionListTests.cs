@@ -21,7 +21,8 @@ public sealed class SocketOptionListTests
     [MemberData(nameof(Times))]
     public void A_time_is_passed_on_in_full(string option, int expected)
     {
-        var options = new EndpointOptions { Linger = TimeSpan.FromSeconds(65), BusyPoll = TimeSpan.FromMicroseconds(1500) };
+        var options =
+            new EndpointOptions { Linger = TimeSpan.FromSeconds(65), BusyPoll = TimeSpan.FromMicroseconds(1500) };
         options.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(61);
         options.Tcp.KeepAlive.Interval = TimeSpan.FromSeconds(62);
         options.Tcp.UserTimeout = TimeSpan.FromMilliseconds(63_001);
@@ -51,7 +52,8 @@ public sealed class SocketOptionListTests
 
         var list = SocketOptionList.ForListening(options, isV6: false);
 
-        var set = list.SingleOrDefault(static entry => entry.Level == Platform.SOL_SOCKET && entry.Name == Platform.SO_KEEPALIVE);
+        var set = list.SingleOrDefault(
+            static entry => entry.Level == Platform.SOL_SOCKET && entry.Name == Platform.SO_KEEPALIVE);
         Assert.Equal(expected, set is null ? null : BitConverter.ToInt32(set.Value));
     }
 }

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Listening.UnixSockets;
 using KestrelEventLoopTransport.Native;
+using Libc = KestrelEventLoopTransport.Tests.Infrastructure.Libc;
 
 namespace KestrelEventLoopTransport.Tests.Sockets;
 
@@ -14,7 +15,8 @@ public sealed class UnixSocketAccessTests : IDisposable
 
     [Fact]
     public void A_relative_path_is_that_of_the_directory_at_the_time()
-        => Assert.Equal(Path.GetFullPath("relative.sock"), UnixSocketFile.PathOf(new UnixDomainSocketEndPoint("relative.sock")));
+        => Assert.Equal(
+            Path.GetFullPath("relative.sock"), UnixSocketFile.PathOf(new UnixDomainSocketEndPoint("relative.sock")));
 
     [Theory]
     [InlineData(111u, null)]

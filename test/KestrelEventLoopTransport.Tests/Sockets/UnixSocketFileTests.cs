@@ -21,7 +21,8 @@ public sealed class UnixSocketFileTests
     public async Task The_file_has_the_permissions_of_the_option(int mode)
     {
         using var path = new SocketPath();
-        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, options => options.Unix.FileMode = (UnixFileMode)mode);
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive, options => options.Unix.FileMode = (UnixFileMode)mode);
 
         await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
 
@@ -68,8 +69,10 @@ public sealed class UnixSocketFileTests
     public async Task An_unknown_user_or_group_fails_the_bind_and_leaves_no_file()
     {
         using var path = new SocketPath();
-        await using var noUser = new TestTransport(ApplicationScheduling.Adaptive, static options => options.Unix.Owner = "no such user");
-        await using var noGroup = new TestTransport(ApplicationScheduling.Adaptive, static options => options.Unix.Group = "nosuchgroup");
+        await using var noUser = new TestTransport(
+            ApplicationScheduling.Adaptive, static options => options.Unix.Owner = "no such user");
+        await using var noGroup = new TestTransport(
+            ApplicationScheduling.Adaptive, static options => options.Unix.Group = "nosuchgroup");
         var endPoint = new UnixDomainSocketEndPoint(path.Path);
 
         var user = await Assert.ThrowsAsync<InvalidOperationException>(() => noUser.BindAsync(endPoint));
@@ -85,7 +88,8 @@ public sealed class UnixSocketFileTests
     {
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "Needs a capability to give up.");
         using var path = new SocketPath();
-        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, static options => options.Unix.Owner = "12345");
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive, static options => options.Unix.Owner = "12345");
         Exception? exception = null;
         var thread = new Thread(() =>
         {
@@ -107,7 +111,8 @@ public sealed class UnixSocketFileTests
     {
         using var path = new SocketPath();
         Assert.Equal(0, Libc.close(Libc.BindUnix(path.Path)));
-        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, static options => options.Unix.FileMode = UnixFileMode.UserRead);
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive, static options => options.Unix.FileMode = UnixFileMode.UserRead);
 
         await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
 
@@ -178,9 +183,11 @@ public sealed class UnixSocketFileTests
         using var target = new SocketPath();
         Assert.Equal(0, Libc.close(Libc.BindUnix(target.Path)));
         File.CreateSymbolicLink(path.Path, target.Path);
-        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, static options => options.Unix.FileMode = UnixFileMode.OtherRead);
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive, static options => options.Unix.FileMode = UnixFileMode.OtherRead);
 
-        await Assert.ThrowsAsync<AddressInUseException>(() => transport.BindAsync(new UnixDomainSocketEndPoint(path.Path)));
+        await Assert.ThrowsAsync<AddressInUseException>(
+            () => transport.BindAsync(new UnixDomainSocketEndPoint(path.Path)));
 
         Assert.NotEqual(UnixFileMode.OtherRead, File.GetUnixFileMode(target.Path));
         Assert.NotNull(new FileInfo(path.Path).LinkTarget);
@@ -194,13 +201,14 @@ public sealed class UnixSocketFileTests
             options.Unix.FileMode = UnixFileMode.UserRead;
             options.Unix.Owner = "0";
         });
-        await using var pair = await transport.ConnectAsync(await transport.BindAsync(new UnixDomainSocketEndPoint($"\0kelt-{Guid.NewGuid()}")));
+        await using var pair = await transport.ConnectAsync(
+            await transport.BindAsync(new UnixDomainSocketEndPoint($"\0kelt-{Guid.NewGuid()}")));
 
         Assert.NotNull(pair.Connection);
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task A_URL_can_name_an_abstract_socket(ApplicationScheduling scheduling)
     {
         var name = $"kelt-{Guid.NewGuid()}";
@@ -209,16 +217,21 @@ public sealed class UnixSocketFileTests
             Scheduling = scheduling,
             App = static http => http.Response.WriteAsync("abstract"),
             EndPoint = new UnixDomainSocketEndPoint("/@" + name),
-            Transport = options => options.ConfigureEndpoint($"http://unix:/@{name}", static endPoint => endPoint.SendBufferSize = 50_000),
+            Transport = options => options.ConfigureEndpoint(
+                $"http://unix:/@{name}", static endPoint => endPoint.SendBufferSize = 50_000),
         });
         using var client = await RawClient.ConnectAsync(new UnixDomainSocketEndPoint("\0" + name));
 
         await client.SendAsync("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
 
-        Assert.EndsWith("abstract\r\n0\r\n\r\n", System.Text.Encoding.ASCII.GetString(await client.ReceiveToEndAsync()));
+        Assert.EndsWith(
+            "abstract\r\n0\r\n\r\n", System.Text.Encoding.ASCII.GetString(await client.ReceiveToEndAsync()));
         Assert.False(File.Exists("/@" + name));
-        Assert.Equal($"http://unix:@{name}", Assert.Single(server.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses));
-        Assert.Equal(100_000, Libc.GetSocketOption(ListeningSockets.FindUnixDescriptor("@" + name), Libc.SOL_SOCKET, 7));
+        Assert.Equal($"http://unix:@{name}", Assert.Single(
+            server.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses));
+        Assert.Equal(
+            100_000,
+            Libc.GetSocketOption(ListeningSockets.FindUnixDescriptor("@" + name), Libc.SOL_SOCKET, Libc.SO_SNDBUF));
     }
 
     [Fact]
@@ -240,7 +253,8 @@ public sealed class UnixSocketFileTests
 
     private static async Task<string> StatAsync(string path, string format)
     {
-        using var stat = Process.Start(new ProcessStartInfo("stat", ["-c", format, path]) { RedirectStandardOutput = true })!;
+        using var stat = Process.Start(
+            new ProcessStartInfo("stat", ["-c", format, path]) { RedirectStandardOutput = true })!;
         var output = await stat.StandardOutput.ReadToEndAsync().DefaultTimeout();
         await stat.WaitForExitAsync().DefaultTimeout();
         return output.Trim();

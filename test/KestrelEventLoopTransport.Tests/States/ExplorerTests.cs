@@ -11,7 +11,8 @@ public class ExplorerTests
             .Actor("b", state => Step(state, state.B, (s, step) => s with { B = step }))
             .AtTheEnd("Both have counted", state => state.Value == 2);
 
-        var exception = Assert.Throws<IllegalStateException>(() => explorer.Explore(new Counter(0, new(0, 0), new(0, 0))));
+        var exception = Assert.Throws<IllegalStateException>(
+            () => explorer.Explore(new Counter(0, new(0, 0), new(0, 0))));
 
         Assert.Contains("Both have counted", exception.Message, StringComparison.Ordinal);
         Assert.Equal(6, exception.Message.Split(Environment.NewLine).Length);
@@ -25,7 +26,8 @@ public class ExplorerTests
             .Actor("b", state => Step(state, state.B, (s, step) => s with { B = step }))
             .Explore(new Counter(0, new(0, 0), new(0, 0)));
 
-        Assert.Equal([1, 2], states.Where(state => state is { A.Place: 2, B.Place: 2 }).Select(state => state.Value).Order());
+        Assert.Equal(
+            [1, 2], states.Where(state => state is { A.Place: 2, B.Place: 2 }).Select(state => state.Value).Order());
     }
 
     private static IEnumerable<Counter> Step(Counter state, Progress own, Func<Counter, Progress, Counter> set)

@@ -1,16 +1,18 @@
 using System.Buffers;
+using KestrelEventLoopTransport.Tests.Reading;
 using Microsoft.AspNetCore.Connections;
 
-namespace KestrelEventLoopTransport.Tests;
+namespace KestrelEventLoopTransport.Tests.Stress;
 
 /// <summary>Narrow races, each hit many times.</summary>
 [Trait("Contract", "stress")]
 public sealed class HammerTests
 {
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     [Trait("Contract", "22")]
-    public async Task Many_tiny_flushes_from_pool_threads_without_input_arrive_in_order(ApplicationScheduling scheduling)
+    public async Task Many_tiny_flushes_from_pool_threads_without_input_arrive_in_order(
+        ApplicationScheduling scheduling)
     {
         const int Flushes = 3000;
         await using var server = await TestServer.StartAsync(scheduling, static async connection =>
@@ -43,7 +45,7 @@ public sealed class HammerTests
 
     // The last flush of a burst has no later one that would carry it out.
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task A_flush_from_a_pool_thread_is_sent_without_any_further_event(ApplicationScheduling scheduling)
     {
         await using var transport = new TestTransport(scheduling);
@@ -63,7 +65,7 @@ public sealed class HammerTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     public async Task Both_directions_at_full_speed_from_different_threads(ApplicationScheduling scheduling)
     {
         const int Length = 3_000_000;
@@ -103,7 +105,7 @@ public sealed class HammerTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     [Trait("Contract", "26")]
     public async Task CancelPendingRead_in_a_race_with_data_loses_neither(ApplicationScheduling scheduling)
     {
@@ -155,7 +157,7 @@ public sealed class HammerTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     [Trait("Contract", "26")]
     public async Task Tokens_cancelled_in_a_race_with_data_lose_nothing(ApplicationScheduling scheduling)
     {
@@ -199,7 +201,7 @@ public sealed class HammerTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     [Trait("Contract", "17")]
     public async Task Slow_readers_get_everything_while_fast_ones_are_served(ApplicationScheduling scheduling)
     {
@@ -232,7 +234,7 @@ public sealed class HammerTests
     }
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     [Trait("Contract", "23")]
     public async Task Abort_dispose_flush_read_and_the_peers_end_in_every_order(ApplicationScheduling scheduling)
     {
@@ -287,7 +289,8 @@ public sealed class HammerTests
     private static async Task WriteUntilEndAsync(ConnectionContext connection, int seed)
     {
         var random = new Random(seed);
-        while (!(await connection.Transport.Output.WriteAsync(Pattern.Create(1 + random.Next(20_000))).DefaultTimeout()).IsCompleted)
+        var output = connection.Transport.Output;
+        while (!(await output.WriteAsync(Pattern.Create(1 + random.Next(20_000))).DefaultTimeout()).IsCompleted)
         {
             // Until one of the endings.
         }

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace KestrelEventLoopTransport.Tests;
+namespace KestrelEventLoopTransport.Tests.Stress;
 
 /// <summary>The client's end of the stress test: one connection, each byte verified.</summary>
 internal sealed class StressClient(StressPlan plan, Random random)

@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 using System.IO.Pipelines;
 using Microsoft.AspNetCore.Connections;
 
-namespace KestrelEventLoopTransport.Tests;
+namespace KestrelEventLoopTransport.Tests.Stress;
 
 /// <summary>The server's end of the stress test.</summary>
 internal sealed class StressHandler(int seed)
@@ -114,7 +114,9 @@ internal sealed class StressHandler(int seed)
                 }
             }
 
-            input.AdvanceTo(result.Buffer.GetPosition(consumed), random.Next(2) == 0 ? result.Buffer.End : result.Buffer.GetPosition(consumed));
+            input.AdvanceTo(
+                result.Buffer.GetPosition(consumed),
+                random.Next(2) == 0 ? result.Buffer.End : result.Buffer.GetPosition(consumed));
             if (plan.ServerAbortAt >= 0 && position >= plan.ServerAbortAt)
             {
                 connection.Abort(new ConnectionAbortedException("planned"));

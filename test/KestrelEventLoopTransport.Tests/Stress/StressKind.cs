@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.Tests;
+namespace KestrelEventLoopTransport.Tests.Stress;
 
 internal enum StressKind
 {

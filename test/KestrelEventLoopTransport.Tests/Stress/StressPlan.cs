@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace KestrelEventLoopTransport.Tests;
+namespace KestrelEventLoopTransport.Tests.Stress;
 
 /// <summary>
 /// What one connection of the stress test does; the client sends it in front, so that both ends know it.
@@ -24,7 +24,8 @@ internal sealed record StressPlan(StressKind Kind, int Stream, int Length, int S
             _ => random.Next(300_000),
         };
         var abort = random.Next(10);
-        return new StressPlan(kind, stream, length, abort == 0 ? random.Next(length + 1) : -1, abort == 1 ? random.Next(length + 1) : -1);
+        return new StressPlan(
+            kind, stream, length, abort == 0 ? random.Next(length + 1) : -1, abort == 1 ? random.Next(length + 1) : -1);
     }
 
     public static StressPlan Read(ReadOnlySpan<byte> header)

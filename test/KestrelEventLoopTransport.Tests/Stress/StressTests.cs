@@ -3,7 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 
-namespace KestrelEventLoopTransport.Tests;
+namespace KestrelEventLoopTransport.Tests.Stress;
 
 /// <summary>
 /// Random sizes, pauses and aborts from both ends on 200 connections at a time.
@@ -16,7 +16,7 @@ public sealed class StressTests
     private const int ThreadPoolGrowth = 50;
 
     [Theory]
-    [MemberData(nameof(Schedulings.All), MemberType = typeof(Schedulings))]
+    [ClassData<EveryScheduling>]
     [Trait("Contract", "stress")]
     public async Task Every_byte_arrives_where_it_belongs_and_nothing_is_left(ApplicationScheduling scheduling)
     {
@@ -46,7 +46,9 @@ public sealed class StressTests
         var start = Stopwatch.GetTimestamp();
 
         await Task.WhenAll(Enumerable.Range(0, connections).Select(_ => Task.Run(WorkAsync)));
-        Assert.True(errors.IsEmpty && handler.Errors.IsEmpty, $"Seed {seed}: {string.Join(Environment.NewLine, errors.Concat(handler.Errors).Take(5))}");
+        Assert.True(
+            errors.IsEmpty && handler.Errors.IsEmpty,
+            $"Seed {seed}: {string.Join(Environment.NewLine, errors.Concat(handler.Errors).Take(5))}");
         Assert.True(streams >= connections);
 
         // Disposed here rather than at the end of the method, so that a missing block names the seed.
@@ -55,7 +57,8 @@ public sealed class StressTests
             () => server.Settings.Pools!.Outstanding == 0,
             () => $"Seed {seed}: {server.Settings.Pools!.Outstanding} blocks are missing.");
         // Kestrel complains of a slow machine too.
-        Assert.DoesNotContain(server.Logs.Entries, static e => e.Level >= LogLevel.Warning && e.EventId.Name != "HeartbeatSlow");
+        Assert.DoesNotContain(
+            server.Logs.Entries, static e => e.Level >= LogLevel.Warning && e.EventId.Name != "HeartbeatSlow");
 
         async Task WorkAsync()
         {
@@ -77,5 +80,7 @@ public sealed class StressTests
     }
 
     private static int? FromEnvironment(string name)
-        => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value) ? value : null;
+        => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out var value)
+            ? value
+            : null;
 }

@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>
 /// One connection: what both ends are to do, known to both, as they live in one process; and what became of it.
@@ -18,8 +18,11 @@ internal sealed class Conversation
         Kind = (ConversationKind)random.Next(Enum.GetValues<ConversationKind>().Length);
         Upload = Size(random, maxTransfer);
         Download = Kind == ConversationKind.Echo ? Upload : Size(random, maxTransfer);
-        ClientEnd = random.Next(10) switch { 0 => ClientEnd.Close, 1 => ClientEnd.Reset, < 5 => ClientEnd.LateHalfClose, _ => ClientEnd.HalfClose };
-        ServerEnd = random.Next(4) == 0 ? (ServerEnd)random.Next(Enum.GetValues<ServerEnd>().Length) : (ServerEnd)random.Next(2);
+        ClientEnd = random.Next(10) switch
+        { 0 => ClientEnd.Close, 1 => ClientEnd.Reset, < 5 => ClientEnd.LateHalfClose, _ => ClientEnd.HalfClose };
+        ServerEnd = random.Next(4) == 0
+            ? (ServerEnd)random.Next(Enum.GetValues<ServerEnd>().Length)
+            : (ServerEnd)random.Next(2);
         ClientEndAt = random.Next(Upload + 1);
         ServerEndAt = random.Next(Upload + 1);
         ServerSeed = random.Next();
@@ -51,7 +54,8 @@ internal sealed class Conversation
     public int DownloadStream => Kind == ConversationKind.Echo ? Id * 2 : (Id * 2) + 1;
 
     public bool EndsInOrder
-        => ClientEnd is ClientEnd.HalfClose or ClientEnd.LateHalfClose && ServerEnd is ServerEnd.AfterFin or ServerEnd.AfterLastByte;
+        => ClientEnd is ClientEnd.HalfClose or ClientEnd.LateHalfClose
+            && ServerEnd is ServerEnd.AfterFin or ServerEnd.AfterLastByte;
 
     /// <summary>The client's port, once it is connected.</summary>
     public int Port { get; set; }
@@ -111,9 +115,12 @@ internal sealed class Conversation
     public bool IsBroken => _memoryFailed || (Port != 0 && FaultyLibc.HasBroken(Port));
 
     public override string ToString()
-        => $"conversation {Id} {Kind} up {Upload} down {Download} client {ClientEnd} at {ClientEndAt} server {ServerEnd} at {ServerEndAt} "
-            + $"from port {Port}{(IsBroken ? " broken" : "")}; client sent {ClientSent} received {ClientReceived} {ClientState}; "
-            + $"server received {ServerReceived} sent {ServerSent} {ServerState}{(Disposed ? " disposed" : "")}{(AwaitsClosed ? " not announced as closed" : "")}";
+        => $"conversation {Id} {Kind} up {Upload} down {Download} client {ClientEnd} at {ClientEndAt} server "
+            + $"{ServerEnd} at {ServerEndAt} "
+            + $"from port {Port}{(IsBroken ? " broken" : "")}; client sent {ClientSent} received {ClientReceived} "
+            + $"{ClientState}; "
+            + $"server received {ServerReceived} sent {ServerSent} "
+            + $"{ServerState}{(Disposed ? " disposed" : "")}{(AwaitsClosed ? " not announced as closed" : "")}";
 
     private static int Size(Random random, int most)
         => random.Next(5) switch

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>The client's end of a conversation: a plain socket that no fault touches.</summary>
 internal sealed class ConversationClient
@@ -112,7 +112,8 @@ internal sealed class ConversationClient
     /// <summary>For <see cref="ClientEnd.LateHalfClose"/>: whichever direction is done last.</summary>
     private void HalfCloseWhenDone()
     {
-        if (_sentAll && _conversation.ClientReceived == _conversation.Download && Interlocked.Exchange(ref _halfClosed, 1) == 0)
+        if (_sentAll && _conversation.ClientReceived == _conversation.Download
+            && Interlocked.Exchange(ref _halfClosed, 1) == 0)
         {
             _conversation.ClientEnding = true;
             _socket.Shutdown(SocketShutdown.Send);

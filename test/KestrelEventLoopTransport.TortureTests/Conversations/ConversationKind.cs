@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 internal enum ConversationKind
 {

@@ -4,7 +4,7 @@ using System.IO.Pipelines;
 using System.Net;
 using Microsoft.AspNetCore.Connections;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>The server's end of a conversation: a connection handler that uses all that pipes offer.</summary>
 internal sealed class ConversationServer
@@ -72,7 +72,8 @@ internal sealed class ConversationServer
     {
         _conversation.ServerState = "started";
         _conversation.AwaitsClosed = true;
-        _ = _connection.ConnectionClosed.UnsafeRegister(static server => ((ConversationServer)server!).OnConnectionClosed(), this);
+        _ = _connection.ConnectionClosed.UnsafeRegister(
+            static server => ((ConversationServer)server!).OnConnectionClosed(), this);
         var random = new Random(_conversation.ServerSeed);
         Task? aborting = null;
         if (_conversation.ServerEnd == ServerEnd.AbortFromOutside)
@@ -136,7 +137,8 @@ internal sealed class ConversationServer
                 return;
             }
 
-            if (position == _conversation.Upload && (_conversation.ServerEnd != ServerEnd.AfterFin || ClientWaitsForReply))
+            if (position == _conversation.Upload
+                && (_conversation.ServerEnd != ServerEnd.AfterFin || ClientWaitsForReply))
             {
                 return;
             }
@@ -162,7 +164,8 @@ internal sealed class ConversationServer
 
             // The rest must be offered again at once, or when more has come, if more is to come.
             var end = result.Buffer.GetPosition(consumed);
-            var isLast = _conversation.ClientEnd == ClientEnd.LateHalfClose && position + length - consumed == _conversation.Upload;
+            var isLast = _conversation.ClientEnd == ClientEnd.LateHalfClose
+                && position + length - consumed == _conversation.Upload;
             _input.AdvanceTo(end, random.Next(2) == 0 && !isLast ? result.Buffer.End : end);
             if (_conversation.Kind == ConversationKind.Echo && consumed > 0)
             {
@@ -314,7 +317,8 @@ internal sealed class ConversationServer
 
     private bool EndsAt(long position)
         => position >= _conversation.ServerEndAt
-            && _conversation.ServerEnd is ServerEnd.Leave or ServerEnd.Abort or ServerEnd.AbortWithoutReason or ServerEnd.CompleteWithError or ServerEnd.DisposeWhileReading;
+            && _conversation.ServerEnd is ServerEnd.Leave or ServerEnd.Abort or ServerEnd.AbortWithoutReason
+                or ServerEnd.CompleteWithError or ServerEnd.DisposeWhileReading;
 
     private async Task EndEarlyAsync()
     {
@@ -397,7 +401,8 @@ internal sealed class ConversationServer
         var complete = position == _conversation.Upload && _conversation.ClientEnding;
 
         // Unix sockets know no linger time: closing one is not a reset.
-        var mayClose = _conversation.ClientEnd == ClientEnd.Close || (_conversation.ClientEnd == ClientEnd.Reset && _episode.Plan.OnUnixSocket);
+        var mayClose = _conversation.ClientEnd == ClientEnd.Close
+            || (_conversation.ClientEnd == ClientEnd.Reset && _episode.Plan.OnUnixSocket);
         if (!complete && !(mayClose && _conversation.ClientEnding))
         {
             _episode.Fail($"A clean end after {position} bytes: {_conversation}");
@@ -413,7 +418,8 @@ internal sealed class ConversationServer
                 _conversation.MemoryFailed = true;
                 _conversation.ServerEnding = true;
                 break;
-            case ConnectionResetException when IsUnbroken || (_conversation.ClientEnd is not (ClientEnd.Reset or ClientEnd.Close) && !_conversation.IsBroken):
+            case ConnectionResetException when IsUnbroken
+                || (_conversation.ClientEnd is not (ClientEnd.Reset or ClientEnd.Close) && !_conversation.IsBroken):
                 _episode.Fail($"A reset that nobody sent: {_conversation}: {exception}");
                 break;
             case ConnectionAbortedException when IsUnbroken:
@@ -444,7 +450,8 @@ internal sealed class ConversationServer
     }
 
     /// <summary>Whether the client's FIN comes after the answer.</summary>
-    private bool ClientWaitsForReply => _conversation is { Kind: ConversationKind.Reply, ClientEnd: ClientEnd.LateHalfClose };
+    private bool ClientWaitsForReply
+        => _conversation is { Kind: ConversationKind.Reply, ClientEnd: ClientEnd.LateHalfClose };
 
     private bool IsUnbroken => _conversation.EndsInOrder && !_episode.Stopping && !_conversation.IsBroken;
 

@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>How often each call fails, per million.</summary>
 internal sealed class FaultMix
@@ -47,9 +47,11 @@ internal sealed class FaultMix
         ["would-block"] = ["read-EAGAIN", "write-EAGAIN"],
         ["readiness"] = ["event-", "wait-EINTR"],
         ["late"] = ["event-delayed", "event-stale", "event-split"],
-        ["shortages"] = ["read-ENOMEM", "write-ENOBUFS", "accept-EMFILE", "accept-ENFILE", "accept-ENOBUFS", "accept-ENOMEM", "register-", "setup-"],
+        ["shortages"] = ["read-ENOMEM", "write-ENOBUFS", "accept-EMFILE", "accept-ENFILE", "accept-ENOBUFS",
+            "accept-ENOMEM", "register-", "setup-"],
         ["slow"] = ["call-slow", "event-delayed"],
-        ["resets"] = ["read-ECONNRESET", "write-ECONNRESET", "write-EPIPE", "accept-ECONNABORTED", "accept-EPROTO", "event-stale", "event-delayed"],
+        ["resets"] = ["read-ECONNRESET", "write-ECONNRESET", "write-EPIPE", "accept-ECONNABORTED", "accept-EPROTO",
+            "event-stale", "event-delayed"],
         ["all"] = [""],
         ["any"] = [""],
     };
@@ -71,7 +73,8 @@ internal sealed class FaultMix
         // Many episodes fail rarely: what one fault has broken, the next one may repair. But a server is set up once.
         var scale = Math.Pow(random.NextDouble(), 2);
         var rates = FaultyLibc.Names.Select(fault =>
-            prefixes.Any(prefix => fault.StartsWith(prefix, StringComparison.Ordinal)) && (name != "any" || random.Next(2) == 0)
+            prefixes.Any(prefix => fault.StartsWith(prefix, StringComparison.Ordinal))
+                && (name != "any" || random.Next(2) == 0)
                 ? (uint)(_most[fault] * (fault == "setup-shortage" ? 1 : scale) * random.NextDouble())
                 : 0);
         return new FaultMix(name, [.. rates]);

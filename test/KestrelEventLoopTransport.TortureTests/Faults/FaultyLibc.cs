@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>
 /// The library of test/native/faultylibc.c, which the transport of this process calls in place of libc.
@@ -47,10 +47,12 @@ internal static unsafe class FaultyLibc
 
     /// <summary>How often each fault was injected since <see cref="Start"/>.</summary>
     public static long[] Injected()
-        => [.. Names.Select(static (_, fault) => ((delegate* unmanaged<int, long>)TestLibc.GetExport("faulty_injected"))(fault))];
+        => [.. Names.Select(static (_, fault) =>
+            ((delegate* unmanaged<int, long>)TestLibc.GetExport("faulty_injected"))(fault))];
 
     /// <summary>Whether a fault has ended the connection that comes from this port.</summary>
-    public static bool HasBroken(int port) => ((delegate* unmanaged<int, int>)TestLibc.GetExport("faulty_broken"))(port) != 0;
+    public static bool HasBroken(int port)
+        => ((delegate* unmanaged<int, int>)TestLibc.GetExport("faulty_broken"))(port) != 0;
 
     /// <summary>Open descriptors, events held back, and the last faults.</summary>
     public static string Journal(int last)
@@ -58,7 +60,8 @@ internal static unsafe class FaultyLibc
         var text = new byte[JournalSize];
         fixed (byte* start = text)
         {
-            var length = ((delegate* unmanaged<byte*, nuint, int, nuint>)TestLibc.GetExport("faulty_journal"))(start, JournalSize, last);
+            var journal = (delegate* unmanaged<byte*, nuint, int, nuint>)TestLibc.GetExport("faulty_journal");
+            var length = journal(start, JournalSize, last);
             return Encoding.UTF8.GetString(text, 0, (int)length);
         }
     }

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>.NET's client with many streams on one connection.</summary>
 internal sealed class Http2Peer
@@ -17,7 +17,8 @@ internal sealed class Http2Peer
     private readonly List<int> _ports = [];
 
     public override string ToString()
-        => $"HTTP/2 connections from {string.Join(", ", _ports)}: {string.Join("; ", _streams.Select(static s => $"stream {s.Key} {s.Value}"))}";
+        => $"HTTP/2 connections from {string.Join(", ", _ports)}: "
+            + $"{string.Join("; ", _streams.Select(static s => $"stream {s.Key} {s.Value}"))}";
 
     public static async Task RunAsync(Episode episode, EndPoint endPoint, int connection, Random random)
     {
@@ -52,7 +53,8 @@ internal sealed class Http2Peer
                 random.Next(episode.Plan.MaxTransfer),
                 isPost: random.Next(3) == 0)));
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or SocketException)
+        catch (Exception exception)
+            when (exception is HttpRequestException or IOException or OperationCanceledException or SocketException)
         {
             // A SocketException of HttpClient's own is not wrapped: it asks a socket that was just reset for its peer.
             bool broken;
@@ -76,7 +78,8 @@ internal sealed class Http2Peer
     {
         length = isPost ? Math.Min(length, MaxPost) : length;
         _streams[stream] = $"{(isPost ? "POST" : "GET")} of {length}";
-        using var request = new HttpRequestMessage(isPost ? HttpMethod.Post : HttpMethod.Get, $"?stream={stream}&length={length}")
+        using var request = new HttpRequestMessage(
+            isPost ? HttpMethod.Post : HttpMethod.Get, $"?stream={stream}&length={length}")
         {
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,

@@ -2,7 +2,7 @@ using System.Globalization;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 
-namespace KestrelEventLoopTransport.Tests.Torture;
+namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>The application: sends a stream's bytes, or back what was posted.</summary>
 internal sealed class HttpApp(Episode episode)
@@ -26,7 +26,8 @@ internal sealed class HttpApp(Episode episode)
                 await GenerateAsync(context, random, stream, length);
             }
         }
-        catch (Exception exception) when (exception is IOException or OperationCanceledException or ConnectionAbortedException)
+        catch (Exception exception)
+            when (exception is IOException or OperationCanceledException or ConnectionAbortedException)
         {
             // The client will say whether that was to be.
             context.Abort();

@@ -34,7 +34,8 @@ internal static class PackagedApp
 
         await using var app = builder.Build();
         app.MapGet("/loops", (EventLoopTransportState state) => $"{state.Loops.Count} loops");
-        app.Lifetime.ApplicationStarted.Register(() => Console.WriteLine($"Listening: {http!.IPEndPoint} {lines!.IPEndPoint}"));
+        app.Lifetime.ApplicationStarted.Register(
+            () => Console.WriteLine($"Listening: {http!.IPEndPoint} {lines!.IPEndPoint}"));
         await app.RunAsync();
     }
 

@@ -1,0 +1,107 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Tests.Infrastructure;
+
+/// <summary>
+/// A Kestrel whose endpoints come from a configuration that can be reloaded. Keys are those below <c>Kestrel</c>.
+/// </summary>
+internal sealed class ReloadingServer : IAsyncDisposable
+{
+    private readonly ReloadableValues _values;
+    private readonly WebApplication _application;
+
+    private ReloadingServer(ReloadableValues values)
+    {
+        _values = values;
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Logging.ClearProviders().AddProvider(Logs).SetMinimumLevel(LogLevel.Debug);
+        ((IConfigurationBuilder)builder.Configuration).Add(values);
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel((context, kestrel) =>
+        {
+            kestrel.ConfigureHttpsDefaults(static https => https.ServerCertificate = TestCertificate.Instance);
+            kestrel.Configure(context.Configuration.GetSection("Kestrel"), reloadOnChange: true);
+        });
+        builder.WebHost.UseEventLoopTransport();
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>>(Pools);
+        _application = builder.Build();
+        _application.Run(static http => http.Response.WriteAsync("Hello"));
+    }
+
+    public CapturedLogs Logs { get; } = new();
+
+    public CountingMemoryPoolFactory Pools { get; } = new();
+
+    public EventLoopTransportState State => _application.Services.GetRequiredService<EventLoopTransportState>();
+
+    public static async Task<ReloadingServer> StartAsync(Dictionary<string, string?> values)
+    {
+        var server = new ReloadingServer(new ReloadableValues(values));
+        await server._application.StartAsync().DefaultTimeout();
+        return server;
+    }
+
+    /// <summary>Replaces the whole configuration, and waits until Kestrel has done with it.</summary>
+    public async Task ReloadAsync(Dictionary<string, string?> values)
+    {
+        var done = CountDone();
+        _values.Replace(values);
+
+        // Kestrel says nothing at the end: a second reload begins when the first is done, and finds nothing to do.
+        await Poll.UntilAsync(() => CountDone() > done);
+        _values.Replace(values);
+        await Poll.UntilAsync(() => CountDone() > done + 1);
+    }
+
+    /// <summary>Descriptors that listen at an address, with the port that the system has chosen for it.</summary>
+    public IReadOnlyList<int> FindDescriptors(IPAddress address)
+        => [.. State.Listeners
+            .Select(static listener => listener.EndPoint)
+            .OfType<IPEndPoint>()
+            .Where(endPoint => endPoint.Address.Equals(address))
+            .SelectMany(ListeningSockets.FindDescriptors)];
+
+    public static async Task<string> GetAsync(EndPoint endPoint)
+    {
+        using var client = await RawClient.ConnectAsync(endPoint);
+        await client.SendAsync("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        return System.Text.Encoding.ASCII.GetString(await client.ReceiveToEndAsync());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _application.StopAsync().DefaultTimeout();
+        await _application.DisposeAsync().DefaultTimeout();
+        await Pools.AssertAllReturnedAsync();
+    }
+
+    private int CountDone()
+        => Logs.Entries.Count(
+            static entry => entry.Message.StartsWith("Config reload token fired.", StringComparison.Ordinal));
+
+    private sealed class ReloadableValues(Dictionary<string, string?> values)
+        : ConfigurationProvider, IConfigurationSource
+    {
+        public IConfigurationProvider Build(IConfigurationBuilder builder)
+        {
+            Set(values);
+            return this;
+        }
+
+        public void Replace(Dictionary<string, string?> values)
+        {
+            Set(values);
+            OnReload();
+        }
+
+        private void Set(Dictionary<string, string?> values)
+            => Data = values.ToDictionary(
+                static pair => "Kestrel:" + pair.Key, static pair => pair.Value, StringComparer.OrdinalIgnoreCase);
+    }
+}

@@ -1,0 +1,168 @@
+using System.Globalization;
+using System.Net;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Tests.Listening;
+
+/// <summary>What an operator reads when accept(2) fails, and how often it is tried.</summary>
+[Trait("Contract", "11")]
+[FailsOnStock("Stock logs each failed accept, and does not pause.")]
+public sealed class FailedAcceptTests
+{
+    private const string ErrnoVariable = "KESTREL_TEST_ERRNO";
+    private const string ShortageVariable = "KESTREL_TEST_SHORTAGE";
+    private const int EPERM = 1;
+    private const int ENOMEM = 12;
+    private const int ENFILE = 23;
+    private const int EMFILE = 24;
+    private const int ENOBUFS = 105;
+
+    public static TheoryData<int, string> Shortages => new()
+    {
+        {
+            EMFILE,
+            $"the process has no free file descriptor, as many as its limit RLIMIT_NOFILE of {Limit} allows are open. "
+                + "Raise the limit (ulimit -n; LimitNOFILE of a systemd service) or set MaxConnections below it."
+        },
+        {
+            ENFILE,
+            $"the whole system has no free file descriptor, as many as its limit fs.file-max of "
+                + $"{File.ReadAllText("/proc/sys/fs/file-max").Trim()} allows are open. "
+                + "Raise the limit with sysctl, or look for the process that has them."
+        },
+        {
+            ENOBUFS,
+            "the kernel has no memory for one more socket. "
+                + "Give the machine or the container more, or set MaxConnections."
+        },
+        {
+            ENOMEM,
+            "the kernel has no memory for one more socket. "
+                + "Give the machine or the container more, or set MaxConnections."
+        },
+    };
+
+    private static ulong Limit
+    {
+        get
+        {
+            var limit = default(Libc.ResourceLimit);
+            Assert.Equal(0, Libc.getrlimit(Libc.RLIMIT_NOFILE, ref limit));
+            return limit.Current;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Shortages))]
+    public Task A_shortage_is_named_with_its_limit_and_what_to_do(int errno, string shortage)
+        => RunAsync(nameof(Name_a_shortage), (ErrnoVariable, $"{errno}"), (ShortageVariable, shortage));
+
+    [Fact(Explicit = true)]
+    public async Task Name_a_shortage()
+    {
+        var errno = int.Parse(Environment.GetEnvironmentVariable(ErrnoVariable)!, CultureInfo.InvariantCulture);
+        var shortage = Environment.GetEnvironmentVariable(ShortageVariable);
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive, static options => options.AcceptMode = AcceptMode.ListenerPerLoop);
+        var listener = await BindOnThreadAsync(transport, () => SystemCallFilter.FailAccept(errno));
+
+        // So many that some meet a loop whose thread was started by the filtered one: the pool may start the second.
+        var clients = await Task.WhenAll(
+            Enumerable.Range(0, 16).Select(_ => RawClient.ConnectAsync(listener.EndPoint)));
+        await Poll.UntilAsync(() => Balancing.BalanceTests.StateOf(transport).Listeners[0].FailedAccepts >= 8);
+
+        var line = Assert.Single(transport.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
+        Assert.Equal(LogLevel.Warning, line.Level);
+        Assert.Equal(
+            $"Accepting on {listener.EndPoint} pauses: {shortage} Open connections are served; accepting goes on as "
+                + $"soon as one of them closes.",
+            line.Message);
+        Assert.Null(line.Exception);
+        Array.ForEach(clients, static client => client.Dispose());
+        await listener.DisposeAsync().DefaultTimeout();
+    }
+
+    // Each try may cost a client its connection: what is the matter may not change for long.
+    [Fact]
+    public Task Accepts_that_fail_for_another_reason_pause_for_longer_and_longer()
+        => RunAsync(nameof(Fail_for_another_reason));
+
+    [Fact(Explicit = true)]
+    public async Task Fail_for_another_reason()
+    {
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
+        var listener = await BindOnThreadAsync(transport, static () => SystemCallFilter.FailAccept(EPERM));
+        var state = Balancing.BalanceTests.StateOf(transport).Listeners[0];
+
+        using var client = await RawClient.ConnectAsync(listener.EndPoint);
+        await Poll.UntilAsync(() => transport.Logs.Entries.Any(static entry => entry.EventId.Name == "AcceptPaused"));
+        var before = state.FailedAccepts;
+        await Task.Delay(500);
+
+        // After 10, 20, 40, ... ms; without doubling, 50 times.
+        Assert.InRange(state.FailedAccepts - before, 0, 15);
+        Assert.Single(transport.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
+        await listener.DisposeAsync().DefaultTimeout();
+    }
+
+    [Fact]
+    public Task Connections_that_the_poller_has_no_room_for_are_taken_at_longer_and_longer_intervals()
+    {
+        Assert.SkipUnless(TestLibc.KqueueLibrary is null, "The filter is for epoll_ctl(2).");
+        return RunAsync(nameof(Fill_the_poller));
+    }
+
+    [Fact(Explicit = true)]
+    public async Task Fill_the_poller()
+    {
+        const int ENOSPC = 28;
+        var tried = 0;
+        await using var transport = new TestTransport(ApplicationScheduling.Inline, options =>
+        {
+            options.EventLoopCount = 1;
+
+            // On the loop's own thread.
+            options.ConfigureAcceptedSocket = _ =>
+            {
+                if (tried++ == 0)
+                {
+                    SystemCallFilter.FailEpollControl(ENOSPC);
+                }
+            };
+        });
+        var listener = await transport.BindAsync();
+        var clients = await Task.WhenAll(
+            Enumerable.Range(0, 60).Select(_ => RawClient.ConnectAsync(listener.EndPoint)));
+        await Poll.UntilAsync(() => Volatile.Read(ref tried) > 1);
+        await Task.Delay(500);
+
+        Assert.InRange(Volatile.Read(ref tried), 2, 15);
+        var line = Assert.Single(transport.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
+        Assert.Contains("epoll_ctl: No space left on device", line.Exception?.Message, StringComparison.Ordinal);
+        Array.ForEach(clients, static client => client.Dispose());
+        await listener.DisposeAsync().DefaultTimeout();
+    }
+
+    /// <summary>
+    /// In a process of its own: a filter spreads to every thread that a filtered one starts, those of the pool too.
+    /// </summary>
+    private static Task RunAsync(string method, params (string Name, string Value)[] environment)
+    {
+        Assert.SkipUnless(SystemCallFilter.IsSupported, "No seccomp filter for this processor.");
+        return ChildProcess.RunAsync(typeof(FailedAcceptTests), method, environment);
+    }
+
+    /// <summary>The loops' threads inherit what the thread that starts them has given up.</summary>
+    internal static async Task<IConnectionListener> BindOnThreadAsync(TestTransport transport, Action prepare)
+    {
+        var listener = new TaskCompletionSource<IConnectionListener>();
+        new Thread(() =>
+        {
+            prepare();
+            listener.SetResult(
+                transport.Factory.BindAsync(new IPEndPoint(IPAddress.Loopback, 0)).AsTask().GetAwaiter().GetResult());
+        }).Start();
+        return await listener.Task.DefaultTimeout();
+    }
+}

@@ -1,8 +1,0 @@
-using Microsoft.Extensions.Logging;
-
-namespace KestrelEventLoopTransport.Tests;
-
-internal sealed record LogEntry(string Category, LogLevel Level, EventId EventId, string Message, Exception? Exception)
-{
-    public override string ToString() => $"{Level} {Category}[{EventId.Id} {EventId.Name}] {Message} {Exception}";
-}

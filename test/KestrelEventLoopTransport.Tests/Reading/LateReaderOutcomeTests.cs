@@ -1,0 +1,81 @@
+using Microsoft.AspNetCore.Connections;
+
+namespace KestrelEventLoopTransport.Tests.Reading;
+
+/// <summary>
+/// What a reader is told that was not reading when the connection ended, and that Kestrel has aborted since.
+/// </summary>
+[Trait("Contract", "18")]
+public sealed class LateReaderOutcomeTests
+{
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_reset_stays_a_reset_for_a_body_that_is_read_later(ApplicationScheduling scheduling)
+    {
+        var (started, aborted) = (NewSignal(), NewSignal());
+        var outcome = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var server = await TestServer.StartHttpAsync(scheduling, async http =>
+        {
+            http.RequestAborted.Register(aborted.SetResult);
+            started.SetResult();
+            await aborted.Task;
+            outcome.SetResult(await Record.ExceptionAsync(() => http.Request.Body.CopyToAsync(Stream.Null)));
+        });
+        using var client = await server.ConnectAsync();
+        await client.SendAsync("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+        await started.Task.DefaultTimeout();
+
+        client.Reset();
+
+        Assert.IsType<ConnectionResetException>(await outcome.Task.DefaultTimeout());
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_reset_stays_a_reset_whatever_is_aborted_afterwards(ApplicationScheduling scheduling)
+    {
+        foreach (var reason in new[] { null, new ConnectionAbortedException("too late") })
+        {
+            await using var transport = new TestTransport(scheduling);
+            await using var pair = await transport.ConnectAsync();
+            var closed = Closed(pair.Connection);
+            pair.Client.Reset();
+            await closed.DefaultTimeout();
+
+            pair.Connection.Abort(reason!);
+
+            await Assert.ThrowsAsync<ConnectionResetException>(() => pair.Input.ReadAsync().DefaultTimeout());
+            await Assert.ThrowsAsync<ConnectionResetException>(() => pair.Input.ReadAsync().DefaultTimeout());
+        }
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    [Trait("Contract", "23")]
+    public async Task A_FIN_stays_a_clean_end_behind_the_data_whatever_is_aborted_afterwards(
+        ApplicationScheduling scheduling)
+    {
+        foreach (var reason in new[] { null, new ConnectionAbortedException("too late") })
+        {
+            await using var transport = new TestTransport(scheduling);
+            await using var pair = await transport.ConnectAsync();
+            var closed = Closed(pair.Connection);
+            await pair.Client.SendAsync(Pattern.Create(50_000));
+            pair.Client.ShutdownSend();
+            await closed.DefaultTimeout();
+
+            pair.Connection.Abort(reason!);
+
+            Assert.Equal(50_000, await ReaderOutcomeTests.ReadToEndAsync(pair.Input));
+        }
+    }
+
+    private static Task Closed(ConnectionContext connection)
+    {
+        var closed = NewSignal();
+        connection.ConnectionClosed.Register(() => closed.TrySetResult());
+        return closed.Task;
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

@@ -1,0 +1,68 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace KestrelEventLoopTransport.Testing;
+
+/// <summary>Reads the transport's instruments of one application, as an exporter of metrics does.</summary>
+internal sealed class LoopInstruments : IDisposable
+{
+    private readonly MeterListener _listener = new();
+    private readonly ConcurrentDictionary<string, double> _last = new();
+    private readonly ConcurrentQueue<double> _overdue = new();
+
+    public LoopInstruments(IServiceProvider services)
+    {
+        var factory = services.GetRequiredService<IMeterFactory>();
+        _listener.InstrumentPublished = (instrument, listener) =>
+        {
+            if (instrument.Meter.Name == "KestrelEventLoopTransport" && instrument.Meter.Scope == factory)
+            {
+                listener.EnableMeasurementEvents(instrument);
+            }
+        };
+        _listener.SetMeasurementEventCallback<long>(
+            (instrument, value, tags, _) => _last[NameOf(instrument, tags)] = value);
+        _listener.SetMeasurementEventCallback<double>(OnMeasurement);
+        _listener.Start();
+    }
+
+    public long BlockedHandOffs => (long)Read("event_loop.hand_offs/blocked");
+
+    public long ComputingHandOffs => (long)Read("event_loop.hand_offs/computing");
+
+    public long HandOffs => BlockedHandOffs + ComputingHandOffs;
+
+    public long ParkedThreads => (long)Read("event_loop.standby_threads/parked");
+
+    public long StuckThreads => (long)Read("event_loop.standby_threads/stuck");
+
+    public TimeSpan LongestCallback => TimeSpan.FromSeconds(Read("event_loop.longest_callback"));
+
+    /// <summary>Durations of callbacks that took longer than the threshold and have returned.</summary>
+    public IReadOnlyCollection<double> OverdueSeconds => _overdue;
+
+    public void Dispose() => _listener.Dispose();
+
+    private double Read(string name)
+    {
+        _listener.RecordObservableInstruments();
+        return _last[name];
+    }
+
+    private void OnMeasurement(
+        Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags, object? state)
+    {
+        if (instrument.Name == "event_loop.overdue_callback.duration")
+        {
+            _overdue.Enqueue(value);
+        }
+        else
+        {
+            _last[NameOf(instrument, tags)] = value;
+        }
+    }
+
+    private static string NameOf(Instrument instrument, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+        => tags.IsEmpty ? instrument.Name : $"{instrument.Name}/{tags[0].Value}";
+}
