@@ -20,8 +20,8 @@ export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
 
 # The first section under "## " with a line that is neither empty nor a heading.
 release_notes() {
-  awk '/^## / { if (says) exit; notes = ""; next }
-       /^\[[^]]+\]: / { next }
+  awk '/^## / { if (says) exit; notes = ""; inside = 1; next }
+       !inside || /^\[[^]]+\]: / { next }
        { notes = notes $0 "\n" }
        NF > 0 && !/^#/ { says = 1 }
        END { if (says) printf "%s", notes }' "$1"

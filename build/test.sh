@@ -169,13 +169,9 @@ else
   run_lane KestrelEventLoopTransport.Tests sockets "$@"
 fi
 
+# The rest of the format is held by the build.
 begin format
-if [[ -n $fast ]]; then
-  # The build has looked at the style.
-  dotnet format whitespace . --folder --verify-no-changes < /dev/null || fail "dotnet format whitespace"
-else
-  dotnet format "$solution" --no-restore --verify-no-changes < /dev/null || fail "dotnet format --verify-no-changes"
-fi
+dotnet format whitespace . --folder --verify-no-changes < /dev/null || fail "dotnet format whitespace --folder"
 check_line_lengths
 end
 

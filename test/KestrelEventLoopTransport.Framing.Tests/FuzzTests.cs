@@ -7,6 +7,7 @@ namespace KestrelEventLoopTransport.Framing.Tests;
 /// Streams of valid, damaged and random frames, cut at random, against reference decoders. KESTREL_FUZZ_SECONDS is how
 /// long each codec is tried (default 3), KESTREL_FUZZ_SEED repeats the one stream of a failure.
 /// </summary>
+[Slow]
 public sealed class FuzzTests
 {
     [Theory]

@@ -4,6 +4,7 @@ using KestrelEventLoopTransport.IntegrationTests.Server;
 namespace KestrelEventLoopTransport.IntegrationTests;
 
 /// <summary>Large bodies, streamed on both sides and compared by hash.</summary>
+[Slow]
 public sealed class BulkTransferTests
 {
     private const long Mebibyte = 1024 * 1024;

@@ -9,6 +9,7 @@ namespace KestrelEventLoopTransport.IntegrationTests;
 
 /// <summary>The samples that speak protocols of their own, with the tools that people use for these.</summary>
 [Trait("Poller", "epoll")]
+[Slow]
 public sealed class FrameSampleTests
 {
     public static TheoryData<string> Transports => ["eventloop", "sockets"];

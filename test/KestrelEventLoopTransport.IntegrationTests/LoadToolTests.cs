@@ -7,6 +7,7 @@ using KestrelEventLoopTransport.IntegrationTests.Tools;
 namespace KestrelEventLoopTransport.IntegrationTests;
 
 /// <summary>wrk and h2load: many connections at once, and not one error among the answers.</summary>
+[Slow]
 public sealed partial class LoadToolTests
 {
     [Theory(Timeout = HangGuard.Milliseconds)]

@@ -7,6 +7,7 @@ namespace KestrelEventLoopTransport.IntegrationTests;
 
 /// <summary>The sample RollingRestart, in processes of its own, under wrk.</summary>
 [Trait("Poller", "epoll")]
+[Slow]
 public sealed partial class RestartTests
 {
     private const int Restarts = 10;

@@ -2,6 +2,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "adaptive")]
+[Slow]
 public sealed class BlockedStopTests
 {
     private const int Cycles = 200;

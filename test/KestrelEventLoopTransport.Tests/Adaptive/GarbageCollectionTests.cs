@@ -6,6 +6,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "adaptive")]
 [FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
+[Slow]
 public sealed class GarbageCollectionTests
 {
     private const int Collections = 60;

@@ -12,6 +12,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "stress")]
 [FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
+[Slow]
 public sealed class MixTests
 {
     private const int Connections = 64;

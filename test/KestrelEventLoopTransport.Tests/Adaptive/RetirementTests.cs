@@ -4,6 +4,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "adaptive")]
 [FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
+[Slow]
 public sealed class RetirementTests
 {
     private const int Loops = 2;

@@ -4,6 +4,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "adaptive")]
 [FailsOnStock("Stock runs handlers on the thread pool, or inline and unprotected.")]
+[Slow]
 public sealed class SleeperTests
 {
     private const int Sleepers = 1000;

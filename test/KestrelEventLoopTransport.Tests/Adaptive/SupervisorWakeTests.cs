@@ -7,6 +7,7 @@ namespace KestrelEventLoopTransport.Tests.Adaptive;
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "adaptive")]
 [FailsOnStock("Stock has no supervisor.")]
+[Slow]
 public sealed partial class SupervisorWakeTests
 {
     private const int Thresholds = 15;

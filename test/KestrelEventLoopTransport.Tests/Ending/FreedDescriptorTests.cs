@@ -12,6 +12,7 @@ namespace KestrelEventLoopTransport.Tests.Ending;
 /// </summary>
 [Trait("Contract", "11")]
 [FailsOnStock("They run in processes of their own, which look at the loops' counters.")]
+[Slow]
 public sealed class FreedDescriptorTests
 {
     public static MatrixTheoryData<ApplicationScheduling, AcceptMode, bool> Cases

@@ -11,6 +11,7 @@ namespace KestrelEventLoopTransport.Tests.Ending;
 /// such a close by EPOLLHUP: it has finished, it is not broken, and what it sent counts.
 /// </summary>
 [Trait("Contract", "18")]
+[Slow]
 public sealed class RequestThenCloseTests
 {
     private const int Clients = 200;

@@ -5,6 +5,7 @@ namespace KestrelEventLoopTransport.Tests.Hosting;
 
 [Collection(ProcessWide.Name)]
 [Trait("Contract", "24")]
+[Slow]
 public sealed class LeftoverTests
 {
     private const int Cycles = 25;

@@ -4,6 +4,7 @@ namespace KestrelEventLoopTransport.Tests.Hosting;
 
 [Trait("Contract", "24")]
 [FailsOnStock("Stock starts no threads of its own.")]
+[Slow]
 public sealed class OutOfThreadsTests
 {
     private const long Room = 64 * 1024 * 1024;

@@ -8,6 +8,7 @@ namespace KestrelEventLoopTransport.Tests.Listening;
 /// <summary>What an operator reads when accept(2) fails, and how often it is tried.</summary>
 [Trait("Contract", "11")]
 [FailsOnStock("Stock logs each failed accept, and does not pause.")]
+[Slow]
 public sealed class FailedAcceptTests
 {
     private const string ErrnoVariable = "KESTREL_TEST_ERRNO";

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace KestrelEventLoopTransport.Tests.Listening;
 
 [Trait("Contract", "11")]
+[Slow]
 public sealed partial class OutOfDescriptorsTests
 {
     [Fact]

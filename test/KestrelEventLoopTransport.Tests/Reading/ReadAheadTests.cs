@@ -11,6 +11,7 @@ namespace KestrelEventLoopTransport.Tests.Reading;
 /// </summary>
 [Trait("Contract", "17")]
 [Trait("Contract", "29")]
+[Slow]
 public sealed class ReadAheadTests
 {
     private const int KernelBuffer = 64 * 1024;

@@ -5,6 +5,7 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 /// <summary>User code that runs where connections are accepted, and that does not return.</summary>
 [Trait("Contract", "24")]
 [FailsOnStock("Hooks of ours.")]
+[Slow]
 public sealed class EndlessHookTests
 {
     public static MatrixTheoryData<ApplicationScheduling, bool> HookAndBalancer

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Connections.Features;
 namespace KestrelEventLoopTransport.Tests.Sockets;
 
 /// <summary>Every option is read back from the kernel, on the listening socket and on an accepted one.</summary>
+[Slow]
 public sealed class KernelOptionTests
 {
     public enum Family

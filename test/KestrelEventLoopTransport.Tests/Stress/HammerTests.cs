@@ -6,6 +6,7 @@ namespace KestrelEventLoopTransport.Tests.Stress;
 
 /// <summary>Narrow races, each hit many times.</summary>
 [Trait("Contract", "stress")]
+[Slow]
 public sealed class HammerTests
 {
     [Theory]

@@ -10,6 +10,7 @@ namespace KestrelEventLoopTransport.Tests.Stress;
 /// KESTREL_STRESS_SEED repeats the choices of a failed run, KESTREL_STRESS_SECONDS makes it longer.
 /// </summary>
 [Collection(ProcessWide.Name)]
+[Slow]
 public sealed class StressTests
 {
     private const int Connections = 200;
