@@ -1,115 +1,56 @@
 using System.IO.Pipelines;
 using System.Threading.Tasks.Sources;
-using KestrelEventLoopTransport.Connections.Buffers;
 
 namespace KestrelEventLoopTransport.Connections.Output;
 
 /// <summary>
 /// The sending half of a connection: a <see cref="PipeWriter"/> that sends to the socket when it is flushed.
-/// This file has the writer's operations; <c>ConnectionOutput.Send.cs</c> has the sender's,
-/// <c>ConnectionOutput.Signals.cs</c> what others tell it, <c>ConnectionOutput.Vectors.cs</c> the system calls.
 /// </summary>
 /// <remarks>
-/// <para>
-/// Written bytes lie in a chain of segments. The <em>writer</em> (the application, one at a time) appends at the tail
-/// and publishes what is committed; the <em>sender</em> (whichever thread set <see cref="Sending"/>: the flushing
-/// one, the loop after an edge, a pool thread for deferred flushes) takes from the head. They may run at the same
-/// time and share nothing but the chain's links, two counters, and the word <c>_state</c>:
-/// </para>
-/// <list type="bullet">
-/// <item><see cref="Open"/>: the writer holds the tail. Set when it gets memory, cleared by its flush.</item>
-/// <item><see cref="HasChain"/>: there are segments. Set by the writer; whoever clears it frees the chain, and that
-/// may be anyone who finds the chain neither open nor being sent.</item>
-/// <item><see cref="Sending"/>: one thread sends and nobody closes the descriptor. <see cref="Again"/> tells it that
-/// more was committed, <see cref="Edge"/> that the socket became writable meanwhile: neither gets lost.</item>
-/// <item><see cref="Blocked"/>: the socket is full; the loop sends on at the next edge.</item>
-/// <item><see cref="Deferred"/>: committed bytes wait for the end of a dispatch, for the reader to drain, or for a
-/// queued work item (<see cref="Queued"/>); whoever clears the bit sends them.</item>
-/// <item><see cref="FlushParked"/>: a flush waits; who clears it sets <see cref="FlushReady"/> and queues its
-/// completion. <see cref="FlushCanceled"/> and <see cref="TokenCanceled"/> end it as cancelled. The writer parks
-/// another only when the one before has completed, which the completion source tells.</item>
-/// <item><see cref="Draining"/>: dispose waits until all is sent.</item>
-/// <item><see cref="Failed"/>: the peer is gone. <see cref="Stopped"/>: abort or close. Both drop what is unsent.
-/// <see cref="Released"/>: no system call runs or will run.</item>
-/// </list>
+/// Two roles share it. The <em>writer</em> is the application, one call at a time: it fills the
+/// <see cref="SendQueue"/>, commits, and waits for room. Its part is in this file. The <em>sender</em> is the thread
+/// that has set <see cref="OutputFlags.Sending"/>: the flushing thread, the loop after an edge, or a thread that sends
+/// deferred bytes. Its part is in <c>ConnectionOutput.Sender.cs</c>. <see cref="OutputState"/> keeps them apart.
 /// </remarks>
 internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<FlushResult>, IThreadPoolWorkItem
 {
-    private const int Open = 1;
-    private const int HasChain = 2;
-    private const int Sending = 4;
-    private const int Again = 8;
-    private const int Edge = 16;
-    private const int Blocked = 32;
-    private const int Deferred = 64;
-    private const int Queued = 128;
-    private const int FlushParked = 256;
-    private const int FlushReady = 512;
-    private const int FlushCanceled = 1024;
-    private const int Draining = 2048;
-    private const int Failed = 4096;
-    private const int Stopped = 8192;
-    private const int Released = 16384;
-    private const int TokenCanceled = 32768;
-
-    // A flush of this much is worth a system call of its own.
-    private const int MaxDeferredBytes = 64 * 1024;
-
     private readonly StreamConnection _connection;
-    private int _state;
-    private SegmentCache _segments;
-    private ManualResetValueTaskSourceCore<bool> _flush;
-    private CancellationToken _token;
-    private CancellationTokenRegistration _registration;
-
-    // The writer's.
-    private BufferSegment? _tail;
-    private long _written;
-    private bool _isOpen;
+    private OutputState _state;
+    private SendQueue _queue;
+    private DeferralPolicy _deferral;
+    private PendingFlush _flush;
     private bool _completed;
-
-    // A flush was left to wait. It may have completed since, without anybody who awaited it.
-    private bool _isFlushing;
-    private bool _isAwaited;
-
-    // Written by the writer, read by the sender.
-    private long _committed;
 
     internal ConnectionOutput(StreamConnection connection) => _connection = connection;
 
     public override bool CanGetUnflushedBytes => true;
 
-    public override long UnflushedBytes => _written - _committed;
+    public override long UnflushedBytes => _queue.Uncommitted;
 
-    private long Unsent => _committed - Volatile.Read(ref _sent);
+    private bool IsFull => _queue.Unsent >= _connection.MaxWriteBufferSize;
+
+    // Lower than IsFull: a flush that waits is not released for every few bytes.
+    private bool HasRoom => _queue.Unsent <= _connection.MaxWriteBufferSize / 2;
 
     public override Memory<byte> GetMemory(int sizeHint = 0)
     {
         EnsureRoom(sizeHint);
-        return _tail!.Block[_tail.End..];
+        return _queue.Free;
     }
 
     public override Span<byte> GetSpan(int sizeHint = 0)
     {
         EnsureRoom(sizeHint);
-        return _tail!.Block.Span[_tail.End..];
+        return _queue.Free.Span;
     }
 
     public override void Advance(int bytes)
     {
-        if (bytes == 0)
-        {
-            return;
-        }
-
-        if (!_isOpen || (uint)bytes > (uint)_tail!.Free)
+        if (bytes != 0 && !_queue.TryAdvance(bytes))
         {
             throw new ArgumentOutOfRangeException(
-                nameof(bytes), bytes, "Advance takes at most the length of the memory got last.");
+                nameof(bytes), bytes, "Cannot advance past the end of the memory that GetMemory or GetSpan returned.");
         }
-
-        _tail.SetEnd(_tail.End + bytes);
-        _written += bytes;
     }
 
     public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
@@ -120,16 +61,17 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
             return ValueTask.FromCanceled<FlushResult>(cancellationToken);
         }
 
-        Commit(mayDefer: true);
-        if (_isFlushing && IsStillFlushing(cancellationToken))
+        _queue.Commit();
+        Publish(_deferral.OnFlush(_connection, _queue.Unsent));
+        if (_flush.IsOutstanding && IsStillFlushing(cancellationToken))
         {
             return new(this, _flush.Version);
         }
 
-        return Unsent >= _connection.MaxWriteBufferSize ? WaitForRoom(cancellationToken) : new(TakeFlushResult());
+        return IsFull ? WaitForRoom(cancellationToken) : new(TakeFlushResult());
     }
 
-    public override void CancelPendingFlush() => ReleaseFlush(FlushCanceled);
+    public override void CancelPendingFlush() => ReleaseFlush(OutputFlags.FlushCanceled);
 
     /// <summary>
     /// Sends what was written, flushed or not, and then closes the connection, as the stock transport does. An error
@@ -143,14 +85,15 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
         }
 
         _completed = true;
-        Unregister();
+        _flush.Unregister();
         if (exception is not null)
         {
             _connection.AbortOnWriterError(exception);
         }
 
-        Commit(mayDefer: false);
-        if (!BeginDrain())
+        _queue.Commit();
+        Publish(Deferral.None);
+        if (_state.Make(OutputTransitions.BeginDrain).Action == OutputAction.ReportDrained)
         {
             _connection.OnOutputDrained();
         }
@@ -158,10 +101,7 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
 
     FlushResult IValueTaskSource<FlushResult>.GetResult(short token)
     {
-        // Throws when the flush is pending: for the second who awaits it.
         _flush.GetResult(token);
-        Unregister();
-        _isFlushing = false;
         return TakeFlushResult();
     }
 
@@ -169,150 +109,91 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
 
     void IValueTaskSource<FlushResult>.OnCompleted(
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
-    {
-        if (_isAwaited)
-        {
-            // Throwing here would end the process, in async methods. As with Pipe, the second who awaits a flush gets
-            // an exception from it.
-            ThreadPool.UnsafeQueueUserWorkItem(continuation, state, preferLocal: false);
-            return;
-        }
+        => _flush.OnCompleted(continuation, state, token, flags);
 
-        _isAwaited = true;
-        _flush.OnCompleted(continuation, state, token, flags);
-    }
-
-    /// <summary>
-    /// As with Pipe: a flush while another one waits, which nobody awaits, is the same one, with its own token. One
-    /// that has completed since leaves nothing behind.
-    /// </summary>
-    private bool IsStillFlushing(CancellationToken cancellationToken)
-    {
-        if (_flush.GetStatus(_flush.Version) == ValueTaskSourceStatus.Pending)
-        {
-            if (cancellationToken.CanBeCanceled)
-            {
-                Register(cancellationToken);
-            }
-
-            return true;
-        }
-
-        Unregister();
-        Interlocked.And(ref _state, ~TokenCanceled);
-        _isFlushing = false;
-        return false;
-    }
-
-    private void Register(CancellationToken cancellationToken)
-    {
-        Unregister();
-        _token = cancellationToken;
-        _registration = cancellationToken.UnsafeRegister(
-            static output => ((ConnectionOutput)output!).ReleaseFlush(TokenCanceled), this);
-    }
-
-    private void Unregister()
-    {
-        // Waits for a callback that is running.
-        _registration.Dispose();
-        _registration = default;
-    }
+    internal void OnFlushTokenCanceled() => ReleaseFlush(OutputFlags.TokenCanceled);
 
     private void EnsureRoom(int sizeHint)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(sizeHint);
         ThrowIfCompleted();
-        if (!_isOpen)
+        if (!_queue.IsOpen)
         {
             OpenChain(sizeHint);
         }
 
-        if (_tail!.Free < Math.Max(sizeHint, 1))
-        {
-            var segment = RentSegment(sizeHint);
-            _tail.Following = segment;
-            _tail = segment;
-        }
+        _queue.EnsureRoom(_connection.Pool, sizeHint);
     }
 
     private void OpenChain(int sizeHint)
     {
-        BufferSegment? fresh = null;
-        while (true)
+        if ((_state.Make(OutputTransitions.ReopenChain).After & OutputFlags.HasChain) == 0)
         {
-            var state = Volatile.Read(ref _state);
-            if ((state & HasChain) == 0)
-            {
-                // Only the writer starts a chain, so this cannot change until the exchange.
-                fresh ??= RentSegment(sizeHint);
-                _head = fresh;
-                _headOffset = 0;
-            }
-
-            if (Interlocked.CompareExchange(ref _state, state | Open | HasChain, state) == state)
-            {
-                _tail = (state & HasChain) == 0 ? fresh : _tail;
-                _isOpen = true;
-                return;
-            }
+            _queue.Start(_connection.Pool, sizeHint);
+            _state.Make(OutputTransitions.OpenChain);
         }
+
+        _queue.Open();
     }
 
-    private BufferSegment RentSegment(int sizeHint)
+    private bool IsStillFlushing(CancellationToken cancellationToken)
     {
-        var segment = _segments.Take();
-        segment.Rent(_connection.Pool, Math.Max(sizeHint, StreamConnection.BlockSize));
-        return segment;
+        if (_flush.TryJoin(this, cancellationToken))
+        {
+            return true;
+        }
+
+        _state.Make(OutputTransitions.ForgetToken);
+        return false;
     }
 
     private ValueTask<FlushResult> WaitForRoom(CancellationToken cancellationToken)
     {
-        _flush.Reset();
-        _isAwaited = false;
-        if (cancellationToken.CanBeCanceled)
+        _flush.Begin(this, cancellationToken);
+        var result = new ValueTask<FlushResult>(this, _flush.Version);
+        OutputMove move;
+        do
         {
-            Register(cancellationToken);
+            move = OutputTransitions.ParkFlush(_state.Flags, IsFull);
+        }
+        while (!_state.TryMake(move));
+
+        if ((move.After & OutputFlags.FlushParked) == 0)
+        {
+            _flush.Unregister();
+            return new(TakeFlushResult());
         }
 
-        var result = new ValueTask<FlushResult>(this, _flush.Version);
-        while (true)
+        // The sender sees the parked flush when it stops sending, and releases it. It does not if it stopped after
+        // IsFull was read and the state was the same again, so the writer looks once more.
+        _flush.SetOutstanding();
+        if (HasRoom)
         {
-            var state = Volatile.Read(ref _state);
-            if ((state & (Stopped | Failed | FlushCanceled | TokenCanceled)) != 0
-                || Unsent < _connection.MaxWriteBufferSize)
-            {
-                Unregister();
-                return new(TakeFlushResult());
-            }
-            // Unsent bytes mean that somebody is bound to send. That thread moves the state before it leaves and sees
-            // the parked flush, unless it did so, and came back to the same state, since the state was read above.
-            if (Interlocked.CompareExchange(ref _state, state | FlushParked, state) == state)
-            {
-                _isFlushing = true;
-                if (Unsent <= _connection.MaxWriteBufferSize / 2)
-                {
-                    ReleaseFlush(0);
-                }
+            ReleaseFlush(OutputFlags.None);
+        }
 
-                return result;
-            }
+        return result;
+    }
+
+    private void ReleaseFlush(OutputFlags cancellation)
+    {
+        if (_state.Make(OutputTransitions.ReleaseFlush, cancellation).Action == OutputAction.QueueWork)
+        {
+            QueueWork(preferLocal: false);
         }
     }
 
     private FlushResult TakeFlushResult()
     {
-        var state = Volatile.Read(ref _state);
-        if ((state & (FlushCanceled | TokenCanceled)) != 0)
+        var flags = _state.Make(OutputTransitions.TakeCancellation).Before;
+        if ((flags & OutputFlags.TokenCanceled) != 0)
         {
-            Interlocked.And(ref _state, ~(FlushCanceled | TokenCanceled));
-            if ((state & TokenCanceled) != 0)
-            {
-                throw new OperationCanceledException(_token);
-            }
+            throw new OperationCanceledException(_flush.Token);
         }
 
-        return new FlushResult((state & FlushCanceled) != 0, isCompleted: (state & (Failed | Stopped)) != 0);
+        return new FlushResult(
+            isCanceled: (flags & OutputFlags.FlushCanceled) != 0,
+            isCompleted: (flags & (OutputFlags.Failed | OutputFlags.Stopped)) != 0);
     }
 
     private void ThrowIfCompleted()

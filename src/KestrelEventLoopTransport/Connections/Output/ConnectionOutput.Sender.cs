@@ -1,0 +1,277 @@
+using System.Runtime.CompilerServices;
+using KestrelEventLoopTransport.Connections.Buffers;
+using KestrelEventLoopTransport.Native;
+
+namespace KestrelEventLoopTransport.Connections.Output;
+
+// The sender: from committed bytes to system calls, and what the loop, the reader, the supervisor and a closing thread
+// tell it.
+internal sealed partial class ConnectionOutput
+{
+    // The system calls that one sender makes before it leaves the rest to the thread pool. Its thread may be a loop's,
+    // and a writer that never pauses would keep it for ever.
+    private const int MaxSends = 16;
+
+    // A megabyte in blocks of 4 KiB. Small caps cost more than anything else on large responses.
+    private const int MaxVectors = 256;
+
+    // Milliseconds.
+    private const int StoppedFlushDelay = 20;
+
+    /// <summary>Whether anything was ever sent.</summary>
+    internal bool HasSent => _queue.HasSent;
+
+    /// <summary>Whether a send found that the peer is gone.</summary>
+    internal bool HasFailed => _state.Has(OutputFlags.Failed);
+
+    /// <summary>Bytes have arrived from the peer.</summary>
+    internal void OnInput() => _deferral.OnInput();
+
+    /// <summary>The loop saw that the socket is writable.</summary>
+    /// <param name="mayRunInline">Whether a flush that waits may complete on this thread.</param>
+    internal void OnWritable(bool mayRunInline)
+    {
+        if (_state.Make(OutputTransitions.OnWritable).Action == OutputAction.Send)
+        {
+            Send(mayRunInline);
+        }
+    }
+
+    /// <summary>Sends what was deferred, if anything.</summary>
+    /// <param name="mayRunInline">
+    /// Whether a flush that waits may complete on this thread. Only where no application code is below on the stack: it
+    /// might hold a lock that the continuation of the flush takes. Kestrel, for example, aborts under its own lock.
+    /// </param>
+    internal void Uncork(bool mayRunInline = false)
+    {
+        if (_state.Make(OutputTransitions.Uncork).Action == OutputAction.Send)
+        {
+            Send(mayRunInline);
+        }
+    }
+
+    /// <summary>
+    /// Sends nothing more. Unsent bytes are dropped, and a flush that waits ends soon. The descriptor is released by
+    /// this call, or by the thread that is sending.
+    /// </summary>
+    internal void Stop()
+    {
+        var action = _state.Make(OutputTransitions.Stop).Action;
+        if ((action & OutputAction.Send) != 0)
+        {
+            Send();
+        }
+
+        if ((action & OutputAction.ReleaseFlushLater) != 0)
+        {
+            _ = ReleaseFlushLaterAsync();
+        }
+    }
+
+    /// <summary>Runs what was queued: sends what is deferred, and completes the flush that is ready.</summary>
+    void IThreadPoolWorkItem.Execute()
+    {
+        if (_connection.Loop.MovesToPool(this))
+        {
+            return;
+        }
+
+        var action = _state.Make(OutputTransitions.TakeWork).Action;
+        if ((action & OutputAction.Send) != 0)
+        {
+            Send(mayRunInline: true);
+        }
+
+        if ((action & OutputAction.CompleteFlush) != 0)
+        {
+            CompleteFlush();
+        }
+    }
+
+    /// <summary>Lets committed bytes be sent.</summary>
+    private void Publish(Deferral deferral)
+    {
+        switch (_state.Make(OutputTransitions.Publish, deferral).Action)
+        {
+            case OutputAction.FreeChain:
+                FreeChain(_queue.Head);
+                break;
+            case OutputAction.Send:
+                Send();
+                break;
+            case OutputAction.QueueWork:
+                // Behind the work that this thread has queued already: other streams of HTTP/2 that will flush too.
+                QueueWork(preferLocal: true);
+                break;
+            default:
+                if (deferral == Deferral.Cork && !_connection.HoldsOutput)
+                {
+                    // The thread has lost its loop meanwhile. The supervisor may have uncorked before this cork.
+                    Uncork();
+                }
+
+                break;
+        }
+    }
+
+    private void Send(bool mayRunInline = false)
+    {
+        var budget = MaxSends;
+        SendOutcome outcome;
+        int error;
+        do
+        {
+            outcome = SendCommitted(ref budget, out error);
+        }
+        while (!EndSend(outcome, error, mayRunInline));
+    }
+
+    /// <summary>Sends until nothing committed is left, or something prevents it.</summary>
+    [SkipLocalsInit]
+    private SendOutcome SendCommitted(ref int budget, out int error)
+    {
+        error = 0;
+        Span<iovec> vectors = stackalloc iovec[MaxVectors];
+        while (true)
+        {
+            var unsent = _queue.Unsent;
+            if (unsent == 0 || _state.Has(OutputFlags.Stopped))
+            {
+                return SendOutcome.Sent;
+            }
+
+            if (budget-- == 0)
+            {
+                return SendOutcome.OutOfBudget;
+            }
+
+            var sent = SendVectors(vectors[.._queue.Gather(vectors, unsent)]);
+            if (sent < 0)
+            {
+                error = -(int)sent;
+                return error == Errno.EAGAIN ? SendOutcome.Blocked
+                    : Errno.IsShortage(error) ? SendOutcome.Shortage
+                    : SendOutcome.Failed;
+            }
+
+            _queue.Consume(sent);
+        }
+    }
+
+    /// <summary>Returns the number of bytes sent, or a negative errno.</summary>
+    private unsafe nint SendVectors(ReadOnlySpan<iovec> vectors)
+    {
+        fixed (iovec* first = vectors)
+        {
+            while (true)
+            {
+                nint sent;
+                if (vectors.Length == 1)
+                {
+                    sent = Libc.send(_connection.Fd, first->iov_base, first->iov_len, Platform.MSG_NOSIGNAL);
+                }
+                else
+                {
+                    var message = new msghdr { msg_iov = first, msg_iovlen = (nuint)vectors.Length };
+                    sent = Libc.sendmsg(_connection.Fd, &message, Platform.MSG_NOSIGNAL);
+                }
+
+                if (sent >= 0)
+                {
+                    return sent;
+                }
+
+                var error = Errno.Last;
+                if (error != Errno.EINTR)
+                {
+                    return -error;
+                }
+            }
+        }
+    }
+
+    /// <summary>Stops being the sender. False: there is more to send.</summary>
+    private bool EndSend(SendOutcome outcome, int error, bool mayRunInline)
+    {
+        var completesFlush = mayRunInline && _connection.RunsInline && _connection.Loop.IsCurrent;
+
+        // Before the transition: after it the writer may start another chain.
+        var chain = _queue.Head;
+        OutputMove move;
+        do
+        {
+            move = OutputTransitions.EndSend(_state.Flags, outcome, HasRoom, completesFlush);
+        }
+        while (!_state.TryMake(move));
+
+        if (move.Action == OutputAction.Send)
+        {
+            return false;
+        }
+
+        Perform(move.Action, chain, error);
+        return true;
+    }
+
+    private void Perform(OutputAction action, BufferSegment? chain, int error)
+    {
+        if ((action & OutputAction.FreeChain) != 0)
+        {
+            FreeChain(chain);
+        }
+
+        if ((action & OutputAction.ReportFailure) != 0)
+        {
+            _connection.OnSendFailed(error);
+        }
+
+        if ((action & OutputAction.CompleteFlush) != 0)
+        {
+            CompleteFlush();
+        }
+
+        if ((action & OutputAction.QueueWork) != 0)
+        {
+            QueueWork(preferLocal: false);
+        }
+
+        if ((action & OutputAction.ReportDrained) != 0)
+        {
+            _connection.OnOutputDrained();
+        }
+
+        if ((action & OutputAction.ReleaseDescriptor) != 0)
+        {
+            _connection.ReleaseOutput();
+        }
+
+        if ((action & OutputAction.RetryLater) != 0)
+        {
+            _connection.Loop.Schedule(new SendRetry(this), StreamConnection.ShortageDelay);
+        }
+    }
+
+    private void FreeChain(BufferSegment? chain)
+    {
+        if (_state.Has(OutputFlags.Stopped | OutputFlags.Failed))
+        {
+            _queue.DropUnsent();
+        }
+
+        _queue.Return(chain);
+    }
+
+    private void QueueWork(bool preferLocal) => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal);
+
+    private void CompleteFlush() => _connection.Dispatch(ref _flush.Source);
+
+    /// <summary>
+    /// Kestrel cancels a request after it has aborted the connection. A handler whose flush completed before that would
+    /// take a lost response for a sent one, so the flush completes a moment later.
+    /// </summary>
+    private async Task ReleaseFlushLaterAsync()
+    {
+        await Task.Delay(StoppedFlushDelay).ConfigureAwait(false);
+        ReleaseFlush(OutputFlags.None);
+    }
+}
