@@ -1,0 +1,124 @@
+using KestrelEventLoopTransport.Connections.Output;
+using static KestrelEventLoopTransport.Connections.Output.OutputFlags;
+
+namespace KestrelEventLoopTransport.Tests.States;
+
+/// <summary>
+/// The explorer finds bugs in the transitions by what they lead to. The rules of the legal states are not checked here.
+/// </summary>
+public class OutputStatePlantedBugTests
+{
+    [Fact]
+    public void A_publish_that_does_not_tell_the_sender()
+        => Finds(
+            "All is sent",
+            (name, move) => name == "Publish" ? move with { After = move.After & ~Again } : move);
+
+    [Fact]
+    public void An_edge_that_does_not_tell_the_sender()
+        => Finds(
+            "No flush waits while there is room",
+            (name, move) => name == "OnWritable" ? move with { After = move.After & ~Edge } : move);
+
+    [Fact]
+    public void A_sender_that_does_not_release_the_flush()
+        => Finds(
+            "No flush waits while there is room",
+            (name, move) => name == "EndSend"
+                ? Without(Keeping(move, FlushParked), OutputAction.QueueWork | OutputAction.CompleteFlush)
+                : move);
+
+    [Fact]
+    public void A_flush_that_stays_parked_when_it_is_released()
+        => Finds(
+            "A flush is completed twice",
+            (name, move) => name == "ReleaseFlush" ? Keeping(move, FlushParked) : move,
+            new OutputStateModel { Cancels = true });
+
+    [Fact]
+    public void Work_that_leaves_the_flush_ready()
+        => Finds(
+            "A flush is completed twice",
+            (name, move) => name == "TakeWork" ? Keeping(move, FlushReady) : move,
+            new OutputStateModel { Cancels = true, Queues = true });
+
+    [Fact]
+    public void An_uncork_that_does_not_look_for_deferred_bytes()
+        => Finds(
+            "Exactly the thread that has set Sending sends",
+            (name, move) => name == "Uncork" ? new(move.Before, move.After | Sending, OutputAction.Send) : move,
+            new OutputStateModel { Dispatches = true });
+
+    [Fact]
+    public void A_sender_that_does_not_release_the_descriptor()
+        => Finds(
+            "The descriptor is released once",
+            (name, move) => name == "EndSend" ? Without(move, OutputAction.ReleaseDescriptor) : move,
+            new OutputStateModel { Stops = true });
+
+    [Fact]
+    public void A_stop_that_releases_while_another_thread_sends()
+        => Finds(
+            "A system call uses a descriptor that was released",
+            (name, move) => name == "Stop" && Has(move.Before, Sending)
+                ? move with { After = move.After | Released, Action = move.Action | OutputAction.ReleaseDescriptor }
+                : move,
+            new OutputStateModel { Stops = true });
+
+    [Fact]
+    public void A_stop_that_forgets_the_parked_flush()
+        => Finds(
+            "No flush waits while there is room",
+            (name, move) => name == "Stop" ? Without(move, OutputAction.ReleaseFlushLater) : move,
+            new OutputStateModel { Stops = true });
+
+    [Fact]
+    public void A_sender_that_frees_the_chain_of_an_open_writer()
+        => Finds(
+            "A freed chain is written to",
+            (name, move) => name == "EndSend" && Has(move.Before, Open) && !Has(move.After, Sending | Blocked)
+                ? move with { After = move.After & ~HasChain, Action = move.Action | OutputAction.FreeChain }
+                : move);
+
+    [Fact]
+    public void A_sender_out_of_budget_that_queues_no_work()
+        => Finds(
+            "No flush waits while there is room",
+            (name, move) => name == "EndSend" ? Without(move, OutputAction.QueueWork) : move,
+            new OutputStateModel { Faults = 1 });
+
+    [Fact]
+    public void A_sender_that_does_not_report_the_drain()
+        => Finds(
+            "A completed writer is drained once",
+            (name, move) => name == "EndSend" ? Without(move, OutputAction.ReportDrained) : move,
+            new OutputStateModel { Completes = true });
+
+    [Fact]
+    public void A_writer_that_does_not_look_for_room_after_it_has_parked()
+        => Finds(
+            "No flush waits while there is room",
+            (_, move) => move,
+            new OutputStateModel { Reads = 2, Writes = 4, LooksAgain = false });
+
+    [Fact]
+    public void A_writer_that_corks_after_its_dispatch_has_lost_its_loop()
+        => Finds("All is sent", (_, move) => move, new OutputStateModel { Dispatches = true, LooksForItsLoop = false });
+
+    private static void Finds(string rule, Func<string, OutputMove, OutputMove> bug, OutputStateModel? model = null)
+    {
+        var planted = (model ?? new OutputStateModel()) with { Bug = bug };
+
+        var exception = Assert.Throws<IllegalStateException>(() => planted.Explore(checksLegality: false));
+
+        Assert.Contains(rule, exception.Message, StringComparison.Ordinal);
+    }
+
+    private static OutputMove Keeping(OutputMove move, OutputFlags bits)
+        => move with { After = move.After | (move.Before & bits) };
+
+    private static OutputMove Without(OutputMove move, OutputAction action)
+        => move with { Action = move.Action & ~action };
+
+    private static bool Has(OutputFlags flags, OutputFlags bits) => (flags & bits) != 0;
+}

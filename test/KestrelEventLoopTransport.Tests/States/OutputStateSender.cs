@@ -1,0 +1,110 @@
+using KestrelEventLoopTransport.Connections.Output;
+using Turn = KestrelEventLoopTransport.Tests.States.OutputStateTurn;
+using World = KestrelEventLoopTransport.Tests.States.OutputStateWorld;
+
+namespace KestrelEventLoopTransport.Tests.States;
+
+/// <summary>The sender's program, and what a thread does after a transition.</summary>
+internal static class OutputStateSender
+{
+    // As in ConnectionOutput.
+    private static readonly OutputAction[] _order =
+    [
+        OutputAction.Send, OutputAction.FreeChain, OutputAction.ReportFailure, OutputAction.CompleteFlush,
+        OutputAction.QueueWork, OutputAction.ReportDrained, OutputAction.ReleaseDescriptor, OutputAction.RetryLater,
+        OutputAction.ReleaseFlushLater,
+    ];
+
+    internal static IEnumerable<World> Send(Turn turn, bool completesFlush)
+    {
+        var (world, own) = (turn.World, turn.Own);
+        switch (own.Sending)
+        {
+            case SendStep.LookForBytes when world.Unsent == 0 || world.Has(OutputFlags.Stopped):
+                return [Ends(turn, SendOutcome.Sent)];
+            case SendStep.LookForBytes:
+                var call = turn.As(own with { Number = world.Unsent }).GoTo(SendStep.Call);
+                return world.Faults == 0 ? [call] : [call, Ends(WithFault(turn), SendOutcome.OutOfBudget)];
+            case SendStep.Call:
+                return Call(turn);
+            case SendStep.ReadState:
+                return [turn.As(own with { Seen = turn.Flags, Chain = world.Head }).GoTo(SendStep.LookForRoom)];
+            case SendStep.LookForRoom:
+                return [turn.As(own with { Number = world.Unsent }).GoTo(SendStep.End)];
+            case SendStep.End when own.Seen != turn.Flags:
+                return [turn.GoTo(SendStep.ReadState)];
+            default:
+                var hasRoom = own.Number <= OutputStateModel.Room;
+                var move = OutputTransitions.EndSend(own.Seen, own.Outcome, hasRoom, completesFlush);
+                return [turn.As(own with { Sending = SendStep.None }).Make("EndSend", move)];
+        }
+    }
+
+    /// <summary>Performs the first action that the thread must do.</summary>
+    internal static World Perform(Turn turn)
+    {
+        var action = _order.First(action => (turn.Own.Todo & action) != 0);
+        var world = turn.World;
+        turn = turn.As(turn.Own with { Todo = turn.Own.Todo & ~action });
+        return action switch
+        {
+            OutputAction.Send => turn.GoTo(SendStep.LookForBytes),
+            OutputAction.FreeChain => turn.In(Free(world, turn.Own.Chain)).As(turn.Own with { Chain = 0 }).End(),
+            OutputAction.CompleteFlush when !world.FlushIsPending => world.Break("A flush is completed twice"),
+            OutputAction.CompleteFlush => turn.In(world with { FlushIsPending = false }).End(),
+            OutputAction.QueueWork => turn.In(world with { WorkItems = world.WorkItems + 1 }).End(),
+            OutputAction.ReportDrained
+                => turn.In(world with { Drains = world.Drains + 1 }).Make("Stop", OutputTransitions.Stop(turn.Flags)),
+            OutputAction.ReleaseDescriptor => turn.In(world with { Releases = world.Releases + 1 }).End(),
+            OutputAction.RetryLater => turn.In(world with { Retries = world.Retries + 1 }).End(),
+            OutputAction.ReleaseFlushLater => turn.In(world with { LaterReleases = world.LaterReleases + 1 }).End(),
+            _ => turn.End(),
+        };
+    }
+
+    private static IEnumerable<World> Call(Turn turn)
+    {
+        var (world, own) = (turn.World, turn.Own);
+        if (world.Releases != 0)
+        {
+            yield return world.Break("A system call uses a descriptor that was released");
+        }
+        else if (world.IsFreed(world.Head))
+        {
+            yield return world.Break("A freed chain is sent");
+        }
+        else if (world.PeerIsGone)
+        {
+            yield return Ends(turn, SendOutcome.Failed);
+        }
+        else if (world.Room == 0)
+        {
+            yield return Ends(turn.In(world with { FoundFull = true }), SendOutcome.Blocked);
+        }
+        else
+        {
+            var sent = Math.Min(own.Number, world.Room);
+            yield return turn.In(world with { Room = world.Room - sent, Sent = world.Sent + sent })
+                .As(own with { Number = 0 })
+                .GoTo(SendStep.LookForBytes);
+            if (world.Faults > 0)
+            {
+                yield return Ends(WithFault(turn), SendOutcome.Shortage);
+            }
+        }
+    }
+
+    private static Turn WithFault(Turn turn) => turn.In(turn.World with { Faults = turn.World.Faults - 1 });
+
+    private static World Ends(Turn turn, SendOutcome outcome)
+        => turn.As(turn.Own with { Outcome = outcome }).GoTo(SendStep.ReadState);
+
+    private static World Free(World world, int chain)
+        => world.IsFreed(chain)
+            ? world.Break("A chain is freed twice")
+            : world with
+            {
+                Freed = world.Freed | (1 << (chain - 1)),
+                Sent = world.Has(OutputFlags.Stopped | OutputFlags.Failed) ? world.Committed : world.Sent,
+            };
+}
