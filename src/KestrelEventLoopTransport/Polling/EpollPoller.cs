@@ -49,7 +49,7 @@ internal sealed unsafe class EpollPoller : Poller
 
     internal override void Remove(int fd)
     {
-        // May fail for a descriptor that somebody else has closed meanwhile: then it is gone from here as well.
+        // Fails if the descriptor has been closed meanwhile. The close has removed it from here as well.
         var epollEvent = stackalloc byte[EpollEventLayout.Size];
         _ = Libc.epoll_ctl(_epoll, Linux.EPOLL_CTL_DEL, fd, epollEvent);
     }
@@ -118,13 +118,13 @@ internal sealed unsafe class EpollPoller : Poller
 
     internal override void Wake()
     {
-        // A wake-up may come from any thread while the loop ends: the lock keeps it from writing to a descriptor that
-        // is closed, and by then perhaps somebody else's. It is taken only when a loop sleeps.
+        // A wake-up may come from any thread while the loop ends. The lock keeps it from writing to a descriptor that
+        // is closed, and whose number may belong to another file by then. It is taken only when a loop sleeps.
         lock (_wakeLock)
         {
             if (_events is not null)
             {
-                // Edge-triggered: every write is an event of its own, so the counter is never read.
+                // The descriptor is edge-triggered. Every write is an event of its own, so the counter is never read.
                 ulong one = 1;
                 _ = Libc.write(_wake, &one, sizeof(ulong));
             }

@@ -8,21 +8,21 @@ namespace KestrelEventLoopTransport.Polling;
 /// </summary>
 /// <remarks>
 /// <para>
-/// A registration is two events, for reading and for writing, both with <c>EV_CLEAR</c>: each is told once, until
-/// something new happens to it. Registrations are collected and go to the kernel together, with the next wait.
+/// A registration is two events, for reading and for writing, both with <c>EV_CLEAR</c>: the kernel reports each once,
+/// until something new happens. Registrations are collected and go to the kernel together, with the next wait.
 /// </para>
 /// <para>
-/// Who may do what. <c>_events</c> and <c>_changes</c>, the lists that the kernel writes and reads, are the waiting
-/// thread's. <c>_pending</c>, the registrations that have not reached the kernel, is everybody's, under the lock. A
-/// descriptor may be closed at any time, but not without <see cref="Forget"/>, so changes are submitted under the lock
-/// as well, by a wait that does not wait: none ever meets a descriptor that is closed or, worse, somebody else's.
+/// Only the waiting thread uses <c>_events</c> and <c>_changes</c>, the lists that the kernel writes and reads. Any
+/// thread may use <c>_pending</c>, the registrations that have not reached the kernel, under the lock. A descriptor may
+/// be closed at any time after <see cref="Forget"/>. So changes are submitted under the lock as well, by a call that
+/// does not wait. Then no change ever meets a descriptor that is closed, or a number that belongs to another file.
 /// </para>
 /// </remarks>
 internal sealed unsafe class KqueuePoller : Poller
 {
     private const int Capacity = 512;
 
-    // Two changes for each. Every change may fail and needs room among the events then (kqueue(2), RETURN VALUES).
+    // A registration is two changes. Each may fail, and then needs room among the events (kqueue(2), RETURN VALUES).
     private const int MaxSubmitted = Capacity / 2;
 
     // Milliseconds that registrations wait after the kernel had no memory for one.
@@ -70,8 +70,8 @@ internal sealed unsafe class KqueuePoller : Poller
             ObjectDisposedException.ThrowIf(_events is null, this);
             _pending.Add(new Registration(fd, token));
 
-            // The thread that waited last will wait again and find it. Should the loop go to another thread meanwhile,
-            // that one will.
+            // The thread that waited last will wait again and find it. If the loop goes to another thread meanwhile,
+            // that thread will.
             if (_pending.Count == 1 && _waitingThreadId != Environment.CurrentManagedThreadId)
             {
                 Trigger();
@@ -100,7 +100,7 @@ internal sealed unsafe class KqueuePoller : Poller
         {
             if (_events is not null)
             {
-                // One by one: without room for events, a change that fails ends the call.
+                // One call for each: without room for events, a change that fails ends the call.
                 _ = Change(SocketEvent(new Registration(fd, WakeToken), Kqueue.EVFILT_READ, Kqueue.EV_DELETE));
                 _ = Change(SocketEvent(new Registration(fd, WakeToken), Kqueue.EVFILT_WRITE, Kqueue.EV_DELETE));
             }
@@ -120,7 +120,7 @@ internal sealed unsafe class KqueuePoller : Poller
         var flags = entry->flags;
         if ((flags & Kqueue.EV_ERROR) != 0)
         {
-            // A registration was refused, and not for want of memory: the descriptor is not the owner's any more.
+            // The kernel has refused a registration, and not for want of memory: the descriptor was not open any more.
             return PollEvents.Error;
         }
 
@@ -131,8 +131,8 @@ internal sealed unsafe class KqueuePoller : Poller
         {
             Kqueue.EVFILT_READ => PollEvents.Readable | error | (ended ? PollEvents.PeerClosed : PollEvents.None),
 
-            // Without an error, EV_EOF is here what our own shutdown did, or the end of a socket whose other event
-            // tells the same.
+            // Without an error, EV_EOF on this event comes from our own shutdown, or from an end that the other event
+            // reports as well.
             Kqueue.EVFILT_WRITE => PollEvents.Writable | error,
             _ => PollEvents.None,
         };
@@ -150,7 +150,7 @@ internal sealed unsafe class KqueuePoller : Poller
 
     internal override void Wake()
     {
-        // The lock keeps a wake-up that is late from using a descriptor that is closed: see EpollPoller.
+        // The lock keeps a late wake-up from using a descriptor that is closed: see EpollPoller.
         lock (_lock)
         {
             if (_events is not null)
@@ -177,8 +177,8 @@ internal sealed unsafe class KqueuePoller : Poller
     }
 
     /// <summary>
-    /// Hands pending registrations to the kernel and takes what events there are. Returns their number; 0 when there
-    /// was nothing to hand over.
+    /// Submits pending registrations to the kernel and takes the events that are there. Returns their number; 0 when no
+    /// registration was pending.
     /// </summary>
     private int Submit(ref int timeoutMilliseconds)
     {

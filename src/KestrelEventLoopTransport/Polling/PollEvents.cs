@@ -1,6 +1,6 @@
 namespace KestrelEventLoopTransport.Polling;
 
-/// <summary>What a poller says of a descriptor.</summary>
+/// <summary>What a poller reports about a descriptor.</summary>
 [Flags]
 internal enum PollEvents
 {
@@ -12,21 +12,20 @@ internal enum PollEvents
     /// <summary>A send may succeed.</summary>
     Writable = 2,
 
-    /// <summary>The peer sends no more; bytes that arrived before may still be unread.</summary>
+    /// <summary>The peer has finished sending. Bytes that arrived before may still be unread.</summary>
     PeerClosed = 4,
 
     /// <summary>
-    /// The socket has something to say other than bytes: mostly that the connection has failed, but also that its error
-    /// queue is not empty. The next receive tells.
+    /// The connection has failed, or the error queue of the socket is not empty. The next receive shows which.
     /// </summary>
     Error = 8,
 
-    /// <summary>Urgent data is in the stream: a receive stops short at its mark.</summary>
+    /// <summary>Urgent data is in the stream. A receive stops at its mark, even if bytes follow.</summary>
     Urgent = 16,
 
     /// <summary>
-    /// The socket is closed both ways: a TCP connection that we did not shut down was reset, the peer of a Unix socket
-    /// has closed it. Bytes that arrived before may still be unread.
+    /// The socket is closed in both directions. A TCP connection that we have not shut down was reset; the peer of a
+    /// Unix socket has closed it. Bytes that arrived before may still be unread.
     /// </summary>
     HangUp = 32,
 }

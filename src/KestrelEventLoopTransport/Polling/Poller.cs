@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace KestrelEventLoopTransport.Polling;
 
 /// <summary>
-/// Readiness and nothing else: which descriptors became ready since the last wait. Descriptors are registered once,
-/// for everything, edge-triggered; an event names the token given at registration.
+/// Reports which descriptors have become ready since the last wait, and does nothing else. Descriptors are registered
+/// once, for all events, edge-triggered. An event carries the token that was given at registration.
 /// </summary>
 /// <remarks>
 /// One thread waits and reads events. <see cref="Add"/>, <see cref="Forget"/>, <see cref="Remove"/> and
@@ -16,8 +16,8 @@ internal abstract class Poller : IDisposable
     internal const ulong WakeToken = 0;
 
     /// <summary>
-    /// The environment variable that chooses another poller than the system's own, to tell whose fault something is:
-    /// <c>epoll</c> or <c>kqueue</c>. Linux has no kqueue of its own; tests bring one.
+    /// The environment variable that chooses a poller, <c>epoll</c> or <c>kqueue</c>, instead of the system's own. It
+    /// shows whether a fault lies in the poller. Linux has no kqueue; the tests bring one.
     /// </summary>
     internal const string Variable = "KESTREL_EVENTLOOP_POLLER";
 
@@ -26,12 +26,15 @@ internal abstract class Poller : IDisposable
         : OperatingSystem.IsLinux() ? "epoll" : "kqueue";
 
     /// <summary>
-    /// Whether <see cref="PollEvents.Urgent"/> is reported. Where it is not, a short receive is no proof that the
-    /// socket is empty: it may have stopped at the mark of urgent data, and the edge of what follows has been.
+    /// Whether <see cref="PollEvents.Urgent"/> is reported. Where it is not, a short receive does not prove that the
+    /// socket is empty: it may have stopped at the mark of urgent data, and no further edge comes for the bytes behind
+    /// it.
     /// </summary>
     internal static readonly bool ReportsUrgentData = _choice == "epoll";
 
-    /// <summary>Whether <see cref="PollEvents.HangUp"/> is reported. Where it is not, <c>poll(2)</c> tells.</summary>
+    /// <summary>
+    /// Whether <see cref="PollEvents.HangUp"/> is reported. Where it is not, <c>poll(2)</c> has to be asked.
+    /// </summary>
     internal static readonly bool ReportsHangUp = ReportsUrgentData;
 
     internal static bool IsSupported
@@ -52,16 +55,16 @@ internal abstract class Poller : IDisposable
     internal abstract void Add(int fd, ulong token);
 
     /// <summary>
-    /// Drops a registration that has not reached the kernel yet. To be called before the descriptor is closed: its
-    /// number may be somebody else's a moment later.
+    /// Drops a registration that has not reached the kernel yet. Must be called before the descriptor is closed,
+    /// because its number may belong to another file a moment later.
     /// </summary>
     internal virtual void Forget(ulong token)
     {
     }
 
     /// <summary>
-    /// Ends a registration. Closing the last descriptor of a socket does the same; only one that stays open elsewhere
-    /// needs this call.
+    /// Ends a registration. Closing the last descriptor of a socket does the same, so only a socket that stays open
+    /// through another descriptor needs this call.
     /// </summary>
     internal abstract void Remove(int fd);
 
@@ -75,7 +78,7 @@ internal abstract class Poller : IDisposable
     /// <summary>Whether a wait would return at once. Any thread may ask.</summary>
     internal abstract bool HasEvents();
 
-    /// <summary>Ends the current wait, or the next one, with an event of <see cref="WakeToken"/>.</summary>
+    /// <summary>Ends the current wait, or the next one, with an event that carries <see cref="WakeToken"/>.</summary>
     internal abstract void Wake();
 
     public abstract void Dispose();
