@@ -235,7 +235,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         {
             if (_group is null || !_group.TryAddReference())
             {
-                _group = new EventLoopGroup(_options, _memoryPools, _metrics, _handOffLog, _loggerFactory);
+                _group = SupervisedLoops.Start(_options, _memoryPools, _metrics, _handOffLog, _loggerFactory);
                 State.Group = _group;
             }
 

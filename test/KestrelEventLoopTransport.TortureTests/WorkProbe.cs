@@ -29,9 +29,9 @@ internal sealed class WorkProbe
     [
         ("posted", static (loop, item) => loop.Post(item)),
         ("posted twice", static (loop, item) => loop.Post(new WorkItem(() => loop.Post(item)))),
-        ("posted for the pool", static (loop, item) => loop.PostToPool(item)),
-        ("posted by the pool", static (loop, item) => loop.PostToPool(new WorkItem(() => loop.Post(item)))),
-        ("yielded", static (loop, item) => loop.Yield(item)),
+        ("posted for the pool", static (loop, item) => loop.Callbacks.Post(item)),
+        ("posted by the pool", static (loop, item) => loop.Callbacks.Post(new WorkItem(() => loop.Post(item)))),
+        ("yielded", static (loop, item) => loop.Callbacks.Yield(item)),
         ("scheduled", static (loop, item) => loop.Schedule(item, Random.Shared.Next(3))),
     ];
 

@@ -6,7 +6,6 @@ using System.Threading.Tasks.Sources;
 using KestrelEventLoopTransport.Connections.Input;
 using KestrelEventLoopTransport.Connections.Output;
 using KestrelEventLoopTransport.Loops;
-using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 using Microsoft.AspNetCore.Connections;
@@ -86,7 +85,7 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
 
     internal int MaxReceiveBlocks => _settings.MaxReceiveBlocks;
 
-    internal bool RunsInline => Loop.RunsApplication;
+    internal bool RunsInline => Loop.Callbacks.RunOnLoop;
 
     /// <summary>
     /// Whether a receive that brings less than asked for has emptied the socket: true for TCP only, and only with a
@@ -95,13 +94,13 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
     internal bool ShortReceiveEmpties => !_isUnix && Poller.ReportsUrgentData;
 
     /// <summary>Whether the calling thread is inside <see cref="Dispatch"/> of this connection.</summary>
-    internal bool IsDispatching => DispatchSlot.OfThread is { } slot && ReferenceEquals(slot.Target, this);
+    internal bool IsDispatching => ThreadActivity.Current is { } activity && ReferenceEquals(activity.Target, this);
 
     /// <summary>
     /// Whether what the calling thread flushes waits for the end of <see cref="Dispatch"/>. Not when it is stuck there:
     /// then the supervisor does not look after it any more.
     /// </summary>
-    internal bool HoldsOutput => DispatchSlot.OfThread is { IsStuck: false } slot && ReferenceEquals(slot.Target, this);
+    internal bool HoldsOutput => ThreadActivity.Current is { State.IsStuck: false } activity && ReferenceEquals(activity.Target, this);
 
     PipeReader IDuplexPipe.Input => Input;
 
@@ -155,20 +154,20 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
     /// <param name="exception">What it fails with; null when it succeeds.</param>
     internal void Dispatch(ref ManualResetValueTaskSourceCore<bool> awaited, Exception? exception = null)
     {
-        if (DispatchSlot.OfThread is not { } slot)
+        if (ThreadActivity.Current is not { } activity)
         {
             Complete(ref awaited, exception);
             return;
         }
 
-        var outer = slot.Enter(this);
+        var outer = activity.Enter(this);
         try
         {
             Complete(ref awaited, exception);
         }
         finally
         {
-            slot.Exit(outer);
+            activity.Exit(outer);
             Output.Uncork();
         }
     }

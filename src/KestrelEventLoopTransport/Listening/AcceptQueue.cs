@@ -4,7 +4,6 @@ using System.Net;
 using System.Threading.Tasks.Sources;
 using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Loops;
-using KestrelEventLoopTransport.Loops.Adaptive;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Listening;
@@ -63,7 +62,7 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
             return _completed && _connections.IsEmpty ? default : WaitAsync(cancellationToken);
         }
 
-        if (++_burst > MaxBurst && DispatchSlot.OfThread is not null)
+        if (++_burst > MaxBurst && ThreadActivity.Current is not null)
         {
             return YieldAsync();
         }
@@ -77,18 +76,9 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
     /// <summary>Wakes the application if it waits, where the loop's application code runs.</summary>
     internal void Announce(EventLoop loop)
     {
-        if (!TryClaim())
+        if (TryClaim())
         {
-            return;
-        }
-
-        if (loop.RunsApplication || !loop.IsCurrent)
-        {
-            Resume();
-        }
-        else
-        {
-            loop.PostToPool(this);
+            loop.Callbacks.Run(this);
         }
     }
 
@@ -210,8 +200,7 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
     private void Resume()
     {
         _burst = 0;
-        var slot = DispatchSlot.OfThread;
-        var outer = slot?.Enter(this);
+        using var scope = CallbackScope.Enter(this);
         try
         {
             _source.SetResult(true);
@@ -219,10 +208,6 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
         catch (Exception exception)
         {
             group.OnCallbackFailed(exception);
-        }
-        finally
-        {
-            slot?.Exit(outer);
         }
     }
 }

@@ -2,7 +2,6 @@ using System.Net;
 using KestrelEventLoopTransport.Descriptors;
 using KestrelEventLoopTransport.Listening.Balancing;
 using KestrelEventLoopTransport.Loops;
-using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 
@@ -191,7 +190,7 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
 
     private void RunWhereAllowed()
     {
-        if (!_runsUserCode || !_loop.MovesToPool(this))
+        if (!_runsUserCode || !_loop.Callbacks.TryMoveToPool(this))
         {
             Run();
         }
@@ -236,7 +235,7 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
                 _queue.Announce(_loop);
             }
 
-            if (DispatchSlot.OfThread is { LostLoop: true })
+            if (ThreadActivity.Current is { LostLoop: true })
             {
                 // Somebody else runs the loop now.
                 _loop.Post(this);
@@ -251,8 +250,7 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
     /// </summary>
     private bool AcceptOnce(ref bool added)
     {
-        var slot = _runsUserCode ? DispatchSlot.OfThread : null;
-        var outer = slot?.Enter(this);
+        using var scope = _runsUserCode ? CallbackScope.Enter(this) : default;
         try
         {
             var more = MayAccept() && Accept(ref added);
@@ -269,10 +267,6 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
             // A logger that throws, or no memory even to say so.
             PauseLonger();
             return false;
-        }
-        finally
-        {
-            slot?.Exit(outer);
         }
     }
 

@@ -1,136 +1,106 @@
 using System.Buffers;
-using System.Collections.Concurrent;
 using KestrelEventLoopTransport.Diagnostics;
-using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Polling;
 using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
-/// A poller and whoever waits for it. Polls descriptors and tells their owners, runs posted work and timers. Knows
-/// nothing of connections.
+/// A poller and the thread that waits for it. It polls descriptors, calls the objects that own them, and runs posted
+/// work and timers. It knows nothing of connections, and only carries what those of one loop share: their memory and
+/// their number.
 /// </summary>
 /// <remarks>
 /// <para>
-/// One thread at a time runs the loop: its owner. With adaptive scheduling the supervisor gives the loop to another
-/// thread when application code does not return (<see cref="DispatchSlot"/>). The old owner then leaves
-/// <see cref="Run"/> without touching the loop again; the new one goes on with the next event of the same batch.
+/// One thread at a time runs the loop: its owner. When application code does not return, the supervisor may hand the
+/// loop to another thread. The old owner then finds that it has lost the loop (<see cref="ThreadActivity.LostLoop"/>)
+/// and leaves <see cref="Run"/> without touching the loop again. The new owner goes on with the next event of the same
+/// batch.
 /// </para>
 /// <para>
-/// The owner's: <c>_count</c> and <c>_next</c>, the place in the batch, and the poller's events. They pass to the next
-/// owner with the slot's word (written before the application code began, read after it was taken). Everybody's: the
-/// work queue, the timers, the table of pollables.
+/// Only the owner uses the events of the last poll. They pass to the next owner with the state of the activity: the old
+/// owner writes it before the application code begins, and the supervisor moves it before the next owner starts. Any
+/// thread may use the work queue and the timers, and register descriptors.
 /// </para>
 /// <para>
-/// A loop that stops is ended once, by its owner or, if application code keeps that one, by whoever has taken the loop
-/// away from it. Nothing polls then. Work that is left, and what is posted later, runs on the thread pool.
+/// A loop that stops is ended once: by its owner, or by the supervisor if application code keeps the owner. Nothing
+/// polls after that. Work that is left, and work that is posted later, runs on the thread pool.
 /// </para>
 /// </remarks>
-internal sealed partial class EventLoop
+internal sealed class EventLoop
 {
-    // Work posted while work runs waits for the next turn, so that the poller is never starved.
+    // Work that is posted while work runs waits for the next turn, so that the poller is never starved.
     private const int MaxWorkPerTurn = 256;
 
-    // Events between two times that the supervisor hears of progress: reading the clock is cheap, but not free.
+    // Events between two calls of the supervisor. It reads the clock, which is cheap but not free.
     private const int EventsPerProgress = 16;
 
-    private readonly Poller _poller;
-    private readonly PollableTable _pollables = new();
+    private readonly PolledSet _polled = new();
     private readonly LoopTimers _timers = new();
     private readonly EdgeWatch _watch;
-    private readonly ConcurrentQueue<IThreadPoolWorkItem> _work = new();
-    private readonly PoolDispatch _poolDispatch;
-    private readonly ApplicationScheduling _scheduling;
-    private readonly Supervisor _supervisor;
-    private readonly StandbyThreads _standbys;
+    private readonly WorkQueue _work;
+    private readonly ILoopSupervisor _supervisor;
     private readonly Action<EventLoop> _onExit;
     private readonly ILogger _logger;
-    private int _ownerThreadId;
-    private int _wakePending;
-    private int _count;
-    private int _next;
     private volatile bool _stopping;
-    private volatile bool _hasEnded;
 
+    /// <param name="index">The loop's number in its group, from 0.</param>
+    /// <param name="pool">The memory of the loop's connections.</param>
+    /// <param name="scheduling">Where application callbacks run.</param>
+    /// <param name="supervisor">Watches the loop's callbacks.</param>
+    /// <param name="activities">The activities of threads of the pool that run the loop's callbacks.</param>
+    /// <param name="logger">A logger that does not throw.</param>
+    /// <param name="onExit">Is called once when the loop has ended.</param>
     internal EventLoop(
         int index,
         MemoryPool<byte> pool,
         ApplicationScheduling scheduling,
-        Supervisor supervisor,
-        StandbyThreads standbys,
+        ILoopSupervisor supervisor,
+        PoolActivities activities,
         ILogger logger,
         Action<EventLoop> onExit)
     {
         Index = index;
         Pool = pool;
-        _scheduling = scheduling;
         _supervisor = supervisor;
-        _standbys = standbys;
         _logger = logger;
         _onExit = onExit;
-        _poolDispatch = new PoolDispatch(new FreeSlots(supervisor, standbys.IdleTime), OnCallbackFailed);
         _watch = new EdgeWatch(this);
-        _poller = Poller.Create();
+        var dispatch = new PoolDispatch(activities, OnCallbackFailed);
+        _work = new WorkQueue(_polled, dispatch);
+        Callbacks = new CallbackScheduler(scheduling, supervisor, _work, dispatch);
     }
 
     /// <summary>The loop's number in its group, from 0.</summary>
     internal int Index { get; }
 
-    /// <summary>The loop's connections, counted.</summary>
+    /// <summary>The number of the loop's connections.</summary>
     internal LoopLoad Load { get; } = new();
 
-    /// <summary>The memory of this loop's connections.</summary>
+    /// <summary>The memory of the loop's connections.</summary>
     internal MemoryPool<byte> Pool { get; }
 
-    /// <summary>Whether the loop may be given to another thread while it runs.</summary>
-    internal bool ChangesHands => _scheduling == ApplicationScheduling.Adaptive;
-
-    /// <summary>The thread that runs the loop, as the supervisor knows it. Null after the end.</summary>
-    internal LoopThread? Owner { get; private set; }
+    /// <summary>Decides where application callbacks run.</summary>
+    internal CallbackScheduler Callbacks { get; }
 
     /// <summary>Whether the calling thread is the one that runs the loop.</summary>
-    internal bool IsCurrent => Environment.CurrentManagedThreadId == Volatile.Read(ref _ownerThreadId);
-
-    /// <summary>Whether application code runs on the loop's thread now, rather than on the thread pool.</summary>
-    internal bool RunsApplication => _scheduling switch
-    {
-        ApplicationScheduling.Inline => true,
-        ApplicationScheduling.Adaptive => _standbys.SufficeForAll,
-        _ => false,
-    };
+    internal bool IsCurrent => _work.IsCurrent;
 
     /// <summary>Whether something waits for the loop while its thread is inside application code.</summary>
     internal bool HasWaiting
-        => Volatile.Read(ref _next) < Volatile.Read(ref _count)
-            || !_work.IsEmpty
-            || HasPooled
-            || _timers.NextDelay == 0
-            || _poller.HasEvents();
-
-    /// <summary>Whether callbacks wait for the thread pool that the loop may take back.</summary>
-    internal bool HasPooled => ChangesHands && !_poolDispatch.IsEmpty;
+        => _polled.HasNext || !_work.IsEmpty || Callbacks.HasPooled || _timers.NextDelay == 0 || _polled.HasEvents;
 
     internal bool IsStopping => _stopping;
 
     /// <summary>
-    /// Whether the loop has ended: nothing is polled any more, and posted work runs on the thread pool.
+    /// Whether the loop has ended. Then nothing is polled any more, and posted work runs on the thread pool.
     /// </summary>
-    internal bool HasEnded => _hasEnded;
+    internal bool HasEnded => _work.HasEnded;
 
-    private bool TakesBackPooled => ChangesHands && RunsApplication;
-
-    /// <summary>Lets a thread run the loop. The one before must have ended or lost it.</summary>
-    internal void GiveTo(LoopThread thread)
-    {
-        Owner = thread;
-        thread.Assign(this);
-    }
-
-    /// <summary>Gives back what a loop holds that will not be started.</summary>
+    /// <summary>Frees what a loop holds that will not be started.</summary>
     internal void DisposeUnstarted()
     {
-        _poller.Dispose();
+        _polled.Close();
         Pool.Dispose();
     }
 
@@ -140,157 +110,54 @@ internal sealed partial class EventLoop
     internal void Stop()
     {
         _stopping = true;
-        _poller.Wake();
+        _polled.Wake();
     }
 
     /// <summary>Starts polling a descriptor. Returns the token that ends it.</summary>
-    internal ulong Register(int fd, IPollable pollable)
-    {
-        var token = _pollables.Add(pollable);
-        try
-        {
-            _poller.Add(fd, token);
-        }
-        catch
-        {
-            _pollables.Remove(token);
-            throw;
-        }
+    internal ulong Register(int fd, IPollable pollable) => _polled.Register(fd, pollable);
 
-        return token;
-    }
-
-    /// <summary>Lets another pollable have the events of a descriptor, from whichever edge comes next.</summary>
+    /// <summary>Gives the events of a descriptor to another pollable, from the next edge on.</summary>
     /// <param name="token">What <see cref="Register"/> returned.</param>
-    /// <param name="pollable">Who has them from here on.</param>
-    internal void Replace(ulong token, IPollable pollable) => _pollables.Replace(token, pollable);
+    /// <param name="pollable">The pollable that gets them.</param>
+    internal void Replace(ulong token, IPollable pollable) => _polled.Replace(token, pollable);
 
     /// <summary>Asks in a moment whether an edge has been answered.</summary>
     internal void Watch(IWatched watched) => _watch.Add(watched);
 
-    /// <summary>Forgets a pollable whose descriptor is about to be closed.</summary>
+    /// <summary>Stops polling a descriptor that is about to be closed.</summary>
     /// <param name="token">What <see cref="Register"/> returned.</param>
-    /// <param name="fd">The descriptor, when somebody else keeps it open and the poller must be told; else -1.</param>
-    internal void Unregister(ulong token, int fd = -1)
-    {
-        _pollables.Remove(token);
-        _poller.Forget(token);
-        if (fd >= 0)
-        {
-            _poller.Remove(fd);
-        }
-    }
-
-    /// <summary>
-    /// Runs an application callback on the thread pool. Those of one poll go to the pool together.
-    /// </summary>
-    internal void PostToPool(IThreadPoolWorkItem callback)
-    {
-        _poolDispatch.Enqueue(callback);
-        if (ChangesHands)
-        {
-            // For TakeBackPooled.
-            _supervisor.EnsureAwake();
-        }
-
-        if (!IsCurrent)
-        {
-            _poolDispatch.Schedule();
-        }
-    }
-
-    /// <summary>
-    /// Runs the rest of a callback later, so that others have their turn. With
-    /// <see cref="ApplicationScheduling.Inline"/> that is on the thread pool: application code that waits for it,
-    /// synchronously, would keep the loop for ever.
-    /// </summary>
-    internal void Yield(IThreadPoolWorkItem item)
-    {
-        if (_scheduling == ApplicationScheduling.Inline)
-        {
-            _poolDispatch.Enqueue(item);
-            _poolDispatch.Schedule();
-        }
-        else
-        {
-            Post(item);
-        }
-    }
-
-    /// <summary>
-    /// For a callback that was posted to the loop when application code could run there: posts it to the pool instead
-    /// if it has come to run on the loop's thread and no longer may.
-    /// </summary>
-    internal bool MovesToPool(IThreadPoolWorkItem callback)
-    {
-        if (RunsApplication || !IsCurrent)
-        {
-            return false;
-        }
-
-        PostToPool(callback);
-        return true;
-    }
+    /// <param name="fd">
+    /// The descriptor, when another one keeps the socket open, so that the poller must drop it; else -1.
+    /// </param>
+    internal void Unregister(ulong token, int fd = -1) => _polled.Unregister(token, fd);
 
     /// <summary>
     /// Runs work on the loop's thread, after the events of the current turn; on the thread pool when the loop has
     /// ended.
     /// </summary>
-    internal void Post(IThreadPoolWorkItem item)
-    {
-        _work.Enqueue(item);
-
-        // A full fence, unless this thread runs the loop, or was the last to: see Run.
-        WakeUnlessCurrent();
-        if (_hasEnded)
-        {
-            LeaveWorkToPool();
-        }
-    }
+    internal void Post(IThreadPoolWorkItem item) => _work.Post(item);
 
     /// <summary>Runs work on the loop's thread after a delay.</summary>
     internal void Schedule(IThreadPoolWorkItem item, int delayMilliseconds)
     {
         if (_timers.Add(item, delayMilliseconds))
         {
-            WakeUnlessCurrent();
+            _work.WakeLoop();
         }
     }
 
-    /// <summary>
-    /// Called at every tick by the supervisor, which stays awake while callbacks wait for the pool: standby threads
-    /// that are back let the loop run itself what went there for want of them. Handlers that block the pool's few
-    /// threads would keep it waiting.
-    /// </summary>
-    internal void TakeBackPooled()
+    /// <summary>Runs the loop until it stops or the calling thread has lost it.</summary>
+    internal void Run(ThreadActivity activity)
     {
-        if (HasPooled && TakesBackPooled)
-        {
-            WakeUnlessCurrent();
-        }
-    }
-
-    private void WakeUnlessCurrent()
-    {
-        if (!IsCurrent && Interlocked.Exchange(ref _wakePending, 1) == 0)
-        {
-            _poller.Wake();
-        }
-    }
-
-    /// <summary>Runs the loop until it stops or is taken away from the calling thread.</summary>
-    internal void Run(DispatchSlot slot)
-    {
-        // A full fence: who posted before it and still took the old owner for the current one did not wake anybody.
-        Interlocked.Exchange(ref _ownerThreadId, Environment.CurrentManagedThreadId);
+        _work.SetOwner();
 
         // The owner before may have left callbacks of its poll behind.
-        _poolDispatch.Schedule();
+        Callbacks.Flush();
         try
         {
             while (!_stopping)
             {
-                if (!RunTurn(slot))
+                if (!RunTurn(activity))
                 {
                     return;
                 }
@@ -299,37 +166,26 @@ internal sealed partial class EventLoop
         catch (Exception exception)
         {
             // Only the poller itself can throw here. A server that cannot poll must not look alive.
-            LogLoopFailed(_logger, exception);
+            LoopLog.LoopFailed(_logger, exception);
             throw;
         }
 
         End();
     }
 
-    /// <summary>Ends a stopping loop that was taken away from its owner.</summary>
+    /// <summary>Ends a stopping loop whose owner has lost it.</summary>
     internal void EndWithoutOwner()
-    {
-        // Now: the thread may soon be another loop's.
-        Owner = null;
-        ThreadPool.UnsafeQueueUserWorkItem(static loop => loop.End(), this, preferLocal: false);
-    }
+        => ThreadPool.UnsafeQueueUserWorkItem(static loop => loop.End(), this, preferLocal: false);
 
-    /// <summary>Gives back what the loop holds.</summary>
+    /// <summary>
+    /// Logs what a callback threw. The rule is the same on a loop and on the pool: it is logged, and ends nothing.
+    /// </summary>
+    internal void OnCallbackFailed(Exception exception) => LoopLog.CallbackFailed(_logger, exception);
+
     private void End()
     {
-        Owner = null;
-
-        // Full fences: who posts either finds the end, and another owner, or has posted before the queues are read.
-        Interlocked.Exchange(ref _ownerThreadId, 0);
-        _hasEnded = true;
-        Interlocked.MemoryBarrier();
-        LeaveWorkToPool();
-        foreach (var pollable in _pollables.All())
-        {
-            pollable.OnLoopEnded();
-        }
-
-        _poller.Dispose();
+        _work.End();
+        _polled.End();
 
         // A thread of the runtime's pool may keep a loop that has ended, and these would keep its connections.
         _timers.Clear();
@@ -337,58 +193,43 @@ internal sealed partial class EventLoop
         _onExit(this);
     }
 
-    private void LeaveWorkToPool()
+    /// <summary>
+    /// Polls once, unless events are left from before, and runs what is due. False when the thread has lost the loop.
+    /// </summary>
+    private bool RunTurn(ThreadActivity activity)
     {
-        while (_work.TryDequeue(out var item))
+        if (!_polled.HasNext)
         {
-            _poolDispatch.Enqueue(item);
+            _polled.Poll(_work.IsEmpty ? _timers.NextDelay : 0);
+            _work.OnPolled();
         }
 
-        _poolDispatch.Schedule();
+        if (!RunEvents(activity) || !RunWork(activity) || !RunPooled(activity))
+        {
+            return false;
+        }
+
+        Callbacks.Flush();
+        _supervisor.OnProgress();
+        return true;
     }
 
-    /// <summary>
-    /// One rule for what leaves a callback, on a loop and on the pool: it is logged, and ends nothing.
-    /// </summary>
-    internal void OnCallbackFailed(Exception exception) => LogCallbackFailed(_logger, exception);
-
-    /// <summary>
-    /// Polls once, unless events are left from before, and runs what is due. False when the loop was taken away.
-    /// </summary>
-    private bool RunTurn(DispatchSlot slot)
+    private bool RunEvents(ThreadActivity activity)
     {
-        if (_next == _count)
+        while (_polled.HasNext)
         {
-            _next = 0;
-            _count = 0;
-            _count = _poller.Wait(_work.IsEmpty ? _timers.NextDelay : 0);
-
-            // Before the queues are read: who posts after this line wakes the next wait.
-            Interlocked.Exchange(ref _wakePending, 0);
-        }
-
-        while (_next < _count)
-        {
-            var events = _poller.GetEvent(_next++, out var token);
-            Dispatch(_pollables.Find(token), events);
-            if (slot.LostLoop)
+            Dispatch(_polled.Next(out var events), events);
+            if (activity.LostLoop)
             {
                 return false;
             }
 
-            if (_next % EventsPerProgress == 0)
+            if (_polled.Taken % EventsPerProgress == 0)
             {
                 _supervisor.OnProgress();
             }
         }
 
-        if (!RunWork(slot) || !RunPooled(slot))
-        {
-            return false;
-        }
-
-        _poolDispatch.Schedule();
-        _supervisor.OnProgress();
         return true;
     }
 
@@ -404,21 +245,19 @@ internal sealed partial class EventLoop
         }
     }
 
-    private bool RunWork(DispatchSlot slot)
+    private bool RunWork(ThreadActivity activity)
     {
         while (_timers.TryTake(out var timer))
         {
-            Execute(timer!);
-            if (slot.LostLoop)
+            if (!TryExecute(timer, activity))
             {
                 return false;
             }
         }
 
-        for (var i = 0; i < MaxWorkPerTurn && _work.TryDequeue(out var item); i++)
+        for (var i = 0; i < MaxWorkPerTurn && _work.TryTake(out var item); i++)
         {
-            Execute(item);
-            if (slot.LostLoop)
+            if (!TryExecute(item, activity))
             {
                 return false;
             }
@@ -428,12 +267,11 @@ internal sealed partial class EventLoop
     }
 
     /// <summary>Runs what waits for the thread pool, where the loop's thread may do it.</summary>
-    private bool RunPooled(DispatchSlot slot)
+    private bool RunPooled(ThreadActivity activity)
     {
-        for (var i = 0; i < MaxWorkPerTurn && TakesBackPooled && _poolDispatch.TryDequeue(out var callback); i++)
+        for (var i = 0; i < MaxWorkPerTurn && Callbacks.TryTakeBack(out var callback); i++)
         {
-            Execute(callback);
-            if (slot.LostLoop)
+            if (!TryExecute(callback, activity))
             {
                 return false;
             }
@@ -442,7 +280,8 @@ internal sealed partial class EventLoop
         return true;
     }
 
-    private void Execute(IThreadPoolWorkItem item)
+    /// <summary>False when the thread has lost the loop meanwhile.</summary>
+    private bool TryExecute(IThreadPoolWorkItem item, ThreadActivity activity)
     {
         try
         {
@@ -452,11 +291,7 @@ internal sealed partial class EventLoop
         {
             OnCallbackFailed(exception);
         }
+
+        return !activity.LostLoop;
     }
-
-    [LoggerMessage(1, LogLevel.Critical, "An event loop failed; the process cannot serve its connections any more.", EventName = "LoopFailed")]
-    private static partial void LogLoopFailed(ILogger logger, Exception exception);
-
-    [LoggerMessage(2, LogLevel.Error, "A callback threw an exception; its event loop and the other connections go on.", EventName = "CallbackFailed")]
-    private static partial void LogCallbackFailed(ILogger logger, Exception exception);
 }

@@ -1,8 +1,10 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
 /// Work that a loop runs later. Timers are few (the tick of a watch, a lingering close, a pause after a shortage), so
-/// there is no cancelling: work that became pointless finds that out when it runs.
+/// they cannot be cancelled. Work that has become pointless finds that out when it runs.
 /// </summary>
 internal sealed class LoopTimers
 {
@@ -50,7 +52,7 @@ internal sealed class LoopTimers
     }
 
     /// <summary>Takes one piece of work that is due.</summary>
-    internal bool TryTake(out IThreadPoolWorkItem? item)
+    internal bool TryTake([NotNullWhen(true)] out IThreadPoolWorkItem? item)
     {
         item = null;
         if (Volatile.Read(ref _next) > Environment.TickCount64)

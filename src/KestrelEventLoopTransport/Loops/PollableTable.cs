@@ -3,14 +3,14 @@ using System.Diagnostics;
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
-/// The pollables of one loop, by token: a slot number in the low half, the slot's generation in the high half. A
-/// descriptor number is reused by the kernel at once; a token is not, so an event left over from a closed connection
-/// never reaches the next one with the same descriptor.
+/// The pollables of one loop, by token. A token has a slot number in the low half and the slot's generation in the high
+/// half. The kernel reuses a descriptor number at once, but a token is not reused. So an event that is left over from a
+/// closed connection never reaches the next one with the same descriptor.
 /// </summary>
 /// <remarks>
-/// Any thread adds and removes, under the lock; the loop's thread looks up without it. That is safe because a token
-/// is known to the poller only after <see cref="Add"/> returned, and a look-up checks the generation.
-/// The table is also the strong reference that keeps live connections from the garbage collector.
+/// Any thread adds and removes under the lock; the loop's thread looks up without it. That is safe because the poller
+/// learns a token only after <see cref="Add"/> has returned, and because a look-up checks the generation. The table is
+/// also the strong reference that keeps live connections from the garbage collector.
 /// </remarks>
 internal sealed class PollableTable
 {
@@ -58,7 +58,7 @@ internal sealed class PollableTable
         }
     }
 
-    /// <summary>Lets another pollable have the events of a registered descriptor.</summary>
+    /// <summary>Gives the events of a registered descriptor to another pollable.</summary>
     internal void Replace(ulong token, IPollable pollable)
     {
         lock (_lock)
@@ -69,7 +69,7 @@ internal sealed class PollableTable
         }
     }
 
-    /// <summary>Those that are registered now.</summary>
+    /// <summary>The pollables that are registered now.</summary>
     internal List<IPollable> All()
     {
         lock (_lock)

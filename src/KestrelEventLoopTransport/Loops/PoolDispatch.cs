@@ -1,41 +1,42 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
-using KestrelEventLoopTransport.Loops.Adaptive;
 
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
-/// Hands a loop's application callbacks to the thread pool in batches: one work item of the pool runs many, instead
-/// of one each, which would wake a thread for each.
+/// Hands a loop's application callbacks to the thread pool in batches. One work item of the pool runs many callbacks; a
+/// work item for each would wake a thread for each.
 /// </summary>
 /// <remarks>
-/// While callbacks are queued, a work item is scheduled: the loop schedules one after a poll, and a work item that
-/// leaves callbacks behind in the queue schedules the next before it runs its own, which may block.
+/// While callbacks are queued, a work item is scheduled. The loop schedules one after each poll. A work item that
+/// leaves callbacks in the queue schedules the next before it runs its own, because its own may block.
 /// </remarks>
 internal sealed class PoolDispatch : IThreadPoolWorkItem
 {
-    // Other work of the pool gets its turn, as between the items of the pool's own queue.
+    // Then other work of the pool gets its turn, as it does between the items of the pool's own queue.
     private const int MaxMilliseconds = 15;
 
     private readonly ConcurrentQueue<IThreadPoolWorkItem> _callbacks = new();
-    private readonly FreeSlots _slots;
+    private readonly PoolActivities _activities;
     private readonly Action<Exception> _onFailed;
     private int _scheduled;
 
-    /// <param name="slots">The slots of the threads that run callbacks.</param>
-    /// <param name="onFailed">Is told what a callback threw.</param>
-    internal PoolDispatch(FreeSlots slots, Action<Exception> onFailed)
+    /// <param name="activities">The activities of the threads that run callbacks.</param>
+    /// <param name="onFailed">Gets what a callback threw.</param>
+    internal PoolDispatch(PoolActivities activities, Action<Exception> onFailed)
     {
-        _slots = slots;
+        _activities = activities;
         _onFailed = onFailed;
     }
 
     internal bool IsEmpty => _callbacks.IsEmpty;
 
-    internal bool TryDequeue([NotNullWhen(true)] out IThreadPoolWorkItem? callback) => _callbacks.TryDequeue(out callback);
+    internal bool TryDequeue([NotNullWhen(true)] out IThreadPoolWorkItem? callback)
+        => _callbacks.TryDequeue(out callback);
 
     internal void Enqueue(IThreadPoolWorkItem callback) => _callbacks.Enqueue(callback);
 
+    /// <summary>Lets the pool run what is queued.</summary>
     internal void Schedule()
     {
         if (!_callbacks.IsEmpty && Interlocked.Exchange(ref _scheduled, 1) == 0)
@@ -46,19 +47,19 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
 
     void IThreadPoolWorkItem.Execute()
     {
-        // Before the queue is read: what is enqueued after this line gets a work item of its own.
+        // Before the queue is read, so that what is enqueued after this line gets a work item of its own.
         Interlocked.Exchange(ref _scheduled, 0);
 
-        var slot = _slots.Take();
-        DispatchSlot.OfThread = slot;
+        var activity = _activities.Take();
+        ThreadActivity.Current = activity;
         try
         {
             RunCallbacks();
         }
         finally
         {
-            DispatchSlot.OfThread = null;
-            _slots.Return(slot);
+            ThreadActivity.Current = null;
+            _activities.Return(activity);
         }
     }
 
@@ -84,7 +85,7 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
         }
         catch (Exception exception)
         {
-            // As on a loop: it must not end the process.
+            // It must not end the process, and would not on a loop either.
             _onFailed(exception);
         }
     }

@@ -88,7 +88,7 @@ public sealed class FailingCallbackTests
         {
             subject.Loop.Post(
                 new WorkItem(static () => throw new InvalidOperationException("The test's work throws.")));
-            subject.Loop.PostToPool(
+            subject.Loop.Callbacks.Post(
                 new WorkItem(static () => throw new InvalidOperationException("The test's callback throws.")));
             subject.Loop.Schedule(
                 new WorkItem(static () => throw new InvalidOperationException("The test's timer throws.")), 0);
@@ -96,7 +96,7 @@ public sealed class FailingCallbackTests
 
         await subject.RunAsync(static () => { });
         var pooled = new WorkItem(static () => { });
-        subject.Loop.PostToPool(pooled);
+        subject.Loop.Callbacks.Post(pooled);
         await pooled.Ran.DefaultTimeout();
     }
 

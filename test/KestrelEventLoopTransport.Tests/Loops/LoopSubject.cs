@@ -17,7 +17,7 @@ internal sealed class LoopSubject : IAsyncDisposable
     {
         var options = new EventLoopTransportOptions { EventLoopCount = 1, Scheduling = scheduling };
         configure?.Invoke(options);
-        _group = new EventLoopGroup(
+        _group = SupervisedLoops.Start(
             options,
             new CountingMemoryPoolFactory(),
             new LoopMetrics(_services.GetRequiredService<IMeterFactory>()),
@@ -52,16 +52,9 @@ internal sealed class LoopSubject : IAsyncDisposable
     /// <summary>Application code, as the supervisor sees it.</summary>
     public static WorkItem Callback(Action work, Action? onOverdue = null) => new(() =>
     {
-        var slot = DispatchSlot.OfThread!;
-        var outer = slot.Enter(new Target(onOverdue));
-        try
-        {
-            work();
-        }
-        finally
-        {
-            slot.Exit(outer);
-        }
+        Assert.NotNull(ThreadActivity.Current);
+        using var scope = CallbackScope.Enter(new Target(onOverdue));
+        work();
     });
 
     public async ValueTask DisposeAsync()

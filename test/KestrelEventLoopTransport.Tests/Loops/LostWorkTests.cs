@@ -49,7 +49,7 @@ public sealed class LostWorkTests
         for (var i = 0; i < 100; i++)
         {
             var posted = new WorkItem(static () => { });
-            await subject.RunAsync(() => subject.Loop.PostToPool(new WorkItem(() => subject.Loop.Post(posted))));
+            await subject.RunAsync(() => subject.Loop.Callbacks.Post(new WorkItem(() => subject.Loop.Post(posted))));
             await posted.Ran.DefaultTimeout();
         }
     }
@@ -149,7 +149,7 @@ public sealed class LostWorkTests
             {
                 subject.Loop.Post(blocked);
                 behind.ForEach(subject.Loop.Post);
-                subject.Loop.PostToPool(pooled);
+                subject.Loop.Callbacks.Post(pooled);
                 subject.Loop.Schedule(timer, 0);
             });
 
@@ -194,7 +194,7 @@ public sealed class LostWorkTests
         var pooled = new WorkItem(static () => { });
         var callback = LoopSubject.Callback(() =>
         {
-            subject.Loop.PostToPool(pooled);
+            subject.Loop.Callbacks.Post(pooled);
             pooled.Wait();
         });
 
@@ -308,7 +308,7 @@ public sealed class LostWorkTests
         var callback = LoopSubject.Callback(() =>
         {
             Assert.True(subject.StopAsync().Wait(TaskTimeoutExtensions.Default));
-            subject.Loop.PostToPool(pooled);
+            subject.Loop.Callbacks.Post(pooled);
             pooled.Wait();
             subject.Loop.Post(posted);
             posted.Wait();
@@ -337,7 +337,7 @@ public sealed class LostWorkTests
             }
 
             subject.Loop.Post(left);
-            subject.Loop.PostToPool(pooled);
+            subject.Loop.Callbacks.Post(pooled);
         });
 
         await left.Ran.DefaultTimeout();
@@ -346,7 +346,7 @@ public sealed class LostWorkTests
         var late = new WorkItem(static () => { });
         var latePooled = new WorkItem(static () => { });
         subject.Loop.Post(late);
-        subject.Loop.PostToPool(latePooled);
+        subject.Loop.Callbacks.Post(latePooled);
         await late.Ran.DefaultTimeout();
         await latePooled.Ran.DefaultTimeout();
     }

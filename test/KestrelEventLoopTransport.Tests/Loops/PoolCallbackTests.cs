@@ -1,4 +1,4 @@
-using KestrelEventLoopTransport.Loops.Adaptive;
+using KestrelEventLoopTransport.Loops;
 using ThreadState = KestrelEventLoopTransport.Tests.Adaptive.ThreadState;
 
 namespace KestrelEventLoopTransport.Tests.Loops;
@@ -25,7 +25,7 @@ public sealed class PoolCallbackTests
         })).ToList();
 
         // One batch, as those of one poll are.
-        await subject.RunAsync(() => callbacks.ForEach(subject.Loop.PostToPool));
+        await subject.RunAsync(() => callbacks.ForEach(subject.Loop.Callbacks.Post));
         await Task.WhenAll(callbacks.Select(static callback => callback.Ran)).DefaultTimeout();
 
         Assert.All(seen, static use => Assert.Equal(ThreadState.Clean, use.State));
@@ -34,16 +34,16 @@ public sealed class PoolCallbackTests
 
     /// <summary>What the pool's threads do next is none of the loop's callbacks.</summary>
     [Fact]
-    public async Task A_slot_is_left_when_the_batch_ends()
+    public async Task The_activity_is_left_when_the_batch_ends()
     {
         await using var subject = new LoopSubject(ApplicationScheduling.ThreadPool);
         for (var i = 0; i < 20; i++)
         {
-            var callback = LoopSubject.Callback(static () => Assert.NotNull(DispatchSlot.OfThread));
-            subject.Loop.PostToPool(callback);
+            var callback = LoopSubject.Callback(static () => Assert.NotNull(ThreadActivity.Current));
+            subject.Loop.Callbacks.Post(callback);
             await callback.Ran.DefaultTimeout();
             await Task.WhenAll(
-                Enumerable.Range(0, 20).Select(static _ => Task.Run(static () => Assert.Null(DispatchSlot.OfThread))));
+                Enumerable.Range(0, 20).Select(static _ => Task.Run(static () => Assert.Null(ThreadActivity.Current))));
         }
     }
 
@@ -60,7 +60,7 @@ public sealed class PoolCallbackTests
         await Poll.UntilAsync(async () =>
         {
             var callback = LoopSubject.Callback(static () => Thread.Sleep(30));
-            subject.Loop.PostToPool(callback);
+            subject.Loop.Callbacks.Post(callback);
             await callback.Ran.DefaultTimeout();
             overdue++;
             return instruments.OverdueSeconds.Count > 0;
@@ -69,7 +69,7 @@ public sealed class PoolCallbackTests
         for (var i = 0; i < Short; i++)
         {
             var next = LoopSubject.Callback(static () => { });
-            subject.Loop.PostToPool(next);
+            subject.Loop.Callbacks.Post(next);
             await next.Ran.DefaultTimeout();
             await Task.Delay(i % 2 * 10);
         }
@@ -91,8 +91,8 @@ public sealed class PoolCallbackTests
         {
             await subject.RunAsync(() =>
             {
-                subject.Loop.PostToPool(blocked);
-                behind.ForEach(subject.Loop.PostToPool);
+                subject.Loop.Callbacks.Post(blocked);
+                behind.ForEach(subject.Loop.Callbacks.Post);
             });
             await Task.WhenAll(behind.Select(static callback => callback.Ran)).DefaultTimeout();
         }
@@ -113,7 +113,7 @@ public sealed class PoolCallbackTests
         var rest = LoopSubject.Callback(
             () => Assert.True(overdue.Task.Wait(TaskTimeoutExtensions.Default)), () => overdue.TrySetResult());
 
-        await subject.RunAsync(() => subject.Loop.Yield(rest));
+        await subject.RunAsync(() => subject.Loop.Callbacks.Yield(rest));
 
         await overdue.Task.DefaultTimeout();
         await rest.Ran.DefaultTimeout();
@@ -129,9 +129,9 @@ public sealed class PoolCallbackTests
 
         await subject.RunAsync(() =>
         {
-            subject.Loop.Yield(rest);
+            subject.Loop.Callbacks.Yield(rest);
             rest.Wait();
-            others.ForEach(subject.Loop.Yield);
+            others.ForEach(subject.Loop.Callbacks.Yield);
         });
 
         await Task.WhenAll(others.Select(static other => other.Ran)).DefaultTimeout();
@@ -156,7 +156,7 @@ public sealed class PoolCallbackTests
                     connection.Transport.Input.AdvanceTo(result.Buffer.End);
                     if (Thread.CurrentThread.IsThreadPoolThread && roadblock.Arrived == 0)
                     {
-                        hasSlot = DispatchSlot.OfThread is not null;
+                        hasSlot = ThreadActivity.Current is not null;
                         roadblock.Block();
                     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Loops.Adaptive;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -189,37 +190,37 @@ public sealed class SpareThreadTests
     }
 
     [Fact]
-    public async Task Slots_of_pool_threads_that_are_not_needed_any_more_are_given_up()
+    public async Task Activities_of_pool_threads_that_are_not_needed_any_more_are_given_up()
     {
         await using var threads = new Threads(bound: 1, idle: TimeSpan.FromMinutes(1));
-        var free = new FreeSlots(threads.Supervisor, idleTime: TimeSpan.FromMilliseconds(1));
-        var slots = TakeAndReturn(free, 10);
+        var free = new PoolActivities(threads.Supervisor.Activities, idleTime: TimeSpan.FromMilliseconds(1));
+        var activities = TakeAndReturn(free, 10);
 
         await Poll.UntilAsync(() =>
         {
             free.Return(free.Take());
             GC.Collect();
-            return slots.Count(static slot => slot.IsAlive) <= 1;
+            return activities.Count(static activity => activity.IsAlive) <= 1;
         });
     }
 
     [Fact]
-    public async Task Slots_in_use_are_kept()
+    public async Task Activities_in_use_are_kept()
     {
         await using var threads = new Threads(bound: 1, idle: TimeSpan.FromMinutes(1));
-        var free = new FreeSlots(threads.Supervisor, idleTime: TimeSpan.FromMinutes(1));
-        var slots = TakeAndReturn(free, 10);
+        var free = new PoolActivities(threads.Supervisor.Activities, idleTime: TimeSpan.FromMinutes(1));
+        var activities = TakeAndReturn(free, 10);
         GC.Collect();
 
-        Assert.Equal(10, slots.Count(static slot => slot.IsAlive));
+        Assert.Equal(10, activities.Count(static activity => activity.IsAlive));
     }
 
     [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
-    private static List<WeakReference> TakeAndReturn(FreeSlots free, int count)
+    private static List<WeakReference> TakeAndReturn(PoolActivities free, int count)
     {
-        var slots = Enumerable.Range(0, count).Select(_ => free.Take()).ToList();
-        slots.ForEach(free.Return);
-        return slots.ConvertAll(static slot => new WeakReference(slot));
+        var activities = Enumerable.Range(0, count).Select(_ => free.Take()).ToList();
+        activities.ForEach(free.Return);
+        return activities.ConvertAll(static activity => new WeakReference(activity));
     }
 
     /// <summary>Standby threads without loops.</summary>
@@ -230,21 +231,21 @@ public sealed class SpareThreadTests
 
         public Threads(int bound, TimeSpan idle, ApplicationScheduling scheduling = ApplicationScheduling.Adaptive)
         {
-            // Never started: it only keeps the slots.
-            var metrics = new LoopMetrics(_services.GetRequiredService<IMeterFactory>());
-            Supervisor = new Supervisor(TimeSpan.FromMilliseconds(1), metrics, new HandOffLog(NullLogger.Instance));
-            Standbys = new StandbyThreads(Supervisor, new EventLoopTransportOptions
+            // Never started: it only has the activities and the threads.
+            var options = new EventLoopTransportOptions
             {
                 EventLoopCount = 1,
                 MaxStandbyThreads = bound,
                 Scheduling = scheduling,
                 StandbyIdleTime = idle,
-            });
+            };
+            var metrics = new LoopMetrics(_services.GetRequiredService<IMeterFactory>());
+            Supervisor = new Supervisor(options, metrics, new HandOffLog(NullLogger.Instance));
         }
 
         public Supervisor Supervisor { get; }
 
-        public StandbyThreads Standbys { get; }
+        public StandbyThreads Standbys => Supervisor.Standbys;
 
         public void Take()
         {

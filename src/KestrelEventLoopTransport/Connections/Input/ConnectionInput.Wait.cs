@@ -71,7 +71,7 @@ internal sealed partial class ConnectionInput
     /// <summary>Goes on with a claimed read, on the thread pool or as work of the loop.</summary>
     void IThreadPoolWorkItem.Execute()
     {
-        if (!_connection.Loop.MovesToPool(this))
+        if (!_connection.Loop.Callbacks.TryMoveToPool(this))
         {
             Resume();
         }
@@ -99,7 +99,7 @@ internal sealed partial class ConnectionInput
         else
         {
             _readiness.Note(Readiness.Claimed);
-            _connection.Loop.PostToPool(this);
+            _connection.Loop.Callbacks.Post(this);
         }
     }
 
@@ -297,7 +297,7 @@ internal sealed partial class ConnectionInput
         BeginWait(cancellationToken);
         var result = new ValueTask<ReadResult>(this, _source.Version);
         _readiness.Note(Readiness.Claimed);
-        _connection.Loop.Yield(this);
+        _connection.Loop.Callbacks.Yield(this);
         return result;
     }
 

@@ -71,7 +71,7 @@ internal sealed partial class ConnectionOutput
     /// <summary>Runs what was queued: sends what is deferred, and completes the flush that is ready.</summary>
     void IThreadPoolWorkItem.Execute()
     {
-        if (_connection.Loop.MovesToPool(this))
+        if (_connection.Loop.Callbacks.TryMoveToPool(this))
         {
             return;
         }

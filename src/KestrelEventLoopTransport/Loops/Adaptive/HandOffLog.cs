@@ -3,9 +3,9 @@ using Microsoft.Extensions.Logging;
 namespace KestrelEventLoopTransport.Loops.Adaptive;
 
 /// <summary>
-/// Tells in the log, rarely, when handlers block often.
+/// Says in the log when handlers block often: at most once a minute, and from 100 hand-offs in ten seconds on.
 /// </summary>
-internal sealed partial class HandOffLog
+internal sealed class HandOffLog
 {
     private const int OftenPerPeriod = 100;
     private const long PeriodMilliseconds = 10_000;
@@ -36,7 +36,7 @@ internal sealed partial class HandOffLog
         _quietUntil = now + QuietMilliseconds;
         try
         {
-            LogBlockedOften(_logger, _inPeriod, target.Describe());
+            LoopLog.HandlersBlock(_logger, _inPeriod, PeriodMilliseconds / 1000, target.Describe());
         }
         catch (Exception exception)
         {
@@ -44,22 +44,16 @@ internal sealed partial class HandOffLog
         }
     }
 
-    /// <summary>Telling a connection that its handler is overdue failed.</summary>
+    /// <summary>A target that was called because its callback is overdue threw an exception.</summary>
     internal void OnFailure(Exception exception)
     {
         try
         {
-            LogSupervisorFailed(_logger, exception);
+            LoopLog.SupervisorFailed(_logger, exception);
         }
         catch (Exception)
         {
-            // It was the logger, then.
+            // Then it was the logger that threw.
         }
     }
-
-    [LoggerMessage(4, LogLevel.Error, "The supervisor of the event loops met an exception and goes on.", EventName = "SupervisorFailed")]
-    private static partial void LogSupervisorFailed(ILogger logger, Exception exception);
-
-    [LoggerMessage(3, LogLevel.Information, "Handlers block often: {Count} times in the last seconds an event loop had to go on without its thread, most recently for {Target}. Other connections are served, but each such handler costs a thread while it blocks.", EventName = "HandlersBlock")]
-    private static partial void LogBlockedOften(ILogger logger, long count, string target);
 }

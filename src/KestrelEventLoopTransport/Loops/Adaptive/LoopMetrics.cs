@@ -4,27 +4,29 @@ using KestrelEventLoopTransport.Diagnostics;
 namespace KestrelEventLoopTransport.Loops.Adaptive;
 
 /// <summary>
-/// What the supervisor counts, as instruments of the meter <c>KestrelEventLoopTransport</c>. Only its thread counts
-/// hand-offs; stuck threads that are free again tell how long they were. Any may read. Listeners of the histogram are
-/// called by the thread pool: one that blocks must not keep the supervisor.
+/// What the supervisor counts, as instruments of the meter <c>KestrelEventLoopTransport</c>. Only the supervisor's
+/// thread counts hand-offs. Any thread may report a duration, and any may read. Listeners of the histogram are called
+/// on the thread pool, so that one that blocks does not keep the supervisor.
 /// </summary>
 internal sealed class LoopMetrics
 {
     internal const string MeterName = "KestrelEventLoopTransport";
 
-    private static readonly KeyValuePair<string, object?> _blockedReason = new("event_loop.hand_off.reason", "blocked");
-    private static readonly KeyValuePair<string, object?> _computingReason = new("event_loop.hand_off.reason", "computing");
+    private const string Reason = "event_loop.hand_off.reason";
+
+    private static readonly KeyValuePair<string, object?> _blockedReason = new(Reason, "blocked");
+    private static readonly KeyValuePair<string, object?> _computingReason = new(Reason, "computing");
     private static readonly KeyValuePair<string, object?> _parkedState = new("event_loop.thread.state", "parked");
     private static readonly KeyValuePair<string, object?> _stuckState = new("event_loop.thread.state", "stuck");
 
-    // Seconds, from half the default threshold to what only a stuck handler takes. The usual ones begin with 0 and 5.
+    // In seconds, from half the default threshold to what only a stuck handler takes. The default buckets are 0, 5, …
     private static readonly double[] _overdueBuckets =
         [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
     private readonly Histogram<double> _overdueDuration;
     private readonly PoolQueue<TimeSpan> _returned;
-    private Supervisor? _supervisor;
-    private StandbyThreads? _standbys;
+    private Func<TimeSpan>? _longestStuck;
+    private Func<(int Parked, int Stuck)>? _countStandbys;
     private long _blocked;
     private long _computing;
     private long _longest;
@@ -53,18 +55,18 @@ internal sealed class LoopMetrics
     {
         get
         {
-            var stuck = Volatile.Read(ref _supervisor)?.LongestStuck ?? TimeSpan.Zero;
+            var stuck = Volatile.Read(ref _longestStuck)?.Invoke() ?? TimeSpan.Zero;
             return new(Math.Max(stuck.Ticks, Volatile.Read(ref _longest)));
         }
     }
 
-    internal long HandOffs => Volatile.Read(ref _blocked) + Volatile.Read(ref _computing);
-
-    /// <summary>The loops run, with these threads beside them.</summary>
-    internal void Observe(Supervisor supervisor, StandbyThreads standbys)
+    /// <summary>Loops run: the instruments ask these.</summary>
+    /// <param name="longestStuck">How long application code has kept a stuck thread.</param>
+    /// <param name="countStandbys">The number of threads that are parked and that are stuck.</param>
+    internal void Observe(Func<TimeSpan> longestStuck, Func<(int Parked, int Stuck)> countStandbys)
     {
-        Volatile.Write(ref _supervisor, supervisor);
-        Volatile.Write(ref _standbys, standbys);
+        Volatile.Write(ref _longestStuck, longestStuck);
+        Volatile.Write(ref _countStandbys, countStandbys);
     }
 
     internal void OnHandOff(bool blocked)
@@ -106,7 +108,7 @@ internal sealed class LoopMetrics
         }
         catch (Exception)
         {
-            // A listener's callback runs in here, and the process must not end with it.
+            // A listener threw. The process must not end with it.
         }
     }
 
@@ -118,7 +120,7 @@ internal sealed class LoopMetrics
 
     private Measurement<long>[] ObserveStandbys()
     {
-        var (parked, stuck) = Volatile.Read(ref _standbys)?.Count() ?? default;
+        var (parked, stuck) = Volatile.Read(ref _countStandbys)?.Invoke() ?? default;
         return [new(parked, _parkedState), new(stuck, _stuckState)];
     }
 }

@@ -3,35 +3,35 @@ using Microsoft.Win32.SafeHandles;
 namespace KestrelEventLoopTransport.Loops.Adaptive;
 
 /// <summary>
-/// A thread that runs loops: one at a time, from when it is assigned one until that is taken away or ends. In between
-/// it is parked among the standbys.
+/// A thread that runs loops, one at a time: from when it is assigned a loop until it has lost that loop or the loop has
+/// ended. In between it is parked among the standby threads.
 /// </summary>
 internal sealed class LoopThread
 {
     private readonly object _gate = new();
-    private readonly Supervisor _supervisor;
+    private readonly ThreadActivities _activities;
     private readonly StandbyThreads _standbys;
     private SafeFileHandle? _status;
     private EventLoop? _loop;
     private bool _ends;
 
-    internal LoopThread(int number, Supervisor supervisor, StandbyThreads standbys)
+    internal LoopThread(int number, ThreadActivities activities, StandbyThreads standbys)
     {
-        _supervisor = supervisor;
+        _activities = activities;
         _standbys = standbys;
-        Slot = supervisor.AddSlot();
+        Activity = activities.Add();
         try
         {
             new Thread(Run) { IsBackground = true, Name = $"event-loop-{number}" }.UnsafeStart();
         }
         catch
         {
-            supervisor.RemoveSlot(Slot);
+            activities.Remove(Activity);
             throw;
         }
     }
 
-    internal DispatchSlot Slot { get; }
+    internal ThreadActivity Activity { get; }
 
     /// <summary>Lets the parked thread run a loop.</summary>
     internal void Assign(EventLoop loop)
@@ -54,8 +54,8 @@ internal sealed class LoopThread
     }
 
     /// <summary>
-    /// Whether the thread waits for something in the kernel, as against running or waiting for a processor: the
-    /// state in <c>/proc/thread-self/stat</c>, <c>proc(5)</c>. The thread's CPU clock could not tell a blocked thread
+    /// Whether the thread waits for something in the kernel, rather than runs or waits for a processor. The state in
+    /// <c>/proc/thread-self/stat</c> says so (<c>proc(5)</c>). The thread's CPU clock could not tell a blocked thread
     /// from one that gets no processor.
     /// </summary>
     internal bool IsBlocked()
@@ -82,21 +82,21 @@ internal sealed class LoopThread
 
     private void Run()
     {
-        DispatchSlot.OfThread = Slot;
+        ThreadActivity.Current = Activity;
         var status = OpenStatus();
         Volatile.Write(ref _status, status);
         while (WaitForLoop() is { } loop)
         {
-            loop.Run(Slot);
-            var wasStuck = Slot.LostLoop;
-            Slot.LostLoop = false;
+            loop.Run(Activity);
+            var wasStuck = Activity.LostLoop;
+            Activity.LostLoop = false;
             if (!_standbys.TryPark(this, wasStuck))
             {
                 break;
             }
         }
 
-        _supervisor.RemoveSlot(Slot);
+        _activities.Remove(Activity);
         Volatile.Write(ref _status, null);
         status?.Dispose();
         _standbys.OnEnd();
@@ -116,7 +116,7 @@ internal sealed class LoopThread
             }
             catch (ThreadInterruptedException)
             {
-                // Application code had a hold of the thread.
+                // Application code has interrupted the thread that once ran it.
                 continue;
             }
 

@@ -1,21 +1,21 @@
 namespace KestrelEventLoopTransport.Loops.Adaptive;
 
 /// <summary>
-/// The threads of a group that run no loop just now: parked ones, and ones whose loop was taken away and that are
-/// still inside the application code that kept them. Bounded.
+/// The threads that run no loop at the moment: parked ones, and stuck ones, which have lost their loop and are still
+/// inside the application code that kept them. Their number is bounded.
 /// </summary>
 /// <remarks>
-/// One is kept parked as a spare where loops change hands: to make a thread takes long while a loop stands still. The
-/// .NET thread pool makes the next spare when one has been taken; who needs a thread before that makes it himself, so a
-/// pool whose threads are all blocked delays a hand-off and does not prevent it. Parked threads beyond the spare end
-/// when they have been idle for a while.
+/// Where loops are handed off, one thread is kept parked as a spare, because a loop stands still while a thread is
+/// made. When the spare has been taken, the .NET thread pool makes the next. If a thread is needed before that, the
+/// caller makes it. So a pool whose threads are all blocked delays a hand-off but does not prevent it. Parked threads
+/// beyond the spare end when they have been idle for a while.
 /// </remarks>
 internal sealed class StandbyThreads : IThreadPoolWorkItem
 {
     private readonly Lock _lock = new();
     private readonly List<LoopThread> _parked = [];
     private readonly TaskCompletionSource _allEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Supervisor _supervisor;
+    private readonly ThreadActivities _activities;
     private readonly int _loops;
     private readonly int _bound;
     private readonly int _spares;
@@ -32,11 +32,13 @@ internal sealed class StandbyThreads : IThreadPoolWorkItem
     private int _alive;
     private int _stuck;
 
-    /// <param name="supervisor">Watches the threads.</param>
-    /// <param name="options">Number of loops, as many threads run one; most threads beside those.</param>
-    internal StandbyThreads(Supervisor supervisor, EventLoopTransportOptions options)
+    /// <param name="activities">Gets the activity of each thread.</param>
+    /// <param name="options">
+    /// The number of loops, each of which has a thread, and the largest number of threads beside those.
+    /// </param>
+    internal StandbyThreads(ThreadActivities activities, EventLoopTransportOptions options)
     {
-        _supervisor = supervisor;
+        _activities = activities;
         _loops = options.EventLoopCount;
         _bound = _loops + options.MaxStandbyThreads;
         _spares = options.Scheduling == ApplicationScheduling.Adaptive ? 1 : 0;
@@ -46,10 +48,7 @@ internal sealed class StandbyThreads : IThreadPoolWorkItem
     /// <summary>How long a thread stays parked before it may end.</summary>
     internal TimeSpan IdleTime { get; }
 
-    /// <summary>
-    /// Whether every loop could be handed to another thread right now. If not, application code must not run on
-    /// loops: one that got stuck would stay stuck.
-    /// </summary>
+    /// <summary>Whether every loop could be handed to another thread right now.</summary>
     internal bool SufficeForAll => Volatile.Read(ref _sufficeForAll);
 
     /// <summary>Completes after <see cref="Stop"/> when all threads have ended, but for stuck ones.</summary>
@@ -93,8 +92,8 @@ internal sealed class StandbyThreads : IThreadPoolWorkItem
     }
 
     /// <summary>
-    /// A thread has lost its loop: nobody waits for it any more, since the application code that keeps it may never
-    /// return.
+    /// A thread has lost its loop. <see cref="Stopped"/> does not wait for it any more, since the application code that
+    /// keeps it may never return.
     /// </summary>
     internal void OnStuck()
     {
@@ -155,7 +154,7 @@ internal sealed class StandbyThreads : IThreadPoolWorkItem
         }
     }
 
-    /// <summary>Ends the parked threads, and every other as soon as it wants to park.</summary>
+    /// <summary>Ends the parked threads, and every other one as soon as it wants to park.</summary>
     internal void Stop()
     {
         lock (_lock)
@@ -225,16 +224,18 @@ internal sealed class StandbyThreads : IThreadPoolWorkItem
         return true;
     }
 
-    /// <summary>Creates the thread that was reserved, not under the lock: that waits until the thread runs.</summary>
+    /// <summary>
+    /// Creates the thread that was reserved. Not under the lock, since that waits until the thread runs.
+    /// </summary>
     private LoopThread? TryCreate()
     {
         try
         {
-            return new LoopThread(Interlocked.Increment(ref _numbers) - 1, _supervisor, this);
+            return new LoopThread(Interlocked.Increment(ref _numbers) - 1, _activities, this);
         }
         catch (Exception exception) when (exception is OutOfMemoryException or ThreadStartException)
         {
-            // The system has no more threads: as at the bound.
+            // The system allows no more threads. That is handled as the bound is.
             lock (_lock)
             {
                 _count--;

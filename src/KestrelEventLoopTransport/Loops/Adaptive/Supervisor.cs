@@ -1,399 +1,246 @@
 using System.Diagnostics;
 using KestrelEventLoopTransport.Diagnostics;
-using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Loops.Adaptive;
 
 /// <summary>
-/// A thread that looks about every millisecond whether application code returns (<see cref="SupervisorPace"/>), while
-/// there is any, and sleeps otherwise. Loops that make progress look in its place (<c>Supervisor.Watch.cs</c>). Code
-/// that does not return gets its output sent, and with adaptive scheduling its loop is handed to another thread, as
-/// Go's <c>sysmon</c> retakes a processor.
+/// A thread that checks about every millisecond (<see cref="SupervisorPace"/>) whether application code returns, while
+/// there is any, and sleeps otherwise. Code that does not return gets its output sent, and with adaptive scheduling its
+/// loop is handed to another thread, as Go's <c>sysmon</c> retakes a processor.
 /// </summary>
 /// <remarks>
-/// Awake or asleep is one word. Going to sleep: the supervisor writes asleep, makes every thread's earlier writes
-/// visible, and looks once more. Waking: a thread that enters application code, or leaves a callback to the pool,
-/// writes its slot or the queue, then reads the word. Without a fence on that hot path the two could miss each other;
-/// the process-wide barrier on the supervisor's side stands in for it. Where there is a deadline, waking only sets it,
-/// and the supervisor sleeps again as soon as nothing runs; where there is none it is a context switch, and it waits
-/// for a while.
+/// <para>
+/// No callback is overlooked when the supervisor falls asleep. The supervisor first says that it sleeps, makes the
+/// earlier writes of all threads visible, and then looks once more. A thread that begins application code, or leaves a
+/// callback to the pool, writes its activity or the queue first and then reads whether the supervisor sleeps. That is a
+/// hot path without a fence. The process-wide barrier on the supervisor's side stands in for it.
+/// </para>
+/// <para>
+/// A check by the supervisor costs two context switches and a timer interrupt: some 16 µs on a small virtual machine,
+/// or 1.6 % of a processor at 1,000 checks per second. A C program that only sleeps takes as much. So loops that make
+/// progress check in its place, between two callbacks and for a fraction of that, and put off the time at which it
+/// wakes. They do so only if all is well. If even one callback that was seen at the last check still runs, the time
+/// stays, and the supervisor is there when it comes.
+/// </para>
 /// </remarks>
-internal sealed unsafe partial class Supervisor
+internal sealed class Supervisor : ILoopSupervisor
 {
-    // Without a deadline: how long nothing must have run. A server with some load keeps its supervisor awake there
-    // rather than waking it for every request.
-    private const int IdleTicks = 20;
-
-    // A callback that computes keeps its loop for this many thresholds even when others wait, unless a processor is
-    // free. Twice as long for every round of all processors that is computing already: busy threads should not
-    // outnumber them much.
-    private const int ComputingThresholds = 10;
-    private const int MaxDoublings = 6;
-
-    // Two context switches and the timer's interrupt, of a small virtual machine. With deadlines, loops look most
-    // times, which is cheaper.
+    // The processor time of a check, for the pace. Where loops can check in the supervisor's place, they mostly do,
+    // which is cheaper.
     private static readonly TimeSpan _costOfLook = TimeSpan.FromMicroseconds(OperatingSystem.IsLinux() ? 5 : 16);
 
-    private readonly object _gate = new();
     private readonly SupervisorPace _pace;
-    private readonly LoopMetrics _metrics;
+    private readonly SupervisorReport _report;
+    private readonly ActivityScanner _scanner;
     private readonly Thread _thread;
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly HandOffLog _log;
-    private DispatchSlot[] _slots = [];
-    private EventLoop[] _loops = [];
-    private StandbyThreads? _standbys;
+    private SupervisorClock _clock = null!;
+    private HandOffs _handOffs = null!;
+    private SupervisedLoop[] _loops = [];
+    private WatchWord _watch;
+    private long _nextWatch = long.MaxValue;
     private bool _isCalm = true;
     private bool _runs;
-    private int _asleep;
     private volatile bool _stopping;
 
-    internal Supervisor(TimeSpan threshold, LoopMetrics metrics, HandOffLog log)
+    /// <param name="options">The hand-off threshold, and what the standby threads need.</param>
+    /// <param name="metrics">The instruments.</param>
+    /// <param name="log">The log.</param>
+    internal Supervisor(EventLoopTransportOptions options, LoopMetrics metrics, HandOffLog log)
     {
-        _pace = new SupervisorPace(threshold, _costOfLook, TimeProvider.System);
-        _metrics = metrics;
-        _log = log;
+        Activities = new ThreadActivities(this);
+        Standbys = new StandbyThreads(Activities, options);
+        _pace = new SupervisorPace(options.HandOffThreshold, _costOfLook, TimeProvider.System);
+        _report = new SupervisorReport(options.HandOffThreshold, metrics, log);
+        _scanner = new ActivityScanner(Activities, _report);
         _thread = new Thread(Run) { IsBackground = true, Name = "loop-supervisor" };
     }
+
+    /// <summary>The activities that it watches.</summary>
+    internal ThreadActivities Activities { get; }
+
+    /// <summary>The threads that run loops, or may.</summary>
+    internal StandbyThreads Standbys { get; }
 
     /// <summary>Completes when the thread has ended.</summary>
     internal Task Stopped => _stopped.Task;
 
-    /// <summary>Starts looking.</summary>
-    /// <param name="loops">The loops.</param>
-    /// <param name="standbys">The threads to hand them to.</param>
-    internal void Start(EventLoop[] loops, StandbyThreads standbys)
+    /// <summary>For how long the code has run that has kept a stuck thread longest.</summary>
+    internal TimeSpan LongestStuck => _scanner.LongestStuck;
+
+    public bool CanHandOffAll => Standbys.SufficeForAll;
+
+    private bool IsTimeToWatch => Stopwatch.GetTimestamp() >= Volatile.Read(ref _nextWatch);
+
+    private bool HasPooled => Array.Exists(_loops, static supervised => supervised.Loop.Callbacks.HasPooled);
+
+    /// <summary>Starts supervising loops. Their threads have not started to run them.</summary>
+    internal void Start(SupervisedLoop[] loops)
     {
         _loops = loops;
-        _standbys = standbys;
-        _thread.UnsafeStart();
+        _handOffs = new HandOffs(loops, Standbys, _scanner, _pace, _report);
+        _clock = SupervisorClock.Create();
+        try
+        {
+            _thread.UnsafeStart();
+        }
+        catch
+        {
+            _clock.Dispose();
+            throw;
+        }
     }
 
+    /// <summary>Ends the thread soon. After <see cref="Start"/>.</summary>
     internal void Stop()
     {
         _stopping = true;
-        Wake(TimeSpan.FromTicks(1));
+        _clock.Set(TimeSpan.FromTicks(1));
     }
 
-    internal DispatchSlot AddSlot()
+    public void EnsureAwake()
     {
-        var slot = new DispatchSlot(this);
-        lock (_gate)
+        if (_watch.IsAsleep && _watch.TryRouse())
         {
-            Volatile.Write(ref _slots, [.. _slots, slot]);
-        }
-
-        return slot;
-    }
-
-    internal void RemoveSlot(DispatchSlot slot)
-    {
-        lock (_gate)
-        {
-            Volatile.Write(ref _slots, Array.FindAll(_slots, other => other != slot));
-        }
-    }
-
-    /// <summary>Called when application code begins: one read, unless the supervisor sleeps.</summary>
-    internal void EnsureAwake()
-    {
-        if (Volatile.Read(ref _asleep) != 0 && Interlocked.Exchange(ref _asleep, 0) != 0)
-        {
-            // Earlier there is nothing to see.
-            Wake(_pace.Tick);
+            // Before a tick has passed there is nothing to see.
+            _clock.Set(_pace.Tick);
             SetNextWatch();
         }
     }
 
-    /// <summary>For how long the code has run that has kept a stuck thread longest.</summary>
-    internal TimeSpan LongestStuck
+    public void OnProgress()
     {
-        get
+        if (_watch.IsOpen && IsTimeToWatch && _watch.TryBeginLook())
         {
-            var longest = TimeSpan.Zero;
-            foreach (var slot in Volatile.Read(ref _slots))
+            // Another loop may have looked meanwhile.
+            if (IsTimeToWatch)
             {
-                // In this order: the time is written before the slot is stuck.
-                var duration = slot.IsStuck ? Stopwatch.GetElapsedTime(slot.StuckSince) : TimeSpan.Zero;
-                longest = duration > longest ? duration : longest;
+                LookForSupervisor();
             }
 
-            return longest;
+            _watch.EndLook();
         }
     }
 
-    /// <summary>Called by a stuck thread whose application code has returned.</summary>
-    internal void OnUnstuck(DispatchSlot slot)
-    {
-        var duration = Stopwatch.GetElapsedTime(slot.StuckSince);
-        _metrics.OnOverdue(duration);
-        Record(duration);
-    }
+    public void OnStuckReturned(long since) => _report.OnStuckReturned(since);
 
     private void Run()
     {
-        // A provider that blocks would end the supervision.
+        // A logging provider that blocks would end the supervision.
         SafeLogger.DeferOnThisThread();
-        _deadline = Deadline.TryCreate();
-        var quietTicks = 0;
+        var quietLooks = 0;
         while (!_stopping)
         {
-            if (_deadline is null ? quietTicks < IdleTicks : _runs)
+            if (_runs || quietLooks < _clock.QuietLooks)
             {
-                SleepUntilLook();
+                SleepForTick();
             }
-            else if (!TrySleepWhileIdle())
+            else if (!TrySleepUntilRoused())
             {
-                quietTicks = 0;
+                quietLooks = 0;
                 continue;
             }
 
-            quietTicks = Look() ? 0 : quietTicks + 1;
+            quietLooks = Look() ? 0 : quietLooks + 1;
         }
 
-        DisposeDeadline();
+        _clock.Dispose();
         _stopped.SetResult();
     }
 
-    private void SleepUntilLook()
+    /// <summary>Sleeps for one tick after the last check, the supervisor's own or a loop's.</summary>
+    private void SleepForTick()
     {
-        if (_deadline is not null && _isCalm)
+        if (!_isCalm || !_clock.IsMovable)
         {
-            SleepUntilDeadline(_deadline);
+            SupervisorClock.Sleep(_pace.Tick);
             return;
         }
 
-        var duration = timespec.From(_pace.Tick);
-        _ = Libc.nanosleep(&duration, null);
+        _clock.Set(_pace.Tick);
+        SetNextWatch();
+        _watch.Open();
+        _clock.Wait();
+        _watch.Close();
     }
 
-    /// <summary>False when a look has found that something runs after all.</summary>
-    private bool TrySleepWhileIdle()
+    /// <summary>
+    /// Sleeps until application code begins; where the clock can be moved, for one tick more, which loops may put off.
+    /// False when the last look has found that something runs after all.
+    /// </summary>
+    private bool TrySleepUntilRoused()
     {
-        _deadline?.Clear();
+        _clock.Clear();
         Volatile.Write(ref _nextWatch, long.MaxValue);
-        Volatile.Write(ref _asleep, 1);
+        _watch.FallAsleep();
         Interlocked.MemoryBarrierProcessWide();
         Look();
         if (_runs)
         {
-            Volatile.Write(ref _asleep, 0);
+            _watch.TryRouse();
             return false;
         }
 
-        if (_deadline is not null)
+        if (_clock.IsMovable)
         {
-            SleepUntilWoken(_deadline);
+            _watch.Open();
         }
-        else
+
+        while (_watch.IsAsleep && !_stopping)
         {
-            SleepUntilWoken();
+            _clock.Wait();
+        }
+
+        if (_clock.IsMovable)
+        {
+            _watch.Close();
         }
 
         return true;
     }
 
-    private void SleepUntilWoken()
-    {
-        lock (_gate)
-        {
-            while (Volatile.Read(ref _asleep) != 0 && !_stopping)
-            {
-                Monitor.Wait(_gate);
-            }
-        }
-    }
-
-    /// <summary>Wakes the supervisor: where there is a deadline, by itself and after the delay.</summary>
-    private void Wake(TimeSpan delay)
-    {
-        lock (_gate)
-        {
-            _deadline?.Set(delay);
-            Monitor.Pulse(_gate);
-        }
-    }
-
     /// <summary>
-    /// Looks at every slot. False when nothing has run since the last look. All is calm unless a callback seen before
-    /// still runs that has not lost its loop, or some wait for the thread pool.
+    /// Looks at every activity and every loop. False when nothing runs and nothing has run since the last look. All is
+    /// calm unless a callback that was seen before still runs with its loop, or some wait for the thread pool.
     /// </summary>
     private bool Look()
     {
         var ran = _pace.Advance();
-        var active = false;
-        var overdue = false;
-        _isCalm = true;
-        _runs = false;
-        foreach (var slot in Volatile.Read(ref _slots))
+        var result = _scanner.Scan(ran, _pace.IsThreshold);
+        if ((result & ScanResult.Overdue) != 0)
         {
-            var sequence = slot.Sequence;
-            var isRunning = DispatchSlot.IsRunning(sequence);
-            _runs |= isRunning;
-            if (slot.TrySee(sequence))
-            {
-                OnReturned(slot);
-                active = true;
-            }
-            else if (isRunning)
-            {
-                _isCalm = false;
-                var isNew = slot.Overdue == TimeSpan.Zero;
-                slot.Overdue += ran;
-                if (slot.Overdue > TimeSpan.Zero && (isNew || _pace.IsThreshold))
-                {
-                    _metrics.OnOverdue(slot.Overdue);
-                    TellTarget(slot);
-                }
-
-                overdue |= slot.Overdue > TimeSpan.Zero;
-            }
+            _handOffs.Run();
         }
 
-        if (overdue)
+        foreach (var supervised in _loops)
         {
-            HandOffOverdueLoops();
+            supervised.Loop.Callbacks.OfferBack();
         }
 
-        foreach (var loop in _loops)
-        {
-            loop.TakeBackPooled();
-            _isCalm &= !loop.HasPooled;
-            _runs |= loop.HasPooled;
-        }
-
-        return active || _runs;
+        var hasPooled = HasPooled;
+        _isCalm = (result & ScanResult.Kept) == 0 && !hasPooled;
+        _runs = (result & ScanResult.Running) != 0 || hasPooled;
+        return _runs || (result & ScanResult.Changed) != 0;
     }
 
-    private void OnReturned(DispatchSlot slot)
+    /// <summary>A loop looks, and puts off the time at which the supervisor wakes if all is well.</summary>
+    private void LookForSupervisor()
     {
-        Record(slot.Overdue);
-        slot.Overdue = TimeSpan.Zero;
-    }
-
-    private void Record(TimeSpan overdue)
-    {
-        // It has run for up to a tick longer than was seen.
-        if (overdue >= _pace.Threshold / 2)
+        if (HasPooled || !_scanner.TryNoteAll())
         {
-            _metrics.OnReturned(overdue);
-        }
-    }
-
-    private void TellTarget(DispatchSlot slot)
-    {
-        try
-        {
-            slot.Target?.OnOverdue();
-        }
-        catch (Exception exception)
-        {
-            // A logger that throws must not end the supervision.
-            _log.OnFailure(exception);
-        }
-    }
-
-    private void HandOffOverdueLoops()
-    {
-        foreach (var loop in _loops)
-        {
-            if (loop.Owner is not { } owner || owner.Slot.Overdue == TimeSpan.Zero)
-            {
-                continue;
-            }
-
-            if (loop.IsStopping)
-            {
-                EndStopped(loop, owner.Slot);
-            }
-            else if (loop.ChangesHands && ShouldHandOff(loop, owner))
-            {
-                HandOff(loop, owner.Slot);
-            }
-        }
-    }
-
-    /// <summary>
-    /// A loop that stops needs no other thread to go on. Its own leaves when the application code returns; nobody waits
-    /// for that.
-    /// </summary>
-    private void EndStopped(EventLoop loop, DispatchSlot slot)
-    {
-        if (TryTake(slot))
-        {
-            _standbys!.OnStuck();
-            loop.EndWithoutOwner();
-        }
-    }
-
-    /// <summary>
-    /// A blocked thread is replaced at once. One that computes is replaced when others wait for its loop and a
-    /// processor is free, or when it has computed for long.
-    /// </summary>
-    private bool ShouldHandOff(EventLoop loop, LoopThread owner)
-    {
-        var slot = owner.Slot;
-        slot.Computes = !owner.IsBlocked();
-        if (!slot.Computes)
-        {
-            return true;
-        }
-
-        if (slot.Overdue < _pace.Threshold / 2 || !loop.HasWaiting)
-        {
-            return false;
-        }
-
-        var rounds = CountComputing() / Environment.ProcessorCount;
-        return rounds == 0
-            || slot.Overdue >= _pace.Threshold * (ComputingThresholds << Math.Min(rounds - 1, MaxDoublings));
-    }
-
-    private static bool TryTake(DispatchSlot slot)
-        => slot.TryTake(Stopwatch.GetTimestamp() - (long)(slot.Overdue.TotalSeconds * Stopwatch.Frequency));
-
-    private int CountComputing()
-    {
-        var count = 0;
-        foreach (var slot in Volatile.Read(ref _slots))
-        {
-            count += slot.Computes ? 1 : 0;
-        }
-
-        return count;
-    }
-
-    private void HandOff(EventLoop loop, DispatchSlot slot)
-    {
-        var thread = _standbys!.TryTake();
-        if (thread is null)
-        {
+            // Once is enough: the supervisor comes.
+            Volatile.Write(ref _nextWatch, long.MaxValue);
             return;
         }
 
-        var target = slot.Target;
-        var blocked = !slot.Computes;
-        if (!TryTake(slot))
-        {
-            // It has returned just now.
-            if (!_standbys.TryPark(thread))
-            {
-                thread.End();
-            }
+        _ = _pace.Advance();
+        SetNextWatch();
+        _clock.Set(_pace.Tick);
+    }
 
-            return;
-        }
-
-        _standbys.OnStuck();
-        _metrics.OnHandOff(blocked);
-        loop.GiveTo(thread);
-
-        // What it flushed since it was told. From here on nothing is held back (StreamConnection.HoldsOutput).
-        TellTarget(slot);
-        _log.OnHandOff(target);
-        if (blocked)
-        {
-            _pace.OnBlocked();
-        }
+    private void SetNextWatch()
+    {
+        var half = (long)(_pace.Tick.TotalSeconds * Stopwatch.Frequency) / 2;
+        Volatile.Write(ref _nextWatch, Stopwatch.GetTimestamp() + half);
     }
 }

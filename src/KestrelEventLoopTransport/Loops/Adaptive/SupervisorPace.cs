@@ -1,14 +1,14 @@
 namespace KestrelEventLoopTransport.Loops.Adaptive;
 
 /// <summary>
-/// The supervisor's time: how long it sleeps between two looks, and how long application code has run meanwhile.
+/// How long the supervisor sleeps between two looks, and how long application code has run meanwhile.
 /// </summary>
 /// <remarks>
-/// It sleeps for the hand-off threshold, and less while handlers block often, so that their loops wait less for the
-/// next owner. A look costs a processor a fixed time, a block costs its loop one and a half ticks; both together are
-/// least when the tick is the root of the look's cost times the time between two blocks by 1.5. With 80 blocks per
-/// second and looks of 5 µs that is a fifth of a millisecond: a tick of one millisecond, or of a sixteenth, would cost
-/// more.
+/// The supervisor sleeps for the hand-off threshold, and for less while handlers block often, so that their loops wait
+/// less for the next owner. A look costs a processor a fixed time; a handler that blocks costs its loop one and a half
+/// ticks. The sum is least when the tick is the square root of (cost of a look × time between two blocks / 1.5). With
+/// 80 blocks per second and looks of 5 µs that is a fifth of a millisecond; ticks of one millisecond, or of a
+/// sixteenth, would cost more.
 /// </remarks>
 internal sealed class SupervisorPace
 {
@@ -51,12 +51,13 @@ internal sealed class SupervisorPace
     internal bool IsThreshold { get; private set; }
 
     /// <summary>
-    /// A look begins. Returns for how long application code has run since the one before: zero if that is too short to
-    /// tell, and never much more than was slept, as when the whole process was stopped.
+    /// A look begins. Returns for how long application code has run since the look before: zero if that is too short to
+    /// tell. Never much more than the supervisor meant to sleep, or a process that was stopped would have slow
+    /// handlers.
     /// </summary>
     internal TimeSpan Advance()
     {
-        // A garbage collection stops application code, and the supervisor too: that time has passed for nobody.
+        // A garbage collection stops application code and the supervisor, so that time does not count.
         var now = _time.GetTimestamp();
         var pauses = GC.GetTotalPauseDuration();
         var ran = _time.GetElapsedTime(_lastLook, now) - (pauses - _pauses);
