@@ -18,6 +18,9 @@ public sealed class ArchitectureTests : IDisposable
         "Connections/Buffers", "Listening/Balancing", "Listening/Takeover", "Listening/UnixSockets",
     ];
 
+    /// <summary>Sub-folders that are built on the folder they lie in, which could stand alone.</summary>
+    private static readonly string[] _additions = ["Loops/Adaptive"];
+
     private readonly FolderMap _map = new();
 
     public void Dispose() => _map.Dispose();
@@ -44,6 +47,17 @@ public sealed class ArchitectureTests : IDisposable
             .Select(Describe);
 
         Assert.Equal("", string.Join(Environment.NewLine, upward.Distinct()));
+    }
+
+    [Fact]
+    public void What_additions_are_built_on_knows_nothing_of_them()
+    {
+        var downward = _map.References
+            .Where(reference => _additions.Contains(reference.To)
+                && reference.To.StartsWith(reference.From + "/", StringComparison.Ordinal))
+            .Select(Describe);
+
+        Assert.Equal("", string.Join(Environment.NewLine, downward.Distinct()));
     }
 
     [Fact]
