@@ -1,13 +1,13 @@
 namespace KestrelEventLoopTransport.Connections;
 
 /// <summary>
-/// Connection ids as Kestrel's: 13 characters of base 32, ascending, unique in the process.
+/// Connection ids in Kestrel's format: 13 characters in base 32, ascending, unique in the process.
 /// </summary>
 internal static class ConnectionId
 {
     private const string Digits = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
 
-    // Ids go on rising over restarts of the process.
+    // The clock, so that ids still ascend after a restart of the process.
     private static long _last = DateTime.UtcNow.Ticks;
 
     internal static string Next() => string.Create(13, Interlocked.Increment(ref _last), static (id, value) =>

@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace KestrelEventLoopTransport.Connections;
 
 /// <summary>
-/// What is logged of a connection, with the event ids and names of Kestrel's stock transport. What a remote
-/// peer can cause is at Debug.
+/// Log messages about connections. Event ids, names and texts are those of Kestrel's sockets transport, except for
+/// <see cref="ClosedCallbackFailed"/>. Whatever a remote peer can cause is logged at Debug.
 /// </summary>
 internal static partial class ConnectionLog
 {
@@ -65,27 +65,59 @@ internal static partial class ConnectionLog
         }
     }
 
-    [LoggerMessage(20, LogLevel.Error, "Connection id \"{ConnectionId}\": a callback registered on ConnectionClosed threw an exception.", EventName = "ConnectionClosedCallbackFailed")]
+    [LoggerMessage(
+        20,
+        LogLevel.Error,
+        "Connection id \"{ConnectionId}\": a callback registered on ConnectionClosed threw an exception.",
+        EventName = "ConnectionClosedCallbackFailed")]
     internal static partial void ClosedCallbackFailed(ILogger logger, string connectionId, Exception exception);
 
-    [LoggerMessage(4, LogLevel.Debug, "Connection id \"{ConnectionId}\" paused.", EventName = "ConnectionPause", SkipEnabledCheck = true)]
+    [LoggerMessage(
+        4,
+        LogLevel.Debug,
+        "Connection id \"{ConnectionId}\" paused.",
+        EventName = "ConnectionPause", SkipEnabledCheck = true)]
     private static partial void Pause(ILogger logger, string connectionId);
 
-    [LoggerMessage(5, LogLevel.Debug, "Connection id \"{ConnectionId}\" resumed.", EventName = "ConnectionResume", SkipEnabledCheck = true)]
+    [LoggerMessage(
+        5,
+        LogLevel.Debug,
+        "Connection id \"{ConnectionId}\" resumed.",
+        EventName = "ConnectionResume", SkipEnabledCheck = true)]
     private static partial void Resume(ILogger logger, string connectionId);
 
-    [LoggerMessage(6, LogLevel.Debug, "Connection id \"{ConnectionId}\" received FIN.", EventName = "ConnectionReadFin", SkipEnabledCheck = true)]
+    [LoggerMessage(
+        6,
+        LogLevel.Debug,
+        "Connection id \"{ConnectionId}\" received FIN.",
+        EventName = "ConnectionReadFin", SkipEnabledCheck = true)]
     private static partial void ReadFin(ILogger logger, string connectionId);
 
-    [LoggerMessage(7, LogLevel.Debug, "Connection id \"{ConnectionId}\" sending FIN because: \"{Reason}\"", EventName = "ConnectionWriteFin", SkipEnabledCheck = true)]
+    [LoggerMessage(
+        7,
+        LogLevel.Debug,
+        "Connection id \"{ConnectionId}\" sending FIN because: \"{Reason}\"",
+        EventName = "ConnectionWriteFin", SkipEnabledCheck = true)]
     private static partial void WriteFin(ILogger logger, string connectionId, string reason);
 
-    [LoggerMessage(8, LogLevel.Debug, "Connection id \"{ConnectionId}\" sending RST because: \"{Reason}\"", EventName = "ConnectionWriteRst", SkipEnabledCheck = true)]
+    [LoggerMessage(
+        8,
+        LogLevel.Debug,
+        "Connection id \"{ConnectionId}\" sending RST because: \"{Reason}\"",
+        EventName = "ConnectionWriteRst", SkipEnabledCheck = true)]
     private static partial void WriteRst(ILogger logger, string connectionId, string reason);
 
-    [LoggerMessage(14, LogLevel.Debug, "Connection id \"{ConnectionId}\" communication error.", EventName = "ConnectionError", SkipEnabledCheck = true)]
+    [LoggerMessage(
+        14,
+        LogLevel.Debug,
+        "Connection id \"{ConnectionId}\" communication error.",
+        EventName = "ConnectionError", SkipEnabledCheck = true)]
     private static partial void Error(ILogger logger, string connectionId, Exception exception);
 
-    [LoggerMessage(19, LogLevel.Debug, "Connection id \"{ConnectionId}\" reset.", EventName = "ConnectionReset", SkipEnabledCheck = true)]
+    [LoggerMessage(
+        19,
+        LogLevel.Debug,
+        "Connection id \"{ConnectionId}\" reset.",
+        EventName = "ConnectionReset", SkipEnabledCheck = true)]
     private static partial void Reset(ILogger logger, string connectionId);
 }

@@ -1,15 +1,15 @@
 namespace KestrelEventLoopTransport.Diagnostics;
 
-/// <summary>The connections of one loop, from when they are assigned to it. Any thread may ask and count.</summary>
+/// <summary>Counts the connections that are assigned to one loop. Any thread may call.</summary>
 internal sealed class LoopLoad
 {
     private int _current;
     private long _total;
 
-    /// <summary>Connections that are not finished.</summary>
+    /// <summary>Number of connections whose descriptor is not closed yet.</summary>
     internal int Current => Volatile.Read(ref _current);
 
-    /// <summary>Connections since the start.</summary>
+    /// <summary>Number of connections since the start.</summary>
     internal long Total => Volatile.Read(ref _total);
 
     internal void Add()
@@ -18,7 +18,7 @@ internal sealed class LoopLoad
         Interlocked.Increment(ref _total);
     }
 
-    /// <summary>Adds a connection if nobody has added or removed one since <see cref="Current"/> was read.</summary>
+    /// <summary>Adds a connection if <see cref="Current"/> still has the value that the caller read.</summary>
     internal bool TryAdd(int current)
     {
         if (Interlocked.CompareExchange(ref _current, current + 1, current) != current)
@@ -32,7 +32,7 @@ internal sealed class LoopLoad
 
     internal void Remove() => Interlocked.Decrement(ref _current);
 
-    /// <summary>Takes back <see cref="Add"/> for a connection that did not come about.</summary>
+    /// <summary>Undoes <see cref="Add"/> for a connection that could not be made.</summary>
     internal void Undo()
     {
         Interlocked.Decrement(ref _current);

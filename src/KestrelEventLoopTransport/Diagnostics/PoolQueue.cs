@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace KestrelEventLoopTransport.Diagnostics;
 
 /// <summary>
-/// Hands values to user code (a logger, a listener of a meter) on the thread pool, one after another, for threads that
-/// must not wait for it. Bounded: user code that never returns costs what is added meanwhile, not the process's memory.
+/// Passes values to user code (a logger, a listener of a meter) on the thread pool, one after another. For threads that
+/// must not wait for user code. The queue is bounded: when user code never returns, later values are dropped.
 /// </summary>
 internal sealed class PoolQueue<T> : IThreadPoolWorkItem
 {
@@ -13,13 +13,14 @@ internal sealed class PoolQueue<T> : IThreadPoolWorkItem
     private readonly ConcurrentQueue<T> _values = new();
     private readonly Action<T> _consume;
 
-    // Values added and not yet consumed. Who makes it one schedules; who makes it zero is done.
+    // Number of values that are added and not consumed. The thread that makes it 1 queues the work item. The work item
+    // ends when it makes it 0.
     private int _count;
 
-    /// <param name="consume">Gets the values. It must not throw.</param>
+    /// <param name="consume">Consumes a value. It must not throw.</param>
     internal PoolQueue(Action<T> consume) => _consume = consume;
 
-    /// <summary>Adds a value, or drops it when there are too many.</summary>
+    /// <summary>Adds a value, or drops it when the queue is full.</summary>
     internal void Add(T value)
     {
         if (Volatile.Read(ref _count) >= Capacity)
@@ -38,7 +39,7 @@ internal sealed class PoolQueue<T> : IThreadPoolWorkItem
     {
         do
         {
-            // Counted after it was added, so it is there.
+            // A value is counted after it was added, so the queue has one.
             _values.TryDequeue(out var value);
             _consume(value!);
         }

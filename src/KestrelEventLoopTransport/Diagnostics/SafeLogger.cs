@@ -3,9 +3,9 @@ using Microsoft.Extensions.Logging;
 namespace KestrelEventLoopTransport.Diagnostics;
 
 /// <summary>
-/// A logger that never throws. The transport logs in the middle of state changes, which an exception of a logging
-/// provider (<see cref="ILogger"/> passes them on) would leave half done: a connection that is never finished, a loop
-/// that ends. On a thread that must not wait for a provider it logs through the thread pool.
+/// A logger that never throws. The transport logs in the middle of state changes. An exception of a logging provider
+/// would leave a change half done: a connection would never finish, or a loop would end. On threads that must not wait
+/// for a provider, the thread pool logs.
 /// </summary>
 internal sealed class SafeLogger : ILogger
 {
@@ -19,7 +19,7 @@ internal sealed class SafeLogger : ILogger
 
     internal static SafeLogger Create(ILoggerFactory factory, string category) => new(factory.CreateLogger(category));
 
-    /// <summary>From here on what the calling thread logs is logged by the thread pool, a little later.</summary>
+    /// <summary>From now on, the thread pool logs what the calling thread logs, a little later.</summary>
     internal static void DeferOnThisThread() => _defers = true;
 
     public IDisposable? BeginScope<TState>(TState state)
@@ -27,7 +27,7 @@ internal sealed class SafeLogger : ILogger
         => _logger.BeginScope(state);
 
     /// <summary>
-    /// On a thread that defers, whether it is enabled is seen later: that is the provider's code too.
+    /// True on a thread that defers. The thread pool asks the provider later, as that runs the provider's code too.
     /// </summary>
     public bool IsEnabled(LogLevel logLevel)
     {
@@ -85,7 +85,7 @@ internal sealed class SafeLogger : ILogger
         }
         catch (Exception)
         {
-            // There is nobody left to tell.
+            // A failed logger is where exceptions end.
         }
     }
 }
