@@ -1,14 +1,17 @@
 namespace KestrelEventLoopTransport.Connections;
 
-/// <summary>Whoever made a connection and counts it.</summary>
+/// <summary>What has made a connection and counts it.</summary>
 internal interface IConnectionOwner
 {
-    /// <summary>There is a free descriptor: that of a connection is closed. Called once, by any thread.</summary>
+    /// <summary>
+    /// A connection's descriptor is closed, so the process may open another one. Called once for each connection, on
+    /// any thread.
+    /// </summary>
     void OnDescriptorClosed();
 
     /// <summary>
-    /// The connection's descriptor is closed, or lingers on its own. The application may still hold the connection.
-    /// Called once, by any thread.
+    /// The connection is rid of its descriptor, which is closed or lingers on its own. The application may still use
+    /// the connection object. Called once, on any thread.
     /// </summary>
     void OnClosed(StreamConnection connection);
 }

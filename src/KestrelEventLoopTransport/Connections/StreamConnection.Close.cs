@@ -1,80 +1,71 @@
 using System.Diagnostics.CodeAnalysis;
+using KestrelEventLoopTransport.Connections.Lingering;
+using KestrelEventLoopTransport.Descriptors;
 using KestrelEventLoopTransport.Native;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Connections;
 
-// The end of a connection.
+// The end of a connection. ConnectionEnd has its states.
 //
-// The descriptor belongs to two halves, Input and Output. Each is released once: by the thread that stops it, or, when
-// a system call is running just then, by the thread that makes the call. The second release closes the descriptor, so
-// no system call ever meets a descriptor that is closed or, worse, somebody else's.
+// What ends it:
+//   Abort             stops both halves at once. After the peer's FIN, what the peer sent before is received first.
+//   Completed output  (DisposeAsync completes it) is sent. Then reading ends and both halves stop.
+//   A reset           stops both halves as soon as it is received.
 //
-//   Abort        stops both halves at once; after the peer's FIN, the input as soon as that has been received.
-//   Completing the output, which dispose does, drains it -> ends reading -> stops both halves.
-//   A reset      stops both halves when it has been received.
-//
-// Who closes the descriptor may hand it to a LingeringSocket instead: for the connection that is the same.
-//
-// Three things have to happen before the connection is finished, in any order, counted down in _pending: dispose was
-// called, the descriptor is closed, ConnectionClosed has been announced.
+// Who closes the descriptor:
+//   Each half holds a reference to it (DescriptorHandle). A half releases its reference once: on the thread that stops
+//   the half, or, when a system call of the half is running, on the thread that makes the call. Start holds a reference
+//   until the loop's token is known. A thread that makes another system call holds one during the call. The thread that
+//   releases the last reference closes the descriptor, or passes it to a LingeringSocket.
 internal sealed partial class StreamConnection
 {
-    private static readonly ConnectionAbortedException _finReason = new("The connection was closed.");
-    private static readonly CancellationTokenSource _alreadyClosed = CreateCanceled();
+    // In place of a reason when none was given. Never thrown: each reader gets an exception of its own.
+    private static readonly ConnectionAbortedException _noReason = new("The server closed the connection.");
 
     private readonly IConnectionOwner _owner;
+    private DescriptorHandle _descriptor;
+    private ConnectionEnd _end;
     private ConnectionAbortedException? _abortReason;
-    private CancellationTokenSource? _closedSource;
-    private CancellationTokenSource? _closedSourceToCancel;
+    private ClosedSignal _closed;
     private TaskCompletionSource? _finished;
-    private int _openHalves = 2;
-    private int _pending = 3;
-    private bool _isFinished;
-    private int _closedAnnounced;
-    private int _disposed;
-    private bool _lingers;
-    private bool _resets;
 
-    /// <summary>What <see cref="Abort(ConnectionAbortedException)"/> was given first, or null.</summary>
-    internal ConnectionAbortedException? AbortReason => Volatile.Read(ref _abortReason);
+    /// <summary>
+    /// The descriptor. The caller holds a reference to it: each half has one until it calls <see cref="ReleaseHalf"/>.
+    /// </summary>
+    internal int Fd => _descriptor.Value;
 
-    private CancellationToken ClosedToken
-    {
-        get
-        {
-            var source = Volatile.Read(ref _closedSource);
-            if (source is null)
-            {
-                var created = new CancellationTokenSource();
-                source = Interlocked.CompareExchange(ref _closedSource, created, null) ?? created;
-            }
-
-            return source.Token;
-        }
-    }
+    /// <summary>
+    /// What the first call of <see cref="Abort(ConnectionAbortedException)"/> was given. Null when there was no call,
+    /// or it was given no reason.
+    /// </summary>
+    internal ConnectionAbortedException? AbortReason
+        => Volatile.Read(ref _abortReason) is { } reason && reason != _noReason ? reason : null;
 
     public override void Abort(ConnectionAbortedException abortReason)
     {
-        if (Interlocked.CompareExchange(ref _abortReason, abortReason ?? _finReason, null) is not null)
+        if (Interlocked.CompareExchange(ref _abortReason, abortReason ?? _noReason, null) is not null)
         {
             return;
         }
 
-        _resets = abortReason is not null && !_settings.FinOnError && !_isUnix;
-        if (_resets)
+        // After the reason: a reader that an abort ends finds the reason.
+        var resets = abortReason is not null && !_settings.FinOnError && !_isUnix;
+        _end.Abort(resets);
+        if (resets)
         {
             ConnectionLog.WriteRst(_settings.Logger, this, abortReason!.Message);
         }
         else
         {
-            ConnectionLog.WriteFin(_settings.Logger, this, (abortReason ?? _finReason).Message);
+            ConnectionLog.WriteFin(_settings.Logger, this, (abortReason ?? _noReason).Message);
         }
-        // What this thread's dispatch has flushed was accepted before the abort.
+
+        // The application flushed this before it aborted, but the flush was deferred.
         Output.Uncork();
-        if (Input.PeerFinished && !Input.HasEnded && !Input.IsCompleted && !_resets)
+        if (Input.PeerFinished && !Input.HasEnded && !Input.IsCompleted && !resets)
         {
-            // Kestrel aborts like this when the peer has finished sending. What it sent last is still received.
+            // Kestrel aborts when the peer has finished sending. What the peer sent before its FIN is still received.
             Output.Stop();
             Input.TakeRest();
         }
@@ -92,21 +83,22 @@ internal sealed partial class StreamConnection
     [SuppressMessage("Usage", "CA2215", Justification = "The base class has nothing to dispose.")]
     public override ValueTask DisposeAsync()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        if (_end.BeginDispose() == ConnectionEndAction.CompletePipes)
         {
             Input.Complete();
             Output.Complete();
-            CountDown();
+            FinishIf(_end.EndDispose());
         }
 
-        if (Volatile.Read(ref _isFinished))
+        if (_end.State.IsFinished)
         {
             return default;
         }
 
+        // This sets _finished and then reads the state. Finish sets the state and then reads _finished.
         var finished = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         finished = Interlocked.CompareExchange(ref _finished, finished, null) ?? finished;
-        if (Volatile.Read(ref _isFinished))
+        if (_end.State.IsFinished)
         {
             finished.TrySetResult();
         }
@@ -114,25 +106,32 @@ internal sealed partial class StreamConnection
         return new ValueTask(finished.Task);
     }
 
-    /// <summary>The output is completed, and all of it has been sent or cannot be: the connection closes.</summary>
+    /// <summary>
+    /// The application has completed the output, and all of it is sent or cannot be sent. The connection closes.
+    /// </summary>
     internal void OnOutputDrained()
     {
         Input.Close();
-        if (AbortReason is null)
+        var lingers = false;
+        if (!_end.IsAborted)
         {
             ConnectionLog.WriteFin(_settings.Logger, this, "The application closed the connection.");
-            // A connection that was never answered has no response to lose.
-            _lingers = !Input.HasEnded && !Output.HasFailed && Output.HasSent && Input.DiscardUnread();
+
+            // A RST can destroy a response. Without a response, the socket need not linger.
+            lingers = !Input.HasEnded && !Output.HasFailed && Output.HasSent && Input.DiscardUnread();
         }
 
-        StopHalves();
+        StopHalves(lingers);
         AnnounceClosed();
     }
 
-    /// <summary>The output makes no system call any more. Its FIN does not wait for the input.</summary>
+    /// <summary>
+    /// The output makes no system call any more. After an abort its FIN does not wait for the input to end.
+    /// </summary>
     internal void ReleaseOutput()
     {
-        if (AbortReason is not null && !_resets && Volatile.Read(ref _openHalves) > 1)
+        var state = _end.State;
+        if (state.Has(ConnectionEndFlags.Aborted) && !state.Has(ConnectionEndFlags.Resets) && _descriptor.IsShared)
         {
             _ = Libc.shutdown(Fd, Posix.SHUT_WR);
         }
@@ -140,85 +139,34 @@ internal sealed partial class StreamConnection
         ReleaseHalf();
     }
 
-    /// <summary>One half makes no system call any more. After the second, the descriptor is closed.</summary>
-    internal void ReleaseHalf()
+    /// <summary>One half makes no system call any more.</summary>
+    internal void ReleaseHalf() => ReleaseReference();
+
+    private void ReleaseReference()
     {
-        if (Interlocked.Decrement(ref _openHalves) != 0)
+        if (!_descriptor.Release())
         {
             return;
         }
 
         if (CloseWaits())
         {
-            // Not on a loop: close(2) blocks until the peer has acknowledged everything, O_NONBLOCK or not.
-            ThreadPool.UnsafeQueueUserWorkItem(new WaitingClose(this), preferLocal: false);
+            // Not on a loop's thread, as close(2) blocks.
+            ThreadPool.UnsafeQueueUserWorkItem(static connection => connection.Close(), this, preferLocal: false);
+        }
+        else
+        {
+            Close();
+        }
+    }
+
+    private void StopHalves(bool lingers = false)
+    {
+        if (_end.BeginClose(lingers) != ConnectionEndAction.StopHalves)
+        {
             return;
         }
 
-        FinishClose();
-    }
-
-    /// <summary>Asks the kernel, but only where somebody may have set the option.</summary>
-    private unsafe bool CloseWaits()
-    {
-        if (_isUnix || _resets || (!_settings.CloseMayWait && Volatile.Read(ref _socket) is null))
-        {
-            return false;
-        }
-        // struct linger: on, seconds.
-        var linger = stackalloc int[2];
-        uint length = 2 * sizeof(int);
-        return Libc.getsockopt(Fd, Platform.SOL_SOCKET, Platform.SO_LINGER, linger, &length) == 0 && linger[0] != 0 && linger[1] > 0;
-    }
-
-    private void FinishClose()
-    {
-        try
-        {
-            CloseDescriptor();
-        }
-        finally
-        {
-            _owner.OnClosed(this);
-            CountDown();
-        }
-    }
-
-    /// <summary>Cancels <see cref="ConnectionClosed"/>, on the thread pool.</summary>
-    void IThreadPoolWorkItem.Execute()
-    {
-        try
-        {
-            _closedSourceToCancel!.Cancel();
-        }
-        catch (Exception exception)
-        {
-            ConnectionLog.ClosedCallbackFailed(_settings.Logger, ConnectionId, exception);
-        }
-
-        CountDown();
-    }
-
-    /// <summary>Keeps the descriptor open until <see cref="ReleaseHalf"/>. False when it is closed already.</summary>
-    private bool TryHold()
-    {
-        while (true)
-        {
-            var halves = Volatile.Read(ref _openHalves);
-            if (halves == 0)
-            {
-                return false;
-            }
-
-            if (Interlocked.CompareExchange(ref _openHalves, halves + 1, halves) == halves)
-            {
-                return true;
-            }
-        }
-    }
-
-    private void StopHalves()
-    {
         if (Input.Stop())
         {
             ReleaseHalf();
@@ -227,17 +175,29 @@ internal sealed partial class StreamConnection
         Output.Stop();
     }
 
-    private unsafe void CloseDescriptor()
+    private void Close()
     {
         try
         {
-            if (_resets)
+            CloseDescriptor();
+        }
+        finally
+        {
+            _owner.OnClosed(this);
+            FinishIf(_end.EndClose());
+        }
+    }
+
+    private void CloseDescriptor()
+    {
+        var state = _end.State;
+        try
+        {
+            if (state.Has(ConnectionEndFlags.Resets))
             {
-                // struct linger { on, 0 seconds }: close sends a RST (socket(7), tcp(7)).
-                var linger = stackalloc int[2] { 1, 0 };
-                _ = Libc.setsockopt(Fd, Platform.SOL_SOCKET, Platform.SO_LINGER, linger, 2 * sizeof(int));
+                LingerOption.MakeCloseReset(Fd);
             }
-            else if (AbortReason is not null)
+            else if (state.Has(ConnectionEndFlags.Aborted))
             {
                 // Unread bytes would turn the FIN into a RST.
                 Input.DiscardBeforeClose();
@@ -245,59 +205,63 @@ internal sealed partial class StreamConnection
         }
         finally
         {
-            var waits = _lingers && CloseWaits();
-            var mayBeShared = DisposeSocket();
-            if (!_lingers || AbortReason is not null
-                || !_settings.Lingering.TryAdd(_owner, Loop, _token, Fd, mayBeShared, waits))
+            var lingers = state.Has(ConnectionEndFlags.Lingers);
+            var closeWaits = lingers && CloseWaits();
+            var socket = new PolledSocket(_owner, Loop, _token, Fd, _socket.Dispose(), closeWaits);
+            if (!lingers || !_settings.Lingering.TryAdd(socket))
             {
-                Loop.Unregister(_token, mayBeShared ? Fd : -1);
-                _ = Libc.close(Fd);
-                _owner.OnDescriptorClosed();
+                socket.EndPolling();
+                socket.Close();
             }
         }
     }
 
-    /// <summary>
-    /// The receive side has ended: <see cref="ConnectionClosed"/> fires, once. Its callbacks run on the thread pool:
-    /// they are the application's and may block.
-    /// </summary>
+    /// <summary>Asks the kernel, but only when the option may have been set.</summary>
+    private bool CloseWaits()
+        => !_isUnix
+            && !_end.State.Has(ConnectionEndFlags.Resets)
+            && (_settings.CloseMayWait || _socket.IsInUse)
+            && LingerOption.MakesCloseWait(Fd);
+
+    /// <summary>The receiving side has ended: <see cref="ConnectionClosed"/> fires, once.</summary>
     internal void AnnounceClosed()
     {
-        if (_closedAnnounced != 0 || Interlocked.Exchange(ref _closedAnnounced, 1) != 0)
+        if (_end.BeginAnnounce() != ConnectionEndAction.Announce)
         {
             return;
         }
 
-        _closedSourceToCancel = Interlocked.Exchange(ref _closedSource, _alreadyClosed);
-        if (_closedSourceToCancel is null)
+        if (_closed.TryFireUnused())
         {
-            CountDown();
+            FinishIf(_end.EndAnnounce());
         }
         else
         {
+            // The callbacks are the application's and may block.
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
         }
     }
 
-    private void CountDown()
+    /// <summary>Fires <see cref="ConnectionClosed"/>.</summary>
+    void IThreadPoolWorkItem.Execute()
     {
-        if (Interlocked.Decrement(ref _pending) == 0)
+        try
         {
-            // A full fence: dispose looks for the one after it has set the other.
-            Interlocked.Exchange(ref _isFinished, true);
+            _closed.Fire();
+        }
+        catch (Exception exception)
+        {
+            ConnectionLog.ClosedCallbackFailed(_settings.Logger, ConnectionId, exception);
+        }
+
+        FinishIf(_end.EndAnnounce());
+    }
+
+    private void FinishIf(ConnectionEndAction action)
+    {
+        if (action == ConnectionEndAction.Finish)
+        {
             Volatile.Read(ref _finished)?.TrySetResult();
         }
-    }
-
-    private static CancellationTokenSource CreateCanceled()
-    {
-        var source = new CancellationTokenSource();
-        source.Cancel();
-        return source;
-    }
-
-    private sealed class WaitingClose(StreamConnection connection) : IThreadPoolWorkItem
-    {
-        public void Execute() => connection.FinishClose();
     }
 }

@@ -10,8 +10,8 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace KestrelEventLoopTransport.Connections;
 
-// The feature collection is the connection itself: seven features are there from the start and cost no object. What
-// Kestrel and middleware add or replace goes into a short list.
+// The connection is its own feature collection, so the seven features that it has from the start cost no object. What
+// Kestrel and middleware add or replace is in FeatureOverrides.
 internal sealed partial class StreamConnection : IFeatureCollection,
     IConnectionIdFeature,
     IConnectionTransportFeature,
@@ -32,29 +32,25 @@ internal sealed partial class StreamConnection : IFeatureCollection,
         typeof(IConnectionEndPointFeature),
     ];
 
-    // In place of the socket once the descriptor is closed.
-    private static readonly object _closedSocket = new();
-
     private SocketAddressBytes _remoteAddress;
     private SocketAddressBytes _localAddress;
     private readonly bool _isUnix;
 
-    // Set features: replacements of our own (null: removed) and additions.
-    private List<KeyValuePair<Type, object?>>? _setFeatures;
-    private int _revision;
-
+    private FeatureOverrides _overrides;
     private IDuplexPipe _transport;
     private string? _connectionId;
     private IDictionary<object, object?>? _items;
     private EndPoint? _localEndPoint;
     private EndPoint? _remoteEndPoint;
-    private object? _socket;
+    private ConnectionSocket _socket;
     private bool _closedTokenIsSet;
     private CancellationToken _closedToken;
 
     public override string ConnectionId
     {
-        get => _connectionId ?? Interlocked.CompareExchange(ref _connectionId, Connections.ConnectionId.Next(), null) ?? _connectionId;
+        get => _connectionId
+            ?? Interlocked.CompareExchange(ref _connectionId, Connections.ConnectionId.Next(), null)
+            ?? _connectionId;
         set => _connectionId = value;
     }
 
@@ -74,7 +70,7 @@ internal sealed partial class StreamConnection : IFeatureCollection,
 
     public override CancellationToken ConnectionClosed
     {
-        get => _closedTokenIsSet ? _closedToken : ClosedToken;
+        get => _closedTokenIsSet ? _closedToken : _closed.Token;
         set
         {
             _closedToken = value;
@@ -105,19 +101,19 @@ internal sealed partial class StreamConnection : IFeatureCollection,
     MemoryPool<byte> IMemoryPoolFeature.MemoryPool => Pool;
 
     /// <summary>
-    /// A <see cref="Socket"/> over the connection's descriptor, made on first use. It does not own the descriptor;
-    /// once the connection is closed it is disposed.
+    /// A <see cref="Socket"/> over the connection's descriptor, made on first use. It does not own the descriptor. When
+    /// the connection closes, the socket is disposed.
     /// </summary>
-    Socket IConnectionSocketFeature.Socket => Volatile.Read(ref _socket) as Socket ?? CreateSocket();
+    Socket IConnectionSocketFeature.Socket => _socket.Current ?? CreateSocket();
 
     bool IFeatureCollection.IsReadOnly => false;
 
-    int IFeatureCollection.Revision => _revision;
+    int IFeatureCollection.Revision => _overrides.Revision;
 
     object? IFeatureCollection.this[Type key]
     {
         get => GetFeature(key);
-        set => SetFeature(key, value);
+        set => _overrides.Set(key, value);
     }
 
     void IConnectionLifetimeFeature.Abort() => Abort(new ConnectionAbortedException(
@@ -126,19 +122,19 @@ internal sealed partial class StreamConnection : IFeatureCollection,
     TFeature? IFeatureCollection.Get<TFeature>() where TFeature : default => (TFeature?)GetFeature(typeof(TFeature));
 
     void IFeatureCollection.Set<TFeature>(TFeature? instance) where TFeature : default
-        => SetFeature(typeof(TFeature), instance);
+        => _overrides.Set(typeof(TFeature), instance);
 
     IEnumerator<KeyValuePair<Type, object>> IEnumerable<KeyValuePair<Type, object>>.GetEnumerator()
     {
         foreach (var type in _ownFeatures)
         {
-            if (IndexOfSet(type) < 0)
+            if (!_overrides.Contains(type))
             {
                 yield return new(type, this);
             }
         }
 
-        foreach (var (type, feature) in _setFeatures ?? [])
+        foreach (var (type, feature) in _overrides.All)
         {
             if (feature is not null)
             {
@@ -150,79 +146,24 @@ internal sealed partial class StreamConnection : IFeatureCollection,
     IEnumerator IEnumerable.GetEnumerator() => ((IEnumerable<KeyValuePair<Type, object>>)this).GetEnumerator();
 
     private object? GetFeature(Type type)
-    {
-        var index = IndexOfSet(type);
-        return index >= 0 ? _setFeatures![index].Value
+        => _overrides.TryGet(type, out var feature) ? feature
             : Array.IndexOf(_ownFeatures, type) >= 0 ? this
             : null;
-    }
-
-    private void SetFeature(Type type, object? feature)
-    {
-        _revision++;
-        _setFeatures ??= new(6);
-        var index = IndexOfSet(type);
-        if (index < 0)
-        {
-            _setFeatures.Add(new(type, feature));
-        }
-        else
-        {
-            _setFeatures[index] = new(type, feature);
-        }
-    }
-
-    private int IndexOfSet(Type type)
-    {
-        var features = _setFeatures;
-        if (features is not null)
-        {
-            for (var i = 0; i < features.Count; i++)
-            {
-                if (features[i].Key == type)
-                {
-                    return i;
-                }
-            }
-        }
-
-        return -1;
-    }
 
     private Socket CreateSocket()
     {
-        // As a third half: the descriptor stays open until the socket is made.
-        if (!TryHold())
+        if (!_descriptor.TryAddReference())
         {
-            var closed = new Socket(SocketType.Stream, ProtocolType.Tcp);
-            closed.Dispose();
-            return closed;
+            return ConnectionSocket.CreateClosed();
         }
 
         try
         {
-            var created = new Socket(new SafeSocketHandle(Fd, ownsHandle: false));
-            if (Interlocked.CompareExchange(ref _socket, created, null) is not Socket first)
-            {
-                return created;
-            }
-
-            created.Dispose();
-            return first;
+            return _socket.GetOrCreate(Fd);
         }
         finally
         {
-            ReleaseHalf();
+            ReleaseReference();
         }
-    }
-
-    /// <summary>
-    /// Ends the socket object, if there is one. True when it was given out and may have been duplicated.
-    /// </summary>
-    private bool DisposeSocket()
-    {
-        var socket = Interlocked.Exchange(ref _socket, _closedSocket) as Socket;
-        socket?.Dispose();
-        return socket is not null;
     }
 }

@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Threading.Tasks.Sources;
 using KestrelEventLoopTransport.Connections.Input;
 using KestrelEventLoopTransport.Connections.Output;
+using KestrelEventLoopTransport.Descriptors;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
@@ -13,24 +14,26 @@ using Microsoft.AspNetCore.Connections;
 namespace KestrelEventLoopTransport.Connections;
 
 /// <summary>
-/// A connected stream socket: TCP or Unix. It is its own transport: the pipe reader receives, the pipe writer sends.
-/// This file has identity and dispatch, <c>StreamConnection.Close.cs</c> the end of life,
-/// <c>StreamConnection.Features.cs</c> the feature collection.
+/// A connected stream socket, TCP or Unix. It is its own transport: the pipe reader receives from the socket, and the
+/// pipe writer sends to it. This file has the loop's events and the application's callbacks,
+/// <c>StreamConnection.Close.cs</c> has the end of the connection, <c>StreamConnection.Features.cs</c> has what the
+/// application sees.
 /// </summary>
-internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe, IPollable, IDispatchTarget, IThreadPoolWorkItem
+internal sealed partial class StreamConnection
+    : ConnectionContext, IDuplexPipe, IPollable, IDispatchTarget, IThreadPoolWorkItem
 {
-    /// <summary>Size of the blocks that buffers are made of: what Kestrel's memory pool hands out.</summary>
+    /// <summary>Size in bytes of the blocks that Kestrel's memory pool rents out.</summary>
     internal const int BlockSize = 4096;
 
-    /// <summary>Milliseconds after which a call that failed for want of kernel memory is tried again.</summary>
+    /// <summary>Milliseconds until a system call that failed for lack of kernel memory is tried again.</summary>
     internal const int ShortageDelay = 10;
 
     private readonly ConnectionSettings _settings;
     private ulong _token;
 
-    /// <param name="fd">The connected, non-blocking socket. The connection owns it from here on.</param>
+    /// <param name="fd">The connected, non-blocking socket. <see cref="Start"/> makes the connection its owner.</param>
     /// <param name="loop">The loop that will poll it.</param>
-    /// <param name="owner">Is told of the connection's end.</param>
+    /// <param name="owner">Gets a call when the connection has ended.</param>
     /// <param name="settings">The listener's settings.</param>
     /// <param name="remoteAddress">The peer's address, as <c>accept(2)</c> gave it.</param>
     /// <param name="localEndPoint">
@@ -44,7 +47,8 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         ReadOnlySpan<byte> remoteAddress,
         EndPoint? localEndPoint)
     {
-        Fd = fd;
+        // One for each half, and one for Start.
+        _descriptor = new DescriptorHandle(fd, references: 3);
         Loop = loop;
         _owner = owner;
         _settings = settings;
@@ -69,8 +73,6 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         _transport = this;
     }
 
-    internal int Fd { get; }
-
     internal EventLoop Loop { get; }
 
     internal ConnectionInput Input { get; }
@@ -88,8 +90,8 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
     internal bool RunsInline => Loop.Callbacks.RunOnLoop;
 
     /// <summary>
-    /// Whether a receive that brings less than asked for has emptied the socket: true for TCP only, and only with a
-    /// poller that tells of urgent data.
+    /// Whether a receive that brings less than asked for has emptied the socket. True for TCP only, and only when the
+    /// poller reports urgent data.
     /// </summary>
     internal bool ShortReceiveEmpties => !_isUnix && Poller.ReportsUrgentData;
 
@@ -106,15 +108,21 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
 
     PipeWriter IDuplexPipe.Output => Output;
 
-    /// <summary>Starts polling. From here on the loop calls.</summary>
-    internal void Start() => _token = Loop.Register(Fd, this);
+    /// <summary>Starts polling. From now on the loop calls <see cref="OnReady"/>.</summary>
+    internal void Start()
+    {
+        _token = Loop.Register(Fd, this);
+
+        // An event may have ended the connection meanwhile. Closing the descriptor needs the token.
+        ReleaseReference();
+    }
 
     public void OnReady(PollEvents events)
     {
         const PollEvents end = PollEvents.PeerClosed | PollEvents.HangUp;
         const PollEvents input = PollEvents.Readable | PollEvents.Urgent | PollEvents.Error | end;
 
-        // First what runs no application code: a handler may keep this thread, and the edge with it.
+        // The output first: the input may run a handler, which may keep this thread.
         if ((events & (PollEvents.Writable | PollEvents.Error | PollEvents.HangUp)) != 0)
         {
             Output.OnWritable(mayRunInline: (events & input) == 0);
@@ -124,7 +132,8 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         {
             Input.OnReadable(events);
         }
-        // Otherwise whoever receives the end announces it, after what came before it.
+
+        // With a reader, the end is announced when it is received, after the bytes before it.
         if ((events & end) != 0 && Input.IsCompleted)
         {
             AnnounceClosed();
@@ -132,19 +141,33 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
     }
 
     /// <summary>
-    /// Whether an event says that a TCP connection was reset. Not where the application has the socket: it may have
-    /// shut its side down.
+    /// Whether an event says that a TCP connection was reset. An application that has the socket may have shut its side
+    /// down, which looks the same.
     /// </summary>
     internal bool WasReset(PollEvents events)
-        => !_isUnix && Volatile.Read(ref _socket) is null && ((events & PollEvents.HangUp) != 0 || (!Poller.ReportsHangUp
-            && ((events & PollEvents.Error) != 0 || ((events & PollEvents.PeerClosed) != 0 && SocketCalls.IsHungUp(Fd)))));
+        => !_isUnix && !_socket.IsInUse && ((events & PollEvents.HangUp) != 0 || (!Poller.ReportsHangUp
+            && ((events & PollEvents.Error) != 0 || ((events & PollEvents.PeerClosed) != 0 && IsHungUp()))));
 
     /// <summary>
-    /// Whether a TCP connection that has reached its end was reset. Only then is it closed both ways, as long as we
-    /// have not shut it down; the peer of a Unix socket that has closed it has just finished.
+    /// Whether a TCP connection that has reached its end was reset. As long as we have not shut it down, only a reset
+    /// closes it both ways. A Unix socket whose peer has closed it has just finished. The caller holds a reference to
+    /// the descriptor.
     /// </summary>
     internal bool IsReset()
-        => !_isUnix && (Volatile.Read(ref _socket) is null ? SocketCalls.IsHungUp(Fd) : Output.HasFailed);
+        => !_isUnix && (_socket.IsInUse ? Output.HasFailed : SocketCalls.IsHungUp(Fd));
+
+    /// <summary>Asks the kernel. The loop may pass an event when the descriptor is closed already.</summary>
+    private bool IsHungUp()
+    {
+        if (!_descriptor.TryAddReference())
+        {
+            return false;
+        }
+
+        var isHungUp = SocketCalls.IsHungUp(Fd);
+        ReleaseReference();
+        return isHungUp;
+    }
 
     /// <summary>
     /// Runs application code, by completing what it awaits. What it flushes meanwhile is corked and goes out at the
@@ -187,7 +210,7 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         }
         catch (Exception thrown)
         {
-            // By a bare continuation: an async method keeps what it throws.
+            // A bare continuation threw. An async method would keep the exception in its task.
             Loop.OnCallbackFailed(thrown);
         }
     }
@@ -200,7 +223,7 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
 
     string IDispatchTarget.Describe() => $"connection {ConnectionId} to {LocalEndPoint}";
 
-    /// <summary>Nothing more is received ahead because the application reads too slowly.</summary>
+    /// <summary>The loop stops receiving ahead, because the application reads too slowly.</summary>
     internal void LogPause() => ConnectionLog.Pause(_settings.Logger, this);
 
     internal void LogResume() => ConnectionLog.Resume(_settings.Logger, this);
@@ -219,10 +242,11 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
                 ConnectionLog.Error(_settings.Logger, this, error!);
                 break;
         }
-        // An abort sets its reason and then looks for the end.
-        if (end != StreamEnd.Finished || AbortReason is not null)
+
+        // Abort sets its flag and then looks for the end, so one of the two stops the halves.
+        if (end != StreamEnd.Finished || _end.IsAborted)
         {
-            // What was received stays readable without the descriptor.
+            // The reader can still read what was received.
             StopHalves();
         }
 
@@ -244,10 +268,10 @@ internal sealed partial class StreamConnection : ConnectionContext, IDuplexPipe,
         AnnounceClosed();
     }
 
-    /// <summary>The peer has finished or is gone, and the reader is completed.</summary>
+    /// <summary>The peer has finished or is gone, and the reader is completed: it will not receive the end.</summary>
     internal void OnEndLeft()
     {
-        if (AbortReason is not null)
+        if (_end.IsAborted)
         {
             StopHalves();
         }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using KestrelEventLoopTransport.Descriptors;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
@@ -6,59 +7,69 @@ using KestrelEventLoopTransport.Polling;
 namespace KestrelEventLoopTransport.Connections.Lingering;
 
 /// <summary>
-/// A socket that outlives its connection for a moment. After our FIN a client may still be sending. Closing then
-/// answers with a RST, which can destroy the response before the client has read it, so what arrives is received and
-/// thrown away until the client has finished, for a while and up to a bound (nginx: <c>lingering_close</c>; RFC 9112,
-/// 9.6).
+/// A socket that outlives its connection for a moment. After our FIN, the client may still be sending. Closing the
+/// descriptor then sends a RST, which can destroy the response before the client has read it. So the socket receives
+/// and discards what arrives until the client has finished, up to a limit of time and bytes (nginx:
+/// <c>lingering_close</c>; RFC 9112, 9.6).
 /// </summary>
 /// <remarks>
-/// It belongs to the loop's thread from <see cref="Start"/> on, and holds nothing of the connection. When the loop
-/// ends, whichever thread finds that out closes the descriptor, once.
+/// The socket keeps nothing of its connection alive. Its loop's thread runs it. When the loop ends, any thread closes
+/// it. <see cref="DescriptorHandle"/> makes sure that the descriptor is closed once, and not during a system call.
 /// </remarks>
 internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
 {
-    private const int Milliseconds = 5000;
+    private const int MaxMilliseconds = 5000;
 
-    // A client that sends more than this does not look at its response.
+    // A client that sends more than this is not reading its response.
     private const int MaxBytes = 1024 * 1024;
 
     private const int ReceiveSize = 64 * 1024;
 
     private readonly LingeringSockets _all;
-    private readonly IConnectionOwner _owner;
-    private readonly EventLoop _loop;
-    private readonly ulong _token;
-    private readonly int _fd;
-    private readonly bool _mayBeShared;
-    private readonly bool _closeWaits;
-    private int _discarded;
-    private int _closed;
+    private readonly PolledSocket _socket;
 
-    internal LingeringSocket(
-        LingeringSockets all, IConnectionOwner owner, EventLoop loop, ulong token, int fd, bool mayBeShared, bool closeWaits)
+    // One reference is the socket's own, and a receive holds another.
+    private DescriptorHandle _descriptor;
+    private int _discarded;
+
+    internal LingeringSocket(LingeringSockets all, PolledSocket socket)
     {
         _all = all;
-        _owner = owner;
-        _loop = loop;
-        _token = token;
-        _fd = fd;
-        _mayBeShared = mayBeShared;
-        _closeWaits = closeWaits;
+        _socket = socket;
+        _descriptor = new DescriptorHandle(socket.Fd, references: 1);
     }
 
-    /// <summary>Sends the FIN and takes the descriptor's events over.</summary>
+    /// <summary>Sends the FIN. From now on the loop passes the descriptor's events to this object.</summary>
     internal void Start()
     {
-        _ = Libc.shutdown(_fd, Posix.SHUT_WR);
-        _loop.Replace(_token, this);
+        _ = Libc.shutdown(_descriptor.Value, Posix.SHUT_WR);
+        _socket.Loop.Replace(_socket.Token, this);
 
-        // Edges that came before went to the connection.
-        _loop.Post(this);
+        // The connection got the edges before that, so one receive is made without an edge.
+        _socket.Loop.Post(this);
     }
 
     public void OnReady(PollEvents events)
     {
-        if (Volatile.Read(ref _closed) == 0 && !TryDiscard())
+        if (!_descriptor.TryAddReference())
+        {
+            return;
+        }
+
+        var isOver = false;
+        try
+        {
+            isOver = !TryDiscard();
+        }
+        finally
+        {
+            if (_descriptor.Release())
+            {
+                CloseDescriptor();
+            }
+        }
+
+        if (isOver)
         {
             Close();
         }
@@ -68,18 +79,19 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
 
     void IThreadPoolWorkItem.Execute()
     {
-        if (_loop.HasEnded)
+        if (_socket.Loop.HasEnded)
         {
             Close();
             return;
         }
 
-        _loop.Schedule(new TimeUp(this), Milliseconds);
+        _socket.Loop.Schedule(new TimeUp(this), MaxMilliseconds);
         OnReady(PollEvents.None);
     }
 
     /// <summary>
-    /// False when there is nothing more to wait for: the client has finished or is gone, or sends too much.
+    /// Discards what has arrived. False when the socket has to close: the client has finished or is gone, or it sends
+    /// too much.
     /// </summary>
     private bool TryDiscard()
     {
@@ -90,7 +102,7 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
             {
                 while (_discarded < MaxBytes)
                 {
-                    var received = Libc.recv(_fd, address, (nuint)scratch.Length, 0);
+                    var received = Libc.recv(_descriptor.Value, address, (nuint)scratch.Length, 0);
                     var error = received < 0 ? Errno.Last : 0;
                     if (received > 0)
                     {
@@ -119,8 +131,8 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
     {
         if (Errno.IsShortage(error))
         {
-            // No edge will come for what is there.
-            _loop.Schedule(new LookAgain(this), StreamConnection.ShortageDelay);
+            // The bytes are still there, but no edge will come for them.
+            _socket.Loop.Schedule(new Retry(this), StreamConnection.ShortageDelay);
             return true;
         }
 
@@ -129,31 +141,29 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
 
     private void Close()
     {
-        if (Interlocked.Exchange(ref _closed, 1) != 0)
-        {
-            return;
-        }
-
-        _all.Leave();
-        _loop.Unregister(_token, _mayBeShared && !_loop.HasEnded ? _fd : -1);
-        if (_closeWaits)
-        {
-            // close(2) blocks until the peer has acknowledged everything, O_NONBLOCK or not.
-            ThreadPool.UnsafeQueueUserWorkItem(static socket => socket.CloseDescriptor(), this, preferLocal: false);
-        }
-        else
+        if (_descriptor.Close())
         {
             CloseDescriptor();
         }
     }
 
+    /// <summary>Runs once, on the thread that released the last reference.</summary>
     private void CloseDescriptor()
     {
-        _ = Libc.close(_fd);
-        _owner.OnDescriptorClosed();
+        _all.Remove();
+        _socket.EndPolling();
+        if (_socket.CloseWaits)
+        {
+            // Not on a loop's thread, as close(2) blocks.
+            ThreadPool.UnsafeQueueUserWorkItem(static socket => socket.Close(), _socket, preferLocal: false);
+        }
+        else
+        {
+            _socket.Close();
+        }
     }
 
-    private sealed class LookAgain(LingeringSocket socket) : IThreadPoolWorkItem
+    private sealed class Retry(LingeringSocket socket) : IThreadPoolWorkItem
     {
         public void Execute() => socket.OnReady(PollEvents.None);
     }

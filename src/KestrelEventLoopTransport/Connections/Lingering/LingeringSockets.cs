@@ -1,31 +1,28 @@
-using KestrelEventLoopTransport.Loops;
-
 namespace KestrelEventLoopTransport.Connections.Lingering;
 
-/// <summary>The sockets of a listener that linger, counted.</summary>
+/// <summary>The lingering sockets of a listener, counted.</summary>
 internal sealed class LingeringSockets
 {
-    // They hold descriptors beside those of the connections that MaxConnections bounds.
-    private const int Most = 1024;
+    // Lingering sockets hold descriptors in addition to those that MaxConnections bounds.
+    private const int Max = 1024;
 
     private int _count;
 
     /// <summary>
-    /// Lets a socket linger whose connection has been answered and is over. False when there are too many: the caller
-    /// closes it.
+    /// Lets the socket of a connection that has been answered linger. False when too many do: the caller closes it.
     /// </summary>
-    internal bool TryAdd(IConnectionOwner owner, EventLoop loop, ulong token, int fd, bool mayBeShared, bool closeWaits)
+    internal bool TryAdd(PolledSocket socket)
     {
-        if (Interlocked.Increment(ref _count) > Most)
+        if (Interlocked.Increment(ref _count) > Max)
         {
-            Leave();
+            Remove();
             return false;
         }
 
-        new LingeringSocket(this, owner, loop, token, fd, mayBeShared, closeWaits).Start();
+        new LingeringSocket(this, socket).Start();
         return true;
     }
 
-    /// <summary>One of them is closed.</summary>
-    internal void Leave() => Interlocked.Decrement(ref _count);
+    /// <summary>A lingering socket closes.</summary>
+    internal void Remove() => Interlocked.Decrement(ref _count);
 }

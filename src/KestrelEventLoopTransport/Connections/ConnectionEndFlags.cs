@@ -1,0 +1,29 @@
+namespace KestrelEventLoopTransport.Connections;
+
+/// <summary>What has happened to a connection that ends. A flag stays set, except for <see cref="Lingers"/>.</summary>
+[Flags]
+internal enum ConnectionEndFlags
+{
+    None = 0,
+
+    /// <summary>The connection was aborted.</summary>
+    Aborted = 1,
+
+    /// <summary>The abort resets the connection: closing the descriptor sends a RST.</summary>
+    Resets = 2,
+
+    /// <summary>The descriptor lingers instead of being closed. An abort clears the flag.</summary>
+    Lingers = 4,
+
+    /// <summary>One thread is completing both pipes for <c>DisposeAsync</c>, or has done so.</summary>
+    Disposing = 8,
+
+    /// <summary>Both pipes are completed.</summary>
+    Disposed = 16,
+
+    /// <summary>One thread is firing <c>ConnectionClosed</c>, or has done so.</summary>
+    Announcing = 32,
+
+    /// <summary>The callbacks of <c>ConnectionClosed</c> have run.</summary>
+    Announced = 64,
+}
