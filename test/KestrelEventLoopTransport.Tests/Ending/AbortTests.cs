@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using System.Net;
 using KestrelEventLoopTransport.Tests.Writing;
 using Microsoft.AspNetCore.Connections;
@@ -17,6 +18,23 @@ public sealed class AbortTests
         pair.Connection.Abort(null!);
 
         await pair.Client.ExpectFinAsync();
+    }
+
+    // An exception that several threads throw has the stack trace of the last one.
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task After_an_abort_without_a_reason_each_read_throws_an_exception_of_its_own(
+        ApplicationScheduling scheduling)
+    {
+        await using var transport = new TestTransport(scheduling);
+        await using var pair = await transport.ConnectAsync();
+
+        pair.Connection.Abort(null!);
+
+        Task<ReadResult> ReadAsync() => pair.Input.ReadAsync().DefaultTimeout();
+        var first = await Assert.ThrowsAsync<ConnectionAbortedException>(ReadAsync);
+        var second = await Assert.ThrowsAsync<ConnectionAbortedException>(ReadAsync);
+        Assert.NotSame(first, second);
     }
 
     [Theory]
