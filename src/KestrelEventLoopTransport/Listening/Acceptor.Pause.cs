@@ -42,7 +42,7 @@ internal sealed unsafe partial class Acceptor
     {
         Interlocked.Exchange(ref _awaitsDescriptor, 0);
         Interlocked.Exchange(ref _held, 0);
-        if (_readiness.Has(Readiness.Stopped))
+        if (_readiness.Has(ReadinessFlags.Stopped))
         {
             return false;
         }

@@ -107,32 +107,31 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
     /// </summary>
     internal void Drain()
     {
-        if (_socket.IsShared || _readiness.Has(Readiness.Stopped))
+        if (_socket.IsShared || _readiness.Has(ReadinessFlags.Stopped))
         {
             return;
         }
         // The queue cannot hold more than that, and what comes in meanwhile must not keep us here.
         _drainLeft = Math.Min(_settings.Options.Backlog, int.MaxValue - 1) + 1;
         _draining = true;
-        _readiness.Signal(Readiness.Ready);
+        _readiness.SetReady();
         Run();
 
         // If the loop was busy with it, it goes on now. A hook that does not return is not waited for.
-        SpinWait.SpinUntil(() => !_readiness.Has(Readiness.Ready | Readiness.Busy), LongestPause);
+        SpinWait.SpinUntil(() => !_readiness.Has(ReadinessFlags.Ready | ReadinessFlags.Busy), LongestPause);
     }
 
     /// <summary>Accepts no more. The task ends when the socket is closed.</summary>
     internal Task Stop()
     {
-        if (!_socket.IsShared && _readiness.Has(Readiness.Busy))
+        if (!_socket.IsShared && _readiness.Has(ReadinessFlags.Busy))
         {
             // A hook may never return, and clients would be left in a queue that nobody reads. Once stopped, the
             // descriptor may be somebody else's.
             _ = Libc.shutdown(_socket.Fd, Posix.SHUT_RD);
         }
 
-        _readiness.Stop(out var released, out _);
-        if (released)
+        if (_readiness.Stop())
         {
             Close();
         }
@@ -169,7 +168,7 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
 
     public void OnReady(PollEvents events)
     {
-        _readiness.Signal(Readiness.Ready);
+        _readiness.SetReady();
         RunWhereAllowed();
     }
 
@@ -184,7 +183,7 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
 
     private void EndHold()
     {
-        _readiness.Signal(Readiness.Ready);
+        _readiness.SetReady();
         _loop.Post(this);
     }
 
@@ -203,7 +202,7 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
         {
             if (left == 0 && !_draining)
             {
-                if (_readiness.Has(Readiness.Ready))
+                if (_readiness.Has(ReadinessFlags.Ready))
                 {
                     _loop.Post(this);
                 }
@@ -211,7 +210,7 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
                 return;
             }
 
-            if (!_readiness.TryBegin())
+            if (!_readiness.TryBeginCall())
             {
                 return;
             }
@@ -224,7 +223,7 @@ internal sealed unsafe partial class Acceptor : IPollable, IThreadPoolWorkItem, 
             }
             finally
             {
-                if (_readiness.End(more))
+                if (_readiness.EndCall(more))
                 {
                     Close();
                 }

@@ -4,64 +4,66 @@ using System.Diagnostics;
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
-/// Asks, a few milliseconds after an edge that found no reader waiting, whether it has been answered. A reader that
-/// comes in time costs nothing but its place in the queue; one that does not come has its bytes received ahead.
+/// Asks, a few milliseconds after an edge that found no read waiting, whether the edge has been answered. A reader that
+/// comes in time costs nothing but its entry in the queue. If the reader does not come, its bytes are received ahead.
 /// </summary>
 /// <remarks>
-/// While the queue holds somebody, a tick is scheduled: who adds schedules one unless there is one; a tick clears the
-/// mark before it reads the queue, and schedules the next if it leaves somebody behind.
+/// While the queue has entries, a tick is scheduled. A thread that adds an entry schedules a tick unless there is one.
+/// A tick clears the mark before it reads the queue, and schedules the next tick if it leaves entries behind.
 /// </remarks>
 internal sealed class EdgeWatch(EventLoop loop) : IThreadPoolWorkItem
 {
     // Long beside the time in which a reader that is at work comes back, short beside what a person notices.
     private const int TickMilliseconds = 5;
 
-    // Other connections of the loop get their turn.
+    // Afterwards other connections of the loop get their turn.
     private static readonly TimeSpan _longestTick = TimeSpan.FromMilliseconds(1);
 
-    private readonly ConcurrentQueue<IWatched> _watched = new();
+    private readonly ConcurrentQueue<Entry> _entries = new();
     private int _isScheduled;
 
-    /// <summary>Any thread may add.</summary>
+    /// <summary>Adds an entry. Any thread may.</summary>
     internal void Add(IWatched watched)
     {
-        _watched.Enqueue(watched);
+        _entries.Enqueue(new Entry(watched, 0, 0));
         ScheduleTick(TickMilliseconds);
     }
 
-    /// <summary>Forgets everybody: the loop has ended.</summary>
-    internal void Clear() => _watched.Clear();
+    /// <summary>Drops all entries, because the loop has ended.</summary>
+    internal void Clear() => _entries.Clear();
 
     void IThreadPoolWorkItem.Execute()
     {
         Interlocked.Exchange(ref _isScheduled, 0);
         var start = Stopwatch.GetTimestamp();
-        var left = _watched.Count;
-        while (left > 0 && Stopwatch.GetElapsedTime(start) < _longestTick && _watched.TryDequeue(out var watched))
+        var left = _entries.Count;
+        while (left > 0 && Stopwatch.GetElapsedTime(start) < _longestTick && _entries.TryDequeue(out var entry))
         {
             left--;
-            Ask(watched);
+            Ask(entry);
         }
 
-        if (!_watched.IsEmpty)
+        if (!_entries.IsEmpty)
         {
-            // The rest soon, when the loop has polled.
+            // If time ran out, the rest comes soon, when the loop has polled.
             ScheduleTick(left > 0 ? 1 : TickMilliseconds);
         }
     }
 
-    private void Ask(IWatched watched)
+    private void Ask(Entry entry)
     {
+        var ticks = entry.Ticks + 1;
+        var mark = entry.Mark;
         var again = true;
         try
         {
-            again = watched.OnWatch();
+            again = entry.Watched.OnWatch(ticks, ref mark);
         }
         finally
         {
             if (again)
             {
-                _watched.Enqueue(watched);
+                _entries.Enqueue(new Entry(entry.Watched, ticks, mark));
             }
         }
     }
@@ -73,4 +75,7 @@ internal sealed class EdgeWatch(EventLoop loop) : IThreadPoolWorkItem
             loop.Schedule(this, milliseconds);
         }
     }
+
+    // The numbers lie here and not with the watched, because few connections are watched at any time.
+    private readonly record struct Entry(IWatched Watched, int Ticks, int Mark);
 }

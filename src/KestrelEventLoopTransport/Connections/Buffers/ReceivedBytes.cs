@@ -2,7 +2,7 @@ namespace KestrelEventLoopTransport.Connections.Buffers;
 
 /// <summary>
 /// A chain of segments that receives fill. Positions count all bytes since the chain was last empty. One thread at a
-/// time moves it; <see cref="Length"/> may be read by others as a hint.
+/// time changes it. Others may read <see cref="Length"/> as a hint.
 /// </summary>
 internal struct ReceivedBytes
 {
@@ -17,15 +17,14 @@ internal struct ReceivedBytes
     internal BufferSegment? Tail { get; private set; }
 
     /// <summary>The position behind the last byte.</summary>
-    internal long Length { get; private set; }
+    internal readonly long Length => Tail is { } tail ? tail.RunningIndex + tail.End : 0;
 
-    /// <summary>Adds what one receive brought.</summary>
+    /// <summary>Adds the bytes of one receive.</summary>
     /// <param name="count">Number of bytes.</param>
-    /// <param name="room">Number of bytes that the last segment had room for, and that were offered first.</param>
-    /// <param name="fresh">The segments that were offered next; those that stayed empty stay here.</param>
+    /// <param name="room">Number of bytes that the last segment had room for. They were filled first.</param>
+    /// <param name="fresh">The segments that were filled next. Those that stayed empty are left here.</param>
     internal void Append(int count, int room, ref BufferSegment? fresh)
     {
-        Length += count;
         if (room > 0)
         {
             var part = Math.Min(count, room);
@@ -39,34 +38,30 @@ internal struct ReceivedBytes
             fresh = segment.Following;
             segment.Following = null;
             var part = Math.Min(count, segment.Free);
-            segment.SetReadable(part, 0);
-            Link(segment);
+            Link(segment, part);
             count -= part;
         }
     }
 
-    /// <summary>Adds all that another chain has, and empties that.</summary>
+    /// <summary>Moves all bytes of another chain to the end of this one.</summary>
     internal void Take(ref ReceivedBytes other)
     {
-        // Completing the reader may take the chain away at any time.
+        // A thread that completes the reader may take the chain away at any time.
         var segment = Interlocked.Exchange(ref other._head, null);
         other.Tail = null;
-        other.Length = 0;
         while (segment is not null)
         {
             var next = segment.Following;
-            Length += segment.End;
-            Link(segment);
+            Link(segment, segment.End);
             segment = next;
         }
     }
 
-    /// <summary>Returns the blocks. Only the first of two threads that do so at the same time does it.</summary>
+    /// <summary>Returns the blocks. If two threads do so at the same time, only the first one does.</summary>
     internal void Free(ref SegmentCache segments)
     {
         var segment = Interlocked.Exchange(ref _head, null);
         Tail = null;
-        Length = 0;
         while (segment is not null)
         {
             var next = segment.Following;
@@ -75,16 +70,18 @@ internal struct ReceivedBytes
         }
     }
 
-    private void Link(BufferSegment segment)
+    private void Link(BufferSegment segment, int end)
     {
-        segment.SetReadable(segment.End, Tail is null ? 0 : Tail.RunningIndex + Tail.End);
-        if (Tail is null)
+        var tail = Tail;
+        if (tail is null)
         {
+            segment.SetReadable(end, 0);
             _head = segment;
         }
         else
         {
-            Tail.Following = segment;
+            segment.SetReadable(end, tail.RunningIndex + tail.End);
+            tail.Following = segment;
         }
 
         Tail = segment;

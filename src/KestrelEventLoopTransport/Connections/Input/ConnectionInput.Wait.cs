@@ -1,74 +1,62 @@
 using System.IO.Pipelines;
 using System.Threading.Tasks.Sources;
-using KestrelEventLoopTransport.Descriptors;
 using KestrelEventLoopTransport.Polling;
 
 namespace KestrelEventLoopTransport.Connections.Input;
 
-// How a read waits and goes on: what the reader does when there is nothing to read, and what the loop, cancellers and a
-// closing connection tell it.
+// How a read waits and goes on: what the reader does when there is nothing to read, and what the loop, cancellers and
+// the closing thread do to it.
 internal sealed partial class ConnectionInput
 {
-    // Who awaits a read looks once or twice whether it is completed. Who looks more often does not await it.
-    private const int LooksUntilMove = 5;
-
-    // Above 0: a read that moves to the loop has not been started there.
-    private int _looksUntilMove;
-    private bool _isAwaited;
-
     ReadResult IValueTaskSource<ReadResult>.GetResult(short token)
     {
-        if (_source.GetStatus(token) == ValueTaskSourceStatus.Pending)
+        var status = _read.Source.GetStatus(token);
+        if (status == ValueTaskSourceStatus.Pending)
         {
             throw new InvalidOperationException("The read is pending: only one caller may await it.");
         }
-        // Waits for a callback of the token that is running, so that it cannot hit the next read.
-        EndWait();
-        try
+
+        _read.EndWait();
+        if (status != ValueTaskSourceStatus.Succeeded)
         {
-            _source.GetResult(token);
-        }
-        catch
-        {
-            _readiness.Take(Readiness.TokenCanceled);
+            _state.TryClear(InputFlags.TokenCanceled);
             ForgetCancellation();
-            throw;
         }
 
+        _read.Source.GetResult(token);
         return TakeResult();
     }
 
     ValueTaskSourceStatus IValueTaskSource<ReadResult>.GetStatus(short token)
     {
-        if (_looksUntilMove > 0 && --_looksUntilMove == 0)
+        if (_read.First.OnPolled())
         {
-            StartOnLoop();
+            StartDeferred();
         }
 
-        return _source.GetStatus(token);
+        return _read.Source.GetStatus(token);
     }
 
     void IValueTaskSource<ReadResult>.OnCompleted(
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
     {
-        if (_isAwaited)
+        if (!_read.TryAwait())
         {
-            // Throwing here would end the process, in async methods. The second who awaits a read gets the exception
-            // from it.
+            // An exception here would end the process, because async methods do not expect one. The second caller that
+            // awaits the read gets it from GetResult.
             ThreadPool.UnsafeQueueUserWorkItem(continuation, state, preferLocal: false);
             return;
         }
 
-        _isAwaited = true;
-        var moves = _looksUntilMove > 0;
-        _source.OnCompleted(continuation, state, token, flags);
-        if (moves)
+        var isDeferred = _read.First.OnAwaited();
+        _read.Source.OnCompleted(continuation, state, token, flags);
+        if (isDeferred)
         {
-            StartOnLoop();
+            StartDeferred();
         }
     }
 
-    /// <summary>Goes on with a claimed read, on the thread pool or as work of the loop.</summary>
+    /// <summary>Resumes a claimed read, on the thread pool or as work of the loop.</summary>
     void IThreadPoolWorkItem.Execute()
     {
         if (!_connection.Loop.Callbacks.TryMoveToPool(this))
@@ -77,101 +65,89 @@ internal sealed partial class ConnectionInput
         }
     }
 
-    /// <summary>The loop saw an edge.</summary>
+    /// <summary>The loop reports an edge.</summary>
     internal void OnReadable(PollEvents events)
     {
-        var bits = events == PollEvents.Readable ? Readiness.Ready : Readiness.Ready | EndBits(events);
-        var change = _readiness.SignalEdge(bits);
-        if ((change & ReadinessChange.Watched) != 0)
+        var flags = events == PollEvents.Readable ? InputFlags.Ready : InputFlags.Ready | EndFlags(events);
+        var runsInline = _connection.RunsInline;
+        var actions = _state.OnEdge(flags, claims: !runsInline);
+        if ((actions & InputActions.Resume) == 0)
         {
-            WatchEdge();
+            Follow(actions);
+            OnEdgeWithoutReader(flags);
         }
-
-        if ((change & ReadinessChange.Unparked) == 0)
+        else if (runsInline)
         {
-            OnAbsent(bits);
-        }
-        else if (_connection.RunsInline)
-        {
-            _receivesBefore = _receives;
             Resume();
         }
         else
         {
-            _readiness.Note(Readiness.Claimed);
             _connection.Loop.Callbacks.Post(this);
         }
     }
 
     /// <summary>
-    /// A send found that the peer is gone. If it took the error of the connection, only a receive before anything else
-    /// happens can tell how. Runs no application code: some is below on the stack.
+    /// A send found that the peer is gone. If it took the error of the connection, only a receive that is made at once
+    /// can tell how the connection ended. Runs no application code, because some is below on the stack.
     /// </summary>
     internal void OnSendFailed()
     {
-        var bits = Readiness.Ready | EndBits(PollEvents.HangUp);
-        var change = _readiness.SignalEdge(bits);
-        if ((change & ReadinessChange.Watched) != 0)
+        var actions = _state.OnEdge(InputFlags.Ready | EndFlags(PollEvents.HangUp), claims: true);
+        if ((actions & InputActions.Resume) == 0)
         {
-            WatchEdge();
-        }
-
-        if ((change & ReadinessChange.Unparked) != 0)
-        {
-            _readiness.Note(Readiness.Claimed);
-            _connection.Loop.Post(this);
+            Follow(actions);
+            ReceiveAhead();
         }
         else
         {
-            ReceiveAhead();
+            _connection.Loop.Post(this);
         }
     }
 
-    private int EndBits(PollEvents events)
-        => (events & (PollEvents.PeerClosed | PollEvents.Error | PollEvents.HangUp | PollEvents.Urgent)) == 0 ? 0
-            : _connection.WasReset(events) ? Readiness.ReadOn | Readiness.Broken
-            : (events & (PollEvents.PeerClosed | PollEvents.HangUp)) != 0 ? Readiness.ReadOn | Readiness.Finished
-            : Readiness.ReadOn;
-
-    /// <summary>Whether the peer has finished sending. Bytes it sent before may still be unread.</summary>
-    internal bool PeerFinished => _readiness.Has(Readiness.Finished);
-
-    /// <summary>Whether the peer has finished sending or the connection has failed.</summary>
-    internal bool PeerGone => _readiness.Has(Readiness.Finished | Readiness.Broken);
-
-    /// <summary>Whether the reader is completed: nobody will receive any more.</summary>
-    internal bool IsCompleted => _readiness.Has(Readiness.Completed);
-
-    /// <summary>The connection is being closed from our side: a pending read, and any later one, ends.</summary>
-    internal void Close()
+    private InputFlags EndFlags(PollEvents events)
     {
-        if (_readiness.Signal(Readiness.Closing))
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-        }
+        const PollEvents finished = PollEvents.PeerClosed | PollEvents.HangUp;
+        return (events & (finished | PollEvents.Error | PollEvents.Urgent)) == 0 ? InputFlags.None
+            : _connection.WasReset(events) ? InputFlags.MustDrain | InputFlags.Broken
+            : (events & finished) != 0 ? InputFlags.MustDrain | InputFlags.PeerFinished
+            : InputFlags.MustDrain;
     }
 
-    /// <summary>No further receive; a parked read ends. True when the caller has to give the descriptor up.</summary>
+    /// <summary>We are closing the connection: a pending read, and any later one, ends.</summary>
+    internal void Close() => Interrupt(InputFlags.Closing);
+
+    /// <summary>The token of the pending read has fired.</summary>
+    internal void CancelByToken() => Interrupt(InputFlags.TokenCanceled);
+
+    /// <summary>Allows no further receive, and ends a parked read.</summary>
+    /// <returns>Whether the caller has to give up the input's half of the descriptor.</returns>
     internal bool Stop()
     {
-        _readiness.Stop(out var released, out var claimed);
-        if (claimed)
+        var actions = _state.Stop();
+        ResumeOnPool(actions);
+        return (actions & InputActions.Release) != 0;
+    }
+
+    private void Interrupt(InputFlags reason) => ResumeOnPool(_state.SetAndUnpark(reason));
+
+    private void ResumeOnPool(InputActions actions)
+    {
+        if ((actions & InputActions.Resume) != 0)
         {
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
         }
-
-        return released;
     }
 
     private void Resume()
     {
-        _readiness.Take(Readiness.Claimed);
+        _state.TryClear(InputFlags.Claimed);
+        _read.RenewReceives();
         Exception? failure = null;
         try
         {
             while (!TryFinish())
             {
-                if (_readiness.TryPark())
+                if (_state.TryPark())
                 {
                     return;
                 }
@@ -179,12 +155,13 @@ internal sealed partial class ConnectionInput
         }
         catch (Exception exception)
         {
-            // No memory for a block, for instance: the reader learns of it, not the loop.
+            // No memory for a block, for instance. That is the reader's failure and not the loop's.
             failure = exception;
         }
-        // Should the peer have finished sending, Kestrel aborts when it hears of it. It does so when the end itself has
+
+        // If the peer has finished sending, Kestrel aborts when it learns that. It learns it after the end itself has
         // been received, so that what came before can be answered first.
-        _connection.Dispatch(ref _source, failure);
+        _connection.Dispatch(ref _read.Source, failure);
     }
 
     /// <summary>
@@ -196,23 +173,24 @@ internal sealed partial class ConnectionInput
     {
         while (true)
         {
-            if (_readiness.Take(Readiness.Canceled))
+            var state = _state.Flags;
+            if ((state & InputFlags.Canceled) != 0 && _state.TryClear(InputFlags.Canceled))
             {
-                return _finishedAsCanceled = true;
+                return _read.IsCanceled = true;
             }
 
-            var hasUnexamined = HasUnexamined;
-            if (_readiness.Has(Readiness.TokenCanceled)
-                || (hasUnexamined && !_isStalled)
-                || _end != StreamEnd.None
-                || (_readiness.Has(Ended) && !_readiness.Has(Readiness.EndHeld)))
+            var hasUnexamined = _buffer.HasUnexamined;
+            if ((state & InputFlags.TokenCanceled) != 0
+                || (hasUnexamined && !_buffer.IsStalled)
+                || _buffer.End != StreamEnd.None
+                || WeHaveEnded(state))
             {
                 return true;
             }
 
             if (!hasUnexamined)
             {
-                // The reader has nothing left to work on: what it wrote so far goes out now.
+                // The reader has nothing left to work on: what it has written so far goes out now.
                 _connection.Output.Uncork();
             }
 
@@ -221,64 +199,59 @@ internal sealed partial class ConnectionInput
                 return hasUnexamined;
             }
 
-            _isStalled = false;
+            _buffer.IsStalled = false;
         }
     }
 
-    private bool MustYield()
-        => _receives - _receivesBefore >= MaxReceivesPerDispatch && _connection.RunsInline && _connection.IsDispatching;
+    /// <summary>
+    /// Whether we have ended reading. Not if the peer's end is held: then the peer came first, and the next read
+    /// reports its end.
+    /// </summary>
+    private static bool WeHaveEnded(InputFlags state)
+        => (state & InputFlags.Ended) != 0 && (state & InputFlags.EndHeld) == 0;
+
+    private bool MustYield() => _read.IsOutOfReceives && _connection.RunsInline && _connection.IsDispatching;
 
     /// <summary>
-    /// A reader that polls on the loop's thread keeps the loop from seeing its edge: from the second vain call on, it
-    /// looks itself.
+    /// A reader that polls on the loop's thread keeps the loop from seeing its edge. From the second vain call on, the
+    /// reader looks itself.
     /// </summary>
-    private bool TryFinishByLooking() => _vainTries++ > 0 && LookAtSocket() && TryFinish();
+    private bool TryFinishByLooking() => _read.WasVain && LookAtSocket() && TryFinish();
 
-    /// <summary>On the loop's thread, takes the place of an edge that cannot be seen as long as it is kept.</summary>
+    /// <summary>
+    /// On the loop's thread, takes the place of an edge that cannot be seen while the thread is kept.
+    /// </summary>
     private bool LookAtSocket()
     {
-        if (!_connection.Loop.IsCurrent || _readiness.Has(Readiness.Full))
+        if (!_connection.Loop.IsCurrent || _state.Has(InputFlags.Full))
         {
             return false;
         }
 
-        _readiness.Note(Readiness.Ready);
+        _state.Set(InputFlags.Ready);
         return true;
     }
 
-    /// <summary>
-    /// Kestrel starts a connection on the thread pool. If the first request were read there, its handler would run, and
-    /// perhaps block, there: with as few threads as the pool starts with, new connections then wait for each other.
-    /// </summary>
-    private bool MustMoveToLoop()
-    {
-        var isFirst = !_hasRead;
-        _hasRead = true;
-        return isFirst && _end == StreamEnd.None && _connection.RunsInline;
-    }
+    private bool MustDefer() => _read.First.IsFirst() && _buffer.End == StreamEnd.None && _connection.RunsInline;
 
-    /// <summary>
-    /// Leaves the read to the loop, but not before the reader waits for it: a loop that is faster completes it first,
-    /// and then the reader goes on right here.
-    /// </summary>
-    private ValueTask<ReadResult> MoveToLoop(CancellationToken cancellationToken)
+    private ValueTask<ReadResult> Defer(CancellationToken cancellationToken)
     {
         _connection.Output.Uncork();
-        BeginWait(cancellationToken);
-        _looksUntilMove = LooksUntilMove;
-        return new(this, _source.Version);
+        _read.BeginWait(this, cancellationToken);
+        _read.First.Defer();
+        return new(this, _read.Source.Version);
     }
 
-    private void StartOnLoop()
+    /// <summary>Leaves the deferred read to the loop.</summary>
+    private void StartDeferred()
     {
-        _looksUntilMove = 0;
-        if (_readiness.TryPark())
+        if (_state.TryPark())
         {
             return;
         }
 
-        _readiness.Note(Readiness.Claimed);
-        if (_readiness.Has(Ended))
+        _state.Set(InputFlags.Claimed);
+        if (_state.Has(InputFlags.Ended))
         {
             // The loop may have ended with its last connection.
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
@@ -289,50 +262,14 @@ internal sealed partial class ConnectionInput
         }
     }
 
-    /// <summary>Leaves the read to work that is queued now.</summary>
+    /// <summary>Leaves the read to work that is queued now, so that other connections get their turn.</summary>
     private ValueTask<ReadResult> Postpone(CancellationToken cancellationToken)
     {
-        _receivesBefore = _receives;
         _connection.Output.Uncork();
-        BeginWait(cancellationToken);
-        var result = new ValueTask<ReadResult>(this, _source.Version);
-        _readiness.Note(Readiness.Claimed);
+        _read.BeginWait(this, cancellationToken);
+        var result = new ValueTask<ReadResult>(this, _read.Source.Version);
+        _state.Set(InputFlags.Claimed);
         _connection.Loop.Callbacks.Yield(this);
         return result;
-    }
-
-    private void BeginWait(CancellationToken cancellationToken)
-    {
-        _waiting = true;
-        _isAwaited = false;
-        _source.Reset();
-        if (cancellationToken.CanBeCanceled)
-        {
-            _token = cancellationToken;
-            _registration = cancellationToken.UnsafeRegister(
-                static input => ((ConnectionInput)input!).CancelByToken(), this);
-        }
-    }
-
-    private void EndWait()
-    {
-        _waiting = false;
-        if (_token.CanBeCanceled)
-        {
-            _registration.Dispose();
-            _registration = default;
-            if (!_token.IsCancellationRequested)
-            {
-                _token = default;
-            }
-        }
-    }
-
-    private void CancelByToken()
-    {
-        if (_readiness.Signal(Readiness.TokenCanceled))
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-        }
     }
 }

@@ -1,94 +1,69 @@
-using System.Buffers;
 using System.IO.Pipelines;
 using System.Threading.Tasks.Sources;
-using KestrelEventLoopTransport.Connections.Buffers;
-using KestrelEventLoopTransport.Descriptors;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Polling;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Connections.Input;
 
 /// <summary>
 /// The receiving half of a connection: a <see cref="PipeReader"/> that receives from the socket when it is read.
-/// This file has the reader's operations; <c>ConnectionInput.Wait.cs</c> has what happens while there is nothing to
-/// read, <c>ConnectionInput.Ahead.cs</c> what is received for a reader that does not come,
-/// <c>ConnectionInput.Receive.cs</c> the system calls.
+/// This file has the reader's operations. <c>ConnectionInput.Wait.cs</c> has how a read waits and goes on,
+/// <c>ConnectionInput.Receive.cs</c> the receives, and <c>ConnectionInput.Ahead.cs</c> what is received for a reader
+/// that does not come.
 /// </summary>
 /// <remarks>
 /// <para>
-/// Who may do what. The application is one reader: <c>ReadAsync</c>, <c>TryRead</c>, <c>AdvanceTo</c> and
-/// <c>Complete</c> run one after another, and only they, or the thread that resumes a parked read on their behalf,
-/// touch the reader's buffer. Everyone else (the loop, cancellers, abort, dispose) moves <see cref="Readiness"/>, and
-/// the thread that clears its <c>Parked</c> bit resumes the read. Who receives holds its <c>Busy</c> bit; the bytes
-/// that are held for the reader belong to that bit too.
+/// The application is one reader: <c>ReadAsync</c>, <c>TryRead</c>, <c>AdvanceTo</c> and <c>Complete</c> run one after
+/// another. Only they, and the thread that resumes a parked read on their behalf, touch <see cref="ReadBuffer"/> and
+/// <see cref="ReadOperation"/>. All other threads (the loop, cancellers, abort, dispose) change
+/// <see cref="InputState"/>, whose remarks say what a thread may do that has changed it.
 /// </para>
-/// <para>
-/// A read is in one of five states: none; running (a thread is inside <see cref="TryFinish"/>); left to the loop, but
-/// not started, as nobody awaits it yet (<c>_looksUntilMove</c>, the reader's own); parked; or claimed (a thread took
-/// it from parked, or it is queued, and will run <see cref="Resume"/>).
-/// </para>
+/// <para>A read is in one of five states:</para>
+/// <list type="bullet">
+/// <item>none;</item>
+/// <item>running: a thread is inside <see cref="TryFinish"/>;</item>
+/// <item>deferred: the first read, until it is awaited (<see cref="DeferredFirstRead"/>);</item>
+/// <item>parked;</item>
+/// <item>claimed: a thread has unparked it, or work is queued, and <see cref="Resume"/> will run.</item>
+/// </list>
 /// </remarks>
 internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<ReadResult>, IThreadPoolWorkItem, IWatched
 {
-    // Receives that one dispatch may make on the loop's thread before other connections get their turn.
-    private const int MaxReceivesPerDispatch = 32;
-
-    // Each of these ends reading, from our side.
-    private const int Ended = Readiness.Stopped | Readiness.Closing | Readiness.Completed;
-
     private readonly StreamConnection _connection;
-    private Readiness _readiness;
-    private ManualResetValueTaskSourceCore<bool> _source;
-    private CancellationToken _token;
-    private CancellationTokenRegistration _registration;
-
-    // The reader's bytes, from _consumed to the buffer's length. _examined is the most that a read has examined, and
-    // _examinedLast what the last one has: as with Pipe, going back makes TryRead succeed, but not ReadAsync.
-    private ReceivedBytes _buffer;
-    private long _consumed;
-    private long _examined;
-    private long _examinedLast;
-    private int _headIndex;
-
-    private Reading _reading;
-    private bool _hasRead;
-    private bool _waiting;
-    private bool _finishedAsCanceled;
-    private bool _leftUnread;
-
-    // The last AdvanceTo got nowhere: bytes that were seen before do not satisfy the next read.
-    private bool _isStalled;
-
-    // The count of receives when this dispatch began.
-    private int _receivesBefore;
-    private int _vainTries;
+    private InputState _state;
+    private ReadOperation _read;
+    private ReadBuffer _buffer;
+    private Receiver _receiver = new();
 
     internal ConnectionInput(StreamConnection connection) => _connection = connection;
 
-    private enum Reading
-    {
-        No,
+    /// <summary>Whether the peer's end of stream, or an error, has been received.</summary>
+    internal bool HasEnded => _receiver.End != StreamEnd.None;
 
-        /// <summary>A cancelled or vain read: the reader may read again without advancing.</summary>
-        Tentatively,
-        Yes,
-    }
+    /// <summary>Whether the peer has finished sending. Bytes that it sent before may still be unread.</summary>
+    internal bool PeerFinished => _state.Has(InputFlags.PeerFinished);
 
-    private bool HasUnexamined => _buffer.Length > _examined;
+    /// <summary>Whether the peer has finished sending or the connection has failed.</summary>
+    internal bool PeerGone => _state.Has(InputFlags.PeerFinished | InputFlags.Broken);
+
+    /// <summary>Whether the reader is completed: then nothing more is received.</summary>
+    internal bool IsCompleted => _state.Has(InputFlags.Completed);
 
     public override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
     {
-        ThrowIfNotReadable();
+        ThrowIfCompleted();
+        _read.ThrowIfNotReadable();
         if (cancellationToken.IsCancellationRequested)
         {
             return ValueTask.FromCanceled<ReadResult>(cancellationToken);
         }
 
-        if (!HasUnexamined)
+        if (!_buffer.HasUnexamined)
         {
-            if (MustMoveToLoop())
+            if (MustDefer())
             {
-                return MoveToLoop(cancellationToken);
+                return Defer(cancellationToken);
             }
 
             if (MustYield())
@@ -96,21 +71,21 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
                 return Postpone(cancellationToken);
             }
         }
-        else if (_isStalled)
+        else if (_buffer.IsStalled)
         {
             LookAtSocket();
         }
 
         while (!TryFinish())
         {
-            BeginWait(cancellationToken);
-            var result = new ValueTask<ReadResult>(this, _source.Version);
-            if (_readiness.TryPark())
+            _read.BeginWait(this, cancellationToken);
+            var result = new ValueTask<ReadResult>(this, _read.Source.Version);
+            if (_state.TryPark())
             {
                 return result;
             }
 
-            EndWait();
+            _read.EndWait();
         }
 
         return new(TakeResult());
@@ -118,15 +93,18 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
 
     public override bool TryRead(out ReadResult result)
     {
-        ThrowIfNotReadable();
-        if (TryFinish() || TryFinishByLooking() || _buffer.Length > _examinedLast)
+        ThrowIfCompleted();
+        _read.ThrowIfNotReadable();
+        if (TryFinish() || TryFinishByLooking() || _buffer.IsRewound)
         {
-            _vainTries = 0;
+            _read.WasVain = false;
             result = TakeResult();
             return true;
         }
+
         // As with Pipe: the reader may advance, to nowhere.
-        _reading = Reading.Tentatively;
+        _read.WasVain = true;
+        _read.Phase = ReadPhase.Tentative;
         result = default;
         return false;
     }
@@ -136,180 +114,110 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     public override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
     {
         ThrowIfCompleted();
-        if (_reading == Reading.No)
+        if (_read.Phase == ReadPhase.None)
         {
-            throw new InvalidOperationException("There is no read to advance: AdvanceTo follows a read that returned.");
+            throw new InvalidOperationException("AdvanceTo was called without a read before it.");
         }
 
-        _reading = Reading.No;
-        _isStalled = false;
-        if (_buffer.Head is null)
+        _read.Phase = ReadPhase.None;
+        _buffer.Advance(consumed, examined, ref _receiver.Segments);
+        if (_state.Has(InputFlags.Full))
         {
-            return;
-        }
-
-        var consumedTo = PositionOf(consumed, _consumed);
-        var examinedTo = PositionOf(examined, consumedTo);
-        if (consumedTo < _consumed || examinedTo < consumedTo || examinedTo > _buffer.Length)
-        {
-            throw new InvalidOperationException(
-                "AdvanceTo needs positions of the last read's buffer, and examined must not lie before consumed.");
-        }
-
-        _isStalled = consumedTo == _consumed && examinedTo <= _examined;
-        _examinedLast = examinedTo;
-        _examined = Math.Max(examinedTo, _examined);
-        Consume(consumedTo);
-        if (_readiness.Has(Readiness.Full))
-        {
-            GoOnAhead();
+            ContinueAhead();
         }
     }
 
-    public override void CancelPendingRead()
-    {
-        if (_readiness.Signal(Readiness.Canceled))
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-        }
-    }
+    public override void CancelPendingRead() => Interrupt(InputFlags.Canceled);
 
-    /// <summary>Gives the buffers back. Bytes that arrive from now on stay in the kernel.</summary>
+    /// <summary>Returns the buffers. Bytes that arrive afterwards stay in the kernel.</summary>
     public override void Complete(Exception? exception = null)
     {
-        if (_readiness.Has(Readiness.Completed))
+        if (IsCompleted)
         {
             return;
         }
 
-        _leftUnread = _buffer.Head is not null || _readiness.Has(Readiness.Held);
-        if (_readiness.Signal(Readiness.Completed))
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-        }
-
+        _buffer.WasLeft = !_buffer.IsEmpty || _state.Has(InputFlags.Held);
+        Interrupt(InputFlags.Completed);
         if (PeerGone)
         {
-            // Nobody receives the end any more.
+            // The end will not be received any more, so it is announced now.
             _connection.OnEndLeft();
         }
-        // A thread that is receiving just now frees them when it is done.
-        if (!_readiness.Has(Readiness.Busy))
+
+        // A thread that is receiving just now returns them when it is done.
+        if (!_state.Has(InputFlags.Busy))
         {
             FreeBuffers();
         }
     }
 
-    /// <summary>As with Pipe: a cancellation that comes together with that of the token is the same one.</summary>
-    private void ForgetCancellation()
-    {
-        _finishedAsCanceled = false;
-        _readiness.Take(Readiness.Canceled);
-    }
-
+    /// <summary>
+    /// Gives the outcome of a read that <see cref="TryFinish"/> has brought to its end.
+    /// </summary>
     private ReadResult TakeResult()
     {
-        if (_readiness.Take(Readiness.TokenCanceled))
+        if (_state.TryClear(InputFlags.TokenCanceled))
         {
             ForgetCancellation();
-            throw new OperationCanceledException(_token);
+            WatchUnanswered();
+            throw new OperationCanceledException(_read.Token);
         }
 
-        var canceled = _finishedAsCanceled;
-        _finishedAsCanceled = false;
-        if (canceled)
+        var isCanceled = _read.IsCanceled;
+        if (isCanceled)
         {
+            _read.IsCanceled = false;
+            _read.Phase = ReadPhase.Tentative;
             WatchUnanswered();
         }
         else
         {
             ThrowIfFailed();
+            _read.Phase = ReadPhase.Reading;
         }
 
-        _reading = canceled ? Reading.Tentatively : Reading.Yes;
-        var buffer = _buffer.Head is { } head
-            ? new ReadOnlySequence<byte>(head, _headIndex, _buffer.Tail!, _buffer.Tail!.End)
-            : ReadOnlySequence<byte>.Empty;
-        return new ReadResult(buffer, canceled, isCompleted: _end == StreamEnd.Finished);
+        return new ReadResult(_buffer.ToSequence(), isCanceled, isCompleted: _buffer.End == StreamEnd.Finished);
     }
 
+    /// <summary>As with Pipe: a cancellation that comes together with that of the token is the same one.</summary>
+    private void ForgetCancellation()
+    {
+        _read.IsCanceled = false;
+        _state.TryClear(InputFlags.Canceled);
+    }
+
+    /// <summary>
+    /// Throws if the read ends in an error. An end that the peer made is reported after the bytes before it, one that
+    /// we made at once.
+    /// </summary>
     private void ThrowIfFailed()
     {
-        // An end that the peer made is told after the bytes before it; one that we made, at once.
-        if (_end == StreamEnd.None)
+        if (_buffer.End == StreamEnd.None)
         {
-            // Where the peer's end is held, this read was over before it: the next one tells.
-            if (_readiness.Has(Ended) && !_readiness.Has(Readiness.EndHeld))
+            if (WeHaveEnded(_state.Flags))
             {
                 throw _connection.AbortReason
                     ?? new ConnectionAbortedException("The connection was closed by the server.");
             }
         }
-        else if (_end != StreamEnd.Finished && (!HasUnexamined || _isStalled))
+        else if (_buffer.End != StreamEnd.Finished && (!_buffer.HasUnexamined || _buffer.IsStalled))
         {
-            throw _end == StreamEnd.Reset
-                ? new ConnectionResetException("The client reset the connection.", _receiveError!)
-                : new IOException("Receiving from the connection failed.", _receiveError);
+            throw _buffer.End == StreamEnd.Reset
+                ? new ConnectionResetException("The client reset the connection.", _receiver.Error!)
+                : new IOException("Receiving from the connection failed.", _receiver.Error);
         }
-    }
-
-    private static long PositionOf(SequencePosition position, long fallback)
-        => position.GetObject() is BufferSegment segment
-            ? segment.RunningIndex + position.GetInteger()
-            : fallback;
-
-    private void Consume(long consumedTo)
-    {
-        _consumed = consumedTo;
-        if (consumedTo == _buffer.Length)
-        {
-            FreeBuffer();
-            return;
-        }
-
-        var head = _buffer.Head!;
-        while (consumedTo >= head.RunningIndex + head.End)
-        {
-            var next = head.Following!;
-            _segments.Give(head);
-            head = next;
-        }
-
-        _buffer.Head = head;
-        _headIndex = (int)(consumedTo - head.RunningIndex);
-    }
-
-    private void FreeBuffer()
-    {
-        // The length first: see Unexamined.
-        _buffer.Free(ref _segments);
-        _headIndex = 0;
-        _consumed = _examined = _examinedLast = 0;
     }
 
     private void FreeBuffers()
     {
-        FreeBuffer();
-        _held.Free(ref _segments);
-    }
-
-    private void ThrowIfNotReadable()
-    {
-        ThrowIfCompleted();
-        if (_waiting)
-        {
-            throw new InvalidOperationException("Reading is already in progress.");
-        }
-
-        if (_reading == Reading.Yes)
-        {
-            throw new InvalidOperationException("Reading is already in progress: AdvanceTo comes before the next read.");
-        }
+        _buffer.Free(ref _receiver.Segments);
+        _held?.Bytes.Free(ref _receiver.Segments);
     }
 
     private void ThrowIfCompleted()
     {
-        if (_readiness.Has(Readiness.Completed))
+        if (IsCompleted)
         {
             throw new InvalidOperationException("Reading is not allowed after the reader was completed.");
         }

@@ -1,18 +1,18 @@
 namespace KestrelEventLoopTransport.Connections.Input;
 
-/// <summary>What discarding a connection's unread input met.</summary>
+/// <summary>What was found when a connection's unread input was discarded.</summary>
 internal enum DiscardResult
 {
-    /// <summary>Nothing was there.</summary>
+    /// <summary>There was nothing.</summary>
     None,
 
-    /// <summary>Bytes were there, and are gone.</summary>
+    /// <summary>There were bytes, and they are discarded.</summary>
     Bytes,
 
-    /// <summary>Bytes were there, and more are waiting.</summary>
+    /// <summary>Bytes were discarded, and more are waiting.</summary>
     More,
 
-    /// <summary>The kernel had no memory to tell: there may be bytes, and no edge will come for them.</summary>
+    /// <summary>The kernel had no memory for the call. There may be bytes, and no edge will report them.</summary>
     Short,
 
     /// <summary>The peer has ended the stream, or the connection is broken.</summary>

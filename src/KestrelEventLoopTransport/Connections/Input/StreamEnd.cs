@@ -1,7 +1,7 @@
 namespace KestrelEventLoopTransport.Connections.Input;
 
 /// <summary>How a connection's input ended.</summary>
-internal enum StreamEnd
+internal enum StreamEnd : byte
 {
     None,
 
