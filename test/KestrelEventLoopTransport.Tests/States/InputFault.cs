@@ -1,0 +1,10 @@
+namespace KestrelEventLoopTransport.Tests.States;
+
+/// <summary>What must not happen to an input.</summary>
+internal enum InputFault : byte
+{
+    None,
+    ResumedTwice,
+    CallAfterRelease,
+    OutOfOrder,
+}
