@@ -13,8 +13,8 @@
 var builder = WebApplication.CreateSlimBuilder(args);
 builder.Logging.SetMinimumLevel(LogLevel.Warning);
 builder.WebHost.UseEventLoopTransport(
-    options => options.ReusePort = !builder.Configuration.GetValue<bool>("exclusive"));
-builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenSystemdSockets());
+    options => options.EndpointDefaults.ReusePort = !builder.Configuration.GetValue<bool>("exclusive"));
+builder.WebHost.ConfigureKestrel(kestrel => kestrel.UseSystemdSockets());
 
 var app = builder.Build();
 

@@ -21,23 +21,23 @@ var hookPort = builder.Configuration.GetValue("hook-port", 5002);
 
 builder.WebHost.UseEventLoopTransport(options =>
 {
-    options.ConfigureEndpoint($"http://localhost:{port}", endPoint =>
+    options.ConfigureEndpoint($"http://localhost:{port}", endpoint =>
     {
-        endPoint.ReusePort = true;
-        endPoint.Tcp.QuickAck = true;
+        endpoint.ReusePort = true;
+        endpoint.Tcp.QuickAck = true;
 
         // The hook is called when the options above are set.
-        endPoint.ConfigureListenSocket = socket => KernelView.Print(socket);
+        endpoint.ConfigureListenSocket = socket => KernelView.Print(socket);
     });
 
-    options.ConfigureEndpoint($"http://localhost:{hookPort}", endPoint =>
+    options.ConfigureEndpoint($"http://localhost:{hookPort}", endpoint =>
     {
-        endPoint.ConfigureListenSocket = socket =>
+        endpoint.ConfigureListenSocket = socket =>
         {
             socket.SetOption(KernelView.SOL_SOCKET, KernelView.SO_REUSEPORT, 1);
             KernelView.Print(socket);
         };
-        endPoint.ConfigureAcceptedSocket = socket => socket.SetOption(
+        endpoint.ConfigureAcceptedSocket = socket => socket.SetOption(
             KernelView.IPPROTO_TCP, KernelView.TCP_QUICKACK, 1);
     });
 });

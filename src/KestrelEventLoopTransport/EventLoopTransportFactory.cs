@@ -18,17 +18,17 @@ using Microsoft.Extensions.Options;
 namespace KestrelEventLoopTransport;
 
 /// <summary>
-/// Creates listeners on event loops. Kestrel finds it among the registered <see cref="IConnectionListenerFactory"/>
-/// services; <c>UseEventLoopTransport()</c> registers it.
+/// Creates listeners that are served by event loops. <c>UseEventLoopTransport()</c> registers it as an
+/// <see cref="IConnectionListenerFactory"/>, which is how Kestrel finds its transports.
 /// </summary>
 /// <remarks>
-/// The loops start with the first listener and end when the last listener and the last connection are disposed.
+/// The loops start with the first listener. They end when the last listener and the last connection are disposed.
 /// </remarks>
 public sealed class EventLoopTransportFactory : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     private readonly Lock _lock = new();
     private readonly EventLoopTransportOptions _options;
-    private readonly EndpointOptionsReader _endPointOptions;
+    private readonly EndpointOptionsReader _endpointOptions;
     private readonly EndpointNames _names;
     private readonly IMemoryPoolFactory<byte> _memoryPools;
     private readonly ILoggerFactory _loggerFactory;
@@ -40,15 +40,21 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     private int _warned;
 
     /// <summary>
-    /// Creates the factory.
+    /// Creates a factory without dependency injection.
     /// </summary>
     /// <param name="options">The transport's options.</param>
-    /// <param name="memoryPoolFactory">Makes the memory pools of the loops, one for each.</param>
-    /// <param name="meterFactory">Makes the meter.</param>
-    /// <param name="loggerFactory">Makes the loggers.</param>
-    /// <exception cref="OptionsValidationException">An option is out of range.</exception>
+    /// <param name="monitor">Shows what the transport is doing. It belongs to this factory alone.</param>
+    /// <param name="memoryPoolFactory">Creates one memory pool for each loop.</param>
+    /// <param name="meterFactory">Creates the meter <c>KestrelEventLoopTransport</c>.</param>
+    /// <param name="loggerFactory">Creates the loggers.</param>
+    /// <exception cref="ArgumentNullException">An argument is <see langword="null"/>.</exception>
+    /// <exception cref="OptionsValidationException">
+    /// An option is out of range. Thrown by <paramref name="options"/> if it validates its value, as the one that
+    /// <c>AddEventLoopTransport()</c> registers does.
+    /// </exception>
     public EventLoopTransportFactory(
         IOptions<EventLoopTransportOptions> options,
+        EventLoopTransportMonitor monitor,
         IMemoryPoolFactory<byte> memoryPoolFactory,
         IMeterFactory meterFactory,
         ILoggerFactory loggerFactory)
@@ -56,7 +62,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
             (options ?? throw new ArgumentNullException(nameof(options))).Value,
             optionsFactory: null,
             new EndpointNames(configuration: null),
-            new EventLoopTransportState(),
+            monitor,
             memoryPoolFactory,
             meterFactory,
             loggerFactory)
@@ -65,22 +71,23 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
 
     /// <param name="options">The transport's options.</param>
     /// <param name="optionsFactory">
-    /// Reads them again after a reload; <see langword="null"/> for options that stay.
+    /// Reads the options again after a reload; <see langword="null"/> if they never change.
     /// </param>
-    /// <param name="names">The names that endpoints have in Kestrel's configuration.</param>
-    /// <param name="state">Shows what the transport is doing.</param>
-    /// <param name="memoryPoolFactory">Makes the memory pools of the loops, one for each.</param>
-    /// <param name="meterFactory">Makes the meter.</param>
-    /// <param name="loggerFactory">Makes the loggers.</param>
+    /// <param name="names">The names of endpoints in Kestrel's configuration.</param>
+    /// <param name="monitor">Shows what the transport is doing.</param>
+    /// <param name="memoryPoolFactory">Creates one memory pool for each loop.</param>
+    /// <param name="meterFactory">Creates the meter.</param>
+    /// <param name="loggerFactory">Creates the loggers.</param>
     internal EventLoopTransportFactory(
         EventLoopTransportOptions options,
         IOptionsFactory<EventLoopTransportOptions>? optionsFactory,
         EndpointNames names,
-        EventLoopTransportState state,
+        EventLoopTransportMonitor monitor,
         IMemoryPoolFactory<byte> memoryPoolFactory,
         IMeterFactory meterFactory,
         ILoggerFactory loggerFactory)
     {
+        ArgumentNullException.ThrowIfNull(monitor);
         ArgumentNullException.ThrowIfNull(memoryPoolFactory);
         ArgumentNullException.ThrowIfNull(meterFactory);
         ArgumentNullException.ThrowIfNull(loggerFactory);
@@ -92,22 +99,24 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         _metrics = new LoopMetrics(meterFactory);
         _handOffLog = new HandOffLog(SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
         _connectionLogger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections");
-        _endPointOptions = new EndpointOptionsReader(options, optionsFactory, _logger);
+        _endpointOptions = new EndpointOptionsReader(options, optionsFactory, _logger);
         _names = names;
-        State = state;
+        Monitor = monitor;
     }
 
-    /// <summary>What the transport is doing: its listeners, its loops and their connections.</summary>
-    public EventLoopTransportState State { get; }
+    /// <summary>Shows what the transport is doing.</summary>
+    internal EventLoopTransportMonitor Monitor { get; }
 
     /// <summary>
-    /// Whether this transport serves an endpoint: an <see cref="IPEndPoint"/>, a
-    /// <see cref="UnixDomainSocketEndPoint"/> or a <see cref="FileHandleEndPoint"/>, on an operating system with a
-    /// poller (Linux, macOS or FreeBSD on x64 or arm64). Elsewhere Kestrel takes its socket transport; so it does for
-    /// the descriptor of a socket that is neither of TCP nor a Unix stream socket.
+    /// Returns whether this transport can serve an endpoint. If it cannot, Kestrel uses its socket transport for it.
     /// </summary>
-    /// <param name="endpoint">The endpoint to bind to.</param>
-    /// <returns>Whether <see cref="BindAsync"/> can bind to it.</returns>
+    /// <remarks>
+    /// The transport serves every <see cref="IPEndPoint"/> and <see cref="UnixDomainSocketEndPoint"/>, and a
+    /// <see cref="FileHandleEndPoint"/> whose descriptor is a TCP socket or a Unix stream socket. It serves them on
+    /// Linux, macOS and FreeBSD on x64 or arm64; on other systems it serves nothing, and logs one warning.
+    /// </remarks>
+    /// <param name="endpoint">The endpoint to bind.</param>
+    /// <returns>Whether <see cref="BindAsync"/> can bind the endpoint.</returns>
     public bool CanBind(EndPoint endpoint)
     {
         if (endpoint is not (IPEndPoint or UnixDomainSocketEndPoint or FileHandleEndPoint))
@@ -130,24 +139,32 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     }
 
     /// <summary>
-    /// Binds to an endpoint and listens.
+    /// Binds an endpoint and starts to listen on it.
     /// </summary>
     /// <param name="endpoint">
-    /// The endpoint to bind to. A <see cref="UnixDomainSocketEndPoint"/> whose path is <c>/@name</c> stands for the
-    /// abstract name <c>name</c> (<c>unix(7)</c>), so that the URL <c>http://unix:/@name</c> does.
+    /// The endpoint to bind. A <see cref="UnixDomainSocketEndPoint"/> with the path <c>/@name</c> is bound to the
+    /// abstract name <c>name</c> (<c>unix(7)</c>), so that the URL <c>http://unix:/@name</c> works.
     /// </param>
-    /// <param name="cancellationToken">Not used: binding does not wait.</param>
+    /// <param name="cancellationToken">Not used, because binding does not wait.</param>
     /// <returns>The listener.</returns>
-    /// <exception cref="AddressInUseException">Somebody else listens on the endpoint.</exception>
+    /// <exception cref="ArgumentNullException"><paramref name="endpoint"/> is <see langword="null"/>.</exception>
+    /// <exception cref="AddressInUseException">Another socket listens on the endpoint.</exception>
     /// <exception cref="SocketException">
-    /// The endpoint cannot be bound to for another reason, or an option cannot be set.
+    /// The endpoint cannot be bound for another reason, or the system does not have or does not permit an option.
     /// </exception>
     /// <exception cref="IOException">
     /// <see cref="EndpointOptions.ConfigureListenSocket"/> threw an exception.
     /// </exception>
-    /// <exception cref="InvalidOperationException">A Unix socket's file is to belong to somebody unknown.</exception>
-    /// <exception cref="NotSupportedException">The endpoint is of a kind that <see cref="CanBind"/> denies.</exception>
-    public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
+    /// <exception cref="InvalidOperationException">
+    /// The user or the group in <see cref="EndpointOptions.Unix"/> does not exist.
+    /// </exception>
+    /// <exception cref="NotSupportedException"><see cref="CanBind"/> is false for the endpoint.</exception>
+    /// <exception cref="OptionsValidationException">
+    /// The configuration was reloaded, and its options of this endpoint are new and not valid.
+    /// </exception>
+    public async ValueTask<IConnectionListener> BindAsync(
+        EndPoint endpoint,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(endpoint);
 
@@ -162,11 +179,14 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
             throw;
         }
 
-        State.Add(listener);
+        Monitor.Add(listener);
         return listener;
     }
 
-    /// <summary>To be called when the server has bound its endpoints: warns of what has no effect.</summary>
+    /// <summary>
+    /// Logs a warning if this transport is not used, and for options of endpoints that are not bound. Called when the
+    /// server has bound its endpoints.
+    /// </summary>
     internal void CheckUse(IServiceProvider services)
     {
         if (services.GetService<IServer>() is null || !Poller.IsSupported)
@@ -175,17 +195,20 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         }
 
         var later = services.GetServices<IConnectionListenerFactory>().SkipWhile(factory => factory != this).Skip(1);
-        if (later.LastOrDefault(static factory => factory is SocketTransportFactory or not IConnectionListenerFactorySelector) is { } used)
+        if (later.LastOrDefault(TakesEveryEndpoint) is { } used)
         {
             OptionsLog.TransportNotUsed(_logger, used.GetType().FullName);
             return;
         }
 
-        foreach (var name in _endPointOptions.FindUnused())
+        foreach (var name in _endpointOptions.FindUnused())
         {
             ListenerLog.EndPointNotBound(_logger, name);
         }
     }
+
+    private static bool TakesEveryEndpoint(IConnectionListenerFactory factory)
+        => factory is SocketTransportFactory or not IConnectionListenerFactorySelector;
 
     private EventLoopListener CreateListener(EndPoint endPoint)
     {
@@ -194,12 +217,12 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         EventLoopGroup? group = null;
         try
         {
-            var settings = SettingsFor(endPoint, _endPointOptions.Read(endPoint, name));
+            var settings = SettingsFor(endPoint, _endpointOptions.Read(endPoint, name));
             sockets = ListenSocketSet.Create(endPoint, settings, _options.EventLoopCount);
             group = AcquireGroup();
             return new EventLoopListener(sockets, group, settings, listener =>
             {
-                State.Remove(listener);
+                Monitor.Remove(listener);
                 _names.Return(name, endPoint);
             });
         }
@@ -236,7 +259,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
             if (_group is null || !_group.TryAddReference())
             {
                 _group = SupervisedLoops.Start(_options, _memoryPools, _metrics, _handOffLog, _loggerFactory);
-                State.Group = _group;
+                Monitor.Group = _group;
             }
 
             return _group;

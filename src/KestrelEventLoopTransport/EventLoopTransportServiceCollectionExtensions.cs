@@ -19,43 +19,49 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class EventLoopTransportServiceCollectionExtensions
 {
     /// <summary>
-    /// Registers the event-loop transport: the <see cref="IConnectionListenerFactory"/> that is resolved is an
-    /// <see cref="EventLoopTransportFactory"/>, and <see cref="EventLoopTransportState"/> says what it is doing.
-    /// Options are read from the section <c>Kestrel:EventLoopTransport</c> of the configuration, if there is one.
+    /// Registers the event-loop transport. An <see cref="EventLoopTransportFactory"/> becomes the
+    /// <see cref="IConnectionListenerFactory"/> that the services resolve, and an
+    /// <see cref="EventLoopTransportMonitor"/> shows what it is doing. Options are read from the configuration section
+    /// <c>Kestrel:EventLoopTransport</c>, if there is one.
     /// </summary>
     /// <remarks>
-    /// In a web application it does the same as <c>UseEventLoopTransport()</c>. Without Kestrel, its memory comes from
-    /// <see cref="System.Buffers.MemoryPool{T}.Shared"/> unless an <see cref="IMemoryPoolFactory{T}"/> is registered.
-    /// Options out of range are found when the factory is resolved.
+    /// In a web application it has the same effect as <c>UseEventLoopTransport()</c>. Without Kestrel, memory comes
+    /// from <see cref="System.Buffers.MemoryPool{T}.Shared"/> unless an <see cref="IMemoryPoolFactory{T}"/> is
+    /// registered. Options are validated when the factory is resolved, which throws an
+    /// <see cref="OptionsValidationException"/> if a value is out of range.
     /// </remarks>
     /// <param name="services">The services.</param>
-    /// <returns>The same services.</returns>
+    /// <returns>The same services, so that calls can be chained.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="services"/> is <see langword="null"/>.</exception>
     public static IServiceCollection AddEventLoopTransport(this IServiceCollection services)
     {
         ArgumentNullException.ThrowIfNull(services);
 
         services.AddOptions().AddLogging().AddMetrics();
         services.TryAddSingleton<IMemoryPoolFactory<byte>, SharedMemoryPoolFactory>();
-        services.TryAddSingleton(static _ => new EventLoopTransportState());
+        services.TryAddSingleton<EventLoopTransportMonitor>();
         services.TryAddSingleton(static provider => new EndpointNames(provider.GetService<IConfiguration>()));
 
-        // Kestrel asks the factory that was registered last first; its own socket transport stays for the rest. Kestrel
-        // registers it only where there is no factory yet, so it may have to be done here.
+        // Kestrel asks the factories in reverse order of their registration. Its socket transport serves what the event
+        // loops cannot. Kestrel registers that only if there is no factory yet, so it is registered here.
         services.TryAddSingleton<IConnectionListenerFactory, SocketTransportFactory>();
-        services.TryAddEnumerable(ServiceDescriptor.Singleton<IConnectionListenerFactory, EventLoopTransportFactory>(Create));
         services.TryAddEnumerable(
-            ServiceDescriptor.Singleton<IConfigureOptions<EventLoopTransportOptions>, EventLoopTransportConfiguration>());
-        services.TryAddEnumerable(
-            ServiceDescriptor.Singleton<IValidateOptions<EventLoopTransportOptions>, EventLoopTransportOptionsValidator>());
+            ServiceDescriptor.Singleton<IConnectionListenerFactory, EventLoopTransportFactory>(Create));
+        services.TryAddEnumerable(ServiceDescriptor
+            .Singleton<IConfigureOptions<EventLoopTransportOptions>, EventLoopTransportConfiguration>());
+        services.TryAddEnumerable(ServiceDescriptor
+            .Singleton<IValidateOptions<EventLoopTransportOptions>, EventLoopTransportOptionsValidator>());
         return services;
     }
 
     /// <summary>
-    /// Registers the event-loop transport, as <see cref="AddEventLoopTransport(IServiceCollection)"/> does.
+    /// Registers the event-loop transport, like <see cref="AddEventLoopTransport(IServiceCollection)"/>, and configures
+    /// its options.
     /// </summary>
     /// <param name="services">The services.</param>
-    /// <param name="configureOptions">Sets the transport's options, after the configuration's section.</param>
-    /// <returns>The same services.</returns>
+    /// <param name="configureOptions">Sets the transport's options. It runs after the configuration is applied.</param>
+    /// <returns>The same services, so that calls can be chained.</returns>
+    /// <exception cref="ArgumentNullException">An argument is <see langword="null"/>.</exception>
     public static IServiceCollection AddEventLoopTransport(
         this IServiceCollection services,
         Action<EventLoopTransportOptions> configureOptions)
@@ -72,7 +78,7 @@ public static class EventLoopTransportServiceCollectionExtensions
             services.GetRequiredService<IOptions<EventLoopTransportOptions>>().Value,
             services.GetRequiredService<IOptionsFactory<EventLoopTransportOptions>>(),
             services.GetRequiredService<EndpointNames>(),
-            services.GetRequiredService<EventLoopTransportState>(),
+            services.GetRequiredService<EventLoopTransportMonitor>(),
             services.GetRequiredService<IMemoryPoolFactory<byte>>(),
             services.GetRequiredService<IMeterFactory>(),
             services.GetRequiredService<ILoggerFactory>());

@@ -4,22 +4,23 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Microsoft.AspNetCore.Hosting;
 
 /// <summary>
-/// Extension methods that put Kestrel on the event-loop transport.
+/// Extension methods that make Kestrel use the event-loop transport.
 /// </summary>
 public static class EventLoopTransportWebHostBuilderExtensions
 {
     /// <summary>
-    /// Replaces Kestrel's socket transport by event loops. Options are read from the section
-    /// <c>Kestrel:EventLoopTransport</c> of the configuration.
+    /// Replaces Kestrel's socket transport with event loops. Options are read from the configuration section
+    /// <c>Kestrel:EventLoopTransport</c>.
     /// </summary>
     /// <remarks>
-    /// It may be called before or after <c>UseKestrel()</c>, and <c>UseSockets()</c> beside it changes only options.
-    /// What the transport cannot bind to is left to the socket transport. If another transport that takes every
-    /// endpoint is registered later, that one is used, and a warning is logged. With a server that is not Kestrel, as
-    /// in tests of the application, nothing of the transport is made.
+    /// It may be called before or after <c>UseKestrel()</c>. Endpoints that the transport cannot bind stay with the
+    /// socket transport, and <c>UseSockets()</c> only sets the options of that. If a transport that takes every
+    /// endpoint is registered later, it is used instead and a warning is logged. With another server than Kestrel, such
+    /// as a test server, the transport is not created.
     /// </remarks>
     /// <param name="hostBuilder">The web host builder.</param>
-    /// <returns>The same builder.</returns>
+    /// <returns>The same builder, so that calls can be chained.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="hostBuilder"/> is <see langword="null"/>.</exception>
     public static IWebHostBuilder UseEventLoopTransport(this IWebHostBuilder hostBuilder)
     {
         ArgumentNullException.ThrowIfNull(hostBuilder);
@@ -28,11 +29,13 @@ public static class EventLoopTransportWebHostBuilderExtensions
     }
 
     /// <summary>
-    /// Replaces Kestrel's socket transport by event loops.
+    /// Replaces Kestrel's socket transport with event loops, like <see cref="UseEventLoopTransport(IWebHostBuilder)"/>,
+    /// and configures their options.
     /// </summary>
     /// <param name="hostBuilder">The web host builder.</param>
-    /// <param name="configureOptions">Sets the transport's options, after the configuration's section.</param>
-    /// <returns>The same builder.</returns>
+    /// <param name="configureOptions">Sets the transport's options. It runs after the configuration is applied.</param>
+    /// <returns>The same builder, so that calls can be chained.</returns>
+    /// <exception cref="ArgumentNullException">An argument is <see langword="null"/>.</exception>
     public static IWebHostBuilder UseEventLoopTransport(
         this IWebHostBuilder hostBuilder,
         Action<EventLoopTransportOptions> configureOptions)
@@ -44,13 +47,13 @@ public static class EventLoopTransportWebHostBuilderExtensions
     }
 
     /// <summary>
-    /// Replaces Kestrel's socket transport by event loops.
+    /// Replaces Kestrel's socket transport with event loops, like <see cref="UseEventLoopTransport(IWebHostBuilder)"/>,
+    /// and configures their options with the host's configuration and environment.
     /// </summary>
     /// <param name="hostBuilder">The web host builder.</param>
-    /// <param name="configureOptions">
-    /// Sets the transport's options from the host's configuration and environment.
-    /// </param>
-    /// <returns>The same builder.</returns>
+    /// <param name="configureOptions">Sets the transport's options. It runs after the configuration is applied.</param>
+    /// <returns>The same builder, so that calls can be chained.</returns>
+    /// <exception cref="ArgumentNullException">An argument is <see langword="null"/>.</exception>
     public static IWebHostBuilder UseEventLoopTransport(
         this IWebHostBuilder hostBuilder,
         Action<WebHostBuilderContext, EventLoopTransportOptions> configureOptions)

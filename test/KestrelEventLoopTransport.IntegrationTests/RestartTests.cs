@@ -118,7 +118,7 @@ public sealed partial class RestartTests
             "--Kestrel:EventLoopTransport:EventLoopCount=3",
 
             // Twice the default: the processor may be taken from the clients for most of it.
-            "--Kestrel:EventLoopTransport:HandOverPeriod=00:00:00.600",
+            "--Kestrel:EventLoopTransport:TakeoverPeriod=00:00:00.600",
             .. more,
         ];
 

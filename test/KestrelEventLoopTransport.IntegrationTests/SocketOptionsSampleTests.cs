@@ -91,11 +91,11 @@ public sealed partial class SocketOptionsSampleTests
         "Kestrel:EventLoopTransport:Backlogg is not an option of the event-loop transport.")]
     [InlineData(
         "--Kestrel:EventLoopTransport:Backlog=0",
-        "EventLoopTransportOptions.Backlog is 0; it must be from 1 to 2147483647.")]
+        "EventLoopTransportOptions.EndpointDefaults.Backlog is 0; it must be from 1 to 2147483647.")]
     [InlineData(
         "--Kestrel:EventLoopTransport:Endpoints:FromConfiguration:Tcp:UserTimeout=00:00:00.0001",
-        "EventLoopTransportOptions.Tcp.UserTimeout of Kestrel:EventLoopTransport:Endpoints:FromConfiguration is "
-            + "00:00:00.0001000; it must be from 1 to 2147483647 milliseconds, a whole number of them.")]
+        "EndpointOptions.Tcp.UserTimeout of Kestrel:EventLoopTransport:Endpoints:FromConfiguration is "
+            + "00:00:00.0001000; it must be a whole number of milliseconds from 1 to 2147483647.")]
     public async Task A_wrong_key_or_value_stops_it_with_a_message(string argument, string message)
     {
         var result = await ToolProcess.RunAsync(

@@ -79,7 +79,7 @@ internal sealed class Episode(EpisodePlan plan)
         EndPoint endPoint = path is null ? new IPEndPoint(IPAddress.Loopback, 0) : new UnixDomainSocketEndPoint(
             path.Path);
         var server = Server = await TortureServer.StartAsync(this, endPoint);
-        var probe = server.Transport is EventLoopTransportFactory { State.Group: { } group } ? new WorkProbe(
+        var probe = server.Transport is EventLoopTransportFactory { Monitor.Group: { } group } ? new WorkProbe(
             this, group) : null;
         var probing = probe?.RunAsync() ?? Task.CompletedTask;
         try

@@ -66,12 +66,12 @@ internal abstract class TortureServer : IAsyncDisposable
     protected static void Configure(EpisodePlan plan, EventLoopTransportOptions options)
     {
         options.EventLoopCount = plan.Loops;
-        options.MaxStandbyThreads = plan.Standbys;
-        options.HandOffThreshold = TimeSpan.FromMicroseconds(100);
+        options.Adaptive.MaxStandbyThreads = plan.Standbys;
+        options.Adaptive.HandOffThreshold = TimeSpan.FromMicroseconds(100);
         options.MaxReadBufferSize = plan.MaxReadBufferSize;
         options.MaxWriteBufferSize = plan.MaxWriteBufferSize;
-        options.AcceptMode = plan.AcceptMode;
-        options.MaxConnections = plan.MaxConnections;
+        options.EndpointDefaults.AcceptMode = plan.AcceptMode;
+        options.EndpointDefaults.MaxConnections = plan.MaxConnections;
     }
 
     protected static void AddServices(EpisodePlan plan, IServiceCollection services)

@@ -3,7 +3,9 @@ using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Hosting;
 
-/// <summary>Where nobody else makes memory pools: Kestrel, if there is one, registers its own.</summary>
+/// <summary>
+/// Provides memory pools in a process without Kestrel. Kestrel registers a factory of its own, which has precedence.
+/// </summary>
 internal sealed class SharedMemoryPoolFactory : IMemoryPoolFactory<byte>
 {
     public MemoryPool<byte> Create(MemoryPoolOptions? options = null) => MemoryPool<byte>.Shared;

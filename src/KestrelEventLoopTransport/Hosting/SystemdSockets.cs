@@ -5,10 +5,11 @@ using Microsoft.AspNetCore.Connections;
 namespace KestrelEventLoopTransport;
 
 /// <summary>
-/// Socket activation: systemd, or a parent process that speaks its protocol, listens and hands the sockets over
-/// (<c>sd_listen_fds(3)</c>). They outlive the process, so that a restart refuses no connection.
+/// Finds the sockets that this process was started with by socket activation (<c>sd_listen_fds(3)</c>): systemd, or a
+/// parent process that follows the same protocol, opens the sockets and keeps them open across restarts, so that no
+/// connection is refused while the process restarts.
 /// </summary>
-/// <seealso cref="Microsoft.AspNetCore.Hosting.SystemdSocketsKestrelExtensions"/>
+/// <seealso cref="Microsoft.AspNetCore.Hosting.KestrelServerOptionsSystemdSocketsExtensions"/>
 public static class SystemdSockets
 {
     private const int FirstDescriptor = 3;
@@ -17,21 +18,22 @@ public static class SystemdSockets
     private const string Names = "LISTEN_FDNAMES";
 
     /// <summary>
-    /// The stream sockets that this process was started with, by the environment variables <c>LISTEN_PID</c>,
-    /// <c>LISTEN_FDS</c> and <c>LISTEN_FDNAMES</c>. Processes that this one starts do not inherit them
-    /// (<c>FD_CLOEXEC</c> is set). May be called again.
+    /// Returns the stream sockets that the environment variables <c>LISTEN_PID</c>, <c>LISTEN_FDS</c> and
+    /// <c>LISTEN_FDNAMES</c> announce, and sets <c>FD_CLOEXEC</c> on all announced descriptors, so that child processes
+    /// do not inherit them. It may be called more than once.
     /// </summary>
     /// <remarks>
-    /// Variables that are not there, are meant for another process or make no sense mean that there are no sockets, and
-    /// as many names as there are no sockets for mean that there are no names: what is left in an environment does not
-    /// keep a program from listening by itself. Callers of <c>sd_listen_fds(3)</c> do the same.
+    /// There are no sockets if the variables are missing, not valid or meant for another process. Names are ignored
+    /// if there are not as many names as descriptors. As with <c>sd_listen_fds(3)</c>, none of this is an error, so
+    /// that variables left over in an environment do not stop an application from choosing its endpoints itself.
     /// </remarks>
     /// <returns>
-    /// The sockets, in systemd's order; empty when this process was not started by socket activation.
+    /// The sockets, in systemd's order. Empty if the process was not started by socket activation.
     /// </returns>
     public static IReadOnlyList<SystemdSocket> Find()
     {
-        if (Read(Process) != Environment.ProcessId || Read(Count) is not (> 0 and <= int.MaxValue - FirstDescriptor and var count))
+        if (Read(Process) != Environment.ProcessId
+            || Read(Count) is not (> 0 and <= int.MaxValue - FirstDescriptor and var count))
         {
             return [];
         }
@@ -43,7 +45,7 @@ public static class SystemdSockets
             var fd = FirstDescriptor + i;
             if (Libc.fcntl(fd, Posix.F_SETFD, Posix.FD_CLOEXEC) < 0)
             {
-                // Not open: there are fewer than the variable says.
+                // The descriptor is not open: there are fewer than the variable announces.
                 break;
             }
 
@@ -59,14 +61,16 @@ public static class SystemdSockets
     }
 
     private static int? Read(string variable)
-        => int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-            ? number
-            : null;
+    {
+        var value = Environment.GetEnvironmentVariable(variable);
+        return int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+    }
 
     private static unsafe bool IsStreamSocket(int fd)
     {
         int type;
         uint length = sizeof(int);
-        return Libc.getsockopt(fd, Platform.SOL_SOCKET, Platform.SO_TYPE, &type, &length) == 0 && type == Posix.SOCK_STREAM;
+        return Libc.getsockopt(fd, Platform.SOL_SOCKET, Platform.SO_TYPE, &type, &length) == 0
+            && type == Posix.SOCK_STREAM;
     }
 }

@@ -202,7 +202,7 @@ internal sealed class EventLoopListener : IConnectionListener
     /// </remarks>
     private async Task HandOverAsync()
     {
-        var period = _settings.Options.HandOverPeriod;
+        var period = _settings.Options.TakeoverPeriod;
         if (period == TimeSpan.Zero)
         {
             return;

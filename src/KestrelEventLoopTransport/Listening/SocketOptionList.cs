@@ -90,7 +90,7 @@ internal static class SocketOptionList
         Add(list, nameof(options.SendBufferSize), Platform.SOL_SOCKET, Platform.SO_SNDBUF, options.SendBufferSize);
     }
 
-    private static void AddTcp(List<SocketOption> list, TcpOptions tcp)
+    private static void AddTcp(List<SocketOption> list, TcpSocketOptions tcp)
     {
         list.Add(Int32("Tcp.NoDelay", Posix.IPPROTO_TCP, Posix.TCP_NODELAY, tcp.NoDelay ? 1 : 0));
 

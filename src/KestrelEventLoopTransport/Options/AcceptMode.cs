@@ -1,16 +1,21 @@
 namespace KestrelEventLoopTransport;
 
-/// <summary>Who accepts the connections of an endpoint.</summary>
+/// <summary>How many listening sockets an endpoint has, and which loops accept its connections.</summary>
+/// <seealso cref="EndpointOptions.AcceptMode"/>
 public enum AcceptMode
 {
-    /// <summary>One listening socket, and one loop that accepts for all.</summary>
+    /// <summary>The endpoint has one listening socket. One loop accepts for all loops.</summary>
     SharedListener = 0,
 
     /// <summary>
-    /// One listening socket per loop, bound to the same address and port by <c>SO_REUSEPORT</c> (<c>socket(7)</c>). The
-    /// kernel spreads connections over them and all loops accept at the same time. For IP endpoints; other ones have a
-    /// shared listener, and so have all on macOS, where one of the sockets would get all connections. FreeBSD
-    /// (<c>SO_REUSEPORT_LB</c>) also lets in a process of the same user that asks for a share.
+    /// Each loop has a listening socket of its own on the same address and port (<c>SO_REUSEPORT</c>,
+    /// <c>socket(7)</c>). The kernel spreads connections over the sockets, and all loops accept at the same time.
     /// </summary>
+    /// <remarks>
+    /// Applies to IP endpoints only; other endpoints have a shared listener. macOS has a shared listener for every
+    /// endpoint, because its kernel would give all connections to one of the sockets. On FreeBSD
+    /// (<c>SO_REUSEPORT_LB</c>), another process of the same user can join the port and gets a share of the
+    /// connections.
+    /// </remarks>
     ListenerPerLoop = 1,
 }

@@ -3,23 +3,24 @@ namespace KestrelEventLoopTransport;
 /// <summary>
 /// Which thread runs the application when a connection becomes readable or writable.
 /// </summary>
+/// <seealso cref="EventLoopTransportOptions.Scheduling"/>
 public enum ApplicationScheduling
 {
     /// <summary>
-    /// The event loop's own thread runs the application, and a loop whose thread is stuck in a handler is handed to
-    /// another thread within about a millisecond. As fast as <see cref="Inline"/>, and handlers may block. This is the
-    /// default.
+    /// The loop's own thread runs the application, which saves a switch to the thread pool. Handlers may block: if a
+    /// handler blocks the loop's thread, another thread takes over the loop within about a millisecond. See
+    /// <see cref="AdaptiveSchedulingOptions"/>. This is the default.
     /// </summary>
     Adaptive = 0,
 
     /// <summary>
-    /// The application runs on the .NET thread pool, as with Kestrel's stock transport. Handlers may block.
+    /// The .NET thread pool runs the application, as with Kestrel's socket transport. Handlers may block.
     /// </summary>
     ThreadPool = 1,
 
     /// <summary>
-    /// The event loop's own thread runs the application, come what may: a handler that blocks holds up every
-    /// connection of its loop, and one that waits for work on the same loop deadlocks it. For applications that never
+    /// The loop's own thread runs the application, even if a handler blocks. A blocked handler stops every connection
+    /// of its loop, and a handler that waits for work of the same loop causes a deadlock. Use it only if handlers never
     /// block.
     /// </summary>
     Inline = 2,

@@ -4,32 +4,48 @@ using KestrelEventLoopTransport.Options.Configuration;
 namespace KestrelEventLoopTransport;
 
 /// <summary>
-/// Options of the event-loop transport, and the defaults of its endpoints.
+/// Options of the event-loop transport.
 /// </summary>
 /// <remarks>
-/// The section <c>Kestrel:EventLoopTransport</c> of the configuration is applied first, then code. Options of a single
-/// endpoint are set with <see cref="ConfigureEndpoint(EndPoint, Action{EndpointOptions})"/> or in
-/// <c>Kestrel:EventLoopTransport:Endpoints:{name}</c>, where the name is that of an endpoint of
+/// <para>
+/// The configuration section <c>Kestrel:EventLoopTransport</c> is applied first, then code. The section has the same
+/// structure as this class. Options of <see cref="EndpointDefaults"/> may also stand at the top level of the section,
+/// as in <c>Kestrel:EventLoopTransport:Tcp:NoDelay</c>. If one is set in both places, the one in
+/// <c>Kestrel:EventLoopTransport:EndpointDefaults</c> wins.
+/// </para>
+/// <para>
+/// Options of a single endpoint are set with <see cref="ConfigureEndpoint(string, Action{EndpointOptions})"/>, or in
+/// <c>Kestrel:EventLoopTransport:Endpoints:{name}</c>, where <c>{name}</c> is the name of an endpoint in
 /// <c>Kestrel:Endpoints</c>, or the section has a <c>Url</c> of its own.
-///
-/// They are read when the server starts. If the configuration is reloaded, an endpoint that Kestrel binds from then on
-/// (because its URL has changed, for example) gets the options that its name has in the new configuration; what is
-/// bound already keeps its options, and those of loops never change. If the new options are not valid, the ones that
-/// were valid last go on to be used, by name, and an error is logged; an endpoint with a section that is new is not
-/// bound then.
-///
-/// Values out of range stop the application at start with an
-/// <see cref="Microsoft.Extensions.Options.OptionsValidationException"/> that names the option, the value and what
-/// is allowed.
+/// </para>
+/// <para>
+/// The options are read when the server starts. If the configuration is reloaded, an endpoint that Kestrel binds after
+/// that (because its URL has changed, for example) gets the new options of its name. An endpoint that stays bound keeps
+/// its options, and the options of loops never change. If the new options are not valid, the last valid options stay in
+/// use and an error is logged; an endpoint whose section is new is not bound in that case.
+/// </para>
+/// <para>
+/// A value out of range stops the application at start with an
+/// <see cref="Microsoft.Extensions.Options.OptionsValidationException"/>. Its message contains the option, the value
+/// and the range.
+/// </para>
+/// <para>
+/// Four options of Kestrel's <c>SocketTransportOptions</c> can be set here under the same names, so that code written
+/// for <c>UseSockets</c> still compiles: <see cref="Backlog"/>, <see cref="NoDelay"/>, <see cref="MaxReadBufferSize"/>
+/// and <see cref="MaxWriteBufferSize"/>. The others have counterparts: <see cref="EventLoopCount"/> replaces
+/// <c>IOQueueCount</c>, <see cref="Scheduling"/> replaces <c>UnsafePreferInlineScheduling</c>, and
+/// <see cref="EndpointOptions.ConfigureListenSocket"/> replaces <c>CreateBoundListenSocket</c>.
+/// <c>WaitForDataBeforeAllocatingBuffer</c> has none: the transport always waits for data before it rents a buffer.
+/// </para>
 /// </remarks>
-public sealed class EventLoopTransportOptions : EndpointOptions
+public sealed class EventLoopTransportOptions
 {
-    private readonly List<EndpointOverride> _endPoints = [];
-    private int? _maxStandbyThreads;
+    private readonly List<EndpointOverride> _overrides = [];
 
     /// <summary>
-    /// Number of event loops, each with one thread and one poller. From 1 to 1024. Default: the number of processors
-    /// available to the process (<see cref="Environment.ProcessorCount"/>: affinity and cgroup limits respected).
+    /// Number of event loops. Each loop has one thread and one poller. From 1 to 1024. Default: the number of
+    /// processors available to the process (<see cref="Environment.ProcessorCount"/>, which respects affinity and
+    /// cgroup limits).
     /// </summary>
     public int EventLoopCount { get; set; } = Math.Clamp(Environment.ProcessorCount, 1, 1024);
 
@@ -38,71 +54,101 @@ public sealed class EventLoopTransportOptions : EndpointOptions
     /// </summary>
     public ApplicationScheduling Scheduling { get; set; } = ApplicationScheduling.Adaptive;
 
-    /// <summary>
-    /// How long a handler may keep its loop's thread before the loop goes on without it: after one to two times this
-    /// long, output that the handler flushed is sent, and with <see cref="ApplicationScheduling.Adaptive"/> another
-    /// thread takes the loop if the handler is blocked; sooner while handlers block often, down to a sixteenth, but not
-    /// below 50 microseconds. A handler that computes keeps the loop about ten times longer, unless a processor is
-    /// free. From 100 microseconds to 1 second. Default: 1 millisecond.
-    /// </summary>
-    public TimeSpan HandOffThreshold { get; set; } = TimeSpan.FromMilliseconds(1);
+    /// <summary>Options of <see cref="ApplicationScheduling.Adaptive"/>.</summary>
+    public AdaptiveSchedulingOptions Adaptive { get; } = new();
 
     /// <summary>
-    /// Most threads beside the ones that run loops, with <see cref="ApplicationScheduling.Adaptive"/>: each handler
-    /// that blocks keeps one until it returns. When fewer than <see cref="EventLoopCount"/> are left, the application
-    /// runs on the .NET thread pool until some are back, which then take back what still waits there. One is kept
-    /// ready; the others end when they have not been needed for 20 seconds. From <see cref="EventLoopCount"/> to 32767.
-    /// Default: 128, or <see cref="EventLoopCount"/> if that is more.
+    /// Options of every endpoint. <see cref="ConfigureEndpoint(string, Action{EndpointOptions})"/> changes them for a
+    /// single endpoint.
     /// </summary>
-    public int MaxStandbyThreads
+    public EndpointOptions EndpointDefaults { get; } = new();
+
+    /// <summary>
+    /// The same as <see cref="EndpointOptions.Backlog"/> of <see cref="EndpointDefaults"/>. Here for source
+    /// compatibility with <c>SocketTransportOptions</c>. At least 1. Default: 512.
+    /// </summary>
+    public int Backlog
     {
-        get => _maxStandbyThreads ?? Math.Max(128, EventLoopCount);
-        set => _maxStandbyThreads = value;
+        get => EndpointDefaults.Backlog;
+        set => EndpointDefaults.Backlog = value;
     }
 
-    /// <summary>After how long without use a standby thread ends. For tests, which would have to wait.</summary>
-    internal TimeSpan StandbyIdleTime { get; set; } = TimeSpan.FromSeconds(20);
-
     /// <summary>
-    /// The same as <see cref="TcpOptions.NoDelay"/> of <see cref="EndpointOptions.Tcp"/>, under the name that it has
-    /// with the stock transport. Default: <see langword="true"/>.
+    /// The same as <see cref="TcpSocketOptions.NoDelay"/> of <see cref="EndpointDefaults"/>. Here for source
+    /// compatibility with <c>SocketTransportOptions</c>. Default: <see langword="true"/>.
     /// </summary>
     public bool NoDelay
     {
-        get => Tcp.NoDelay;
-        set => Tcp.NoDelay = value;
+        get => EndpointDefaults.Tcp.NoDelay;
+        set => EndpointDefaults.Tcp.NoDelay = value;
     }
 
     /// <summary>
-    /// Sets options of one endpoint. They start as a copy of the options here, so that only differences need to be set;
-    /// several calls for one endpoint are applied in turn. The action runs when the server starts and when Kestrel
-    /// binds again after a reload of the configuration, more than once.
+    /// The same as <see cref="EndpointOptions.MaxReadBufferSize"/> of <see cref="EndpointDefaults"/>. Here for source
+    /// compatibility with <c>SocketTransportOptions</c>. In bytes; <see langword="null"/> or 0 means unlimited.
+    /// Default: 1 MiB.
+    /// </summary>
+    public long? MaxReadBufferSize
+    {
+        get => EndpointDefaults.MaxReadBufferSize;
+        set => EndpointDefaults.MaxReadBufferSize = value;
+    }
+
+    /// <summary>
+    /// The same as <see cref="EndpointOptions.MaxWriteBufferSize"/> of <see cref="EndpointDefaults"/>. Here for source
+    /// compatibility with <c>SocketTransportOptions</c>. In bytes; <see langword="null"/> or 0 means unlimited.
+    /// Default: 64 KiB.
+    /// </summary>
+    public long? MaxWriteBufferSize
+    {
+        get => EndpointDefaults.MaxWriteBufferSize;
+        set => EndpointDefaults.MaxWriteBufferSize = value;
+    }
+
+    /// <summary>The configuration that the options come from; <see langword="null"/> if there is none.</summary>
+    internal OptionsSource? Source { get; set; }
+
+    /// <summary><see cref="AdaptiveSchedulingOptions.MaxStandbyThreads"/> with its default applied.</summary>
+    internal int MaxStandbyThreads => Adaptive.MaxStandbyThreads ?? Math.Max(128, EventLoopCount);
+
+    /// <summary>
+    /// Sets options of one endpoint. The options start as a copy of <see cref="EndpointDefaults"/>, so only differences
+    /// need to be set. Several calls for one endpoint are applied in order.
     /// </summary>
     /// <param name="endPoint">
-    /// The endpoint that Kestrel binds to, as in <c>KestrelServerOptions.Listen</c>, port 0 included. Kestrel's
-    /// <c>ListenLocalhost</c> binds to both loopback addresses, <c>ListenAnyIP</c> to <c>[::]</c> or, without IPv6, to
-    /// <c>0.0.0.0</c>: <see cref="ConfigureEndpoint(string, Action{EndpointOptions})"/> knows that.
+    /// The endpoint that Kestrel binds to, as passed to <c>KestrelServerOptions.Listen</c>. If that has port 0, pass
+    /// port 0. Kestrel's <c>ListenLocalhost</c> binds to both loopback addresses, and <c>ListenAnyIP</c> to <c>[::]</c>
+    /// or, without IPv6, to <c>0.0.0.0</c>: for these, use
+    /// <see cref="ConfigureEndpoint(string, Action{EndpointOptions})"/>, which covers all of them.
     /// </param>
-    /// <param name="configure">Sets the options.</param>
+    /// <param name="configure">
+    /// Sets the options. It is called more than once: when the server starts, and when Kestrel binds the endpoint again
+    /// after a reload of the configuration.
+    /// </param>
+    /// <exception cref="ArgumentNullException">An argument is <see langword="null"/>.</exception>
     public void ConfigureEndpoint(EndPoint endPoint, Action<EndpointOptions> configure)
     {
         ArgumentNullException.ThrowIfNull(endPoint);
         ArgumentNullException.ThrowIfNull(configure);
 
-        _endPoints.Add(new EndpointOverride(endPoint.ToString() ?? "", KestrelName: null, [endPoint], configure));
+        _overrides.Add(new EndpointOverride(endPoint.ToString() ?? "", KestrelName: null, [endPoint], configure));
     }
 
     /// <summary>
-    /// Sets options of the endpoint that Kestrel makes of a URL. They start as a copy of the options here, so that
-    /// only differences need to be set; several calls for one endpoint are applied in turn. The action runs when the
-    /// server starts and when Kestrel binds again after a reload of the configuration, more than once.
+    /// Sets options of the endpoints that Kestrel binds for a URL. The options start as a copy of
+    /// <see cref="EndpointDefaults"/>, so only differences need to be set. Several calls for one endpoint are applied
+    /// in order.
     /// </summary>
     /// <param name="url">
     /// A URL as in <c>--urls</c> and <c>Kestrel:Endpoints</c>: <c>http://127.0.0.1:5000</c>,
     /// <c>https://localhost:5001</c> (both loopback addresses), <c>http://*:80</c> (any address),
-    /// <c>http://unix:/run/app.sock</c>. Scheme and path do not matter.
+    /// <c>http://unix:/run/app.sock</c>. Its scheme and path are ignored.
     /// </param>
-    /// <param name="configure">Sets the options.</param>
+    /// <param name="configure">
+    /// Sets the options. It is called more than once: when the server starts, and when Kestrel binds the endpoint again
+    /// after a reload of the configuration.
+    /// </param>
+    /// <exception cref="ArgumentNullException">An argument is <see langword="null"/>.</exception>
     /// <exception cref="FormatException"><paramref name="url"/> is not such a URL.</exception>
     public void ConfigureEndpoint(string url, Action<EndpointOptions> configure)
     {
@@ -112,25 +158,27 @@ public sealed class EventLoopTransportOptions : EndpointOptions
         ConfigureEndpoint(url, name: url, kestrelName: null, configure);
     }
 
-    /// <summary>
-    /// The same, for an endpoint that has another name for the user, and perhaps one in Kestrel's configuration.
-    /// </summary>
+    /// <summary>Sets options of the endpoints of a URL that messages call by another name.</summary>
+    /// <param name="url">The URL that Kestrel binds to.</param>
+    /// <param name="name">What messages call it.</param>
+    /// <param name="kestrelName">Its name in Kestrel's configuration, if it goes by that name.</param>
+    /// <param name="configure">Sets the options.</param>
     internal void ConfigureEndpoint(string url, string name, string? kestrelName, Action<EndpointOptions> configure)
-        => _endPoints.Add(new EndpointOverride(name, kestrelName, EndpointOverride.EndPointsOf(url), configure));
+        => _overrides.Add(new EndpointOverride(name, kestrelName, EndpointOverride.EndPointsOf(url), configure));
 
-    /// <summary>Where these come from; <see langword="null"/> if there is no configuration.</summary>
-    internal OptionsSource? Source { get; set; }
+    /// <summary>
+    /// Returns the options of single endpoints, in the order in which they are applied. A method, because the generator
+    /// of the configuration binder warns of a property of this type, even if it is internal.
+    /// </summary>
+    internal IReadOnlyList<EndpointOverride> GetOverrides() => _overrides;
 
-    /// <summary>What was configured for single endpoints. A method, as configuration binds to properties.</summary>
-    internal IReadOnlyList<EndpointOverride> GetOverrides() => _endPoints;
-
-    /// <summary>The options of an endpoint: a copy of these, changed by what was configured for it.</summary>
-    /// <param name="endPoint">What is bound to.</param>
+    /// <summary>Returns a copy of the defaults with the options of one endpoint applied.</summary>
+    /// <param name="endPoint">The endpoint to bind to.</param>
     /// <param name="name">Its name in Kestrel's configuration, if it has one.</param>
     internal EndpointOptions For(EndPoint endPoint, string? name = null)
     {
-        var result = Copy();
-        foreach (var configured in _endPoints)
+        var result = EndpointDefaults.Copy();
+        foreach (var configured in _overrides)
         {
             if (configured.AppliesTo(endPoint, name))
             {

@@ -1,13 +1,17 @@
 namespace KestrelEventLoopTransport;
 
 /// <summary>
-/// A policy of one's own, for <see cref="EndpointOptions.CustomLoadBalancer"/>: chooses the loop that serves a
-/// connection. Called for each connection where it is accepted, with <see cref="AcceptMode.ListenerPerLoop"/> by
-/// several threads at once; it must not block.
+/// A load balancing policy of your own: chooses the loop that serves a connection. See
+/// <see cref="EndpointOptions.CustomLoadBalancer"/>.
 /// </summary>
+/// <remarks>
+/// It is called once for each connection, on the thread that accepts the connection, so it must not block. With
+/// <see cref="AcceptMode.ListenerPerLoop"/>, several threads may call it at the same time.
+/// </remarks>
 /// <param name="context">The connection and the loops.</param>
 /// <returns>
-/// The number of a loop, from 0 to <see cref="LoadBalancingContext.LoopCount"/> - 1. For any other, and for an
-/// exception, the connection goes round robin; the first time that is logged as an error.
+/// The number of a loop, from 0 to <see cref="LoadBalancingContext.LoopCount"/> - 1. If the number is out of range, or
+/// if the delegate throws an exception, the connection falls back to round robin. The first failure is logged as an
+/// error.
 /// </returns>
 public delegate int LoadBalancer(in LoadBalancingContext context);

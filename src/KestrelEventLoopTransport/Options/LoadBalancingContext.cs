@@ -4,7 +4,9 @@ using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport;
 
-/// <summary>What a <see cref="LoadBalancer"/> chooses by: a connection that has been accepted, and the loops.</summary>
+/// <summary>
+/// What a <see cref="LoadBalancer"/> can base its choice on: the accepted connection and the connections of each loop.
+/// </summary>
 public readonly ref struct LoadBalancingContext
 {
     private readonly ReadOnlySpan<LoopLoad> _loads;
@@ -17,30 +19,30 @@ public readonly ref struct LoadBalancingContext
         AcceptingLoop = acceptingLoop;
     }
 
-    /// <summary>Number of loops, <see cref="EventLoopTransportOptions.EventLoopCount"/>.</summary>
+    /// <summary>Number of loops: <see cref="EventLoopTransportOptions.EventLoopCount"/>.</summary>
     public int LoopCount => _loads.Length;
 
     /// <summary>
-    /// The loop that has accepted the connection. To return it keeps a connection where it is: with
-    /// <see cref="AcceptMode.ListenerPerLoop"/> the kernel's choice.
+    /// Number of the loop that accepted the connection. With <see cref="AcceptMode.ListenerPerLoop"/> it is the
+    /// kernel's choice, and returning it keeps the connection there.
     /// </summary>
     public int AcceptingLoop { get; }
 
     /// <summary>
-    /// The client's IP address without the port: 4 bytes, or 16 for IPv6, in network order. An IPv4 client of a
-    /// dual-stack endpoint has 4. Empty for a Unix client.
+    /// The client's IP address without the port, in network order: 4 bytes for IPv4, 16 bytes for IPv6. The address of
+    /// an IPv4 client of a dual-mode endpoint has 4 bytes. Empty for a Unix client.
     /// </summary>
     public ReadOnlySpan<byte> RemoteAddress => SocketAddressBytes.GetIPAddress(_socketAddress);
 
-    /// <summary>The client's endpoint; made anew by each call.</summary>
+    /// <summary>The client's endpoint. Each call allocates a new object.</summary>
     public EndPoint RemoteEndPoint => SocketAddressBytes.ToEndPoint(_socketAddress);
 
     /// <summary>
-    /// Number of connections that are assigned to a loop and not yet disposed of, of all endpoints.
+    /// Returns the number of connections that are assigned to a loop and are not yet disposed, of all endpoints.
     /// </summary>
     /// <param name="loop">The loop's number, from 0 to <see cref="LoopCount"/> - 1.</param>
-    /// <returns>The number of connections; other loops may be changing it.</returns>
-    /// <exception cref="IndexOutOfRangeException">There is no such loop.</exception>
+    /// <returns>The number of connections. Other threads may change it at any time.</returns>
+    /// <exception cref="IndexOutOfRangeException"><paramref name="loop"/> is out of range.</exception>
     public int GetConnectionCount(int loop) => _loads[loop].Current;
 
     internal ReadOnlySpan<LoopLoad> Loads => _loads;

@@ -4,11 +4,14 @@ namespace KestrelEventLoopTransport;
 public enum MaxConnectionsPolicy
 {
     /// <summary>
-    /// They wait in the kernel's queue (<see cref="EndpointOptions.Backlog"/>) until one of the open ones ends. Beyond
-    /// the queue the kernel lets clients retry. Those that still wait when the endpoint stops are reset.
+    /// They wait in the kernel's accept queue (<see cref="EndpointOptions.Backlog"/>) until an open connection ends.
+    /// If that queue is full, the kernel makes clients retry. Connections that are still in the queue when the endpoint
+    /// stops are reset.
     /// </summary>
     Pause = 0,
 
-    /// <summary>They are accepted and reset at once, so that a client or balancer can turn elsewhere.</summary>
+    /// <summary>
+    /// They are accepted and reset immediately, so that a client or load balancer can try another server.
+    /// </summary>
     Refuse = 1,
 }

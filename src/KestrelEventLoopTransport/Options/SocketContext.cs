@@ -6,7 +6,8 @@ using KestrelEventLoopTransport.Native;
 namespace KestrelEventLoopTransport;
 
 /// <summary>
-/// A socket in the hands of a hook: the real one, not a duplicate. It is valid until the hook returns.
+/// The socket that a hook configures. It is the transport's own socket, not a duplicate, and it is valid until the hook
+/// returns.
 /// </summary>
 public abstract class SocketContext
 {
@@ -19,10 +20,12 @@ public abstract class SocketContext
         EndPoint = endPoint;
     }
 
-    /// <summary>The endpoint that is bound or, for an accepted socket, that accepted it.</summary>
+    /// <summary>
+    /// The endpoint that is about to be bound; for an accepted socket, the endpoint that accepted it.
+    /// </summary>
     public EndPoint EndPoint { get; }
 
-    /// <summary>The socket's file descriptor. The transport owns it: never close it.</summary>
+    /// <summary>The socket's file descriptor. The transport owns it: do not close it.</summary>
     /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
     public int FileDescriptor
     {
@@ -34,9 +37,9 @@ public abstract class SocketContext
     }
 
     /// <summary>
-    /// A <see cref="System.Net.Sockets.Socket"/> over the descriptor, made on first use, for options that it has a name
-    /// for. It does not own the descriptor and is disposed of when the hook returns. Do not send or receive with it,
-    /// and leave it non-blocking.
+    /// A <see cref="System.Net.Sockets.Socket"/> for the descriptor, for options that this class has properties for. It
+    /// is created on first use, does not own the descriptor, and is disposed when the hook returns. Do not send or
+    /// receive with it, and do not make it blocking.
     /// </summary>
     /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
     public Socket Socket => _socket ??= new Socket(new SafeSocketHandle(FileDescriptor, ownsHandle: false));
@@ -45,7 +48,7 @@ public abstract class SocketContext
     /// <param name="level">The protocol level, such as 1 for <c>SOL_SOCKET</c> or 6 for <c>IPPROTO_TCP</c>.</param>
     /// <param name="name">The option's number in that level.</param>
     /// <param name="value">The value.</param>
-    /// <exception cref="SocketException">The kernel refuses the option or the value.</exception>
+    /// <exception cref="SocketException">The kernel rejects the option or the value.</exception>
     /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
     public void SetOption(int level, int name, int value)
         => SetOption(level, name, MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in value)));
@@ -53,8 +56,8 @@ public abstract class SocketContext
     /// <summary>Sets an option of any type (<c>setsockopt(2)</c>).</summary>
     /// <param name="level">The protocol level, such as 1 for <c>SOL_SOCKET</c> or 6 for <c>IPPROTO_TCP</c>.</param>
     /// <param name="name">The option's number in that level.</param>
-    /// <param name="value">The bytes of the value as the kernel wants them.</param>
-    /// <exception cref="SocketException">The kernel refuses the option or the value.</exception>
+    /// <param name="value">The value, in the layout that the kernel expects.</param>
+    /// <exception cref="SocketException">The kernel rejects the option or the value.</exception>
     /// <exception cref="ObjectDisposedException">The hook has returned.</exception>
     public void SetOption(int level, int name, ReadOnlySpan<byte> value)
         => SocketOption.Set(FileDescriptor, level, name, value);
@@ -82,7 +85,7 @@ public abstract class SocketContext
         return BitConverter.ToInt32(value);
     }
 
-    /// <summary>The hook has returned: the socket is the transport's alone.</summary>
+    /// <summary>Ends the hook's access to the socket.</summary>
     internal void End()
     {
         _fd = -1;

@@ -68,7 +68,7 @@ internal static class BenchmarkServer
                 {
                     options.Scheduling = settings.Scheduling ?? options.Scheduling;
                     options.EventLoopCount = settings.Loops ?? options.EventLoopCount;
-                    options.AcceptMode = settings.AcceptMode ?? options.AcceptMode;
+                    options.EndpointDefaults.AcceptMode = settings.AcceptMode ?? options.EndpointDefaults.AcceptMode;
                 });
                 break;
             case TransportNames.SocketsInline:

@@ -12,23 +12,23 @@ public sealed class AdaptiveOptionsTests
         new()
         {
             ["HandOffThreshold 0"] = (
-            static o => o.HandOffThreshold = TimeSpan.Zero, ["HandOffThreshold is 00:00:00;", ThresholdRange]),
+            static o => o.Adaptive.HandOffThreshold = TimeSpan.Zero, ["HandOffThreshold is 00:00:00;", ThresholdRange]),
             ["HandOffThreshold 99 µs"] = (
-            static o => o.HandOffThreshold = TimeSpan.FromMicroseconds(99),
+            static o => o.Adaptive.HandOffThreshold = TimeSpan.FromMicroseconds(99),
             ["HandOffThreshold is 00:00:00.0000990;", ThresholdRange]),
             ["HandOffThreshold 2 s"] = (
-            static o => o.HandOffThreshold = TimeSpan.FromSeconds(2),
+            static o => o.Adaptive.HandOffThreshold = TimeSpan.FromSeconds(2),
             ["HandOffThreshold is 00:00:02;", ThresholdRange]),
             ["HandOffThreshold infinite"] = (
-            static o => o.HandOffThreshold = Timeout.InfiniteTimeSpan,
+            static o => o.Adaptive.HandOffThreshold = Timeout.InfiniteTimeSpan,
             ["HandOffThreshold is -00:00:00.0010000;", ThresholdRange]),
             ["MaxStandbyThreads 0"] = (
-            static o => o.MaxStandbyThreads = 0, ["MaxStandbyThreads is 0;", "from 2 to 32767"]),
+            static o => o.Adaptive.MaxStandbyThreads = 0, ["MaxStandbyThreads is 0;", "from 2 to 32767"]),
             ["MaxStandbyThreads below EventLoopCount"] = (
-            static o => (o.EventLoopCount, o.MaxStandbyThreads) = (9, 8),
+            static o => (o.EventLoopCount, o.Adaptive.MaxStandbyThreads) = (9, 8),
             ["MaxStandbyThreads is 8;", "from 9 to 32767"]),
             ["MaxStandbyThreads 32768"] = (
-            static o => o.MaxStandbyThreads = 32768, ["MaxStandbyThreads is 32768;", "from 2 to 32767"]),
+            static o => o.Adaptive.MaxStandbyThreads = 32768, ["MaxStandbyThreads is 32768;", "from 2 to 32767"]),
         };
 
     public static TheoryData<string> OutOfRange => [.. _outOfRange.Keys];
@@ -52,9 +52,9 @@ public sealed class AdaptiveOptionsTests
     {
         await using var server = await StartAsync(options =>
         {
-            options.HandOffThreshold = TimeSpan.FromMicroseconds(microseconds);
+            options.Adaptive.HandOffThreshold = TimeSpan.FromMicroseconds(microseconds);
             options.EventLoopCount = loops;
-            options.MaxStandbyThreads = standbys;
+            options.Adaptive.MaxStandbyThreads = standbys;
         });
         using var client = await server.ConnectAsync();
 
@@ -65,7 +65,8 @@ public sealed class AdaptiveOptionsTests
     public void Defaults_are_the_documented_ones()
     {
         Assert.Equal(ApplicationScheduling.Adaptive, new EventLoopTransportOptions().Scheduling);
-        Assert.Equal(TimeSpan.FromMilliseconds(1), new EventLoopTransportOptions().HandOffThreshold);
+        Assert.Equal(TimeSpan.FromMilliseconds(1), new EventLoopTransportOptions().Adaptive.HandOffThreshold);
+        Assert.Null(new EventLoopTransportOptions().Adaptive.MaxStandbyThreads);
         Assert.Equal(128, new EventLoopTransportOptions { EventLoopCount = 4 }.MaxStandbyThreads);
         Assert.Equal(200, new EventLoopTransportOptions { EventLoopCount = 200 }.MaxStandbyThreads);
     }

@@ -204,7 +204,7 @@ public sealed class FlushedOutputTests
             Transport = options =>
             {
                 options.EventLoopCount = 1;
-                options.HandOffThreshold = threshold ?? options.HandOffThreshold;
+                options.Adaptive.HandOffThreshold = threshold ?? options.Adaptive.HandOffThreshold;
             },
             Connection = connection,
         });

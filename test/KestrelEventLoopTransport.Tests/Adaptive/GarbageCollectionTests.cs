@@ -22,7 +22,7 @@ public sealed class GarbageCollectionTests
         await using var server = await TestServer.StartAsync(new TestSettings
         {
             Scheduling = ApplicationScheduling.Adaptive,
-            Transport = static options => (options.EventLoopCount, options.HandOffThreshold) = (1, _threshold),
+            Transport = static options => (options.EventLoopCount, options.Adaptive.HandOffThreshold) = (1, _threshold),
             App = static context =>
             {
                 ComputeFor(_threshold * 0.8);

@@ -15,7 +15,7 @@ public sealed class LateStandbyTests
         await using var server = await TestServer.StartAsync(new TestSettings
         {
             Scheduling = ApplicationScheduling.Adaptive,
-            Transport = static options => (options.EventLoopCount, options.MaxStandbyThreads) = (1, 1),
+            Transport = static options => (options.EventLoopCount, options.Adaptive.MaxStandbyThreads) = (1, 1),
             Connection = async connection =>
             {
                 var input = connection.Transport.Input;

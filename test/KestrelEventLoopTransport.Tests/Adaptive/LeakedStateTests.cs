@@ -95,7 +95,8 @@ public sealed class LeakedStateTests
             // Long enough that a thread that gets no processor keeps its loop: with another thread running the loop,
             // the next message would be there before this handler reads again, and would be its next in the same
             // callback.
-            Transport = static options => (options.EventLoopCount, options.HandOffThreshold) = (1, TimeSpan.FromSeconds(
+            Transport = static options
+                => (options.EventLoopCount, options.Adaptive.HandOffThreshold) = (1, TimeSpan.FromSeconds(
                 1)),
             Connection = async connection =>
             {

@@ -49,8 +49,8 @@ public sealed class MixTests
             Transport = options =>
             {
                 options.EventLoopCount = Loops;
-                options.HandOffThreshold = TimeSpan.FromMicroseconds(100);
-                options.MaxStandbyThreads = standbys;
+                options.Adaptive.HandOffThreshold = TimeSpan.FromMicroseconds(100);
+                options.Adaptive.MaxStandbyThreads = standbys;
             },
         });
         var begin = Stopwatch.GetTimestamp();

@@ -21,7 +21,7 @@ public sealed class RetirementTests
         {
             Scheduling = ApplicationScheduling.Adaptive,
             App = new TestApp(roadblock).RunAsync,
-            Transport = static options => (options.EventLoopCount, options.StandbyIdleTime) =
+            Transport = static options => (options.EventLoopCount, options.Adaptive.StandbyIdleTime) =
                 (Loops, TimeSpan.FromMilliseconds(100)),
         });
         using var opening = roadblock;

@@ -70,7 +70,7 @@ public sealed class StandbyBoundTests : IDisposable
             Transport = static options =>
             {
                 options.EventLoopCount = Loops;
-                options.MaxStandbyThreads = Loops;
+                options.Adaptive.MaxStandbyThreads = Loops;
             },
             App = static async context =>
             {

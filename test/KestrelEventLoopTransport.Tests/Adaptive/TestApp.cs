@@ -30,8 +30,8 @@ internal sealed class TestApp(Roadblock roadblock)
             Transport = options =>
             {
                 options.EventLoopCount = loops;
-                options.MaxStandbyThreads = standbys ?? options.MaxStandbyThreads;
-                options.HandOffThreshold = threshold ?? options.HandOffThreshold;
+                options.Adaptive.MaxStandbyThreads = standbys ?? options.Adaptive.MaxStandbyThreads;
+                options.Adaptive.HandOffThreshold = threshold ?? options.Adaptive.HandOffThreshold;
             },
         });
 

@@ -31,7 +31,7 @@ public sealed class AcceptQueueTests
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive, static options =>
         {
             options.EventLoopCount = 4;
-            options.AcceptMode = AcceptMode.ListenerPerLoop;
+            options.EndpointDefaults.AcceptMode = AcceptMode.ListenerPerLoop;
         });
         var listener = await transport.BindAsync();
         var clients = Task.Run(

@@ -16,12 +16,12 @@ public sealed class BalanceTests
     [MemberData(nameof(ModeData.All), MemberType = typeof(ModeData))]
     public async Task Round_robin_spreads_10000_connections_evenly(AcceptMode mode)
     {
-        await using var transport = Create(mode, LoadBalancing.RoundRobin);
+        await using var transport = Create(mode, LoadBalancingPolicy.RoundRobin);
         var listener = await transport.BindAsync();
 
         await ForEachConnectionAsync(listener, Connections);
 
-        var totals = StateOf(transport).Loops.Select(static loop => loop.TotalConnections).ToList();
+        var totals = MonitorOf(transport).GetLoopStatistics().Select(static loop => loop.TotalConnections).ToList();
         Assert.Equal(Connections, totals.Sum());
         Assert.True(totals.Max() - totals.Min() <= 1, string.Join(", ", totals));
     }
@@ -33,9 +33,9 @@ public sealed class BalanceTests
         const int Open = 200;
         var seed = Random.Shared.Next();
         var random = new Random(seed);
-        await using var transport = Create(mode, LoadBalancing.LeastConnections);
+        await using var transport = Create(mode, LoadBalancingPolicy.LeastConnections);
         var listener = await transport.BindAsync();
-        var state = StateOf(transport);
+        var monitor = MonitorOf(transport);
         var open = new List<(RawClient Client, ConnectionContext Connection)>();
 
         for (var made = 0; made < Connections;)
@@ -56,7 +56,7 @@ public sealed class BalanceTests
                 made++;
             }
 
-            AssertEven(state, seed);
+            AssertEven(monitor, seed);
         }
 
         foreach (var left in open)
@@ -64,7 +64,7 @@ public sealed class BalanceTests
             await EndAsync(left);
         }
 
-        Assert.All(state.Loops, static loop => Assert.Equal(0, loop.ConnectionCount));
+        Assert.All(monitor.GetLoopStatistics(), static loop => Assert.Equal(0, loop.ConnectionCount));
     }
 
     // gnet counts a connection only once it is open: a burst goes to one loop.
@@ -72,7 +72,7 @@ public sealed class BalanceTests
     [MemberData(nameof(ModeData.All), MemberType = typeof(ModeData))]
     public async Task Least_connections_spreads_a_burst(AcceptMode mode)
     {
-        await using var transport = Create(mode, LoadBalancing.LeastConnections);
+        await using var transport = Create(mode, LoadBalancingPolicy.LeastConnections);
         var listener = await transport.BindAsync();
         var clients = await Task.WhenAll(
             Enumerable.Range(0, 400).Select(_ => RawClient.ConnectAsync(listener.EndPoint)));
@@ -83,7 +83,7 @@ public sealed class BalanceTests
             connections.Add((await listener.AcceptAsync().DefaultTimeout())!);
         }
 
-        Assert.All(StateOf(transport).Loops, static loop => Assert.Equal(100, loop.ConnectionCount));
+        Assert.All(MonitorOf(transport).GetLoopStatistics(), static loop => Assert.Equal(100, loop.ConnectionCount));
         for (var i = 0; i < clients.Length; i++)
         {
             await EndAsync((clients[i], connections[i]));
@@ -95,18 +95,18 @@ public sealed class BalanceTests
     public async Task A_source_address_sticks_to_one_loop_and_1000_of_them_spread(AcceptMode mode)
     {
         const int Addresses = 1000;
-        await using var transport = Create(mode, LoadBalancing.SourceAddressHash);
+        await using var transport = Create(mode, LoadBalancingPolicy.SourceAddressHash);
         var listener = await transport.BindAsync();
-        var state = StateOf(transport);
+        var monitor = MonitorOf(transport);
         var loops = new int[Loops];
 
         for (var i = 0; i < Addresses; i++)
         {
             var source = new IPAddress([127, 1, (byte)(i / 250), (byte)(1 + (i % 250))]);
-            var first = await LoopOfNextAsync(listener, state, source);
+            var first = await LoopOfNextAsync(listener, monitor, source);
             for (var again = 0; again < 3; again++)
             {
-                Assert.Equal(first, await LoopOfNextAsync(listener, state, source));
+                Assert.Equal(first, await LoopOfNextAsync(listener, monitor, source));
             }
 
             loops[first]++;
@@ -120,18 +120,18 @@ public sealed class BalanceTests
     public async Task An_IPv4_client_has_the_same_loop_on_a_dual_stack_endpoint()
     {
         Assert.SkipUnless(Socket.OSSupportsIPv6, "No IPv6 here.");
-        await using var transport = Create(AcceptMode.SharedListener, LoadBalancing.SourceAddressHash);
+        await using var transport = Create(AcceptMode.SharedListener, LoadBalancingPolicy.SourceAddressHash);
         var v4 = await transport.BindAsync();
         var dual = await transport.BindAsync(new IPEndPoint(IPAddress.IPv6Any, 0));
-        var state = StateOf(transport);
+        var monitor = MonitorOf(transport);
 
         for (var i = 1; i <= 20; i++)
         {
             var source = new IPAddress([127, 2, 3, (byte)i]);
             var destination = new IPEndPoint(IPAddress.Loopback, ((IPEndPoint)dual.EndPoint).Port);
             Assert.Equal(
-                await LoopOfNextAsync(v4, state, source),
-                await LoopOfNextAsync(dual, state, source, destination));
+                await LoopOfNextAsync(v4, monitor, source),
+                await LoopOfNextAsync(dual, monitor, source, destination));
         }
     }
 
@@ -139,12 +139,12 @@ public sealed class BalanceTests
     public async Task Unix_clients_spread_by_source_address_too()
     {
         using var path = new SocketPath();
-        await using var transport = Create(AcceptMode.ListenerPerLoop, LoadBalancing.SourceAddressHash);
+        await using var transport = Create(AcceptMode.ListenerPerLoop, LoadBalancingPolicy.SourceAddressHash);
         var listener = await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
 
         await ForEachConnectionAsync(listener, 40);
 
-        Assert.All(StateOf(transport).Loops, static loop => Assert.Equal(10, loop.TotalConnections));
+        Assert.All(MonitorOf(transport).GetLoopStatistics(), static loop => Assert.Equal(10, loop.TotalConnections));
     }
 
     [Theory]
@@ -152,14 +152,15 @@ public sealed class BalanceTests
     public async Task A_custom_policy_decides(AcceptMode mode)
     {
         var balancer = new ByLastByte();
-        await using var transport = Create(mode, default, options => options.CustomLoadBalancer = balancer.SelectLoop);
+        await using var transport = Create(
+            mode, default, options => options.EndpointDefaults.CustomLoadBalancer = balancer.SelectLoop);
         var listener = await transport.BindAsync();
-        var state = StateOf(transport);
+        var monitor = MonitorOf(transport);
 
         for (var i = 1; i <= 12; i++)
         {
             var source = new IPAddress([127, 0, 0, (byte)i]);
-            Assert.Equal(i % Loops, await LoopOfNextAsync(listener, state, source));
+            Assert.Equal(i % Loops, await LoopOfNextAsync(listener, monitor, source));
             Assert.Equal(source, ((IPEndPoint)balancer.Last!).Address);
         }
 
@@ -177,13 +178,13 @@ public sealed class BalanceTests
     {
         await using var transport = Create(
             mode, default,
-                options => options.CustomLoadBalancer = (in _) => answer
+                options => options.EndpointDefaults.CustomLoadBalancer = (in _) => answer
                 ?? throw new InvalidOperationException("No answer."));
         var listener = await transport.BindAsync();
 
         await ForEachConnectionAsync(listener, 8);
 
-        Assert.All(StateOf(transport).Loops, static loop => Assert.Equal(2, loop.TotalConnections));
+        Assert.All(MonitorOf(transport).GetLoopStatistics(), static loop => Assert.Equal(2, loop.TotalConnections));
         var entry = Assert.Single(transport.Logs.Entries, static entry => entry.EventId.Name == "LoadBalancerFailed");
         Assert.Contains(listener.EndPoint.ToString()!, entry.Message, StringComparison.Ordinal);
         Assert.Contains($"loop {answer ?? -1} of {Loops}", entry.Message, StringComparison.Ordinal);
@@ -216,7 +217,7 @@ public sealed class BalanceTests
             Transport = options =>
             {
                 options.EventLoopCount = 1;
-                options.CustomLoadBalancer = Block;
+                options.EndpointDefaults.CustomLoadBalancer = Block;
             },
         });
         using var open = await server.ConnectAsync();
@@ -232,16 +233,16 @@ public sealed class BalanceTests
         await Echo.RoundTripAsync(second);
     }
 
-    internal static EventLoopTransportState StateOf(TestTransport transport)
-        => transport.Services.GetRequiredService<EventLoopTransportState>();
+    internal static EventLoopTransportMonitor MonitorOf(TestTransport transport)
+        => transport.Services.GetRequiredService<EventLoopTransportMonitor>();
 
     private static TestTransport Create(
-        AcceptMode mode, LoadBalancing policy, Action<EventLoopTransportOptions>? configure = null)
+        AcceptMode mode, LoadBalancingPolicy policy, Action<EventLoopTransportOptions>? configure = null)
         => new(ApplicationScheduling.Adaptive, options =>
         {
             options.EventLoopCount = Loops;
-            options.AcceptMode = mode;
-            options.LoadBalancing = policy;
+            options.EndpointDefaults.AcceptMode = mode;
+            options.EndpointDefaults.LoadBalancingPolicy = policy;
             configure?.Invoke(options);
         });
 
@@ -255,13 +256,13 @@ public sealed class BalanceTests
     }
 
     private static async Task<int> LoopOfNextAsync(
-        IConnectionListener listener, EventLoopTransportState state, IPAddress source, EndPoint? destination = null)
+        IConnectionListener listener, EventLoopTransportMonitor monitor, IPAddress source, EndPoint? destination = null)
     {
-        var before = state.Loops;
+        var before = monitor.GetLoopStatistics();
         var client = await RawClient.ConnectAsync(
             destination ?? listener.EndPoint, socket => socket.Bind(new IPEndPoint(source, 0)));
         var connection = await listener.AcceptAsync().DefaultTimeout();
-        var after = state.Loops;
+        var after = monitor.GetLoopStatistics();
         await EndAsync((client, connection!));
         return Enumerable.Range(0, after.Count)
             .Single(loop => after[loop].TotalConnections == before[loop].TotalConnections + 1);
@@ -274,9 +275,9 @@ public sealed class BalanceTests
         await pair.Connection.DisposeAsync().DefaultTimeout();
     }
 
-    private static void AssertEven(EventLoopTransportState state, int seed)
+    private static void AssertEven(EventLoopTransportMonitor monitor, int seed)
     {
-        var counts = state.Loops.Select(static loop => loop.ConnectionCount).ToList();
+        var counts = monitor.GetLoopStatistics().Select(static loop => loop.ConnectionCount).ToList();
         var mean = counts.Average();
         Assert.True(
             counts.TrueForAll(count => Math.Abs(count - mean) <= 2), $"{string.Join(", ", counts)}; seed {seed}");

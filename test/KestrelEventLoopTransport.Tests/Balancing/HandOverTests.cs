@@ -20,11 +20,12 @@ public sealed class HandOverTests
         ApplicationScheduling scheduling, AcceptMode mode)
     {
         // The acceptors themselves take one ahead: the rest waits in the kernel.
-        await using var transport = Create(mode, scheduling, static options => options.AcceptBatchSize = 1);
+        await using var transport = Create(
+            mode, scheduling, static options => options.EndpointDefaults.AcceptBatchSize = 1);
         var listener = await transport.BindAsync();
         var clients = await ConnectAsync(listener.EndPoint, 20);
-        var state = Assert.Single(BalanceTests.StateOf(transport).Listeners);
-        Assert.True(state.AcceptedConnections <= 4);
+        var endpoint = Assert.Single(BalanceTests.MonitorOf(transport).Endpoints);
+        Assert.True(endpoint.AcceptedConnections <= 4);
 
         await listener.UnbindAsync().DefaultTimeout();
 
@@ -62,7 +63,7 @@ public sealed class HandOverTests
             client.Dispose();
         }
 
-        Assert.Equal(0, BalanceTests.StateOf(transport).ConnectionCount);
+        Assert.Equal(0, BalanceTests.MonitorOf(transport).ConnectionCount);
         Assert.Null(await listener.AcceptAsync().DefaultTimeout());
     }
 
@@ -80,7 +81,7 @@ public sealed class HandOverTests
         var unbind = old.UnbindAsync().AsTask();
         await AssertOthersGetAllAsync(first, second);
         Assert.False(unbind.IsCompleted);
-        var before = BalanceTests.StateOf(second).Listeners[0].AcceptedConnections;
+        var before = BalanceTests.MonitorOf(second).Endpoints[0].AcceptedConnections;
 
         await old.DisposeAsync().DefaultTimeout();
         await unbind.DefaultTimeout();
@@ -93,9 +94,9 @@ public sealed class HandOverTests
         // And it leaves nothing behind: the next to join gets its share, and no more.
         var next = await third.BindAsync(successor.EndPoint);
         var clients = await ConnectAsync(successor.EndPoint, 200);
-        var accepted = BalanceTests.StateOf(second).Listeners[0];
+        var accepted = BalanceTests.MonitorOf(second).Endpoints[0];
         await Poll.UntilAsync(() => accepted.AcceptedConnections - before
-            + BalanceTests.StateOf(third).Listeners[0].AcceptedConnections == 200);
+            + BalanceTests.MonitorOf(third).Endpoints[0].AcceptedConnections == 200);
         Assert.InRange(accepted.AcceptedConnections - before, 1, 199);
         Assert.Equal(successor.EndPoint, next.EndPoint);
         Array.ForEach(clients, static client => client.Dispose());
@@ -172,8 +173,9 @@ public sealed class HandOverTests
         static void ShareByHook(EventLoopTransportOptions options)
         {
             Share(options, _longerThanATest);
-            options.ReusePort = false;
-            options.ConfigureListenSocket = static context => context.SetOption(Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1);
+            options.EndpointDefaults.ReusePort = false;
+            options.EndpointDefaults.ConfigureListenSocket
+                = static context => context.SetOption(Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1);
         }
 
         await using var first = Create(mode, configure: ShareByHook);
@@ -245,12 +247,12 @@ public sealed class HandOverTests
         await using var first = Create(mode);
         await using var second = Create(mode);
         var listener = await first.BindAsync();
-        var state = Assert.Single(BalanceTests.StateOf(first).Listeners);
-        var handles = state.DuplicateSockets();
+        var endpoint = Assert.Single(BalanceTests.MonitorOf(first).Endpoints);
+        var handles = endpoint.DuplicateSockets();
         Assert.Equal(mode == AcceptMode.SharedListener ? 1 : 4, handles.Count);
         await listener.UnbindAsync().DefaultTimeout();
         await listener.DisposeAsync().DefaultTimeout();
-        Assert.Throws<ObjectDisposedException>(() => state.DuplicateSockets());
+        Assert.Throws<ObjectDisposedException>(() => endpoint.DuplicateSockets());
 
         var clients = await ConnectAsync(listener.EndPoint, 20);
 
@@ -262,7 +264,7 @@ public sealed class HandOverTests
         }
 
         await Poll.UntilAsync(
-            () => BalanceTests.StateOf(second).Listeners.Sum(static l => l.AcceptedConnections) == 20);
+            () => BalanceTests.MonitorOf(second).Endpoints.Sum(static l => l.AcceptedConnections) == 20);
         foreach (var successor in successors)
         {
             await successor.DisposeAsync().DefaultTimeout();
@@ -286,7 +288,7 @@ public sealed class HandOverTests
         using var path = new SocketPath();
         await using var transport = Create(AcceptMode.SharedListener);
         var listener = await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
-        using var handle = Assert.Single(BalanceTests.StateOf(transport).Listeners[0].DuplicateSockets());
+        using var handle = Assert.Single(BalanceTests.MonitorOf(transport).Endpoints[0].DuplicateSockets());
         await listener.UnbindAsync().DefaultTimeout();
 
         using var client = await RawClient.ConnectAsync(new UnixDomainSocketEndPoint(path.Path));
@@ -302,7 +304,7 @@ public sealed class HandOverTests
         await using var transport = Create(AcceptMode.SharedListener);
         await transport.BindAsync();
 
-        using var handle = Assert.Single(BalanceTests.StateOf(transport).Listeners[0].DuplicateSockets(inheritable));
+        using var handle = Assert.Single(BalanceTests.MonitorOf(transport).Endpoints[0].DuplicateSockets(inheritable));
 
         Assert.Equal(closeOnExec, Libc.fcntl((int)handle.DangerousGetHandle(), Libc.F_GETFD));
     }
@@ -314,15 +316,15 @@ public sealed class HandOverTests
         => new(scheduling, options =>
         {
             options.EventLoopCount = 4;
-            options.AcceptMode = mode;
+            options.EndpointDefaults.AcceptMode = mode;
             configure?.Invoke(options);
         });
 
     private static void Share(EventLoopTransportOptions options, TimeSpan period)
     {
-        options.ReusePort = true;
-        options.AcceptBatchSize = 1024;
-        options.HandOverPeriod = period;
+        options.EndpointDefaults.ReusePort = true;
+        options.EndpointDefaults.AcceptBatchSize = 1024;
+        options.EndpointDefaults.TakeoverPeriod = period;
     }
 
     private static Task<RawClient[]> ConnectAsync(EndPoint endPoint, int count)
@@ -333,7 +335,7 @@ public sealed class HandOverTests
     /// </summary>
     private static async Task AssertOthersGetAllAsync(TestTransport stopping, params TestTransport[] others)
     {
-        var endPoint = BalanceTests.StateOf(stopping).Listeners[0].EndPoint;
+        var endPoint = BalanceTests.MonitorOf(stopping).Endpoints[0].EndPoint;
         var own = Accepted(stopping);
         var total = own + others.Sum(Accepted);
 
@@ -357,7 +359,7 @@ public sealed class HandOverTests
     }
 
     private static long Accepted(TestTransport transport)
-        => BalanceTests.StateOf(transport).Listeners[0].AcceptedConnections;
+        => BalanceTests.MonitorOf(transport).Endpoints[0].AcceptedConnections;
 
     private static async Task ServeNextAsync(TestTransport transport, int fd, RawClient client)
     {

@@ -36,8 +36,9 @@ public sealed class ListenerPerLoopTests
             Transport = static options =>
             {
                 options.EventLoopCount = Loops;
-                options.AcceptMode = AcceptMode.ListenerPerLoop;
-                options.CustomLoadBalancer = static (in LoadBalancingContext context) => context.AcceptingLoop;
+                options.EndpointDefaults.AcceptMode = AcceptMode.ListenerPerLoop;
+                options.EndpointDefaults.CustomLoadBalancer
+                    = static (in LoadBalancingContext context) => context.AcceptingLoop;
             },
         });
         var loopback = address.Contains(':', StringComparison.Ordinal) ? IPAddress.IPv6Loopback : IPAddress.Loopback;
@@ -49,7 +50,7 @@ public sealed class ListenerPerLoopTests
             await Echo.RoundTripAsync(client);
         });
 
-        var loops = server.State.Loops;
+        var loops = server.Monitor.GetLoopStatistics();
         Assert.Equal(200, loops.Sum(static loop => loop.TotalConnections));
         Assert.All(loops, static loop => Assert.NotEqual(0, loop.TotalConnections));
     }
@@ -109,9 +110,9 @@ public sealed class ListenerPerLoopTests
     [Fact]
     public async Task Who_opts_in_shares()
     {
-        await using var first = Create(configure: static options => options.ReusePort = true);
+        await using var first = Create(configure: static options => options.EndpointDefaults.ReusePort = true);
         await using var second = Create(
-            AcceptMode.SharedListener, configure: static options => options.ReusePort = true);
+            AcceptMode.SharedListener, configure: static options => options.EndpointDefaults.ReusePort = true);
         var listener = await first.BindAsync();
 
         await second.BindAsync(listener.EndPoint);
@@ -122,7 +123,7 @@ public sealed class ListenerPerLoopTests
     [Fact]
     public async Task Who_does_not_opt_in_is_refused_by_one_that_has()
     {
-        await using var first = Create(configure: static options => options.ReusePort = true);
+        await using var first = Create(configure: static options => options.EndpointDefaults.ReusePort = true);
         await using var second = Create();
         var listener = await first.BindAsync();
 
@@ -138,7 +139,7 @@ public sealed class ListenerPerLoopTests
         var listener = await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
 
         await using var pair = await transport.ConnectAsync(listener);
-        Assert.Single(Assert.Single(BalanceTests.StateOf(transport).Listeners).DuplicateSockets()).Dispose();
+        Assert.Single(Assert.Single(BalanceTests.MonitorOf(transport).Endpoints).DuplicateSockets()).Dispose();
     }
 
     private static TestTransport Create(
@@ -148,7 +149,7 @@ public sealed class ListenerPerLoopTests
         => new(scheduling, options =>
         {
             options.EventLoopCount = Loops;
-            options.AcceptMode = mode;
+            options.EndpointDefaults.AcceptMode = mode;
             configure?.Invoke(options);
         });
 }

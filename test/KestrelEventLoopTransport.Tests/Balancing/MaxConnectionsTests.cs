@@ -27,7 +27,7 @@ public sealed class MaxConnectionsTests
         {
             await Poll.UntilAsync(
                 () => clients.Count(static client => client.Socket.Available == 100) == Math.Min(Most, clients.Count));
-            Assert.True(server.State.ConnectionCount <= Most);
+            Assert.True(server.Monitor.ConnectionCount <= Most);
             var done = clients.First(static client => client.Socket.Available == 100);
             Pattern.AssertMatches(await done.ReceiveExactlyAsync(100));
             done.ShutdownSend();
@@ -38,7 +38,7 @@ public sealed class MaxConnectionsTests
         }
 
         Assert.Equal(20, answered);
-        Assert.Equal(0, server.State.Listeners[0].RefusedConnections);
+        Assert.Equal(0, server.Monitor.Endpoints[0].RefusedConnections);
     }
 
     [Theory]
@@ -60,9 +60,9 @@ public sealed class MaxConnectionsTests
                 await AssertRefusedAsync(server);
             }
 
-            Assert.Equal(Most, server.State.Listeners[0].ConnectionCount);
-            Assert.Equal(5 * round, server.State.Listeners[0].RefusedConnections);
-            Assert.Equal(Most * round, server.State.Listeners[0].AcceptedConnections);
+            Assert.Equal(Most, server.Monitor.Endpoints[0].ConnectionCount);
+            Assert.Equal(5 * round, server.Monitor.Endpoints[0].RefusedConnections);
+            Assert.Equal(Most * round, server.Monitor.Endpoints[0].AcceptedConnections);
             foreach (var client in open)
             {
                 await Echo.RoundTripAsync(client);
@@ -71,7 +71,7 @@ public sealed class MaxConnectionsTests
                 client.Dispose();
             }
 
-            await Poll.UntilAsync(() => server.State.Listeners[0].ConnectionCount == 0);
+            await Poll.UntilAsync(() => server.Monitor.Endpoints[0].ConnectionCount == 0);
         }
     }
 
@@ -80,7 +80,7 @@ public sealed class MaxConnectionsTests
     public async Task The_limit_holds_in_a_storm(AcceptMode mode)
     {
         var most = 0;
-        EventLoopListenerState? listener = null;
+        EventLoopEndpoint? listener = null;
         await using var server = await TestServer.StartAsync(new TestSettings
         {
             Scheduling = ApplicationScheduling.Adaptive,
@@ -97,7 +97,7 @@ public sealed class MaxConnectionsTests
                 await Echo.RunAsync(connection);
             },
         });
-        Volatile.Write(ref listener, server.State.Listeners[0]);
+        Volatile.Write(ref listener, server.Monitor.Endpoints[0]);
 
         await Parallel.ForAsync(0, 500, new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (i, _) =>
         {
@@ -110,8 +110,8 @@ public sealed class MaxConnectionsTests
         });
 
         Assert.Equal(Most, most);
-        Assert.Equal(500, server.State.Listeners[0].AcceptedConnections);
-        await Poll.UntilAsync(() => server.State.ConnectionCount == 0);
+        Assert.Equal(500, server.Monitor.Endpoints[0].AcceptedConnections);
+        await Poll.UntilAsync(() => server.Monitor.ConnectionCount == 0);
     }
 
     // Kestrel's own accept loop takes what it gets: so here nobody takes.
@@ -123,11 +123,11 @@ public sealed class MaxConnectionsTests
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive, options =>
         {
             options.EventLoopCount = 2;
-            options.AcceptMode = mode;
-            options.AcceptBatchSize = Batch;
+            options.EndpointDefaults.AcceptMode = mode;
+            options.EndpointDefaults.AcceptBatchSize = Batch;
         });
         var listener = await transport.BindAsync();
-        var state = Assert.Single(BalanceTests.StateOf(transport).Listeners);
+        var endpoint = Assert.Single(BalanceTests.MonitorOf(transport).Endpoints);
         var clients = new List<RawClient>();
         for (var i = 0; i < 40; i++)
         {
@@ -136,14 +136,14 @@ public sealed class MaxConnectionsTests
 
         var most = mode == AcceptMode.SharedListener ? Batch : 2 * Batch;
 
-        await Poll.UntilAsync(() => state.AcceptedConnections == most);
+        await Poll.UntilAsync(() => endpoint.AcceptedConnections == most);
         for (var taken = 1; taken <= clients.Count; taken++)
         {
-            Assert.True(state.AcceptedConnections < taken + most);
+            Assert.True(endpoint.AcceptedConnections < taken + most);
             await (await listener.AcceptAsync().DefaultTimeout())!.DisposeAsync().DefaultTimeout();
         }
 
-        Assert.Equal(clients.Count, state.AcceptedConnections);
+        Assert.Equal(clients.Count, endpoint.AcceptedConnections);
         clients.ForEach(static client => client.Dispose());
     }
 
@@ -159,9 +159,9 @@ public sealed class MaxConnectionsTests
     private static void Limit(EventLoopTransportOptions options, AcceptMode mode, MaxConnectionsPolicy policy)
     {
         options.EventLoopCount = 4;
-        options.AcceptMode = mode;
-        options.MaxConnections = Most;
-        options.MaxConnectionsPolicy = policy;
+        options.EndpointDefaults.AcceptMode = mode;
+        options.EndpointDefaults.MaxConnections = Most;
+        options.EndpointDefaults.MaxConnectionsPolicy = policy;
     }
 
     private static async Task AssertRefusedAsync(TestServer server)

@@ -163,16 +163,16 @@ public sealed class FreedDescriptorTests
         await using var fails = new TestTransport(scheduling);
         var listener = await FailedAcceptTests.BindOnThreadAsync(
             fails, static () => SystemCallFilter.FailAccept(EPERM));
-        var state = BalanceTests.StateOf(fails).Listeners[0];
+        var endpoint = BalanceTests.MonitorOf(fails).Endpoints[0];
         using var open = await ends.ConnectAsync();
         await Echo.RoundTripAsync(open);
         using var client = await RawClient.ConnectAsync(listener.EndPoint);
         await Poll.UntilAsync(() => fails.Logs.Entries.Any(static entry => entry.EventId.Name == "AcceptPaused"));
-        var before = state.FailedAccepts;
+        var before = endpoint.FailedAccepts;
 
         await EndAsync(open);
 
-        await Poll.UntilAsync(() => state.FailedAccepts > before);
+        await Poll.UntilAsync(() => endpoint.FailedAccepts > before);
         await listener.DisposeAsync().DefaultTimeout();
     }
 
@@ -194,11 +194,11 @@ public sealed class FreedDescriptorTests
             Transport = options =>
             {
                 options.EventLoopCount = 4;
-                options.AcceptMode = mode;
-                options.MaxConnections = maxConnections;
+                options.EndpointDefaults.AcceptMode = mode;
+                options.EndpointDefaults.MaxConnections = maxConnections;
 
                 // A standby thread that ends sets a descriptor free.
-                options.StandbyIdleTime = TimeSpan.FromHours(1);
+                options.Adaptive.StandbyIdleTime = TimeSpan.FromHours(1);
             },
         });
         for (var i = 0; i < 8; i++)
@@ -208,7 +208,7 @@ public sealed class FreedDescriptorTests
             await EndAsync(client);
         }
 
-        await Poll.UntilAsync(() => server.State.ConnectionCount == 0);
+        await Poll.UntilAsync(() => server.Monitor.ConnectionCount == 0);
         return server;
     }
 
@@ -225,5 +225,5 @@ public sealed class FreedDescriptorTests
 
     /// <summary>A first try that fails puts the acceptor into the queue, a second one makes it pause.</summary>
     private static Task UntilShortAsync(TestServer server)
-        => Poll.UntilAsync(() => server.State.Listeners[0].FailedAccepts >= 2);
+        => Poll.UntilAsync(() => server.Monitor.Endpoints[0].FailedAccepts >= 2);
 }

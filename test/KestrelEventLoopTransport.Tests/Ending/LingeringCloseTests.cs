@@ -29,7 +29,8 @@ public sealed class LingeringCloseTests
         => AssertDoesNotWaitForThePeerAsync(async () =>
         {
             const int Limit = 10;
-            await using var server = await StartAsync(scheduling, static options => options.MaxConnections = Limit);
+            await using var server = await StartAsync(
+                scheduling, static options => options.EndpointDefaults.MaxConnections = Limit);
             var lingering = new List<RawClient>();
             for (var i = 0; i < Limit; i++)
             {

@@ -49,7 +49,7 @@ public sealed class LostHandlerTests
         await using var server = await TestServer.StartAsync(new TestSettings
         {
             Scheduling = scheduling,
-            Transport = static options => options.MaxConnections = Clients,
+            Transport = static options => options.EndpointDefaults.MaxConnections = Clients,
             App = async http =>
             {
                 if (http.Request.Path == "/")
@@ -63,8 +63,8 @@ public sealed class LostHandlerTests
         await GetAndLeaveAsync(server, entered, reset);
 
         await Poll.UntilAsync(
-            () => server.State.ConnectionCount == 0, () => $"{server.State.ConnectionCount} still count.");
-        Assert.Equal(0, server.State.Listeners[0].ConnectionCount);
+            () => server.Monitor.ConnectionCount == 0, () => $"{server.Monitor.ConnectionCount} still count.");
+        Assert.Equal(0, server.Monitor.Endpoints[0].ConnectionCount);
         using var next = await server.ConnectAsync();
         await next.SendAsync("GET /next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
         Assert.NotEmpty(await next.ReceiveToEndAsync());

@@ -125,7 +125,7 @@ public sealed class LeftoverTests
                 && now.NamedThreads < start.NamedThreads + (Reloads / 2) && server.Pools.Outstanding == 0,
             () => $"At the start {start}, now {ProcessState.Capture()}.");
         Assert.Equal(pools, server.Pools.Pools.Count(static pool => !pool.IsDisposed));
-        Assert.Equal(besidesAnother ? 2 : 1, server.State.Listeners.Count);
+        Assert.Equal(besidesAnother ? 2 : 1, server.Monitor.Endpoints.Count);
 
         async Task MoveAsync(int number)
         {

@@ -17,19 +17,23 @@ public sealed class OptionsTests
             ["MaxWriteBufferSize -1"] =
             (static o => o.MaxWriteBufferSize = -1, ["MaxWriteBufferSize", "-1", "1", "null", "0"]),
             ["AcceptMode 9"] =
-            (static o => o.AcceptMode = (AcceptMode)9, ["AcceptMode", "9", .. Enum.GetNames<AcceptMode>()]),
-            ["LoadBalancing 9"] =
-            (static o => o.LoadBalancing = (LoadBalancing)9, ["LoadBalancing", "9", .. Enum.GetNames<LoadBalancing>()]),
-            ["MaxConnections 0"] = (static o => o.MaxConnections = 0, ["MaxConnections", "0", "1"]),
+            (static o => o.EndpointDefaults.AcceptMode = (AcceptMode)9,
+                ["AcceptMode", "9", .. Enum.GetNames<AcceptMode>()]),
+            ["LoadBalancingPolicy 9"] =
+            (static o => o.EndpointDefaults.LoadBalancingPolicy = (LoadBalancingPolicy)9,
+                ["LoadBalancingPolicy", "9", .. Enum.GetNames<LoadBalancingPolicy>()]),
+            ["MaxConnections 0"] = (static o => o.EndpointDefaults.MaxConnections = 0, ["MaxConnections", "0", "1"]),
             ["MaxConnectionsPolicy 9"] = (
-            static o => o.MaxConnectionsPolicy = (MaxConnectionsPolicy)9,
+            static o => o.EndpointDefaults.MaxConnectionsPolicy = (MaxConnectionsPolicy)9,
             ["MaxConnectionsPolicy", "9", .. Enum.GetNames<MaxConnectionsPolicy>()]),
-            ["AcceptBatchSize 0"] = (static o => o.AcceptBatchSize = 0, ["AcceptBatchSize", "0", "1", "1024"]),
-            ["AcceptBatchSize 1025"] = (static o => o.AcceptBatchSize = 1025, ["AcceptBatchSize", "1025", "1", "1024"]),
-            ["HandOverPeriod -1 s"] = (static o => o.HandOverPeriod = TimeSpan.FromSeconds(-1),
-            ["HandOverPeriod", "-00:00:01", "00:00:00", "00:01:00"]),
-            ["HandOverPeriod 61 s"] = (static o => o.HandOverPeriod = TimeSpan.FromSeconds(61),
-            ["HandOverPeriod", "00:01:01", "00:00:00", "00:01:00"]),
+            ["AcceptBatchSize 0"] =
+                (static o => o.EndpointDefaults.AcceptBatchSize = 0, ["AcceptBatchSize", "0", "1", "1024"]),
+            ["AcceptBatchSize 1025"] =
+                (static o => o.EndpointDefaults.AcceptBatchSize = 1025, ["AcceptBatchSize", "1025", "1", "1024"]),
+            ["TakeoverPeriod -1 s"] = (static o => o.EndpointDefaults.TakeoverPeriod = TimeSpan.FromSeconds(-1),
+            ["TakeoverPeriod", "-00:00:01", "00:00:00", "00:01:00"]),
+            ["TakeoverPeriod 61 s"] = (static o => o.EndpointDefaults.TakeoverPeriod = TimeSpan.FromSeconds(61),
+            ["TakeoverPeriod", "00:01:01", "00:00:00", "00:01:00"]),
             ["Scheduling 99"] = (
             static o => o.Scheduling = (ApplicationScheduling)99,
             ["Scheduling", "99", .. Enum.GetNames<ApplicationScheduling>()]),

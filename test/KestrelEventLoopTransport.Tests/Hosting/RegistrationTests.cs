@@ -121,10 +121,10 @@ public sealed class RegistrationTests
         var entry = Assert.Single(server.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
         Assert.Equal(LogLevel.Warning, entry.Level);
         Assert.Equal(
-            $"The event-loop transport is not used: {typeof(SocketTransportFactory).FullName} was registered after "
-                + $"it, and takes every endpoint.",
+            $"The event-loop transport is not used, because {typeof(SocketTransportFactory).FullName} was registered "
+                + "after it and takes every endpoint.",
             entry.Message);
-        Assert.Empty(server.State.Listeners);
+        Assert.Empty(server.Monitor.Endpoints);
     }
 
     [Fact]

@@ -1,4 +1,6 @@
+using System.Diagnostics.Metrics;
 using System.Net;
+using KestrelEventLoopTransport.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -8,6 +10,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 
 namespace KestrelEventLoopTransport.Tests.Hosting;
@@ -37,7 +40,7 @@ public sealed class RegistrationWithoutKestrelTests
                 .UseEventLoopTransport(Configure)
                 .Configure(static app => app.Run(static http
                     => http.Response.WriteAsync(
-                        $"{http.RequestServices.GetRequiredService<EventLoopTransportState>().Listeners.Count}"))))
+                        $"{http.RequestServices.GetRequiredService<EventLoopTransportMonitor>().Endpoints.Count}"))))
             .Build();
         await host.StartAsync().DefaultTimeout();
 
@@ -78,18 +81,19 @@ public sealed class RegistrationWithoutKestrelTests
         builder.Services.AddHostedService<EchoService>();
         using var host = builder.Build();
         await host.StartAsync().DefaultTimeout();
-        var state = host.Services.GetRequiredService<EventLoopTransportState>();
-        var listener = Assert.Single(state.Listeners);
+        var monitor = host.Services.GetRequiredService<EventLoopTransportMonitor>();
+        var listener = Assert.Single(monitor.Endpoints);
         using var client = await RawClient.ConnectAsync(listener.EndPoint);
 
         await Echo.RoundTripAsync(client, 300_000);
 
-        Assert.Equal(2, state.Loops.Count);
-        Assert.Equal(1, state.ConnectionCount);
-        Assert.Equal(7, host.Services.GetRequiredService<IOptions<EventLoopTransportOptions>>().Value.MaxConnections);
+        Assert.Equal(2, monitor.GetLoopStatistics().Count);
+        Assert.Equal(1, monitor.ConnectionCount);
+        var options = host.Services.GetRequiredService<IOptions<EventLoopTransportOptions>>().Value;
+        Assert.Equal(7, options.EndpointDefaults.MaxConnections);
         client.Dispose();
         await host.StopAsync().DefaultTimeout();
-        Assert.Empty(state.Listeners);
+        Assert.Empty(monitor.Endpoints);
         Assert.DoesNotContain(logs.Entries, static entry => entry.Level >= LogLevel.Warning);
     }
 
@@ -107,8 +111,30 @@ public sealed class RegistrationWithoutKestrelTests
         await Echo.RoundTripAsync(client, connection!);
 
         Assert.Same(
-            services.GetRequiredService<EventLoopTransportState>(),
-            Assert.IsType<EventLoopTransportFactory>(factory).State);
+            services.GetRequiredService<EventLoopTransportMonitor>(),
+            Assert.IsType<EventLoopTransportFactory>(factory).Monitor);
+    }
+
+    [Fact]
+    public async Task A_factory_created_by_hand_shows_in_its_monitor()
+    {
+        await using var services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var monitor = new EventLoopTransportMonitor();
+        var factory = new EventLoopTransportFactory(
+            Microsoft.Extensions.Options.Options.Create(new EventLoopTransportOptions { EventLoopCount = 2 }),
+            monitor,
+            new SharedMemoryPoolFactory(),
+            services.GetRequiredService<IMeterFactory>(),
+            NullLoggerFactory.Instance);
+        Assert.Empty(monitor.Endpoints);
+        Assert.Empty(monitor.GetLoopStatistics());
+
+        var listener = await factory.BindAsync(new IPEndPoint(IPAddress.Loopback, 0)).DefaultTimeout();
+
+        Assert.Equal(listener.EndPoint, Assert.Single(monitor.Endpoints).EndPoint);
+        Assert.Equal(2, monitor.GetLoopStatistics().Count);
+        await listener.DisposeAsync().DefaultTimeout();
+        Assert.Empty(monitor.Endpoints);
     }
 
     [Fact]
@@ -121,7 +147,9 @@ public sealed class RegistrationWithoutKestrelTests
         var exception = Assert.Throws<OptionsValidationException>(
             services.GetRequiredService<IConnectionListenerFactory>);
 
-        Assert.Equal("EventLoopTransportOptions.Backlog is 0; it must be from 1 to 2147483647.", exception.Message);
+        Assert.Equal(
+            "EventLoopTransportOptions.EndpointDefaults.Backlog is 0; it must be from 1 to 2147483647.",
+            exception.Message);
     }
 
     private static void Configure(EventLoopTransportOptions options)

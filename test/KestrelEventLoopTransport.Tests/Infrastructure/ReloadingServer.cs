@@ -38,7 +38,7 @@ internal sealed class ReloadingServer : IAsyncDisposable
 
     public CountingMemoryPoolFactory Pools { get; } = new();
 
-    public EventLoopTransportState State => _application.Services.GetRequiredService<EventLoopTransportState>();
+    public EventLoopTransportMonitor Monitor => _application.Services.GetRequiredService<EventLoopTransportMonitor>();
 
     public static async Task<ReloadingServer> StartAsync(Dictionary<string, string?> values)
     {
@@ -61,7 +61,7 @@ internal sealed class ReloadingServer : IAsyncDisposable
 
     /// <summary>Descriptors that listen at an address, with the port that the system has chosen for it.</summary>
     public IReadOnlyList<int> FindDescriptors(IPAddress address)
-        => [.. State.Listeners
+        => [.. Monitor.Endpoints
             .Select(static listener => listener.EndPoint)
             .OfType<IPEndPoint>()
             .Where(endPoint => endPoint.Address.Equals(address))

@@ -65,13 +65,14 @@ public sealed class FailedAcceptTests
         var errno = int.Parse(Environment.GetEnvironmentVariable(ErrnoVariable)!, CultureInfo.InvariantCulture);
         var shortage = Environment.GetEnvironmentVariable(ShortageVariable);
         await using var transport = new TestTransport(
-            ApplicationScheduling.Adaptive, static options => options.AcceptMode = AcceptMode.ListenerPerLoop);
+            ApplicationScheduling.Adaptive,
+            static options => options.EndpointDefaults.AcceptMode = AcceptMode.ListenerPerLoop);
         var listener = await BindOnThreadAsync(transport, () => SystemCallFilter.FailAccept(errno));
 
         // So many that some meet a loop whose thread was started by the filtered one: the pool may start the second.
         var clients = await Task.WhenAll(
             Enumerable.Range(0, 16).Select(_ => RawClient.ConnectAsync(listener.EndPoint)));
-        await Poll.UntilAsync(() => Balancing.BalanceTests.StateOf(transport).Listeners[0].FailedAccepts >= 8);
+        await Poll.UntilAsync(() => Balancing.BalanceTests.MonitorOf(transport).Endpoints[0].FailedAccepts >= 8);
 
         var line = Assert.Single(transport.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
         Assert.Equal(LogLevel.Warning, line.Level);
@@ -94,15 +95,15 @@ public sealed class FailedAcceptTests
     {
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
         var listener = await BindOnThreadAsync(transport, static () => SystemCallFilter.FailAccept(EPERM));
-        var state = Balancing.BalanceTests.StateOf(transport).Listeners[0];
+        var endpoint = Balancing.BalanceTests.MonitorOf(transport).Endpoints[0];
 
         using var client = await RawClient.ConnectAsync(listener.EndPoint);
         await Poll.UntilAsync(() => transport.Logs.Entries.Any(static entry => entry.EventId.Name == "AcceptPaused"));
-        var before = state.FailedAccepts;
+        var before = endpoint.FailedAccepts;
         await Task.Delay(500);
 
         // After 10, 20, 40, ... ms; without doubling, 50 times.
-        Assert.InRange(state.FailedAccepts - before, 0, 15);
+        Assert.InRange(endpoint.FailedAccepts - before, 0, 15);
         Assert.Single(transport.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
         await listener.DisposeAsync().DefaultTimeout();
     }
@@ -124,7 +125,7 @@ public sealed class FailedAcceptTests
             options.EventLoopCount = 1;
 
             // On the loop's own thread.
-            options.ConfigureAcceptedSocket = _ =>
+            options.EndpointDefaults.ConfigureAcceptedSocket = _ =>
             {
                 if (tried++ == 0)
                 {

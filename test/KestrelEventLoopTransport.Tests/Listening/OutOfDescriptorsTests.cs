@@ -89,7 +89,7 @@ public sealed partial class OutOfDescriptorsTests
         var clients = Enumerable.Range(0, 30).Select(_ => RawClient.Create(server.EndPoint)).ToList();
 
         // One that closes only now would set a second descriptor free.
-        await Poll.UntilAsync(() => server.State.ConnectionCount == 0);
+        await Poll.UntilAsync(() => server.Monitor.ConnectionCount == 0);
         using (new DescriptorShortage(free: 1))
         {
             foreach (var client in clients)
@@ -102,7 +102,7 @@ public sealed partial class OutOfDescriptorsTests
         }
 
         Assert.Single(server.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
-        Assert.True(server.State.Listeners[0].FailedAccepts >= clients.Count);
+        Assert.True(server.Monitor.Endpoints[0].FailedAccepts >= clients.Count);
         clients.ForEach(static client => client.Dispose());
     }
 
@@ -114,10 +114,10 @@ public sealed partial class OutOfDescriptorsTests
             Transport = options =>
             {
                 options.EventLoopCount = 4;
-                options.AcceptMode = mode;
+                options.EndpointDefaults.AcceptMode = mode;
 
                 // A standby thread that ends sets a descriptor free.
-                options.StandbyIdleTime = TimeSpan.FromHours(1);
+                options.Adaptive.StandbyIdleTime = TimeSpan.FromHours(1);
             },
         });
 
@@ -173,9 +173,9 @@ public sealed partial class OutOfDescriptorsTests
 
             var start = Stopwatch.GetTimestamp();
             var used = Environment.CpuUsage.TotalTime;
-            var attempts = server.State.Listeners[0].FailedAccepts;
+            var attempts = server.Monitor.Endpoints[0].FailedAccepts;
             await Task.Delay(TimeSpan.FromSeconds(1));
-            attempts = server.State.Listeners[0].FailedAccepts - attempts;
+            attempts = server.Monitor.Endpoints[0].FailedAccepts - attempts;
             var share = (Environment.CpuUsage.TotalTime - used) / Stopwatch.GetElapsedTime(start);
 
             // Beside those: two of each acceptor that has only just begun.

@@ -26,7 +26,7 @@ public sealed class SystemdSocketsTests : IDisposable
         Set(process, count, names);
 
         Assert.Empty(SystemdSockets.Find());
-        Assert.Equal(0, new KestrelServerOptions().ListenSystemdSockets());
+        Assert.Equal(0, new KestrelServerOptions().UseSystemdSockets());
     }
 
     // sd_listen_fds(3) answers with an error, and who calls it goes on without sockets.
@@ -50,7 +50,7 @@ public sealed class SystemdSocketsTests : IDisposable
         {
             Scheduling = ApplicationScheduling.Adaptive,
             Connection = Echo.RunAsync,
-            Kestrel = static kestrel => Assert.Equal(0, kestrel.ListenSystemdSockets()),
+            Kestrel = static kestrel => Assert.Equal(0, kestrel.UseSystemdSockets()),
         });
         using var client = await server.ConnectAsync();
         await Echo.RoundTripAsync(client);
@@ -114,9 +114,9 @@ public sealed class SystemdSocketsTests : IDisposable
 
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
         var kestrel = new KestrelServerOptions();
-        Assert.Equal(2, kestrel.ListenSystemdSockets());
-        Assert.Equal(names.Count(static name => name == "admin"), kestrel.ListenSystemdSockets("admin"));
-        Assert.Equal(0, kestrel.ListenSystemdSockets("other"));
+        Assert.Equal(2, kestrel.UseSystemdSockets());
+        Assert.Equal(names.Count(static name => name == "admin"), kestrel.UseSystemdSockets("admin"));
+        Assert.Equal(0, kestrel.UseSystemdSockets("other"));
         var listeners =
             new[] { await transport.BindAsync(sockets[0].EndPoint), await transport.BindAsync(sockets[1].EndPoint) };
         Assert.NotEqual(listeners[0].EndPoint, listeners[1].EndPoint);

@@ -190,7 +190,7 @@ public sealed class LostWorkTests
     public async Task Callbacks_behind_one_that_blocks_run_on_the_pool_when_standby_threads_are_short()
     {
         await using var subject = new LoopSubject(
-            ApplicationScheduling.Adaptive, static options => options.MaxStandbyThreads = 1);
+            ApplicationScheduling.Adaptive, static options => options.Adaptive.MaxStandbyThreads = 1);
         var pooled = new WorkItem(static () => { });
         var callback = LoopSubject.Callback(() =>
         {
@@ -278,7 +278,7 @@ public sealed class LostWorkTests
     {
         await using var subject = new LoopSubject(
             ApplicationScheduling.Adaptive,
-            static options => options.HandOffThreshold = TimeSpan.FromMicroseconds(100));
+            static options => options.Adaptive.HandOffThreshold = TimeSpan.FromMicroseconds(100));
         var end = Environment.TickCount64 + Milliseconds;
         for (var round = 0; Environment.TickCount64 < end; round++)
         {

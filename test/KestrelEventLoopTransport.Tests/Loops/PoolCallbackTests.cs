@@ -54,7 +54,7 @@ public sealed class PoolCallbackTests
     {
         const int Short = 50;
         await using var subject = new LoopSubject(
-            scheduling, static options => options.HandOffThreshold = TimeSpan.FromMilliseconds(5));
+            scheduling, static options => options.Adaptive.HandOffThreshold = TimeSpan.FromMilliseconds(5));
         using var instruments = new LoopInstruments(subject.Services);
         var overdue = 0;
         await Poll.UntilAsync(async () =>

@@ -106,7 +106,7 @@ public sealed class SpareThreadTests
         const int Callbacks = 300;
         await using var subject = new LoopSubject(
             ApplicationScheduling.Adaptive,
-            static options => options.HandOffThreshold = TimeSpan.FromMicroseconds(100));
+            static options => options.Adaptive.HandOffThreshold = TimeSpan.FromMicroseconds(100));
         for (var i = 0; i < Callbacks; i++)
         {
             var behind = new WorkItem(static () => { });
@@ -147,7 +147,8 @@ public sealed class SpareThreadTests
     public async Task A_thread_that_was_taken_does_not_end()
     {
         await using var subject = new LoopSubject(
-            ApplicationScheduling.Adaptive, static options => options.StandbyIdleTime = TimeSpan.FromMilliseconds(1));
+            ApplicationScheduling.Adaptive,
+            static options => options.Adaptive.StandbyIdleTime = TimeSpan.FromMilliseconds(1));
         for (var i = 0; i < 50; i++)
         {
             var callback = LoopSubject.Callback(() => Thread.Sleep(5));
@@ -235,9 +236,8 @@ public sealed class SpareThreadTests
             var options = new EventLoopTransportOptions
             {
                 EventLoopCount = 1,
-                MaxStandbyThreads = bound,
                 Scheduling = scheduling,
-                StandbyIdleTime = idle,
+                Adaptive = { MaxStandbyThreads = bound, StandbyIdleTime = idle },
             };
             var metrics = new LoopMetrics(_services.GetRequiredService<IMeterFactory>());
             Supervisor = new Supervisor(options, metrics, new HandOffLog(NullLogger.Instance));

@@ -16,47 +16,53 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 [FailsOnStock("Options of ours.")]
 public sealed class ConfigurationTests
 {
-    private const string Everything = """
+    /// <summary>Every option of endpoints, without braces.</summary>
+    private const string EndpointOptionsOnly = """
+        "Backlog": 99,
+        "ReuseAddress": false,
+        "ReusePort": true,
+        "ReceiveBufferSize": 1001,
+        "SendBufferSize": 1002,
+        "BindToDevice": "lo",
+        "DualMode": false,
+        "Linger": "00:00:03",
+        "BusyPoll": "00:00:00.000050",
+        "Priority": 4,
+        "TypeOfService": 40,
+        "IncomingCpu": 1,
+        "MaxReadBufferSize": 5000,
+        "MaxWriteBufferSize": 6000,
+        "AcceptMode": "ListenerPerLoop",
+        "LoadBalancingPolicy": "LeastConnections",
+        "MaxConnections": 800,
+        "MaxConnectionsPolicy": "Refuse",
+        "AcceptBatchSize": 9,
+        "TakeoverPeriod": "00:00:00.700",
+        "FinOnError": true,
+        "Tcp": {
+          "NoDelay": false,
+          "KeepAlive": { "Enabled": true, "Time": "00:01:00", "Interval": "00:00:10", "RetryCount": 3 },
+          "UserTimeout": "00:00:30",
+          "QuickAck": true,
+          "FastOpenQueue": 16,
+          "DeferAccept": "00:00:02",
+          "NotSentLowWatermark": 16384,
+          "CongestionControl": "reno",
+          "MaximumSegmentSize": 1000
+        },
+        "Unix": { "FileMode": "0660", "Owner": "root", "Group": "0" }
+        """;
+
+    private const string EveryEndpointOption = $"{{ {EndpointOptionsOnly} }}";
+
+    private const string Everything = $$"""
         {
           "Kestrel": {
             "EventLoopTransport": {
               "EventLoopCount": 3,
               "Scheduling": "ThreadPool",
-              "HandOffThreshold": "00:00:00.005",
-              "MaxStandbyThreads": 77,
-              "Backlog": 99,
-              "ReuseAddress": false,
-              "ReusePort": true,
-              "ReceiveBufferSize": 1001,
-              "SendBufferSize": 1002,
-              "BindToDevice": "lo",
-              "DualMode": false,
-              "Linger": "00:00:03",
-              "BusyPoll": "00:00:00.000050",
-              "Priority": 4,
-              "TypeOfService": 40,
-              "IncomingCpu": 1,
-              "MaxReadBufferSize": 5000,
-              "MaxWriteBufferSize": 6000,
-              "AcceptMode": "ListenerPerLoop",
-              "LoadBalancing": "LeastConnections",
-              "MaxConnections": 800,
-              "MaxConnectionsPolicy": "Refuse",
-              "AcceptBatchSize": 9,
-              "HandOverPeriod": "00:00:00.700",
-              "FinOnError": true,
-              "Tcp": {
-                "NoDelay": false,
-                "KeepAlive": { "Enabled": true, "Time": "00:01:00", "Interval": "00:00:10", "RetryCount": 3 },
-                "UserTimeout": "00:00:30",
-                "QuickAck": true,
-                "FastOpenQueue": 16,
-                "DeferAccept": "00:00:02",
-                "NotSentLowWatermark": 16384,
-                "CongestionControl": "reno",
-                "MaximumSegmentSize": 1000
-              },
-              "Unix": { "FileMode": "0660", "Owner": "root", "Group": "0" }
+              "Adaptive": { "HandOffThreshold": "00:00:00.005", "MaxStandbyThreads": 77 },
+              {{EndpointOptionsOnly}}
             }
           }
         }
@@ -77,6 +83,22 @@ public sealed class ConfigurationTests
 
         { "EndpointsOf", "x", "Kestrel:EventLoopTransport:EndpointsOf is not an option of the event-loop transport." },
         { "Backlogg", "", "Kestrel:EventLoopTransport:Backlogg is not an option of the event-loop transport." },
+
+        // An option of another place.
+        { "HandOffThreshold", "00:00:00.005",
+            "Kestrel:EventLoopTransport:HandOffThreshold is not an option of the event-loop transport." },
+        { "MaxStandbyThreads", "77",
+            "Kestrel:EventLoopTransport:MaxStandbyThreads is not an option of the event-loop transport." },
+        { "Adaptive", "x", "Kestrel:EventLoopTransport:Adaptive is not an option of the event-loop transport." },
+        { "EndpointDefaults", "x",
+            "Kestrel:EventLoopTransport:EndpointDefaults is not an option of the event-loop transport." },
+        { "EndpointDefaults:Scheduling", "Inline",
+            "Kestrel:EventLoopTransport:EndpointDefaults:Scheduling is not an option of the event-loop transport." },
+        { "EndpointDefaults:Url", "http://*",
+            "Kestrel:EventLoopTransport:EndpointDefaults:Url is not an option of the event-loop transport." },
+        { "Endpoints:Known:EndpointDefaults:Backlog", "7",
+            "Kestrel:EventLoopTransport:Endpoints:Known:EndpointDefaults:Backlog is not an option of the event-loop "
+                + "transport." },
 
         // Code only.
         { "ConfigureListenSocket", "x",
@@ -114,34 +136,35 @@ public sealed class ConfigurationTests
         },
 
         // Out of range.
-        { "Backlog", "0", "EventLoopTransportOptions.Backlog is 0; it must be from 1 to 2147483647." },
+        { "Backlog", "0", "EventLoopTransportOptions.EndpointDefaults.Backlog is 0; it must be from 1 to 2147483647." },
         { "Unix:FileMode", "1777",
-            "EventLoopTransportOptions.Unix.FileMode is 1777 (octal); it must be from 000 to 777 (octal)." },
+            "EventLoopTransportOptions.EndpointDefaults.Unix.FileMode is 1777 (octal); "
+                + "it must be from 000 to 777 (octal)." },
 
         // Times are as everywhere in .NET: a plain number is days.
         {
             "Linger", "5",
-            "EventLoopTransportOptions.Linger is 5.00:00:00; it must be from 0 to 65535 seconds, a whole number of "
-                + "them."
+            "EventLoopTransportOptions.EndpointDefaults.Linger is 5.00:00:00; "
+                + "it must be a whole number of seconds from 0 to 65535."
         },
 
         // Endpoints.
         {
             "Endpoints:Api:Backlog", "5",
-            "Kestrel:EventLoopTransport:Endpoints:Api configures an endpoint that does not exist: there is neither "
-                + "Kestrel:EventLoopTransport:Endpoints:Api:Url nor Kestrel:Endpoints:Api:Url."
+            "Kestrel:EventLoopTransport:Endpoints:Api configures an endpoint that has no URL. Set "
+                + "Kestrel:EventLoopTransport:Endpoints:Api:Url or Kestrel:Endpoints:Api:Url."
         },
         { "Endpoints", "x",
-            "Kestrel:EventLoopTransport:Endpoints is 'x'; it must be a section with one section for each endpoint." },
+            "Kestrel:EventLoopTransport:Endpoints is 'x'; it must be a section with one section per endpoint." },
         {
             "Endpoints:Api:Url", "http://127.0.0.1:99999",
-            "Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'http://127.0.0.1:99999': the port must be from "
-                + "0 to 65535, and the path of a Unix socket have at most 107 bytes."
+            "Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'http://127.0.0.1:99999'. The port must be from "
+                + "0 to 65535; the path of a Unix socket has at most 107 bytes."
         },
         {
             "Endpoints:Api:Url", "http://unix:" + _longPath,
-            $"Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'http://unix:{_longPath}': the port must be "
-                + $"from 0 to 65535, and the path of a Unix socket have at most 107 bytes."
+            $"Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'http://unix:{_longPath}'. The port must be "
+                + $"from 0 to 65535; the path of a Unix socket has at most 107 bytes."
         },
         { "Endpoints:Api:Url", "localhost", "Kestrel:EventLoopTransport:Endpoints:Api: Invalid url: 'localhost'" },
         { "Endpoints:Known:EventLoopCount", "2",
@@ -153,8 +176,8 @@ public sealed class ConfigurationTests
         },
         {
             "Endpoints:Known:Backlog", "-3",
-            "EventLoopTransportOptions.Backlog of Kestrel:EventLoopTransport:Endpoints:Known is -3; it must be from "
-                + "1 to 2147483647."
+            "EndpointOptions.Backlog of Kestrel:EventLoopTransport:Endpoints:Known is -3; "
+                + "it must be from 1 to 2147483647."
         },
         { "Endpoints:Known:Unix:FileMode", "9",
             "Kestrel:EventLoopTransport:Endpoints:Known:Unix:FileMode is '9'; it must be from 000 to 777 (octal)." },
@@ -163,60 +186,59 @@ public sealed class ConfigurationTests
     [Fact]
     public void Every_option_is_bound()
     {
-        using var json = new MemoryStream(Encoding.UTF8.GetBytes(Everything));
-        var options = Read(new ConfigurationBuilder().AddJsonStream(json).Build());
+        var options = ReadJson(Everything);
 
         Assert.Equal(3, options.EventLoopCount);
         Assert.Equal(ApplicationScheduling.ThreadPool, options.Scheduling);
-        Assert.Equal(TimeSpan.FromMilliseconds(5), options.HandOffThreshold);
-        Assert.Equal(77, options.MaxStandbyThreads);
-        Assert.Equal(99, options.Backlog);
-        Assert.False(options.ReuseAddress);
-        Assert.True(options.ReusePort);
-        Assert.Equal(1001, options.ReceiveBufferSize);
-        Assert.Equal(1002, options.SendBufferSize);
-        Assert.Equal("lo", options.BindToDevice);
-        Assert.False(options.DualMode);
-        Assert.Equal(TimeSpan.FromSeconds(3), options.Linger);
-        Assert.Equal(TimeSpan.FromMicroseconds(50), options.BusyPoll);
-        Assert.Equal(4, options.Priority);
-        Assert.Equal(40, options.TypeOfService);
-        Assert.Equal(1, options.IncomingCpu);
-        Assert.Equal(5000, options.MaxReadBufferSize);
-        Assert.Equal(6000, options.MaxWriteBufferSize);
-        Assert.Equal(AcceptMode.ListenerPerLoop, options.AcceptMode);
-        Assert.Equal(LoadBalancing.LeastConnections, options.LoadBalancing);
-        Assert.Equal(800, options.MaxConnections);
-        Assert.Equal(MaxConnectionsPolicy.Refuse, options.MaxConnectionsPolicy);
-        Assert.Equal(9, options.AcceptBatchSize);
-        Assert.Equal(TimeSpan.FromMilliseconds(700), options.HandOverPeriod);
-        Assert.True(options.FinOnError);
-        Assert.False(options.NoDelay);
-        Assert.False(options.Tcp.NoDelay);
-        Assert.True(options.Tcp.KeepAlive.Enabled);
-        Assert.Equal(TimeSpan.FromMinutes(1), options.Tcp.KeepAlive.Time);
-        Assert.Equal(TimeSpan.FromSeconds(10), options.Tcp.KeepAlive.Interval);
-        Assert.Equal(3, options.Tcp.KeepAlive.RetryCount);
-        Assert.Equal(TimeSpan.FromSeconds(30), options.Tcp.UserTimeout);
-        Assert.True(options.Tcp.QuickAck);
-        Assert.Equal(16, options.Tcp.FastOpenQueue);
-        Assert.Equal(TimeSpan.FromSeconds(2), options.Tcp.DeferAccept);
-        Assert.Equal(16384, options.Tcp.NotSentLowWatermark);
-        Assert.Equal("reno", options.Tcp.CongestionControl);
-        Assert.Equal(1000, options.Tcp.MaximumSegmentSize);
-        Assert.Equal((UnixFileMode)0b110_110_000, options.Unix.FileMode);
-        Assert.Equal("root", options.Unix.Owner);
-        Assert.Equal("0", options.Unix.Group);
+        Assert.Equal(TimeSpan.FromMilliseconds(5), options.Adaptive.HandOffThreshold);
+        Assert.Equal(77, options.Adaptive.MaxStandbyThreads);
+        AssertEverything(options.EndpointDefaults);
+    }
+
+    [Fact]
+    public void Every_option_of_endpoints_is_bound_in_EndpointDefaults_too()
+        => AssertEverything(ReadJson($$"""
+            { "Kestrel": { "EventLoopTransport": { "EndpointDefaults": {{EveryEndpointOption}} } } }
+            """).EndpointDefaults);
+
+    [Fact]
+    public void Every_option_of_endpoints_is_bound_for_a_single_one_too()
+        => AssertEverything(ReadJson($$"""
+            {
+              "Kestrel": {
+                "Endpoints": { "Api": { "Url": "http://127.0.0.1:5001" } },
+                "EventLoopTransport": { "Endpoints": { "Api": {{EveryEndpointOption}} } }
+              }
+            }
+            """).For(new IPEndPoint(IPAddress.Loopback, 5001), "Api"));
+
+    [Fact]
+    public void EndpointDefaults_wins_over_the_top_level()
+    {
+        var options = Read(Values(
+            ("Kestrel:EventLoopTransport:Backlog", "7"),
+            ("Kestrel:EventLoopTransport:EndpointDefaults:Backlog", "8"),
+            ("Kestrel:EventLoopTransport:NoDelay", "true"),
+            ("Kestrel:EventLoopTransport:EndpointDefaults:Tcp:NoDelay", "false"),
+            ("Kestrel:EventLoopTransport:Priority", "2"),
+            ("Kestrel:EventLoopTransport:EndpointDefaults:Priority", "3"),
+            ("Kestrel:EventLoopTransport:Tcp:KeepAlive:RetryCount", "4"),
+            ("Kestrel:EventLoopTransport:EndpointDefaults:Tcp:KeepAlive:Enabled", "true")));
+
+        var defaults = options.EndpointDefaults;
+        Assert.Equal((8, false, 3), (defaults.Backlog, defaults.Tcp.NoDelay, defaults.Priority));
+        Assert.Equal((4, true), (defaults.Tcp.KeepAlive.RetryCount, defaults.Tcp.KeepAlive.Enabled));
     }
 
     // So that a new option cannot be forgotten above.
     [Fact]
-    public void Every_public_option_is_in_the_test_above()
+    public void Every_public_option_is_in_the_tests_above()
     {
         using var json = new MemoryStream(Encoding.UTF8.GetBytes(Everything));
         var section = new ConfigurationBuilder().AddJsonStream(json).Build().GetSection("Kestrel:EventLoopTransport");
 
         AssertAll(typeof(EventLoopTransportOptions), section);
+        AssertAll(typeof(EndpointOptions), section);
 
         static void AssertAll(Type type, IConfigurationSection section)
         {
@@ -224,7 +246,8 @@ public sealed class ConfigurationTests
             {
                 var nested = property.PropertyType.Namespace == "KestrelEventLoopTransport"
                     && property.PropertyType.IsClass;
-                if (property.PropertyType.IsAssignableTo(typeof(Delegate)) || property.PropertyType.IsAbstract
+                if (property.PropertyType.IsAssignableTo(typeof(Delegate))
+                    || property.PropertyType == typeof(EndpointOptions)
                     || (property.Name == "NoDelay" && section.Key != "Tcp"))
                 {
                     continue;
@@ -281,8 +304,8 @@ public sealed class ConfigurationTests
             ("Kestrel:EventLoopTransports:Backlog", "x"),
             ("Backlog", "x")));
 
-        Assert.False(options.Tcp.NoDelay);
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, options.Unix.FileMode);
+        Assert.False(options.EndpointDefaults.Tcp.NoDelay);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, options.EndpointDefaults.Unix.FileMode);
         Assert.Equal(512, options.Backlog);
     }
 
@@ -291,14 +314,15 @@ public sealed class ConfigurationTests
     [InlineData("0400 ")]
     public void Space_around_a_file_mode_does_not_make_it_decimal(string mode)
         => Assert.Equal(
-            UnixFileMode.UserRead, Read(Values(("Kestrel:EventLoopTransport:Unix:FileMode", mode))).Unix.FileMode);
+            UnixFileMode.UserRead,
+            Read(Values(("Kestrel:EventLoopTransport:Unix:FileMode", mode))).EndpointDefaults.Unix.FileMode);
 
     [Fact]
     public void Names_of_file_modes_are_understood_too()
     {
         var options = Read(Values(("Kestrel:EventLoopTransport:Unix:FileMode", "UserRead, GroupWrite")));
 
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.GroupWrite, options.Unix.FileMode);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.GroupWrite, options.EndpointDefaults.Unix.FileMode);
     }
 
     [Fact]
@@ -317,7 +341,7 @@ public sealed class ConfigurationTests
                 options.ConfigureEndpoint("http://127.0.0.1:5001", static endPoint => endPoint.Backlog = 10);
             }));
 
-        Assert.Equal((9, 3), (options.Backlog, options.Priority));
+        Assert.Equal((9, 3), (options.Backlog, options.EndpointDefaults.Priority));
         var endPoint = options.For(new IPEndPoint(IPAddress.Loopback, 5001));
         Assert.Equal((10, 4), (endPoint.Backlog, endPoint.Priority));
         Assert.Equal(9, options.For(new IPEndPoint(IPAddress.Loopback, 5002)).Backlog);
@@ -460,7 +484,53 @@ public sealed class ConfigurationTests
 
     [Fact]
     public void An_empty_file_mode_is_none()
-        => Assert.Null(Read(Values(("Kestrel:EventLoopTransport:Unix:FileMode", ""))).Unix.FileMode);
+        => Assert.Null(Read(Values(("Kestrel:EventLoopTransport:Unix:FileMode", ""))).EndpointDefaults.Unix.FileMode);
+
+    private static void AssertEverything(EndpointOptions options)
+    {
+        Assert.Equal(99, options.Backlog);
+        Assert.False(options.ReuseAddress);
+        Assert.True(options.ReusePort);
+        Assert.Equal(1001, options.ReceiveBufferSize);
+        Assert.Equal(1002, options.SendBufferSize);
+        Assert.Equal("lo", options.BindToDevice);
+        Assert.False(options.DualMode);
+        Assert.Equal(TimeSpan.FromSeconds(3), options.Linger);
+        Assert.Equal(TimeSpan.FromMicroseconds(50), options.BusyPoll);
+        Assert.Equal(4, options.Priority);
+        Assert.Equal(40, options.TypeOfService);
+        Assert.Equal(1, options.IncomingCpu);
+        Assert.Equal(5000, options.MaxReadBufferSize);
+        Assert.Equal(6000, options.MaxWriteBufferSize);
+        Assert.Equal(AcceptMode.ListenerPerLoop, options.AcceptMode);
+        Assert.Equal(LoadBalancingPolicy.LeastConnections, options.LoadBalancingPolicy);
+        Assert.Equal(800, options.MaxConnections);
+        Assert.Equal(MaxConnectionsPolicy.Refuse, options.MaxConnectionsPolicy);
+        Assert.Equal(9, options.AcceptBatchSize);
+        Assert.Equal(TimeSpan.FromMilliseconds(700), options.TakeoverPeriod);
+        Assert.True(options.FinOnError);
+        Assert.False(options.Tcp.NoDelay);
+        Assert.True(options.Tcp.KeepAlive.Enabled);
+        Assert.Equal(TimeSpan.FromMinutes(1), options.Tcp.KeepAlive.Time);
+        Assert.Equal(TimeSpan.FromSeconds(10), options.Tcp.KeepAlive.Interval);
+        Assert.Equal(3, options.Tcp.KeepAlive.RetryCount);
+        Assert.Equal(TimeSpan.FromSeconds(30), options.Tcp.UserTimeout);
+        Assert.True(options.Tcp.QuickAck);
+        Assert.Equal(16, options.Tcp.FastOpenQueue);
+        Assert.Equal(TimeSpan.FromSeconds(2), options.Tcp.DeferAccept);
+        Assert.Equal(16384, options.Tcp.NotSentLowWatermark);
+        Assert.Equal("reno", options.Tcp.CongestionControl);
+        Assert.Equal(1000, options.Tcp.MaximumSegmentSize);
+        Assert.Equal((UnixFileMode)0b110_110_000, options.Unix.FileMode);
+        Assert.Equal("root", options.Unix.Owner);
+        Assert.Equal("0", options.Unix.Group);
+    }
+
+    private static EventLoopTransportOptions ReadJson(string json)
+    {
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(json));
+        return Read(new ConfigurationBuilder().AddJsonStream(stream).Build());
+    }
 
     private static IConfigurationRoot Values(params ReadOnlySpan<(string Key, string Value)> values)
     {

@@ -75,7 +75,7 @@ public sealed class EndlessHookTests
         {
             if (balancer)
             {
-                options.CustomLoadBalancer = (in _) =>
+                options.EndpointDefaults.CustomLoadBalancer = (in _) =>
                 {
                     Run();
                     return 0;
@@ -83,7 +83,7 @@ public sealed class EndlessHookTests
             }
             else
             {
-                options.ConfigureAcceptedSocket = _ => Run();
+                options.EndpointDefaults.ConfigureAcceptedSocket = _ => Run();
             }
         }
 

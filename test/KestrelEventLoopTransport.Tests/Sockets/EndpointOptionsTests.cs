@@ -24,9 +24,9 @@ public sealed class EndpointOptionsTests
             });
 
             // After the call, but before the bind: the order does not matter.
-            options.SendBufferSize = 50_000;
-            options.Priority = 2;
-            options.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(99);
+            options.EndpointDefaults.SendBufferSize = 50_000;
+            options.EndpointDefaults.Priority = 2;
+            options.EndpointDefaults.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(99);
         });
 
         var own = await ListenAsync(transport, _endPoint);
@@ -61,8 +61,8 @@ public sealed class EndpointOptionsTests
 
         Assert.Equal(512, options.Backlog);
         Assert.True(options.NoDelay);
-        Assert.Null(options.Tcp.KeepAlive.RetryCount);
-        Assert.Null(options.Unix.Owner);
+        Assert.Null(options.EndpointDefaults.Tcp.KeepAlive.RetryCount);
+        Assert.Null(options.EndpointDefaults.Unix.Owner);
     }
 
     [Fact]

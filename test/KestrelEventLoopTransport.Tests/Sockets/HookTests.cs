@@ -25,7 +25,7 @@ public sealed class HookTests
         const int Acknowledged = 1 << 9;
         const int Software = 1 << 4;
         await using var transport = new TestTransport(scheduling, static options =>
-            options.ConfigureAcceptedSocket = static context => context.SetOption(
+            options.EndpointDefaults.ConfigureAcceptedSocket = static context => context.SetOption(
                 Libc.SOL_SOCKET, SO_TIMESTAMPING, Acknowledged | Software));
         await using var pair = await transport.ConnectAsync();
         var read = pair.Input.ReadAsync();
@@ -70,13 +70,13 @@ public sealed class HookTests
         var accepted = new List<(EndPoint EndPoint, EndPoint Remote, int Descriptor)>();
         await using var transport = new TestTransport(scheduling, options =>
         {
-            options.ConfigureListenSocket = context =>
+            options.EndpointDefaults.ConfigureListenSocket = context =>
             {
                 Assert.Equal(context.FileDescriptor, (int)context.Socket.Handle);
                 var listens = context.GetOption(Libc.SOL_SOCKET, Libc.SO_ACCEPTCONN) != 0;
                 listening.Add((context.EndPoint, context.FileDescriptor, listens));
             };
-            options.ConfigureAcceptedSocket = context =>
+            options.EndpointDefaults.ConfigureAcceptedSocket = context =>
             {
                 Assert.Equal(context.FileDescriptor, (int)context.Socket.Handle);
                 accepted.Add((context.EndPoint, context.RemoteEndPoint, context.FileDescriptor));
@@ -105,7 +105,7 @@ public sealed class HookTests
     public async Task Any_option_can_be_set_before_the_bind(ApplicationScheduling scheduling)
     {
         static void Share(EventLoopTransportOptions options)
-            => options.ConfigureListenSocket = static context => context.SetOption(
+            => options.EndpointDefaults.ConfigureListenSocket = static context => context.SetOption(
                 Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1);
 
         await using var first = new TestTransport(scheduling, Share);
@@ -125,14 +125,14 @@ public sealed class HookTests
         var none = new byte[8];
         await using var transport = new TestTransport(scheduling, options =>
         {
-            options.Priority = 1;
-            options.ConfigureListenSocket = static context =>
+            options.EndpointDefaults.Priority = 1;
+            options.EndpointDefaults.ConfigureListenSocket = static context =>
             {
                 context.SetOption(Libc.SOL_SOCKET, Libc.SO_PRIORITY, 2);
                 context.SetOption(Libc.SOL_SOCKET, Libc.SO_MARK, 7);
                 context.SetOption(Libc.IPPROTO_TCP, Libc.TCP_CONGESTION, "reno"u8);
             };
-            options.ConfigureAcceptedSocket = context =>
+            options.EndpointDefaults.ConfigureAcceptedSocket = context =>
             {
                 context.SetOption(Libc.SOL_SOCKET, Libc.SO_PRIORITY, 4);
                 context.SetOption(Libc.IPPROTO_TCP, Libc.TCP_QUICKACK, 0);
@@ -171,7 +171,8 @@ public sealed class HookTests
         };
         var failure = new NotImplementedException("none of this");
         SocketContext? leaked = null;
-        await using var transport = new TestTransport(scheduling, options => options.ConfigureListenSocket = context =>
+        await using var transport = new TestTransport(
+            scheduling, options => options.EndpointDefaults.ConfigureListenSocket = context =>
         {
             leaked = context;
             throw failure;
@@ -199,7 +200,7 @@ public sealed class HookTests
             Scheduling = ApplicationScheduling.Adaptive,
             App = static http => http.Response.WriteAsync("x"),
             EndPoint = new IPEndPoint(IPAddress.Parse("127.0.0.9"), 0),
-            Transport = static options => options.ConfigureListenSocket = static context =>
+            Transport = static options => options.EndpointDefaults.ConfigureListenSocket = static context =>
             {
                 if (((IPEndPoint)context.EndPoint).Address.ToString() != "127.0.0.9")
                 {
@@ -236,7 +237,8 @@ public sealed class HookTests
     {
         var calls = 0;
         var failure = new NotImplementedException("none of this");
-        await using var transport = new TestTransport(scheduling, options => options.ConfigureAcceptedSocket = _ =>
+        await using var transport = new TestTransport(
+            scheduling, options => options.EndpointDefaults.ConfigureAcceptedSocket = _ =>
         {
             if (++calls <= 3)
             {
@@ -279,7 +281,7 @@ public sealed class HookTests
         {
             Scheduling = scheduling,
             Connection = Echo.RunAsync,
-            Transport = options => options.ConfigureAcceptedSocket = context =>
+            Transport = options => options.EndpointDefaults.ConfigureAcceptedSocket = context =>
             {
                 if (!((IPEndPoint)context.RemoteEndPoint).Address.Equals(allowed))
                 {
@@ -311,7 +313,7 @@ public sealed class HookTests
             Transport = options =>
             {
                 options.EventLoopCount = 1;
-                options.ConfigureAcceptedSocket = context =>
+                options.EndpointDefaults.ConfigureAcceptedSocket = context =>
                 {
                     if (!((IPEndPoint)context.RemoteEndPoint).Address.Equals(allowed))
                     {
@@ -349,7 +351,7 @@ public sealed class HookTests
         EndPoint? seen = null;
         await using var transport = new TestTransport(
             ApplicationScheduling.Adaptive,
-            options => options.ConfigureAcceptedSocket = context => seen = context.RemoteEndPoint);
+            options => options.EndpointDefaults.ConfigureAcceptedSocket = context => seen = context.RemoteEndPoint);
         var listener = await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
 
         await using var pair = await transport.ConnectAsync(
@@ -373,7 +375,7 @@ public sealed class HookTests
             Transport = options =>
             {
                 options.EventLoopCount = 1;
-                options.ConfigureAcceptedSocket = context =>
+                options.EndpointDefaults.ConfigureAcceptedSocket = context =>
                 {
                     seen.Add(local.Value);
                     local.Value = "left";
@@ -402,7 +404,7 @@ public sealed class HookTests
         AcceptedSocketContext? leaked = null;
         Socket? socket = null;
         await using var transport = new TestTransport(
-            ApplicationScheduling.Adaptive, options => options.ConfigureAcceptedSocket = context =>
+            ApplicationScheduling.Adaptive, options => options.EndpointDefaults.ConfigureAcceptedSocket = context =>
         {
             leaked = context;
             socket = context.Socket;
@@ -426,7 +428,8 @@ public sealed class HookTests
     {
         await using var transport = new TestTransport(
             ApplicationScheduling.Adaptive,
-            static options => options.ConfigureListenSocket = static context => context.SetOption(6, 9999, 1));
+            static options => options.EndpointDefaults.ConfigureListenSocket
+                = static context => context.SetOption(6, 9999, 1));
 
         var exception = await Assert.ThrowsAsync<IOException>(() => transport.BindAsync());
 
@@ -446,7 +449,7 @@ public sealed class HookTests
         var available = 0;
         await using var transport = new TestTransport(
             ApplicationScheduling.Adaptive,
-            options => options.ConfigureAcceptedSocket = context =>
+            options => options.EndpointDefaults.ConfigureAcceptedSocket = context =>
             {
                 // Accepted as soon as it is connected, maybe before the client has sent.
                 SpinWait.SpinUntil(() => context.Socket.Available == 5, TimeSpan.FromSeconds(10));

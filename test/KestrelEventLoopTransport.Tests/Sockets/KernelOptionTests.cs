@@ -47,8 +47,8 @@ public sealed class KernelOptionTests
         byte[]? inHook = null;
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive, options =>
         {
-            option.Set(options);
-            options.ConfigureAcceptedSocket = accepted => inHook = Libc.GetSocketOptionBytes(
+            option.Set(options.EndpointDefaults);
+            options.EndpointDefaults.ConfigureAcceptedSocket = accepted => inHook = Libc.GetSocketOptionBytes(
                 accepted.FileDescriptor, option.Level, option.Name);
         });
         var listener = await transport.BindAsync(BoundTo(family));
@@ -141,7 +141,8 @@ public sealed class KernelOptionTests
     {
         using var path = new SocketPath();
         var option = KernelOption.OfUnix[name];
-        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, option.Set);
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive, options => option.Set(options.EndpointDefaults));
         await using var pair = await transport.ConnectAsync(
             await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path)));
 
@@ -212,7 +213,7 @@ public sealed class KernelOptionTests
     {
         Assert.SkipUnless(Socket.OSSupportsIPv6, "No IPv6 here.");
         await using var transport = new TestTransport(
-            ApplicationScheduling.Adaptive, options => options.DualMode = dualMode);
+            ApplicationScheduling.Adaptive, options => options.EndpointDefaults.DualMode = dualMode);
         var listener = await transport.BindAsync(new IPEndPoint(IPAddress.Parse(address), 0));
         var v4 = new IPEndPoint(IPAddress.Loopback, ((IPEndPoint)listener.EndPoint).Port);
 
@@ -227,9 +228,9 @@ public sealed class KernelOptionTests
     public async Task ReusePort_shares_the_port_with_those_who_ask_for_it_too()
     {
         await using var first = new TestTransport(
-            ApplicationScheduling.Adaptive, static options => options.ReusePort = true);
+            ApplicationScheduling.Adaptive, static options => options.EndpointDefaults.ReusePort = true);
         await using var second = new TestTransport(
-            ApplicationScheduling.Adaptive, static options => options.ReusePort = true);
+            ApplicationScheduling.Adaptive, static options => options.EndpointDefaults.ReusePort = true);
         await using var third = new TestTransport(ApplicationScheduling.Adaptive);
 
         var listener = await first.BindAsync();
@@ -245,7 +246,8 @@ public sealed class KernelOptionTests
     public async Task DeferAccept_holds_a_connection_back_until_there_is_data()
     {
         await using var transport = new TestTransport(
-            ApplicationScheduling.Adaptive, static options => options.Tcp.DeferAccept = TimeSpan.FromMinutes(5));
+            ApplicationScheduling.Adaptive,
+            static options => options.EndpointDefaults.Tcp.DeferAccept = TimeSpan.FromMinutes(5));
         var listener = await transport.BindAsync();
         using var silent = await RawClient.ConnectAsync(listener.EndPoint);
         using var speaking = await RawClient.ConnectAsync(listener.EndPoint);
@@ -270,10 +272,10 @@ public sealed class KernelOptionTests
             Connection = Echo.RunAsync,
             Transport = static options =>
             {
-                options.Tcp.NotSentLowWatermark = 1;
-                options.SendBufferSize = 1;
-                options.ReceiveBufferSize = 1;
-                options.Tcp.MaximumSegmentSize = 88;
+                options.EndpointDefaults.Tcp.NotSentLowWatermark = 1;
+                options.EndpointDefaults.SendBufferSize = 1;
+                options.EndpointDefaults.ReceiveBufferSize = 1;
+                options.EndpointDefaults.Tcp.MaximumSegmentSize = 88;
             },
         });
         using var client = await server.ConnectAsync();
@@ -284,11 +286,11 @@ public sealed class KernelOptionTests
         Pattern.AssertMatches(await receive);
     }
 
-    private static void SetAll(EndpointOptions options)
+    private static void SetAll(EventLoopTransportOptions options)
     {
         foreach (var option in KernelOption.OfIP.Values)
         {
-            option.Set(options);
+            option.Set(options.EndpointDefaults);
         }
     }
 

@@ -15,7 +15,8 @@ public sealed class LingerTests
     [ClassData<EveryScheduling>]
     public async Task Zero_resets_at_the_close(ApplicationScheduling scheduling)
     {
-        await using var transport = new TestTransport(scheduling, static options => options.Linger = TimeSpan.Zero);
+        await using var transport = new TestTransport(
+            scheduling, static options => options.EndpointDefaults.Linger = TimeSpan.Zero);
         await using var pair = await transport.ConnectAsync();
         await pair.Output.WriteAsync(new byte[10]);
         await pair.Client.ReceiveExactlyAsync(10);
@@ -44,13 +45,13 @@ public sealed class LingerTests
             switch (setBy)
             {
                 case "option":
-                    options.Linger = TimeSpan.FromSeconds(60);
+                    options.EndpointDefaults.Linger = TimeSpan.FromSeconds(60);
                     break;
                 case "listen hook":
-                    options.ConfigureListenSocket = context => context.Socket.LingerState = linger;
+                    options.EndpointDefaults.ConfigureListenSocket = context => context.Socket.LingerState = linger;
                     break;
                 case "accept hook":
-                    options.ConfigureAcceptedSocket = context => context.Socket.LingerState = linger;
+                    options.EndpointDefaults.ConfigureAcceptedSocket = context => context.Socket.LingerState = linger;
                     break;
             }
         });
@@ -88,8 +89,8 @@ public sealed class LingerTests
         byte[]? linger = null;
         await using var transport = new TestTransport(scheduling, options =>
         {
-            options.Linger = TimeSpan.FromSeconds(60);
-            options.ConfigureAcceptedSocket = context =>
+            options.EndpointDefaults.Linger = TimeSpan.FromSeconds(60);
+            options.EndpointDefaults.ConfigureAcceptedSocket = context =>
             {
                 linger = Libc.GetSocketOptionBytes(context.FileDescriptor, Libc.SOL_SOCKET, Libc.SO_LINGER);
 

@@ -8,7 +8,7 @@ public sealed class OptionRangeTests
 {
     private const string AnyInt = "it must be from 1 to 2147483647.";
     private const string AnyBytes = "it must have from 1 to 15 bytes, none of them zero.";
-    private const string KeepAliveTime = "it must be from 1 to 32767 seconds, a whole number of them.";
+    private const string KeepAliveTime = "it must be a whole number of seconds from 1 to 32767.";
 
     private static readonly (Action<EndpointOptions> Set, string Message)[] _wrong =
     [
@@ -22,17 +22,17 @@ public sealed class OptionRangeTests
         (static o => o.BindToDevice = "üüüüüüüü", $"BindToDevice is 'üüüüüüüü'; {AnyBytes}"),
         (static o => o.BindToDevice = "l\0o", $"BindToDevice is 'l\0o'; {AnyBytes}"),
         (static o => o.Linger = TimeSpan.FromSeconds(-1),
-            "Linger is -00:00:01; it must be from 0 to 65535 seconds, a whole number of them."),
+            "Linger is -00:00:01; it must be a whole number of seconds from 0 to 65535."),
         (static o => o.Linger = TimeSpan.FromMilliseconds(500),
-            "Linger is 00:00:00.5000000; it must be from 0 to 65535 seconds, a whole number of them."),
+            "Linger is 00:00:00.5000000; it must be a whole number of seconds from 0 to 65535."),
         (static o => o.Linger = TimeSpan.FromSeconds(65536),
-            "Linger is 18:12:16; it must be from 0 to 65535 seconds, a whole number of them."),
+            "Linger is 18:12:16; it must be a whole number of seconds from 0 to 65535."),
         (static o => o.BusyPoll = TimeSpan.FromTicks(15),
-            "BusyPoll is 00:00:00.0000015; it must be from 0 to 1000000 microseconds, a whole number of them."),
+            "BusyPoll is 00:00:00.0000015; it must be a whole number of microseconds from 0 to 1000000."),
         (static o => o.BusyPoll = TimeSpan.FromSeconds(2),
-            "BusyPoll is 00:00:02; it must be from 0 to 1000000 microseconds, a whole number of them."),
+            "BusyPoll is 00:00:02; it must be a whole number of microseconds from 0 to 1000000."),
         (static o => o.BusyPoll = TimeSpan.FromMicroseconds(-1),
-            "BusyPoll is -00:00:00.0000010; it must be from 0 to 1000000 microseconds, a whole number of them."),
+            "BusyPoll is -00:00:00.0000010; it must be a whole number of microseconds from 0 to 1000000."),
         (static o => o.Priority = -1, "Priority is -1; it must be from 0 to 2147483647."),
         (static o => o.TypeOfService = -4, "TypeOfService is -4; it must be from 0 to 252 in steps of 4."),
         (static o => o.TypeOfService = 3, "TypeOfService is 3; it must be from 0 to 252 in steps of 4."),
@@ -41,17 +41,17 @@ public sealed class OptionRangeTests
         (static o => o.IncomingCpu = 8192, "IncomingCpu is 8192; it must be from 0 to 8191."),
         (static o => o.AcceptMode = (AcceptMode)9,
             "AcceptMode is 9; it must be one of SharedListener, ListenerPerLoop."),
-        (static o => o.LoadBalancing = (LoadBalancing)(-1),
-            "LoadBalancing is -1; it must be one of RoundRobin, LeastConnections, SourceAddressHash."),
+        (static o => o.LoadBalancingPolicy = (LoadBalancingPolicy)(-1),
+            "LoadBalancingPolicy is -1; it must be one of RoundRobin, LeastConnections, SourceAddressHash."),
         (static o => o.MaxConnections = 0, $"MaxConnections is 0; {AnyInt}"),
         (static o => o.MaxConnectionsPolicy = (MaxConnectionsPolicy)2,
             "MaxConnectionsPolicy is 2; it must be one of Pause, Refuse."),
         (static o => o.AcceptBatchSize = 0, "AcceptBatchSize is 0; it must be from 1 to 1024."),
         (static o => o.AcceptBatchSize = 1025, "AcceptBatchSize is 1025; it must be from 1 to 1024."),
-        (static o => o.HandOverPeriod = TimeSpan.FromSeconds(-1),
-            "HandOverPeriod is -00:00:01; it must be from 00:00:00 to 00:01:00."),
-        (static o => o.HandOverPeriod = TimeSpan.FromSeconds(61),
-            "HandOverPeriod is 00:01:01; it must be from 00:00:00 to 00:01:00."),
+        (static o => o.TakeoverPeriod = TimeSpan.FromSeconds(-1),
+            "TakeoverPeriod is -00:00:01; it must be from 00:00:00 to 00:01:00."),
+        (static o => o.TakeoverPeriod = TimeSpan.FromSeconds(61),
+            "TakeoverPeriod is 00:01:01; it must be from 00:00:00 to 00:01:00."),
         (static o => o.MaxReadBufferSize = -1,
             "MaxReadBufferSize is -1; it must be at least 1, or null or 0 for unlimited."),
         (static o => o.MaxWriteBufferSize = -1,
@@ -68,16 +68,16 @@ public sealed class OptionRangeTests
         (static o => o.Tcp.KeepAlive.RetryCount = 0, "Tcp.KeepAlive.RetryCount is 0; it must be from 1 to 127."),
         (static o => o.Tcp.KeepAlive.RetryCount = 128, "Tcp.KeepAlive.RetryCount is 128; it must be from 1 to 127."),
         (static o => o.Tcp.UserTimeout = TimeSpan.Zero,
-            "Tcp.UserTimeout is 00:00:00; it must be from 1 to 2147483647 milliseconds, a whole number of them."),
+            "Tcp.UserTimeout is 00:00:00; it must be a whole number of milliseconds from 1 to 2147483647."),
         (static o => o.Tcp.UserTimeout = TimeSpan.FromMicroseconds(1500), "Tcp.UserTimeout is 00:00:00.0015000; "
-            + "it must be from 1 to 2147483647 milliseconds, a whole number of them."),
+            + "it must be a whole number of milliseconds from 1 to 2147483647."),
         (static o => o.Tcp.UserTimeout = TimeSpan.FromDays(30),
-            "Tcp.UserTimeout is 30.00:00:00; it must be from 1 to 2147483647 milliseconds, a whole number of them."),
+            "Tcp.UserTimeout is 30.00:00:00; it must be a whole number of milliseconds from 1 to 2147483647."),
         (static o => o.Tcp.FastOpenQueue = 0, $"Tcp.FastOpenQueue is 0; {AnyInt}"),
         (static o => o.Tcp.DeferAccept = TimeSpan.FromMilliseconds(1),
-            "Tcp.DeferAccept is 00:00:00.0010000; it must be from 1 to 3600 seconds, a whole number of them."),
+            "Tcp.DeferAccept is 00:00:00.0010000; it must be a whole number of seconds from 1 to 3600."),
         (static o => o.Tcp.DeferAccept = TimeSpan.FromHours(2),
-            "Tcp.DeferAccept is 02:00:00; it must be from 1 to 3600 seconds, a whole number of them."),
+            "Tcp.DeferAccept is 02:00:00; it must be a whole number of seconds from 1 to 3600."),
         (static o => o.Tcp.NotSentLowWatermark = 0, $"Tcp.NotSentLowWatermark is 0; {AnyInt}"),
         (static o => o.Tcp.CongestionControl = "", $"Tcp.CongestionControl is ''; {AnyBytes}"),
         (static o => o.Tcp.CongestionControl = "sixteen-letters-",
@@ -107,8 +107,8 @@ public sealed class OptionRangeTests
         static o => o.MaxConnections = 1,
         static o => o.AcceptBatchSize = 1,
         static o => o.AcceptBatchSize = 1024,
-        static o => o.HandOverPeriod = TimeSpan.Zero,
-        static o => o.HandOverPeriod = TimeSpan.FromMinutes(1),
+        static o => o.TakeoverPeriod = TimeSpan.Zero,
+        static o => o.TakeoverPeriod = TimeSpan.FromMinutes(1),
         static o => o.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(1),
         static o => o.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(32767),
         static o => o.Tcp.KeepAlive.Interval = TimeSpan.FromSeconds(1),
@@ -140,9 +140,9 @@ public sealed class OptionRangeTests
     {
         var (set, message) = _wrong[index];
 
-        var exception = await StartAsync(options => set(options));
+        var exception = await StartAsync(options => set(options.EndpointDefaults));
 
-        Assert.Equal($"EventLoopTransportOptions.{message}", exception.Message);
+        Assert.Equal($"EventLoopTransportOptions.EndpointDefaults.{message}", exception.Message);
     }
 
     [Theory]
@@ -156,9 +156,8 @@ public sealed class OptionRangeTests
         var exception = await StartAsync(
             options => options.ConfigureEndpoint(new IPEndPoint(IPAddress.Loopback, 0), set));
 
-        Assert.Equal(
-            $"EventLoopTransportOptions.{message.Replace(" is ", " of 127.0.0.1:0 is ", StringComparison.Ordinal)}",
-            exception.Message);
+        var ofEndpoint = message.Replace(" is ", " of 127.0.0.1:0 is ", StringComparison.Ordinal);
+        Assert.Equal($"EndpointOptions.{ofEndpoint}", exception.Message);
     }
 
     [Fact]
@@ -175,8 +174,8 @@ public sealed class OptionRangeTests
 
         Assert.Equal(
             [
-                "EventLoopTransportOptions.Backlog is -1; it must be from 1 to 2147483647.",
-                "EventLoopTransportOptions.Priority of http://*:80 is -2; it must be from 0 to 2147483647.",
+                "EventLoopTransportOptions.EndpointDefaults.Backlog is -1; it must be from 1 to 2147483647.",
+                "EndpointOptions.Priority of http://*:80 is -2; it must be from 0 to 2147483647.",
             ],
             exception.Failures);
     }
@@ -188,7 +187,7 @@ public sealed class OptionRangeTests
     public async Task The_kernel_takes_values_at_the_ends_of_the_ranges(int index)
     {
         await using var transport = new TestTransport(
-            ApplicationScheduling.ThreadPool, options => _right[index](options));
+            ApplicationScheduling.ThreadPool, options => _right[index](options.EndpointDefaults));
 
         await transport.BindAsync();
     }

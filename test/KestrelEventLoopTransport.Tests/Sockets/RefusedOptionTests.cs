@@ -13,13 +13,13 @@ public sealed class RefusedOptionTests
     [Fact]
     public async Task A_missing_device_is_named()
         => await ExpectAsync(
-            static options => options.BindToDevice = "nosuchdevice0",
+            static options => options.EndpointDefaults.BindToDevice = "nosuchdevice0",
             "BindToDevice = 'nosuchdevice0' cannot be set: No such device");
 
     [Fact]
     public async Task A_missing_congestion_control_is_named()
         => await ExpectAsync(
-            static options => options.Tcp.CongestionControl = "nosuch",
+            static options => options.EndpointDefaults.Tcp.CongestionControl = "nosuch",
             "Tcp.CongestionControl = 'nosuch' cannot be set: No such file or directory");
 
     [Fact]
@@ -27,7 +27,7 @@ public sealed class RefusedOptionTests
     {
         var exception = await BindOnThreadAsync(
             static () => Capabilities.Drop(Capabilities.NetAdmin, Capabilities.NetRaw),
-            static options => options.Priority = 7);
+            static options => options.EndpointDefaults.Priority = 7);
 
         Assert.Equal("Priority = 7 cannot be set: Operation not permitted", exception.Message);
         Assert.Equal(SocketError.AccessDenied, exception.SocketErrorCode);
@@ -44,9 +44,9 @@ public sealed class RefusedOptionTests
         var exception = await BindOnThreadAsync(
             () => SystemCallFilter.RefuseSocketOption(level, name), static options =>
         {
-            options.Tcp.NotSentLowWatermark = 1;
-            options.Tcp.QuickAck = true;
-            options.IncomingCpu = 0;
+            options.EndpointDefaults.Tcp.NotSentLowWatermark = 1;
+            options.EndpointDefaults.Tcp.QuickAck = true;
+            options.EndpointDefaults.IncomingCpu = 0;
         });
 
         Assert.Equal($"{option} cannot be set: Protocol not available", exception.Message);
@@ -73,7 +73,7 @@ public sealed class RefusedOptionTests
             await File.ReadAllTextAsync("/proc/sys/net/ipv4/tcp_fastopen"),
             System.Globalization.CultureInfo.InvariantCulture);
         await using var transport = new TestTransport(
-            ApplicationScheduling.ThreadPool, static options => options.Tcp.FastOpenQueue = 5);
+            ApplicationScheduling.ThreadPool, static options => options.EndpointDefaults.Tcp.FastOpenQueue = 5);
         await using var without = new TestTransport(ApplicationScheduling.ThreadPool);
 
         await transport.BindAsync(new IPEndPoint(IPAddress.Loopback, 0));

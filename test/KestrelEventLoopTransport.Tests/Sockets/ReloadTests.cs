@@ -126,7 +126,7 @@ public sealed class ReloadTests : IDisposable
         await server.ReloadAsync(Values("https://127.0.0.2:0"));
 
         Assert.Equal([3], Priorities(server, "127.0.0.2"));
-        using var client = await RawClient.ConnectAsync(server.State.Listeners.Single().EndPoint);
+        using var client = await RawClient.ConnectAsync(server.Monitor.Endpoints.Single().EndPoint);
         await using var tls = new SslStream(
             new NetworkStream(client.Socket),
             leaveInnerStreamOpen: false,
@@ -139,12 +139,12 @@ public sealed class ReloadTests : IDisposable
     {
         var (first, second) = (FreePort.Next(), FreePort.Next());
         await using var server = await ReloadingServer.StartAsync(Values($"http://localhost:{first}"));
-        var families = server.State.Listeners.Count;
+        var families = server.Monitor.Endpoints.Count;
 
         await server.ReloadAsync(Values($"http://LOCALHOST:{second}"));
 
-        Assert.Equal(families, server.State.Listeners.Count);
-        Assert.All(server.State.Listeners, listener =>
+        Assert.Equal(families, server.Monitor.Endpoints.Count);
+        Assert.All(server.Monitor.Endpoints, listener =>
         {
             Assert.Equal(second, ((IPEndPoint)listener.EndPoint).Port);
             var descriptor = Assert.Single(ListeningSockets.FindDescriptors(listener.EndPoint));
@@ -189,9 +189,10 @@ public sealed class ReloadTests : IDisposable
         "Endpoints:Api:Unix:FileMod",
         "600",
         "Kestrel:EventLoopTransport:Endpoints:Api:Unix:FileMod is not an option of the event-loop transport.")]
-    [InlineData("Endpoints:Api:Backlog", "0", "EventLoopTransportOptions.Backlog of "
+    [InlineData("Endpoints:Api:Backlog", "0", "EndpointOptions.Backlog of "
         + "Kestrel:EventLoopTransport:Endpoints:Api is 0; it must be from 1 to 2147483647.")]
-    [InlineData("Backlog", "0", "EventLoopTransportOptions.Backlog is 0; it must be from 1 to 2147483647.")]
+    [InlineData(
+        "Backlog", "0", "EventLoopTransportOptions.EndpointDefaults.Backlog is 0; it must be from 1 to 2147483647.")]
     public async Task Options_that_are_not_valid_leave_those_that_were_by_name(string key, string value, string problem)
     {
         await using var server = await ReloadingServer.StartAsync(new()
@@ -212,8 +213,8 @@ public sealed class ReloadTests : IDisposable
         Assert.Equal(Mode600, File.GetUnixFileMode(B));
         Assert.Equal(mode, File.GetUnixFileMode(A));
         Assert.Equal(
-            [.. new[] { B, A }.Select(path => $"The options of the event-loop transport in the reloaded "
-                + $"configuration are not valid. {path} is bound with the options that were valid before. {problem}")],
+            [.. new[] { B, A }.Select(path => $"The reloaded options of the event-loop transport are not "
+                + $"valid. {path} is bound with the last valid options. {problem}")],
             server.Logs.Entries.Where(static entry => entry.Level >= LogLevel.Error)
                 .Select(static entry => entry.Message));
 
@@ -269,7 +270,7 @@ public sealed class ReloadTests : IDisposable
         });
 
         Assert.Contains("Hello", await ReloadingServer.GetAsync(new UnixDomainSocketEndPoint(B)));
-        Assert.Equal(2, server.State.Loops.Count);
+        Assert.Equal(2, server.Monitor.GetLoopStatistics().Count);
     }
 
     private static Dictionary<string, string?> Values(string url) => new()

@@ -22,7 +22,7 @@ public sealed class UnixSocketFileTests
     {
         using var path = new SocketPath();
         await using var transport = new TestTransport(
-            ApplicationScheduling.Adaptive, options => options.Unix.FileMode = (UnixFileMode)mode);
+            ApplicationScheduling.Adaptive, options => options.EndpointDefaults.Unix.FileMode = (UnixFileMode)mode);
 
         await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
 
@@ -53,9 +53,9 @@ public sealed class UnixSocketFileTests
         using var path = new SocketPath();
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive, options =>
         {
-            options.Unix.Owner = owner;
-            options.Unix.Group = group;
-            options.Unix.FileMode = UnixFileMode.UserRead;
+            options.EndpointDefaults.Unix.Owner = owner;
+            options.EndpointDefaults.Unix.Group = group;
+            options.EndpointDefaults.Unix.FileMode = UnixFileMode.UserRead;
         });
 
         await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
@@ -70,9 +70,9 @@ public sealed class UnixSocketFileTests
     {
         using var path = new SocketPath();
         await using var noUser = new TestTransport(
-            ApplicationScheduling.Adaptive, static options => options.Unix.Owner = "no such user");
+            ApplicationScheduling.Adaptive, static options => options.EndpointDefaults.Unix.Owner = "no such user");
         await using var noGroup = new TestTransport(
-            ApplicationScheduling.Adaptive, static options => options.Unix.Group = "nosuchgroup");
+            ApplicationScheduling.Adaptive, static options => options.EndpointDefaults.Unix.Group = "nosuchgroup");
         var endPoint = new UnixDomainSocketEndPoint(path.Path);
 
         var user = await Assert.ThrowsAsync<InvalidOperationException>(() => noUser.BindAsync(endPoint));
@@ -89,7 +89,7 @@ public sealed class UnixSocketFileTests
         Assert.SkipUnless(Environment.IsPrivilegedProcess, "Needs a capability to give up.");
         using var path = new SocketPath();
         await using var transport = new TestTransport(
-            ApplicationScheduling.Adaptive, static options => options.Unix.Owner = "12345");
+            ApplicationScheduling.Adaptive, static options => options.EndpointDefaults.Unix.Owner = "12345");
         Exception? exception = null;
         var thread = new Thread(() =>
         {
@@ -112,7 +112,8 @@ public sealed class UnixSocketFileTests
         using var path = new SocketPath();
         Assert.Equal(0, Libc.close(Libc.BindUnix(path.Path)));
         await using var transport = new TestTransport(
-            ApplicationScheduling.Adaptive, static options => options.Unix.FileMode = UnixFileMode.UserRead);
+            ApplicationScheduling.Adaptive,
+            static options => options.EndpointDefaults.Unix.FileMode = UnixFileMode.UserRead);
 
         await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
 
@@ -184,7 +185,8 @@ public sealed class UnixSocketFileTests
         Assert.Equal(0, Libc.close(Libc.BindUnix(target.Path)));
         File.CreateSymbolicLink(path.Path, target.Path);
         await using var transport = new TestTransport(
-            ApplicationScheduling.Adaptive, static options => options.Unix.FileMode = UnixFileMode.OtherRead);
+            ApplicationScheduling.Adaptive,
+            static options => options.EndpointDefaults.Unix.FileMode = UnixFileMode.OtherRead);
 
         await Assert.ThrowsAsync<AddressInUseException>(
             () => transport.BindAsync(new UnixDomainSocketEndPoint(path.Path)));
@@ -198,8 +200,8 @@ public sealed class UnixSocketFileTests
     {
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive, static options =>
         {
-            options.Unix.FileMode = UnixFileMode.UserRead;
-            options.Unix.Owner = "0";
+            options.EndpointDefaults.Unix.FileMode = UnixFileMode.UserRead;
+            options.EndpointDefaults.Unix.Owner = "0";
         });
         await using var pair = await transport.ConnectAsync(
             await transport.BindAsync(new UnixDomainSocketEndPoint($"\0kelt-{Guid.NewGuid()}")));

@@ -25,7 +25,7 @@ internal sealed class TestServer : IAsyncDisposable
 
     public IServiceProvider Services => _application.Services;
 
-    public EventLoopTransportState State => Services.GetRequiredService<EventLoopTransportState>();
+    public EventLoopTransportMonitor Monitor => Services.GetRequiredService<EventLoopTransportMonitor>();
 
     public CapturedLogs Logs => Settings.Logs;
 

@@ -15,10 +15,10 @@ internal abstract class LoopSelector
             return new CustomSelector(custom, roundRobin, endPoint, logger);
         }
 
-        return options.LoadBalancing switch
+        return options.LoadBalancingPolicy switch
         {
-            LoadBalancing.LeastConnections => new LeastConnectionsSelector(),
-            LoadBalancing.SourceAddressHash => new SourceAddressHashSelector(roundRobin),
+            LoadBalancingPolicy.LeastConnections => new LeastConnectionsSelector(),
+            LoadBalancingPolicy.SourceAddressHash => new SourceAddressHashSelector(roundRobin),
             _ => roundRobin,
         };
     }

@@ -42,7 +42,7 @@ internal sealed class StandbyThreads : IThreadPoolWorkItem
         _loops = options.EventLoopCount;
         _bound = _loops + options.MaxStandbyThreads;
         _spares = options.Scheduling == ApplicationScheduling.Adaptive ? 1 : 0;
-        IdleTime = options.StandbyIdleTime;
+        IdleTime = options.Adaptive.StandbyIdleTime;
     }
 
     /// <summary>How long a thread stays parked before it may end.</summary>

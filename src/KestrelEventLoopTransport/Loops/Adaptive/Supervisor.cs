@@ -50,8 +50,8 @@ internal sealed class Supervisor : ILoopSupervisor
     {
         Activities = new ThreadActivities(this);
         Standbys = new StandbyThreads(Activities, options);
-        _pace = new SupervisorPace(options.HandOffThreshold, _costOfLook, TimeProvider.System);
-        _report = new SupervisorReport(options.HandOffThreshold, metrics, log);
+        _pace = new SupervisorPace(options.Adaptive.HandOffThreshold, _costOfLook, TimeProvider.System);
+        _report = new SupervisorReport(options.Adaptive.HandOffThreshold, metrics, log);
         _scanner = new ActivityScanner(Activities, _report);
         _thread = new Thread(Run) { IsBackground = true, Name = "loop-supervisor" };
     }

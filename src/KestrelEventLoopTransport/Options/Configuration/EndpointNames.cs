@@ -5,16 +5,20 @@ using Microsoft.Extensions.Primitives;
 namespace KestrelEventLoopTransport.Options.Configuration;
 
 /// <summary>
-/// Finds the name that an endpoint has in Kestrel's configuration. Kestrel hands over only what to bind to, also when
-/// it binds again after a reload: the configuration says whose that is.
+/// Finds the name of an endpoint in Kestrel's configuration. Kestrel tells a transport only the address to bind to, so
+/// the name is looked up by the address.
 /// </summary>
 /// <remarks>
-/// Several names may have one endpoint, <c>127.0.0.1:0</c> for example. Kestrel binds them in the order of the
-/// configuration, and after a reload only those that it has stopped: it is the first name that does not listen.
-///
-/// Kestrel may lag behind: it reads the configuration, waits seconds for connections to end, and binds. If the
-/// configuration is reloaded meanwhile, the new one may have the endpoint under no name, or under one that Kestrel has
-/// not stopped yet. So older configurations count too, until something is bound by a younger one.
+/// <para>
+/// Several names may have the same address, <c>127.0.0.1:0</c> for example. Kestrel binds them in the order of the
+/// configuration. After a reload it binds only those that it has stopped. So the name is the first one of that address
+/// that is not listening.
+/// </para>
+/// <para>
+/// Kestrel may be late: after it has read the configuration it waits seconds for connections to end, and only then
+/// binds. If the configuration is reloaded meanwhile, the new one may lack the address, or have it under a name that
+/// Kestrel has not stopped yet. So older configurations stay in use until an endpoint of a newer one is bound.
+/// </para>
 /// </remarks>
 internal sealed class EndpointNames : IDisposable
 {
@@ -24,7 +28,7 @@ internal sealed class EndpointNames : IDisposable
     private readonly IConfiguration? _configuration;
     private readonly IDisposable? _reloads;
 
-    /// <summary>Names and URLs, the oldest configuration first.</summary>
+    /// <summary>The names and URLs of each configuration, the oldest first.</summary>
     private readonly List<(string Name, string Url)[]> _configurations = [];
 
     private readonly List<(string Name, EndPoint EndPoint)> _listening = [];
@@ -40,7 +44,9 @@ internal sealed class EndpointNames : IDisposable
 
     public void Dispose() => _reloads?.Dispose();
 
-    /// <summary>Takes a name for a listener. <see langword="null"/> when the endpoint has none.</summary>
+    /// <summary>
+    /// Takes the name of an endpoint for a listener. Returns <see langword="null"/> if the endpoint has no name.
+    /// </summary>
     internal string? Take(EndPoint endPoint)
     {
         lock (_lock)
@@ -56,7 +62,7 @@ internal sealed class EndpointNames : IDisposable
         }
     }
 
-    /// <summary>The listener has stopped, or did not come to be.</summary>
+    /// <summary>Gives the name back when the listener has stopped or could not be created.</summary>
     internal void Return(string? name, EndPoint endPoint)
     {
         if (name is not null)
@@ -88,7 +94,8 @@ internal sealed class EndpointNames : IDisposable
 
     private IEnumerable<(string Name, string Url)> ReadUrls()
     {
-        foreach (var section in _configuration?.GetSection(EventLoopTransportConfiguration.KestrelEndPoints).GetChildren() ?? [])
+        var endpoints = _configuration?.GetSection(EventLoopTransportConfiguration.KestrelEndpoints);
+        foreach (var section in endpoints?.GetChildren() ?? [])
         {
             if (section[EventLoopTransportConfiguration.Url] is { } url)
             {
@@ -115,8 +122,9 @@ internal sealed class EndpointNames : IDisposable
     }
 
     /// <summary>
-    /// Whether the name has a listener there already, or one elsewhere that Kestrel would have stopped before. The
-    /// other socket of a URL, as localhost has it, is neither.
+    /// Whether the name has a listener on this endpoint, or one on an endpoint that does not belong to the URL, which
+    /// Kestrel would have stopped first. A listener on another endpoint of the same URL does not count: localhost has
+    /// two.
     /// </summary>
     private bool Listens(string name, string url, EndPoint endPoint)
         => _listening.Exists(listener => listener.Name == name

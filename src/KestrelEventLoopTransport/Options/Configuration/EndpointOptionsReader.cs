@@ -5,13 +5,13 @@ using Microsoft.Extensions.Options;
 namespace KestrelEventLoopTransport.Options.Configuration;
 
 /// <summary>
-/// Reads the options of an endpoint when it is bound. If the configuration has been reloaded since, the options are
-/// read again, code included.
+/// Reads the options of an endpoint when it is bound. If the configuration has been reloaded, all options are read
+/// again, those set by code included.
 /// </summary>
 /// <remarks>
-/// Options that are not valid are refused as a whole, as at the start. By then Kestrel has stopped what it binds again,
-/// and it does not try twice: so an endpoint gets the options of its name that were valid last, and the log says so. An
-/// endpoint whose section of options is new is not bound: there is nothing valid to take for it.
+/// If the new options are not valid, all of them are rejected. By then Kestrel has stopped the endpoints that it binds
+/// again, and it does not retry a failed bind. So the endpoint gets the last valid options of its name, and an error is
+/// logged. If the endpoint's section is new, there are no valid options for it, and it is not bound.
 /// </remarks>
 internal sealed class EndpointOptionsReader
 {
@@ -22,8 +22,8 @@ internal sealed class EndpointOptionsReader
     private EventLoopTransportOptions _valid;
 
     /// <param name="options">The options at the start.</param>
-    /// <param name="factory">Reads them again; <see langword="null"/> for options that stay.</param>
-    /// <param name="logger">Gets what is not valid.</param>
+    /// <param name="factory">Reads the options again; <see langword="null"/> if they never change.</param>
+    /// <param name="logger">Logs reloaded options that are not valid.</param>
     internal EndpointOptionsReader(
         EventLoopTransportOptions options,
         IOptionsFactory<EventLoopTransportOptions>? factory,
@@ -34,11 +34,11 @@ internal sealed class EndpointOptionsReader
         _logger = logger;
     }
 
-    /// <summary>The options of an endpoint: a copy that is the caller's.</summary>
-    /// <param name="endPoint">What is bound to.</param>
-    /// <param name="name">The endpoint's name in Kestrel's configuration, if it has one.</param>
+    /// <summary>Returns the options of an endpoint. The caller owns the copy.</summary>
+    /// <param name="endPoint">The endpoint to bind to.</param>
+    /// <param name="name">Its name in Kestrel's configuration, if it has one.</param>
     /// <exception cref="OptionsValidationException">
-    /// The endpoint's section of options is new, and not valid.
+    /// The reloaded options are not valid, and the endpoint's section is new.
     /// </exception>
     internal EndpointOptions Read(EndPoint endPoint, string? name)
     {
@@ -49,24 +49,17 @@ internal sealed class EndpointOptionsReader
                 ReadAgain(_factory, source, endPoint, name);
             }
 
-            foreach (var configured in _valid.GetOverrides())
-            {
-                if (configured.AppliesTo(endPoint, name))
-                {
-                    _used.Add(configured.Name);
-                }
-            }
-
+            _used.UnionWith(NamesFor(endPoint, name));
             return _valid.For(endPoint, name);
         }
     }
 
-    /// <summary>Names of endpoints that have options of their own and have not been bound.</summary>
+    /// <summary>Returns the names of endpoints that have options of their own and have not been bound.</summary>
     internal IReadOnlyList<string> FindUnused()
     {
         lock (_lock)
         {
-            return [.. _valid.GetOverrides().Select(static configured => configured.Name).Where(name => !_used.Contains(name))];
+            return [.. _valid.GetOverrides().Select(static own => own.Name).Where(name => !_used.Contains(name))];
         }
     }
 
@@ -82,9 +75,7 @@ internal sealed class EndpointOptionsReader
         }
         catch (Exception exception)
         {
-            var known = _valid.GetOverrides()
-                .Where(configured => configured.AppliesTo(endPoint, name))
-                .Select(static configured => configured.Name);
+            var known = NamesFor(endPoint, name);
             if (source.FindSections(endPoint, name).Except(known, StringComparer.OrdinalIgnoreCase).Any())
             {
                 throw;
@@ -93,4 +84,9 @@ internal sealed class EndpointOptionsReader
             OptionsLog.ReloadRefused(_logger, endPoint, exception.Message);
         }
     }
+
+    private IEnumerable<string> NamesFor(EndPoint endPoint, string? name)
+        => _valid.GetOverrides()
+            .Where(configured => configured.AppliesTo(endPoint, name))
+            .Select(static configured => configured.Name);
 }

@@ -6,13 +6,13 @@ using Microsoft.AspNetCore.Http;
 
 namespace KestrelEventLoopTransport.Options.Configuration;
 
-/// <summary>What was configured for one endpoint, or for those that Kestrel makes of one URL.</summary>
-/// <param name="Name">The endpoint or URL, as the user named it.</param>
+/// <summary>The options of one endpoint, or of the endpoints that Kestrel binds for one URL.</summary>
+/// <param name="Name">What messages call it: the endpoint, the URL or the section of the configuration.</param>
 /// <param name="KestrelName">
-/// The name of the endpoint in Kestrel's configuration; <see langword="null"/> if it goes by
+/// The name in Kestrel's configuration that it applies to; <see langword="null"/> if it applies to
 /// <paramref name="EndPoints"/>.
 /// </param>
-/// <param name="EndPoints">What Kestrel may bind to.</param>
+/// <param name="EndPoints">The endpoints that Kestrel may bind to.</param>
 /// <param name="Configure">Changes a copy of the defaults.</param>
 internal sealed record EndpointOverride(
     string Name,
@@ -20,14 +20,16 @@ internal sealed record EndpointOverride(
     EndPoint[] EndPoints,
     Action<EndpointOptions> Configure)
 {
-    /// <param name="endPoint">What is bound to.</param>
+    /// <param name="endPoint">The endpoint to bind to.</param>
     /// <param name="name">Its name in Kestrel's configuration, if it has one.</param>
     internal bool AppliesTo(EndPoint endPoint, string? name)
         => KestrelName is null
             ? Array.Exists(EndPoints, own => AreSame(own, endPoint))
             : KestrelName.Equals(name, StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>Whether Kestrel may bind to the endpoint for a URL. Not for one that is none.</summary>
+    /// <summary>
+    /// Returns whether Kestrel may bind to the endpoint for a URL. Returns false if the URL is not valid.
+    /// </summary>
     internal static bool IsUrlOf(string url, EndPoint endPoint)
     {
         try
@@ -40,8 +42,8 @@ internal sealed record EndpointOverride(
         }
     }
 
-    /// <summary>The endpoints that Kestrel tries for a URL (its AddressBinder).</summary>
-    /// <exception cref="FormatException">It is no URL, or its port or path is not possible.</exception>
+    /// <summary>Returns the endpoints that Kestrel tries to bind for a URL (see its AddressBinder).</summary>
+    /// <exception cref="FormatException">The URL, its port or its path is not valid.</exception>
     internal static EndPoint[] EndPointsOf(string url)
     {
         try
@@ -50,7 +52,8 @@ internal sealed record EndpointOverride(
         }
         catch (ArgumentException exception)
         {
-            throw new FormatException($"Invalid url: '{url}': the port must be from 0 to 65535, and the path of a Unix socket have at most 107 bytes.", exception);
+            const string Reason = "The port must be from 0 to 65535; the path of a Unix socket has at most 107 bytes.";
+            throw new FormatException($"Invalid url: '{url}'. {Reason}", exception);
         }
     }
 
@@ -63,7 +66,11 @@ internal sealed record EndpointOverride(
 
         if (IsLocalhost(address.Host))
         {
-            return [new IPEndPoint(IPAddress.Loopback, address.Port), new IPEndPoint(IPAddress.IPv6Loopback, address.Port)];
+            return
+            [
+                new IPEndPoint(IPAddress.Loopback, address.Port),
+                new IPEndPoint(IPAddress.IPv6Loopback, address.Port),
+            ];
         }
 
         return IPAddress.TryParse(address.Host, out var ip)
@@ -71,7 +78,7 @@ internal sealed record EndpointOverride(
             : [new IPEndPoint(IPAddress.IPv6Any, address.Port), new IPEndPoint(IPAddress.Any, address.Port)];
     }
 
-    // Also of the top-level domain (RFC 6761): app.localhost.
+    // Names that end in .localhost are loopback too (RFC 6761): app.localhost.
     private static bool IsLocalhost(string host)
         => host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
             || (host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase) && host[0] != '.');
@@ -79,8 +86,10 @@ internal sealed record EndpointOverride(
     private static bool AreSame(EndPoint own, EndPoint other) => (own, other) switch
     {
         (FileHandleEndPoint a, FileHandleEndPoint b) => a.FileHandle == b.FileHandle,
-        (UnixDomainSocketEndPoint a, UnixDomainSocketEndPoint b)
-            => UnixSocketAddress.WithAbstractName(a).Serialize().Equals(UnixSocketAddress.WithAbstractName(b).Serialize()),
+        (UnixDomainSocketEndPoint a, UnixDomainSocketEndPoint b) => AddressOf(a).Equals(AddressOf(b)),
         _ => own.Equals(other),
     };
+
+    private static SocketAddress AddressOf(UnixDomainSocketEndPoint endPoint)
+        => UnixSocketAddress.WithAbstractName(endPoint).Serialize();
 }

@@ -4,17 +4,17 @@ using Microsoft.Extensions.Options;
 namespace KestrelEventLoopTransport.Options.Configuration;
 
 /// <summary>
-/// Reads the options from <c>Kestrel:EventLoopTransport</c>, if there is a configuration. A key that is no option, or a
-/// value that is not of its type, stops the application.
+/// Reads the options from the section <c>Kestrel:EventLoopTransport</c>, if there is a configuration. A key that is not
+/// an option, or a value that does not have the option's type, stops the application.
 /// </summary>
 internal sealed class EventLoopTransportConfiguration(IConfiguration? configuration = null)
     : IConfigureOptions<EventLoopTransportOptions>
 {
     /// <summary>The section of Kestrel's endpoints.</summary>
-    internal const string KestrelEndPoints = "Kestrel:Endpoints";
+    internal const string KestrelEndpoints = "Kestrel:Endpoints";
 
-    /// <summary>The section of the options that endpoints have of their own.</summary>
-    internal const string EndPoints = $"{Root}:{EndpointsKey}";
+    /// <summary>The section with the options of single endpoints.</summary>
+    internal const string Endpoints = $"{Root}:{EndpointsKey}";
 
     internal const string Url = "Url";
 
@@ -25,7 +25,7 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration? configurat
     {
         if (configuration is not null)
         {
-            // First: what changes from here on is read again.
+            // Before the options are read: a change from here on makes the transport read them again.
             options.Source = new OptionsSource(configuration);
             Configure(options, configuration);
         }
@@ -33,17 +33,28 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration? configurat
 
     private static void Configure(EventLoopTransportOptions options, IConfiguration configuration)
     {
-        new ObservedValues(configuration.GetSection(Root), EndpointsKey).Read(section => section.Bind(options));
-        var endPoints = configuration.GetSection(EndPoints);
-        if (!string.IsNullOrEmpty(endPoints.Value))
+        new ObservedValues(configuration.GetSection(Root), EndpointsKey).Read(section => Bind(section, options));
+        var endpoints = configuration.GetSection(Endpoints);
+        if (!string.IsNullOrEmpty(endpoints.Value))
         {
-            throw Invalid($"{endPoints.Path} is '{endPoints.Value}'; it must be a section with one section for each endpoint.");
+            throw Invalid(
+                $"{endpoints.Path} is '{endpoints.Value}'; it must be a section with one section per endpoint.");
         }
 
-        foreach (var endPoint in endPoints.GetChildren())
+        foreach (var endpoint in endpoints.GetChildren())
         {
-            ConfigureEndpoint(options, endPoint, configuration);
+            ConfigureEndpoint(options, endpoint, configuration);
         }
+    }
+
+    /// <summary>
+    /// Options of endpoints may stand at the top level of the section or in <c>EndpointDefaults</c>, which wins.
+    /// </summary>
+    private static void Bind(IConfigurationSection section, EventLoopTransportOptions options)
+    {
+        section.Bind(options);
+        section.Bind(options.EndpointDefaults);
+        section.GetSection(nameof(options.EndpointDefaults)).Bind(options.EndpointDefaults);
     }
 
     private static void ConfigureEndpoint(
@@ -52,16 +63,20 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration? configurat
         IConfiguration configuration)
     {
         var ownUrl = section[Url];
-        var kestrelKey = $"{KestrelEndPoints}:{section.Key}:{Url}";
+        var kestrelKey = $"{KestrelEndpoints}:{section.Key}:{Url}";
         var url = ownUrl ?? configuration[kestrelKey]
-            ?? throw Invalid($"{section.Path} configures an endpoint that does not exist: there is neither {section.Path}:{Url} nor {kestrelKey}.");
+            ?? throw Invalid(
+                $"{section.Path} configures an endpoint that has no URL. Set {section.Path}:{Url} or {kestrelKey}.");
 
-        // A copy: the options stay as they were checked, whatever the configuration becomes.
+        // The values are copied, so that the options do not change after they have been validated.
         var values = new ObservedValues(section, Url);
         try
         {
             options.ConfigureEndpoint(
-                url, section.Path, ownUrl is null ? section.Key : null, endPoint => values.Read(copy => copy.Bind(endPoint)));
+                url,
+                section.Path,
+                ownUrl is null ? section.Key : null,
+                endpoint => values.Read(copy => copy.Bind(endpoint)));
         }
         catch (FormatException exception)
         {
@@ -72,29 +87,34 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration? configurat
     private static OptionsValidationException Invalid(params IEnumerable<string> messages)
         => new(Microsoft.Extensions.Options.Options.DefaultName, typeof(EventLoopTransportOptions), messages);
 
-    /// <summary>A copy of a section's values that knows which of them nobody has asked for.</summary>
+    /// <summary>A copy of a section's values that records which of them the binder has read.</summary>
     private sealed class ObservedValues : ConfigurationProvider
     {
         private readonly HashSet<string> _read = new(StringComparer.OrdinalIgnoreCase);
         private readonly string _path;
 
         /// <param name="section">The section that holds the options.</param>
-        /// <param name="besides">The one child that is no option.</param>
-        internal ObservedValues(IConfigurationSection section, string besides)
+        /// <param name="excluded">The key of the child that is not an option.</param>
+        internal ObservedValues(IConfigurationSection section, string excluded)
         {
             _path = section.Path;
-            var left = ConfigurationPath.Combine(section.Path, besides);
+            var excludedKey = ConfigurationPath.Combine(section.Path, excluded);
+            var excludedPath = excludedKey + ConfigurationPath.KeyDelimiter;
             foreach (var (key, value) in section.AsEnumerable())
             {
-                if (!key.Equals(left, StringComparison.OrdinalIgnoreCase)
-                    && !key.StartsWith(left + ConfigurationPath.KeyDelimiter, StringComparison.OrdinalIgnoreCase))
+                if (!key.Equals(excludedKey, StringComparison.OrdinalIgnoreCase)
+                    && !key.StartsWith(excludedPath, StringComparison.OrdinalIgnoreCase))
                 {
-                    Data[key] = key.EndsWith(":Unix:FileMode", StringComparison.OrdinalIgnoreCase) ? OctalToDecimal(key, value) : value;
+                    Data[key] = key.EndsWith(":Unix:FileMode", StringComparison.OrdinalIgnoreCase)
+                        ? OctalToDecimal(key, value)
+                        : value;
                 }
             }
         }
 
-        /// <param name="bind">Calls the binder; its code is generated for the type at the place of the call.</param>
+        /// <param name="bind">
+        /// Calls the binder. A delegate, because the binder's code is generated where the type is known.
+        /// </param>
         internal void Read(Action<IConfigurationSection> bind)
         {
             lock (_read)
@@ -109,11 +129,17 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration? configurat
                 {
                     throw Invalid(exception.Message);
                 }
-                // A section without children has the value null.
-                var unread = Data.Where(pair => pair.Value is not null && !_read.Contains(pair.Key)).Select(static pair => pair.Key).Order().ToList();
+
+                // A section itself has the value null.
+                var unread = Data
+                    .Where(pair => pair.Value is not null && !_read.Contains(pair.Key))
+                    .Select(static pair => pair.Key)
+                    .Order()
+                    .ToList();
                 if (unread.Count != 0)
                 {
-                    throw Invalid(unread.Select(static key => $"{key} is not an option of the event-loop transport."));
+                    throw Invalid(unread.Select(
+                        static key => $"{key} is not an option of the event-loop transport."));
                 }
             }
         }
@@ -124,10 +150,10 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration? configurat
             return base.TryGet(key, out value);
         }
 
-        // The binder would take digits for a decimal number; permissions are octal everywhere else.
+        // The binder reads digits as a decimal number, but permissions are octal everywhere else.
         private static string? OctalToDecimal(string key, string? mode)
         {
-            // The binder trims too.
+            // The binder trims white space as well.
             mode = mode?.Trim();
             if (mode is null || !mode.All(char.IsAsciiDigit) || mode.Length == 0)
             {

@@ -11,9 +11,9 @@ internal sealed class OptionsSource(IConfiguration configuration)
 
     internal bool HasChanged => _reload.HasChanged;
 
-    /// <summary>Paths of the sections that the configuration of the moment has for an endpoint.</summary>
+    /// <summary>Paths of the sections that the current configuration has for an endpoint.</summary>
     internal IEnumerable<string> FindSections(EndPoint endPoint, string? name)
-        => configuration.GetSection(EventLoopTransportConfiguration.EndPoints).GetChildren()
+        => configuration.GetSection(EventLoopTransportConfiguration.Endpoints).GetChildren()
             .Where(section => section[EventLoopTransportConfiguration.Url] is { } url
                 ? EndpointOverride.IsUrlOf(url, endPoint)
                 : section.Key.Equals(name, StringComparison.OrdinalIgnoreCase))

@@ -3,10 +3,12 @@ using System.Text;
 namespace KestrelEventLoopTransport.Options.Validation;
 
 /// <summary>
-/// Checks the options of one endpoint, and collects what is wrong: the option, and its value and range.
+/// Checks the options of one endpoint. Collects each option whose value is out of range, with the value and the range.
 /// </summary>
 internal sealed class EndpointOptionsValidator
 {
+    private static readonly TimeSpan _maxTakeoverPeriod = TimeSpan.FromMinutes(1);
+
     private readonly List<(string Option, string Problem)> _problems = [];
 
     private EndpointOptionsValidator()
@@ -30,7 +32,8 @@ internal sealed class EndpointOptionsValidator
         CheckRange(nameof(options.SendBufferSize), options.SendBufferSize, 1, int.MaxValue);
         CheckBytes(nameof(options.BindToDevice), options.BindToDevice, 15);
         CheckTime(nameof(options.Linger), options.Linger, TimeSpan.TicksPerSecond, "seconds", 0, ushort.MaxValue);
-        CheckTime(nameof(options.BusyPoll), options.BusyPoll, TimeSpan.TicksPerMicrosecond, "microseconds", 0, 1_000_000);
+        CheckTime(
+            nameof(options.BusyPoll), options.BusyPoll, TimeSpan.TicksPerMicrosecond, "microseconds", 0, 1_000_000);
         CheckRange(nameof(options.Priority), options.Priority, 0, int.MaxValue);
         if (options.TypeOfService is { } type && (type is < 0 or > 252 || type % 4 != 0))
         {
@@ -45,21 +48,24 @@ internal sealed class EndpointOptionsValidator
     private void CheckAccepting(EndpointOptions options)
     {
         CheckName(nameof(options.AcceptMode), options.AcceptMode);
-        CheckName(nameof(options.LoadBalancing), options.LoadBalancing);
+        CheckName(nameof(options.LoadBalancingPolicy), options.LoadBalancingPolicy);
         CheckRange(nameof(options.MaxConnections), options.MaxConnections, 1, int.MaxValue);
         CheckName(nameof(options.MaxConnectionsPolicy), options.MaxConnectionsPolicy);
         CheckRange(nameof(options.AcceptBatchSize), options.AcceptBatchSize, 1, 1024);
-        if (options.HandOverPeriod < TimeSpan.Zero || options.HandOverPeriod > TimeSpan.FromMinutes(1))
+        if (options.TakeoverPeriod < TimeSpan.Zero || options.TakeoverPeriod > _maxTakeoverPeriod)
         {
-            Add(nameof(options.HandOverPeriod), $"{options.HandOverPeriod}; it must be from {TimeSpan.Zero} to {TimeSpan.FromMinutes(1)}");
+            Add(
+                nameof(options.TakeoverPeriod),
+                $"{options.TakeoverPeriod}; it must be from {TimeSpan.Zero} to {_maxTakeoverPeriod}");
         }
     }
 
-    private void CheckTcp(TcpOptions tcp)
+    private void CheckTcp(TcpSocketOptions tcp)
     {
-        CheckTime("Tcp.KeepAlive.Time", tcp.KeepAlive.Time, TimeSpan.TicksPerSecond, "seconds", 1, short.MaxValue);
-        CheckTime("Tcp.KeepAlive.Interval", tcp.KeepAlive.Interval, TimeSpan.TicksPerSecond, "seconds", 1, short.MaxValue);
-        CheckRange("Tcp.KeepAlive.RetryCount", tcp.KeepAlive.RetryCount, 1, 127);
+        var keepAlive = tcp.KeepAlive;
+        CheckTime("Tcp.KeepAlive.Time", keepAlive.Time, TimeSpan.TicksPerSecond, "seconds", 1, short.MaxValue);
+        CheckTime("Tcp.KeepAlive.Interval", keepAlive.Interval, TimeSpan.TicksPerSecond, "seconds", 1, short.MaxValue);
+        CheckRange("Tcp.KeepAlive.RetryCount", keepAlive.RetryCount, 1, 127);
         CheckTime("Tcp.UserTimeout", tcp.UserTimeout, TimeSpan.TicksPerMillisecond, "milliseconds", 1, int.MaxValue);
         CheckRange("Tcp.FastOpenQueue", tcp.FastOpenQueue, 1, int.MaxValue);
         CheckTime("Tcp.DeferAccept", tcp.DeferAccept, TimeSpan.TicksPerSecond, "seconds", 1, 3600);
@@ -88,27 +94,27 @@ internal sealed class EndpointOptionsValidator
         }
     }
 
-    private void CheckRange(string option, int? value, int least, int most)
+    private void CheckRange(string option, int? value, int min, int max)
     {
-        if (value < least || value > most)
+        if (value < min || value > max)
         {
-            Add(option, $"{value}; it must be from {least} to {most}");
+            Add(option, $"{value}; it must be from {min} to {max}");
         }
     }
 
-    private void CheckTime(string option, TimeSpan? value, long unit, string units, long least, long most)
+    private void CheckTime(string option, TimeSpan? value, long unit, string units, long min, long max)
     {
-        if (value is { } time && (time.Ticks % unit != 0 || time.Ticks / unit < least || time.Ticks / unit > most))
+        if (value is { } time && (time.Ticks % unit != 0 || time.Ticks / unit < min || time.Ticks / unit > max))
         {
-            Add(option, $"{time}; it must be from {least} to {most} {units}, a whole number of them");
+            Add(option, $"{time}; it must be a whole number of {units} from {min} to {max}");
         }
     }
 
-    private void CheckBytes(string option, string? value, int most)
+    private void CheckBytes(string option, string? value, int max)
     {
-        if (value is not null && (value.Contains('\0') || Encoding.UTF8.GetByteCount(value) is var length && (length == 0 || length > most)))
+        if (value is not null && (value.Contains('\0') || value == "" || Encoding.UTF8.GetByteCount(value) > max))
         {
-            Add(option, $"'{value}'; it must have from 1 to {most} bytes, none of them zero");
+            Add(option, $"'{value}'; it must have from 1 to {max} bytes, none of them zero");
         }
     }
 

@@ -2,26 +2,36 @@ using Microsoft.Extensions.Options;
 
 namespace KestrelEventLoopTransport.Options.Validation;
 
-/// <summary>Checks the options when the application starts.</summary>
+/// <summary>Checks the options when they are read: at the start, and after a reload of the configuration.</summary>
 internal sealed class EventLoopTransportOptionsValidator : IValidateOptions<EventLoopTransportOptions>
 {
-    private static readonly TimeSpan _leastThreshold = TimeSpan.FromMicroseconds(100);
-    private static readonly TimeSpan _mostThreshold = TimeSpan.FromSeconds(1);
+    private const string EndpointDefaults
+        = $"{nameof(EventLoopTransportOptions)}.{nameof(EventLoopTransportOptions.EndpointDefaults)}";
+
+    private const string MaxStandbyThreads
+        = $"{nameof(EventLoopTransportOptions.Adaptive)}.{nameof(AdaptiveSchedulingOptions.MaxStandbyThreads)}";
+
+    private const string HandOffThreshold
+        = $"{nameof(EventLoopTransportOptions.Adaptive)}.{nameof(AdaptiveSchedulingOptions.HandOffThreshold)}";
+
+    private static readonly TimeSpan _minThreshold = TimeSpan.FromMicroseconds(100);
+    private static readonly TimeSpan _maxThreshold = TimeSpan.FromSeconds(1);
 
     public ValidateOptionsResult Validate(string? name, EventLoopTransportOptions options)
     {
         var result = new ValidateOptionsResultBuilder();
         CheckRange(result, nameof(options.EventLoopCount), options.EventLoopCount, 1, 1024);
-        CheckRange(result, nameof(options.MaxStandbyThreads), options.MaxStandbyThreads, options.EventLoopCount, 32767);
-        if (options.HandOffThreshold < _leastThreshold || options.HandOffThreshold > _mostThreshold)
+        CheckRange(result, MaxStandbyThreads, options.MaxStandbyThreads, options.EventLoopCount, 32767);
+        var threshold = options.Adaptive.HandOffThreshold;
+        if (threshold < _minThreshold || threshold > _maxThreshold)
         {
-            result.AddError($"{nameof(EventLoopTransportOptions)}.{nameof(options.HandOffThreshold)} is {options.HandOffThreshold}; it must be from {_leastThreshold} to {_mostThreshold}.");
+            Add(result, HandOffThreshold, $"{threshold}; it must be from {_minThreshold} to {_maxThreshold}");
         }
 
         if (!Enum.IsDefined(options.Scheduling))
         {
-            var allowed = string.Join(", ", Enum.GetNames<ApplicationScheduling>());
-            result.AddError($"{nameof(EventLoopTransportOptions)}.{nameof(options.Scheduling)} is {(int)options.Scheduling}; it must be one of {allowed}.");
+            var names = string.Join(", ", Enum.GetNames<ApplicationScheduling>());
+            Add(result, nameof(options.Scheduling), $"{(int)options.Scheduling}; it must be one of {names}");
         }
 
         CheckEndpoints(result, options);
@@ -30,29 +40,34 @@ internal sealed class EventLoopTransportOptionsValidator : IValidateOptions<Even
 
     private static void CheckEndpoints(ValidateOptionsResultBuilder result, EventLoopTransportOptions options)
     {
-        var defaults = EndpointOptionsValidator.Check(options);
+        var defaults = EndpointOptionsValidator.Check(options.EndpointDefaults);
         foreach (var (option, problem) in defaults)
         {
-            result.AddError($"{nameof(EventLoopTransportOptions)}.{option} is {problem}.");
+            result.AddError($"{EndpointDefaults}.{option} is {problem}.");
         }
 
         foreach (var configured in options.GetOverrides())
         {
-            // What is wrong with the defaults has been said. Each of the endpoints may be configured by other overrides
-            // too.
-            var problems = configured.EndPoints.SelectMany(endPoint => EndpointOptionsValidator.Check(options.For(endPoint, configured.KestrelName)));
-            foreach (var (option, problem) in problems.Distinct().Except(defaults))
+            // Several overrides may apply to each of the endpoints. Problems of the defaults are not repeated.
+            var problems = configured.EndPoints
+                .SelectMany(endPoint => EndpointOptionsValidator.Check(options.For(endPoint, configured.KestrelName)))
+                .Distinct()
+                .Except(defaults);
+            foreach (var (option, problem) in problems)
             {
-                result.AddError($"{nameof(EventLoopTransportOptions)}.{option} of {configured.Name} is {problem}.");
+                result.AddError($"{nameof(EndpointOptions)}.{option} of {configured.Name} is {problem}.");
             }
         }
     }
 
-    private static void CheckRange(ValidateOptionsResultBuilder result, string option, long value, long least, long most)
+    private static void CheckRange(ValidateOptionsResultBuilder result, string option, long value, long min, long max)
     {
-        if (value < least || value > most)
+        if (value < min || value > max)
         {
-            result.AddError($"{nameof(EventLoopTransportOptions)}.{option} is {value}; it must be from {least} to {most}.");
+            Add(result, option, $"{value}; it must be from {min} to {max}");
         }
     }
+
+    private static void Add(ValidateOptionsResultBuilder result, string option, string problem)
+        => result.AddError($"{nameof(EventLoopTransportOptions)}.{option} is {problem}.");
 }

@@ -33,7 +33,7 @@ internal static class PackagedApp
         });
 
         await using var app = builder.Build();
-        app.MapGet("/loops", (EventLoopTransportState state) => $"{state.Loops.Count} loops");
+        app.MapGet("/loops", (EventLoopTransportMonitor monitor) => $"{monitor.GetLoopStatistics().Count} loops");
         app.Lifetime.ApplicationStarted.Register(
             () => Console.WriteLine($"Listening: {http!.IPEndPoint} {lines!.IPEndPoint}"));
         await app.RunAsync();

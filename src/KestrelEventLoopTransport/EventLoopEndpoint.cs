@@ -1,0 +1,76 @@
+using System.Net;
+using System.Net.Sockets;
+using KestrelEventLoopTransport.Listening;
+
+namespace KestrelEventLoopTransport;
+
+/// <summary>
+/// A listening endpoint of the transport, from <see cref="EventLoopTransportMonitor.Endpoints"/>. A live object: each
+/// property returns its current value. All members are thread-safe.
+/// </summary>
+public sealed class EventLoopEndpoint
+{
+    private readonly EventLoopListener _listener;
+
+    internal EventLoopEndpoint(EventLoopListener listener) => _listener = listener;
+
+    /// <summary>
+    /// The address that the endpoint listens on. If port 0 was requested, this is the port that the kernel chose.
+    /// </summary>
+    public EndPoint EndPoint => _listener.EndPoint;
+
+    /// <summary>
+    /// Number of connections of this endpoint that are not yet disposed. If
+    /// <see cref="EndpointOptions.MaxConnections"/> is set, a connection counts from the moment at which its accept
+    /// begins.
+    /// </summary>
+    public int ConnectionCount => _listener.Account.Current;
+
+    /// <summary>Number of connections that have been accepted and were not refused.</summary>
+    public long AcceptedConnections => _listener.Account.Accepted;
+
+    /// <summary>
+    /// Number of connections that have been closed immediately after accept: those beyond
+    /// <see cref="EndpointOptions.MaxConnections"/>, and those that
+    /// <see cref="EndpointOptions.ConfigureAcceptedSocket"/> has refused.
+    /// </summary>
+    public long RefusedConnections => _listener.Account.Refused;
+
+    /// <summary>
+    /// Number of failed calls of <c>accept(2)</c>. A call fails if the connection was lost before it was accepted, or
+    /// if the process or the system has no free descriptor or memory.
+    /// </summary>
+    public long FailedAccepts => _listener.Account.Failed;
+
+    /// <summary>
+    /// Duplicates the descriptors of the listening sockets (<c>dup(2)</c>; gnet: <c>DupFd</c>) so that another process
+    /// can continue to serve the endpoint. That process serves each descriptor as a <c>FileHandleEndPoint</c>. After
+    /// this call, the endpoint does not drain the kernel's accept queue when it stops: the other process serves the
+    /// connections in it.
+    /// </summary>
+    /// <param name="inheritable">
+    /// Whether child processes inherit the descriptors, with the same numbers. Default: <see langword="false"/>, which
+    /// sets <c>FD_CLOEXEC</c>.
+    /// </param>
+    /// <returns>
+    /// One descriptor, or one for each loop with <see cref="AcceptMode.ListenerPerLoop"/>. The caller owns them.
+    /// </returns>
+    /// <exception cref="ObjectDisposedException">The endpoint has stopped listening.</exception>
+    /// <exception cref="SocketException">The process has no free descriptor.</exception>
+    public IReadOnlyList<SafeSocketHandle> DuplicateSockets(bool inheritable = false)
+    {
+        var handles = new List<SafeSocketHandle>();
+        try
+        {
+            ObjectDisposedException.ThrowIf(!_listener.TryDuplicate(handles, inheritable), this);
+            return handles;
+        }
+        catch
+        {
+            handles.ForEach(static handle => handle.Dispose());
+            throw;
+        }
+    }
+
+    internal bool IsOf(EventLoopListener listener) => ReferenceEquals(_listener, listener);
+}
