@@ -9,6 +9,8 @@ public sealed class FileHandleTests
 {
     // Linux's AF_VSOCK, for which .NET has no name.
     private const AddressFamily Vsock = (AddressFamily)40;
+    private const int IPPROTO_SCTP = 132;
+    private const int IPPROTO_MPTCP = 262;
 
     public static MatrixTheoryData<ApplicationScheduling, FileHandleType, bool> TcpCases
         => new(
@@ -103,9 +105,9 @@ public sealed class FileHandleTests
     // Multipath TCP and SCTP are stream sockets with IP addresses too; Unix has two more kinds.
     [Theory]
     [InlineData(AddressFamily.InterNetwork, SocketType.Dgram, 0)]
-    [InlineData(AddressFamily.InterNetwork, SocketType.Stream, 132)]
-    [InlineData(AddressFamily.InterNetworkV6, SocketType.Stream, 132)]
-    [InlineData(AddressFamily.InterNetwork, SocketType.Stream, 262)]
+    [InlineData(AddressFamily.InterNetwork, SocketType.Stream, IPPROTO_SCTP)]
+    [InlineData(AddressFamily.InterNetworkV6, SocketType.Stream, IPPROTO_SCTP)]
+    [InlineData(AddressFamily.InterNetwork, SocketType.Stream, IPPROTO_MPTCP)]
     [InlineData(AddressFamily.Unix, SocketType.Seqpacket, 0)]
     [InlineData(AddressFamily.Unix, SocketType.Dgram, 0)]
     [InlineData(Vsock, SocketType.Stream, 0)]
@@ -138,8 +140,8 @@ public sealed class FileHandleTests
     [ClassData<EveryScheduling>]
     public async Task A_socket_of_Multipath_TCP_is_served_by_the_stock_transport(ApplicationScheduling scheduling)
     {
-        using var socket = new Socket(
-            new SafeSocketHandle(CreateSocket(AddressFamily.InterNetwork, SocketType.Stream, 262), ownsHandle: true));
+        var fd = CreateSocket(AddressFamily.InterNetwork, SocketType.Stream, IPPROTO_MPTCP);
+        using var socket = new Socket(new SafeSocketHandle(fd, ownsHandle: true));
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var address = (IPEndPoint)socket.LocalEndPoint!;
         await using var server = await TestServer.StartAsync(new TestSettings
