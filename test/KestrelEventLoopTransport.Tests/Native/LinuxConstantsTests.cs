@@ -30,8 +30,8 @@ public sealed class LinuxConstantsTests
     public async Task Constants_and_layouts_are_those_of_the_headers()
     {
         Assert.SkipUnless(HasCompiler(), "gcc is not installed");
-        var ours = new Dictionary<string, long>(
-            SystemConstants.Of(typeof(Linux)).Concat(SystemConstants.Of(typeof(Errno))))
+        Type[] constants = [typeof(Posix), typeof(Linux), typeof(Errno)];
+        var ours = new Dictionary<string, long>(constants.SelectMany(SystemConstants.Of))
         {
             ["sizeof(struct sockaddr_storage)"] = Posix.SockAddrStorageSize,
             ["offsetof(struct statx, stx_mode)"] = Linux.StatxModeOffset,
