@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Native;
 
 /// <summary>
 /// <c>struct epoll_event</c>: 32 bits of events, 64 bits of data. Packed on x64 only (<c>EPOLL_PACKED</c> in
-/// <c>linux/eventpoll.h</c>), so the layout is a matter of the running processor.
+/// <c>linux/eventpoll.h</c>), so the layout depends on the running processor.
 /// </summary>
 internal static unsafe class EpollEventLayout
 {

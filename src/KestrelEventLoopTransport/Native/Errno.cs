@@ -5,8 +5,8 @@ using System.Runtime.InteropServices;
 namespace KestrelEventLoopTransport.Native;
 
 /// <summary>
-/// The error numbers that the transport tells apart (<c>errno(3)</c>), and their translation to .NET's. They are
-/// Linux's everywhere: on other systems they are translated where they come in, and back for messages.
+/// The error numbers that the transport distinguishes (<c>errno(3)</c>), and their translation to .NET's. They have the
+/// values of Linux everywhere: on other systems they are translated when they are read, and back for messages.
 /// </summary>
 internal static class Errno
 {
@@ -43,13 +43,15 @@ internal static class Errno
     internal const int EHOSTDOWN = 112;
     internal const int EHOSTUNREACH = 113;
 
-    // Above this: numbers of another system that the transport does not know. Up to that: the same everywhere.
+    // Added to numbers of other systems that the transport does not know.
     private const int Foreign = 1 << 16;
+
+    // Up to this number all systems agree, but for EAGAIN.
     private const int LastCommon = 34;
 
     /// <summary>
-    /// The error of the call that just failed on this thread. To be read at once: the runtime keeps errno intact
-    /// around its own work, but not around other managed code.
+    /// The error of the call that has just failed on this thread. Read it at once: the runtime preserves errno around
+    /// its own work, but not around other managed code.
     /// </summary>
     internal static int Last
     {
@@ -61,11 +63,11 @@ internal static class Errno
     internal static int FromSystem(int errno)
         => OperatingSystem.IsLinux() ? errno : FromSystem(errno, SystemNumbers);
 
-    /// <summary>The running system's number, for people to read.</summary>
+    /// <summary>The number on the running system, for messages.</summary>
     internal static int ToSystem(int errno)
         => OperatingSystem.IsLinux() ? errno : ToSystem(errno, SystemNumbers);
 
-    /// <summary>The kernel is short of descriptors or memory: wait a little and try again.</summary>
+    /// <summary>Whether descriptors or memory are short: the call may succeed a little later.</summary>
     internal static bool IsShortage(int errno) => errno is EMFILE or ENFILE or ENOBUFS or ENOMEM;
 
     internal static SocketException ToException(int errno)
@@ -139,7 +141,7 @@ internal static class Errno
         return errno > Foreign ? errno - Foreign : errno;
     }
 
-    /// <summary>11 is EDEADLK where it is not EAGAIN.</summary>
+    /// <summary>Where 11 is not EAGAIN, it is EDEADLK.</summary>
     private static bool IsCommon(int errno) => errno <= LastCommon && errno != EAGAIN;
 
     private static ReadOnlySpan<int> SystemNumbers

@@ -1,8 +1,8 @@
 namespace KestrelEventLoopTransport.Native;
 
 /// <summary>
-/// Tells a file from one that came later under the same path: file systems give inode numbers out again, but not with
-/// the same time of birth (zero where the file system keeps none).
+/// Distinguishes a file from a later one under the same path. File systems reuse inode numbers, but not with the same
+/// time of birth (zero where the file system does not record it).
 /// </summary>
 internal readonly record struct FileIdentity(ulong Device, ulong Inode, long BirthSeconds, uint BirthNanoseconds)
 {

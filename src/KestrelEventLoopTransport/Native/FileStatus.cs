@@ -3,7 +3,9 @@ using System.Runtime.InteropServices;
 
 namespace KestrelEventLoopTransport.Native;
 
-/// <summary>What is used of a file's status: <c>statx(2)</c> on Linux, <c>lstat(2)</c> elsewhere.</summary>
+/// <summary>
+/// The parts of a file's status that the transport uses: <c>statx(2)</c> on Linux, <c>lstat(2)</c> elsewhere.
+/// </summary>
 internal unsafe struct FileStatus
 {
     // Larger than struct stat of any system: 144 bytes on macOS, 224 on FreeBSD, 256 for statx.
@@ -13,19 +15,19 @@ internal unsafe struct FileStatus
     public ulong Device;
     public ulong Inode;
 
-    /// <summary>When the file was made; zero where the file system does not keep it.</summary>
+    /// <summary>The time of birth of the file; zero where the file system does not record it.</summary>
     public long BirthSeconds;
 
     /// <inheritdoc cref="BirthSeconds"/>
     public uint BirthNanoseconds;
 
-    /// <summary>The status of a file itself, not of what a symbolic link points to. False when there is none.</summary>
+    /// <summary>Reads the status of a file. Does not follow a symbolic link. False when there is no file.</summary>
     internal static bool TryRead(byte* path, out FileStatus status)
         => OperatingSystem.IsLinux()
             ? TryReadExtended(Linux.AT_FDCWD, path, Linux.AT_SYMLINK_NOFOLLOW, out status)
             : TryReadLink(path, out status);
 
-    /// <summary>The status of an open file. Linux only.</summary>
+    /// <summary>Reads the status of an open file. Linux only.</summary>
     internal static bool TryRead(int fd, out FileStatus status)
     {
         byte empty = 0;
@@ -38,7 +40,12 @@ internal unsafe struct FileStatus
         var bytes = stackalloc byte[Size];
         var found = Libc.statx(directory, path, flags, mask, bytes) >= 0;
         status = found
-            ? Read(bytes, Linux.StatxModeOffset, Linux.StatxDeviceOffset, Linux.StatxInodeOffset, Linux.StatxBirthOffset)
+            ? Read(
+                bytes,
+                Linux.StatxModeOffset,
+                Linux.StatxDeviceOffset,
+                Linux.StatxInodeOffset,
+                Linux.StatxBirthOffset)
             : default;
         return found;
     }
@@ -51,14 +58,20 @@ internal unsafe struct FileStatus
             : Libc.lstat(path, bytes);
         status = result < 0 ? default
             : OperatingSystem.IsMacOS() ? ReadMacOS(bytes)
-            : Read(bytes, FreeBSD.StatModeOffset, FreeBSD.StatDeviceOffset, FreeBSD.StatInodeOffset, FreeBSD.StatBirthOffset);
+            : Read(
+                bytes,
+                FreeBSD.StatModeOffset,
+                FreeBSD.StatDeviceOffset,
+                FreeBSD.StatInodeOffset,
+                FreeBSD.StatBirthOffset);
         return result >= 0;
     }
 
-    // dev_t has 32 bits there.
+    // On macOS dev_t has 32 bits.
     private static FileStatus ReadMacOS(byte* bytes)
     {
-        var status = Read(bytes, MacOS.StatModeOffset, MacOS.StatDeviceOffset, MacOS.StatInodeOffset, MacOS.StatBirthOffset);
+        var status = Read(
+            bytes, MacOS.StatModeOffset, MacOS.StatDeviceOffset, MacOS.StatInodeOffset, MacOS.StatBirthOffset);
         status.Device = (uint)status.Device;
         return status;
     }

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace KestrelEventLoopTransport.Native;
 
 /// <summary>
-/// Every system call of the transport. All signatures are blittable: no marshalling code runs. A call that fails
-/// returns -1; <see cref="Errno.Last"/>, read at once, says why.
+/// Every system call of the transport. All signatures are blittable, so no marshalling code runs. A call that fails
+/// returns -1; <see cref="Errno.Last"/>, read at once, has the error.
 /// </summary>
 internal static unsafe partial class Libc
 {
@@ -65,14 +65,14 @@ internal static unsafe partial class Libc
 
     /// <summary>
     /// Apple's arm64 calling convention passes the variable arguments of a function on the stack ("Writing ARM64 code
-    /// for Apple platforms"), and an import cannot say that it has such (dotnet/runtime#48796). Of fixed arguments the
-    /// ninth is the first on the stack.
+    /// for Apple platforms"), and an import cannot declare any (dotnet/runtime#48796). The ninth fixed argument is the
+    /// first one on the stack.
     /// </summary>
     [LibraryImport(Library, EntryPoint = "fcntl")]
     private static partial int fcntl_on_stack(
         int fd, int command, nint x2, nint x3, nint x4, nint x5, nint x6, nint x7, nint argument);
 
-    /// <summary>Two numbers of 64 bits: the limit that counts, and how far the process may raise it.</summary>
+    /// <summary>Fills two numbers of 64 bits: the limit in force, and how far the process may raise it.</summary>
     [LibraryImport(Library)]
     internal static partial int getrlimit(int resource, ulong* limit);
 

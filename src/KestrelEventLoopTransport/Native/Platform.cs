@@ -3,19 +3,18 @@ using System.Runtime.CompilerServices;
 namespace KestrelEventLoopTransport.Native;
 
 /// <summary>
-/// The constants of the running system that are not the same on all of Linux, macOS and FreeBSD. The JIT knows the
-/// system: what reads one of these compiles to the number. Error numbers are translated instead, by
-/// <see cref="Errno"/>.
+/// Constants that differ between Linux, macOS and FreeBSD, with the values of the running system. The JIT knows the
+/// system and compiles each property to a number. Error numbers are translated instead, by <see cref="Errno"/>.
 /// </summary>
 internal static class Platform
 {
-    /// <summary>In place of a socket option that the running system does not have.</summary>
+    /// <summary>Stands for a socket option that the running system does not have.</summary>
     internal const int Missing = -1;
 
     /// <summary>
-    /// The environment variable that says what a kqueue on Linux looks like, where only tests and other implementations
-    /// bring one: <c>macos</c>, which is the default, <c>freebsd</c>, or <c>libkqueue</c>, which has the struct of
-    /// macOS and the filters of FreeBSD.
+    /// The environment variable that names the layout of a kqueue on Linux, which only tests and libraries provide:
+    /// <c>macos</c> (the default), <c>freebsd</c>, or <c>libkqueue</c>, which has the struct of macOS and the filters
+    /// of FreeBSD.
     /// </summary>
     internal const string KqueueVariable = "KESTREL_EVENTLOOP_KQUEUE";
 
@@ -48,8 +47,8 @@ internal static class Platform
     internal static int SO_RCVBUF => Of(Linux.SO_RCVBUF, MacOS.SO_RCVBUF, FreeBSD.SO_RCVBUF);
 
     /// <summary>
-    /// Lets listening sockets share a port. On Linux and FreeBSD, which has an option of its own for that, connections
-    /// are spread over them (<see cref="BalancesPort"/>).
+    /// The option by which listening sockets share a port. On Linux and FreeBSD the kernel spreads connections over
+    /// them (<see cref="BalancesPort"/>); FreeBSD has an option of its own for that.
     /// </summary>
     internal static int SO_REUSEPORT => Of(Linux.SO_REUSEPORT, MacOS.SO_REUSEPORT, FreeBSD.SO_REUSEPORT_LB);
 
@@ -70,7 +69,7 @@ internal static class Platform
 
     internal static int SO_LINGER => Of(Linux.SO_LINGER, MacOS.SO_LINGER, FreeBSD.SO_LINGER);
 
-    /// <summary>With a time in seconds: that of <see cref="SO_LINGER"/> counts clock ticks on macOS.</summary>
+    /// <summary>SO_LINGER with a time in seconds. On macOS <see cref="SO_LINGER"/> counts clock ticks.</summary>
     internal static int SO_LINGER_SEC => Of(Linux.SO_LINGER, MacOS.SO_LINGER_SEC, FreeBSD.SO_LINGER);
 
     internal static int IP_TOS => Of(Linux.IP_TOS, MacOS.IP_TOS, FreeBSD.IP_TOS);
@@ -87,7 +86,9 @@ internal static class Platform
 
     internal static int TCP_DEFER_ACCEPT => Of(Linux.TCP_DEFER_ACCEPT, Missing, Missing);
 
-    /// <summary>The option of that name on macOS knows no queue, only on and off, and only while listening.</summary>
+    /// <summary>
+    /// Missing on macOS: its option of that name takes no queue length, only on and off while listening.
+    /// </summary>
     internal static int TCP_FASTOPEN => Of(Linux.TCP_FASTOPEN, Missing, FreeBSD.TCP_FASTOPEN);
 
     internal static int TCP_QUICKACK => Of(Linux.TCP_QUICKACK, Missing, Missing);
@@ -109,7 +110,8 @@ internal static class Platform
 
     internal static int AT_FDCWD => Of(Linux.AT_FDCWD, MacOS.AT_FDCWD, FreeBSD.AT_FDCWD);
 
-    internal static int AT_SYMLINK_NOFOLLOW => Of(Linux.AT_SYMLINK_NOFOLLOW, MacOS.AT_SYMLINK_NOFOLLOW, FreeBSD.AT_SYMLINK_NOFOLLOW);
+    internal static int AT_SYMLINK_NOFOLLOW
+        => Of(Linux.AT_SYMLINK_NOFOLLOW, MacOS.AT_SYMLINK_NOFOLLOW, FreeBSD.AT_SYMLINK_NOFOLLOW);
 
     internal static int RLIMIT_NOFILE => Of(Linux.RLIMIT_NOFILE, MacOS.RLIMIT_NOFILE, FreeBSD.RLIMIT_NOFILE);
 

@@ -1,6 +1,8 @@
 namespace KestrelEventLoopTransport.Native;
 
-/// <summary>Constants that are the same on Linux, macOS and FreeBSD. <see cref="Platform"/> has those that differ.</summary>
+/// <summary>
+/// Constants that are the same on Linux, macOS and FreeBSD. <see cref="Platform"/> has those that differ.
+/// </summary>
 internal static class Posix
 {
     internal const int AF_UNIX = 1;

@@ -7,8 +7,8 @@ using System.Runtime.InteropServices;
 namespace KestrelEventLoopTransport.Native;
 
 /// <summary>
-/// A <c>sockaddr_in</c> or <c>sockaddr_in6</c> as the kernel wrote it: kept with each connection and turned into an
-/// endpoint when somebody asks.
+/// A <c>sockaddr_in</c> or <c>sockaddr_in6</c> as the kernel has written it. Each connection keeps one, and makes an
+/// endpoint of it on demand.
 /// </summary>
 internal struct SocketAddressBytes
 {
@@ -27,8 +27,8 @@ internal struct SocketAddressBytes
     }
 
     /// <summary>
-    /// An address in a buffer of <see cref="Posix.SockAddrStorageSize"/> bytes. The length that the kernel gives may be
-    /// greater: where it has cut the address off.
+    /// An address in a buffer of <see cref="Posix.SockAddrStorageSize"/> bytes. The kernel returns a greater length if
+    /// it has truncated the address.
     /// </summary>
     internal static unsafe ReadOnlySpan<byte> Span(byte* address, uint length)
         => new(address, (int)Math.Min(length, Posix.SockAddrStorageSize));
@@ -40,7 +40,7 @@ internal struct SocketAddressBytes
         uint length = Size;
         fixed (byte* address = (Span<byte>)result._bytes)
         {
-            // Can fail for a socket that its peer has reset already: then the address stays empty.
+            // Can fail for a socket that its peer has already reset. Then the address stays empty.
             _ = Libc.getsockname(fd, address, &length);
         }
 
@@ -48,8 +48,8 @@ internal struct SocketAddressBytes
     }
 
     /// <summary>
-    /// The IP address in an address of the kernel's, without port and scope. 4 bytes for IPv4, also where it is mapped
-    /// into IPv6 (RFC 4291, 2.5.5.2); empty for other families.
+    /// The bytes of the IP address, without port and scope: 4 for IPv4, also if it is mapped into IPv6 (RFC 4291,
+    /// 2.5.5.2), and 16 for IPv6. Empty for other families.
     /// </summary>
     internal static ReadOnlySpan<byte> GetIPAddress(ReadOnlySpan<byte> address)
     {
@@ -101,8 +101,8 @@ internal struct SocketAddressBytes
         {
             address = TrimPath(address);
         }
-        // A path of 108 bytes comes with a zero behind it, one byte more than .NET and struct sockaddr_un have room
-        // for.
+
+        // After a path of 108 bytes the kernel writes a zero, for which .NET and struct sockaddr_un have no room.
         address = address[..Math.Min(address.Length, UnixSize)];
         var native = new SocketAddress(AddressFamily.Unix, Math.Max(address.Length, 2));
         address.CopyTo(native.Buffer.Span);
@@ -116,8 +116,8 @@ internal struct SocketAddressBytes
         => OperatingSystem.IsLinux() ? MemoryMarshal.Read<ushort>(address) : address[1];
 
     /// <summary>
-    /// Without the zero bytes behind the path: the BSDs pad the address of an unnamed socket to 16 bytes, and there a
-    /// path that begins with one has no meaning.
+    /// The address without the zero bytes after the path. The BSDs pad the address of an unnamed socket to 16 bytes,
+    /// and have no names that begin with a zero.
     /// </summary>
     private static ReadOnlySpan<byte> TrimPath(ReadOnlySpan<byte> address)
     {

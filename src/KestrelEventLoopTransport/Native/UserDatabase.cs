@@ -4,7 +4,8 @@ using System.Text;
 namespace KestrelEventLoopTransport.Native;
 
 /// <summary>
-/// Numbers of users and groups (<c>getpwnam(3)</c>, <c>getgrnam(3)</c>: also those of NSS, such as LDAP).
+/// Looks up the numbers of users and groups (<c>getpwnam(3)</c>, <c>getgrnam(3)</c>), also in sources of NSS such as
+/// LDAP.
 /// </summary>
 internal static unsafe class UserDatabase
 {
@@ -14,16 +15,17 @@ internal static unsafe class UserDatabase
     private const int EntrySize = 128;
     private const int LargestBuffer = 1 << 20;
 
-    /// <summary>The number of a user, who may be given by number; null if there is no such user.</summary>
+    /// <summary>The number of a user; null if there is no such user. A number stands for itself.</summary>
     internal static uint? FindUser(string nameOrNumber) => Find(nameOrNumber, &Libc.getpwnam_r);
 
-    /// <summary>The number of a group, which may be given by number; null if there is no such group.</summary>
+    /// <summary>The number of a group; null if there is no such group. A number stands for itself.</summary>
     internal static uint? FindGroup(string nameOrNumber) => Find(nameOrNumber, &Libc.getgrnam_r);
 
     private static uint? Find(string nameOrNumber, delegate*<byte*, byte*, byte*, nuint, byte**, int> find)
     {
-        // The largest number means "leave it" to chown(2).
-        if (uint.TryParse(nameOrNumber, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number != uint.MaxValue)
+        // For chown(2), the largest number means that the owner stays.
+        if (uint.TryParse(nameOrNumber, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number != uint.MaxValue)
         {
             return number;
         }
