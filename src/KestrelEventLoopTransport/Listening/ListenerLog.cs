@@ -3,39 +3,88 @@ using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Listening;
 
-/// <summary>What is logged of a listener.</summary>
+/// <summary>What is logged of listeners.</summary>
 internal static partial class ListenerLog
 {
-    [LoggerMessage(1, LogLevel.Warning, "Accepting on {EndPoint} fails and pauses. Open connections are served; accepting is tried again until it succeeds.", EventName = "AcceptPaused")]
+    [LoggerMessage(
+        1,
+        LogLevel.Warning,
+        "Accepting connections on {EndPoint} is paused because accepting has failed; existing connections are not"
+            + " affected. The transport retries until it succeeds.",
+        EventName = "AcceptPaused")]
     internal static partial void AcceptPaused(ILogger logger, EndPoint endPoint, Exception exception);
 
-    [LoggerMessage(11, LogLevel.Warning, "Accepting on {EndPoint} pauses: {Shortage} Open connections are served; accepting goes on as soon as one of them closes.", EventName = "AcceptShortage")]
-    internal static partial void AcceptShortage(ILogger logger, EndPoint endPoint, string shortage);
-
-    [LoggerMessage(12, LogLevel.Information, "Descriptor {Descriptor} is no TCP or Unix stream socket; it is left to another transport.", EventName = "DescriptorLeft")]
-    internal static partial void DescriptorLeft(ILogger logger, ulong descriptor);
-
-    [LoggerMessage(2, LogLevel.Debug, "Accepting on {EndPoint} goes on.", EventName = "AcceptResumed")]
+    [LoggerMessage(
+        2,
+        LogLevel.Debug,
+        "Accepting connections on {EndPoint} has resumed.",
+        EventName = "AcceptResumed")]
     internal static partial void AcceptResumed(ILogger logger, EndPoint endPoint);
 
-    [LoggerMessage(3, LogLevel.Debug, "A connection to {EndPoint} was lost before it was accepted (errno {Errno}).", EventName = "AcceptFailed")]
+    [LoggerMessage(
+        3,
+        LogLevel.Debug,
+        "A connection to {EndPoint} was lost before it was accepted (errno {Errno}).",
+        EventName = "AcceptFailed")]
     internal static partial void AcceptFailed(ILogger logger, EndPoint endPoint, int errno);
 
-    [LoggerMessage(4, LogLevel.Warning, "The event-loop transport needs Linux, macOS or FreeBSD on x64 or arm64. Kestrel uses its socket transport.", EventName = "NotSupported")]
+    [LoggerMessage(
+        4,
+        LogLevel.Warning,
+        "The event-loop transport needs Linux, macOS or FreeBSD on x64 or arm64. Kestrel uses its socket transport"
+            + " instead.",
+        EventName = "NotSupported")]
     internal static partial void NotSupported(ILogger logger);
 
-    [LoggerMessage(5, LogLevel.Debug, "A connection to {EndPoint} was closed because ConfigureAcceptedSocket or an option of it failed.", EventName = "ConfigureAcceptedSocketFailed")]
+    [LoggerMessage(
+        5,
+        LogLevel.Debug,
+        "A connection to {EndPoint} was closed because ConfigureAcceptedSocket threw an exception, or an option of the"
+            + " accepted socket could not be set.",
+        EventName = "ConfigureAcceptedSocketFailed")]
     internal static partial void ConfigureAcceptedSocketFailed(ILogger logger, EndPoint endPoint, Exception exception);
 
-    [LoggerMessage(6, LogLevel.Warning, "Tcp.FastOpenQueue of {EndPoint} has no effect: net.ipv4.tcp_fastopen is {Bits}, and servers need bit 2 of it.", EventName = "FastOpenIsOff")]
+    [LoggerMessage(
+        6,
+        LogLevel.Warning,
+        "Tcp.FastOpenQueue of {EndPoint} has no effect because net.ipv4.tcp_fastopen is {Bits}. Servers need bit 2 of"
+            + " it.",
+        EventName = "FastOpenIsOff")]
     internal static partial void FastOpenIsOff(ILogger logger, EndPoint endPoint, int bits);
 
-    [LoggerMessage(8, LogLevel.Debug, "{EndPoint} has {MaxConnections} connections, the most that are allowed: accepting pauses.", EventName = "AcceptLimited")]
+    [LoggerMessage(
+        8,
+        LogLevel.Debug,
+        "Accepting connections on {EndPoint} is paused because MaxConnections ({MaxConnections}) is reached.",
+        EventName = "AcceptLimited")]
     internal static partial void AcceptLimited(ILogger logger, EndPoint endPoint, int maxConnections);
 
-    [LoggerMessage(9, LogLevel.Debug, "A connection to {EndPoint} was refused: {MaxConnections}, the most that are allowed, are open.", EventName = "ConnectionRefused")]
+    [LoggerMessage(
+        9,
+        LogLevel.Debug,
+        "A connection to {EndPoint} was refused because MaxConnections ({MaxConnections}) is reached.",
+        EventName = "ConnectionRefused")]
     internal static partial void ConnectionRefused(ILogger logger, EndPoint endPoint, int maxConnections);
 
-    [LoggerMessage(10, LogLevel.Warning, "The options of {EndPoint} have no effect: the server has bound to no such endpoint.", EventName = "EndPointNotBound")]
+    [LoggerMessage(
+        10,
+        LogLevel.Warning,
+        "The options of {EndPoint} have no effect because the server has not bound that endpoint.",
+        EventName = "EndPointNotBound")]
     internal static partial void EndPointNotBound(ILogger logger, string endPoint);
+
+    [LoggerMessage(
+        11,
+        LogLevel.Warning,
+        "Accepting connections on {EndPoint} is paused because {Shortage} Existing connections are not affected."
+            + " Accepting resumes as soon as one of them closes.",
+        EventName = "AcceptShortage")]
+    internal static partial void AcceptShortage(ILogger logger, EndPoint endPoint, string shortage);
+
+    [LoggerMessage(
+        12,
+        LogLevel.Information,
+        "Descriptor {Descriptor} is not a TCP or Unix stream socket. It is left to another transport.",
+        EventName = "DescriptorLeft")]
+    internal static partial void DescriptorLeft(ILogger logger, ulong descriptor);
 }

@@ -3,21 +3,24 @@ using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Listening;
 
-/// <summary>Which limit keeps the kernel from accepting, what it is and what to do, for the operator to read.</summary>
+/// <summary>
+/// Says to the operator which limit keeps the kernel from accepting, what its value is and what to do.
+/// </summary>
 internal static unsafe class Shortage
 {
-    /// <param name="errno">One that <see cref="Errno.IsShortage"/> knows.</param>
+    /// <param name="errno">A number for which <see cref="Errno.IsShortage"/> is true.</param>
     internal static string Describe(int errno) => errno switch
     {
         Errno.EMFILE =>
-            $"the process has no free file descriptor, as many as its limit RLIMIT_NOFILE{ProcessLimit} allows are open."
-            + $" Raise the limit (ulimit -n; LimitNOFILE of a systemd service) or set {nameof(EndpointOptions.MaxConnections)} below it.",
+            $"the process has reached its limit of file descriptors (RLIMIT_NOFILE{ProcessLimit})."
+            + " Raise the limit (ulimit -n; LimitNOFILE of a systemd service)"
+            + $" or set {nameof(EndpointOptions.MaxConnections)} below it.",
         Errno.ENFILE =>
-            $"the whole system has no free file descriptor, as many as its limit {SystemLimitName}{SystemLimit} allows are open."
-            + " Raise the limit with sysctl, or look for the process that has them.",
+            $"the whole system has reached its limit of file descriptors ({SystemLimitName}{SystemLimit})."
+            + " Raise the limit with sysctl, or find the process that holds them.",
         _ =>
-            "the kernel has no memory for one more socket."
-            + $" Give the machine or the container more, or set {nameof(EndpointOptions.MaxConnections)}.",
+            "the kernel has no memory for another socket."
+            + $" Give the machine or the container more memory, or set {nameof(EndpointOptions.MaxConnections)}.",
     };
 
     private static string SystemLimitName => OperatingSystem.IsLinux() ? "fs.file-max" : "kern.maxfiles";
@@ -28,7 +31,7 @@ internal static unsafe class Shortage
         {
             var limit = stackalloc ulong[2];
             return Libc.getrlimit(Platform.RLIMIT_NOFILE, limit) == 0
-                ? string.Create(CultureInfo.InvariantCulture, $" of {limit[0]}")
+                ? string.Create(CultureInfo.InvariantCulture, $" = {limit[0]}")
                 : "";
         }
     }
@@ -39,8 +42,8 @@ internal static unsafe class Shortage
         {
             try
             {
-                // Root may open it even now.
-                return $" of {File.ReadAllText("/proc/sys/fs/file-max").Trim()}";
+                // Root may open a file even now.
+                return $" = {File.ReadAllText("/proc/sys/fs/file-max").Trim()}";
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {

@@ -23,24 +23,24 @@ public sealed class FailedAcceptTests
     {
         {
             EMFILE,
-            $"the process has no free file descriptor, as many as its limit RLIMIT_NOFILE of {Limit} allows are open. "
+            $"the process has reached its limit of file descriptors (RLIMIT_NOFILE = {Limit}). "
                 + "Raise the limit (ulimit -n; LimitNOFILE of a systemd service) or set MaxConnections below it."
         },
         {
             ENFILE,
-            $"the whole system has no free file descriptor, as many as its limit fs.file-max of "
-                + $"{File.ReadAllText("/proc/sys/fs/file-max").Trim()} allows are open. "
-                + "Raise the limit with sysctl, or look for the process that has them."
+            $"the whole system has reached its limit of file descriptors (fs.file-max = "
+                + $"{File.ReadAllText("/proc/sys/fs/file-max").Trim()}). "
+                + "Raise the limit with sysctl, or find the process that holds them."
         },
         {
             ENOBUFS,
-            "the kernel has no memory for one more socket. "
-                + "Give the machine or the container more, or set MaxConnections."
+            "the kernel has no memory for another socket. "
+                + "Give the machine or the container more memory, or set MaxConnections."
         },
         {
             ENOMEM,
-            "the kernel has no memory for one more socket. "
-                + "Give the machine or the container more, or set MaxConnections."
+            "the kernel has no memory for another socket. "
+                + "Give the machine or the container more memory, or set MaxConnections."
         },
     };
 
@@ -77,8 +77,8 @@ public sealed class FailedAcceptTests
         var line = Assert.Single(transport.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
         Assert.Equal(LogLevel.Warning, line.Level);
         Assert.Equal(
-            $"Accepting on {listener.EndPoint} pauses: {shortage} Open connections are served; accepting goes on as "
-                + $"soon as one of them closes.",
+            $"Accepting connections on {listener.EndPoint} is paused because {shortage} Existing connections are not "
+                + "affected. Accepting resumes as soon as one of them closes.",
             line.Message);
         Assert.Null(line.Exception);
         Array.ForEach(clients, static client => client.Dispose());
@@ -143,7 +143,11 @@ public sealed class FailedAcceptTests
         var line = Assert.Single(transport.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
         Assert.Contains("epoll_ctl: No space left on device", line.Exception?.Message, StringComparison.Ordinal);
         Array.ForEach(clients, static client => client.Dispose());
+
+        // Nothing of those that failed is left, or the loop would not stop.
+        Assert.Equal(default, Assert.Single(Balancing.BalanceTests.StateOf(transport).Loops));
         await listener.DisposeAsync().DefaultTimeout();
+        Assert.Throws<ObjectDisposedException>(() => transport.Pools.Pools[0].Rent());
     }
 
     /// <summary>

@@ -387,9 +387,9 @@ public sealed class ConfigurationTests
 
         Assert.Equal(
             [
-                "The options of Kestrel:EventLoopTransport:Endpoints:Unread have no effect: the server has bound to "
-                    + "no such endpoint.",
-                "The options of http://127.0.0.1:5001 have no effect: the server has bound to no such endpoint.",
+                "The options of Kestrel:EventLoopTransport:Endpoints:Unread have no effect because the server "
+                    + "has not bound that endpoint.",
+                "The options of http://127.0.0.1:5001 have no effect because the server has not bound that endpoint.",
             ],
             server.Logs.Entries.Where(static entry => entry.EventId.Name == "EndPointNotBound")
                 .Select(static entry => entry.Message));

@@ -83,8 +83,8 @@ public sealed class RefusedOptionTests
         if ((bits & 2) == 0)
         {
             Assert.Equal(
-                $"Tcp.FastOpenQueue of 127.0.0.1:0 has no effect: net.ipv4.tcp_fastopen is {bits}, and servers need "
-                    + $"bit 2 of it.",
+                $"Tcp.FastOpenQueue of 127.0.0.1:0 has no effect because net.ipv4.tcp_fastopen is {bits}. Servers need "
+                    + "bit 2 of it.",
                 Assert.Single(warnings).Message);
         }
         else
