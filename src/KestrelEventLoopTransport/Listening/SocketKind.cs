@@ -3,12 +3,12 @@ using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Listening;
 
-/// <summary>Which sockets the transport can serve of those that somebody else made.</summary>
+/// <summary>Says which sockets the transport can serve of those that were passed to the process.</summary>
 internal static unsafe class SocketKind
 {
     /// <summary>
-    /// Whether it is a stream socket of TCP or a Unix one: others have no streams, or end a receive where their
-    /// messages end. True also for what is no socket at all: binding then says so.
+    /// Whether a descriptor is a TCP or Unix stream socket. Other sockets have no streams, or preserve message
+    /// boundaries. True also for a descriptor that is not a socket: binding reports that.
     /// </summary>
     internal static bool IsServed(FileHandleEndPoint handle)
     {
@@ -26,7 +26,7 @@ internal static unsafe class SocketKind
         }
 
         var local = SocketAddressBytes.Span(address, length);
-        // A system that does not tell has no other protocol of that type.
+        // A system without SO_PROTOCOL has no other protocol of that type.
         return SocketAddressBytes.IsUnix(local)
             || (SocketAddressBytes.IsIP(local) && GetOption(fd, Platform.SO_PROTOCOL) is null or Posix.IPPROTO_TCP);
     }

@@ -4,10 +4,9 @@ using KestrelEventLoopTransport.Native;
 namespace KestrelEventLoopTransport.Listening;
 
 /// <summary>
-/// Turns <see cref="EndpointOptions"/> into socket options. On Linux accepted IP sockets inherit all of the listening
-/// socket's but SO_PRIORITY (sk_clone sets it to 0) and TCP_QUICKACK; accepted Unix sockets inherit none. An option
-/// that the running system does not have is in the list nevertheless: setting it fails
-/// (<see cref="Platform.Missing"/>).
+/// Turns <see cref="EndpointOptions"/> into socket options. On Linux accepted IP sockets inherit all options of the
+/// listening socket but SO_PRIORITY (sk_clone sets it to 0) and TCP_QUICKACK; accepted Unix sockets inherit none. The
+/// lists also have options that the running system lacks (<see cref="Platform.Missing"/>): setting those fails.
 /// </summary>
 internal static class SocketOptionList
 {
@@ -19,7 +18,8 @@ internal static class SocketOptionList
     {
         var list = new List<SocketOption>
         {
-            Int32(nameof(options.ReuseAddress), Platform.SOL_SOCKET, Platform.SO_REUSEADDR, options.ReuseAddress ? 1 : 0),
+            Int32(
+                nameof(options.ReuseAddress), Platform.SOL_SOCKET, Platform.SO_REUSEADDR, options.ReuseAddress ? 1 : 0),
         };
         if (options.ReusePort)
         {
@@ -51,10 +51,11 @@ internal static class SocketOptionList
             list.Add(new SocketOption(nameof(options.Linger), Platform.SOL_SOCKET, Platform.SO_LINGER_SEC, value));
         }
 
-        Add(list, nameof(options.BusyPoll), Platform.SOL_SOCKET, Platform.SO_BUSY_POLL, (int?)options.BusyPoll?.TotalMicroseconds);
+        var busyPoll = (int?)options.BusyPoll?.TotalMicroseconds;
+        Add(list, nameof(options.BusyPoll), Platform.SOL_SOCKET, Platform.SO_BUSY_POLL, busyPoll);
         if (!isV6 || OperatingSystem.IsLinux())
         {
-            // Elsewhere IPv6 sockets refuse it (ip6_ctloutput); what they send over IPv4 has no such byte.
+            // Elsewhere IPv6 sockets refuse the option (ip6_ctloutput), and their IPv4 packets have no type of service.
             Add(list, nameof(options.TypeOfService), Posix.IPPROTO_IP, Platform.IP_TOS, options.TypeOfService);
         }
 
@@ -86,7 +87,8 @@ internal static class SocketOptionList
 
     private static void AddBufferSizes(List<SocketOption> list, EndpointOptions options)
     {
-        Add(list, nameof(options.ReceiveBufferSize), Platform.SOL_SOCKET, Platform.SO_RCVBUF, options.ReceiveBufferSize);
+        var received = options.ReceiveBufferSize;
+        Add(list, nameof(options.ReceiveBufferSize), Platform.SOL_SOCKET, Platform.SO_RCVBUF, received);
         Add(list, nameof(options.SendBufferSize), Platform.SOL_SOCKET, Platform.SO_SNDBUF, options.SendBufferSize);
     }
 
@@ -96,13 +98,16 @@ internal static class SocketOptionList
 
         var keepAlive = tcp.KeepAlive;
         var probes = keepAlive.Time is not null || keepAlive.Interval is not null || keepAlive.RetryCount is not null;
-        Add(list, "Tcp.KeepAlive.Enabled", Platform.SOL_SOCKET, Platform.SO_KEEPALIVE, AsInt32(keepAlive.Enabled ?? (probes ? true : null)));
+        var isEnabled = AsInt32(keepAlive.Enabled ?? (probes ? true : null));
+        var interval = (int?)keepAlive.Interval?.TotalSeconds;
+        Add(list, "Tcp.KeepAlive.Enabled", Platform.SOL_SOCKET, Platform.SO_KEEPALIVE, isEnabled);
         Add(list, "Tcp.KeepAlive.Time", Posix.IPPROTO_TCP, Platform.TCP_KEEPIDLE, (int?)keepAlive.Time?.TotalSeconds);
-        Add(list, "Tcp.KeepAlive.Interval", Posix.IPPROTO_TCP, Platform.TCP_KEEPINTVL, (int?)keepAlive.Interval?.TotalSeconds);
+        Add(list, "Tcp.KeepAlive.Interval", Posix.IPPROTO_TCP, Platform.TCP_KEEPINTVL, interval);
         Add(list, "Tcp.KeepAlive.RetryCount", Posix.IPPROTO_TCP, Platform.TCP_KEEPCNT, keepAlive.RetryCount);
 
-        Add(list, "Tcp.UserTimeout", Posix.IPPROTO_TCP, Platform.TCP_USER_TIMEOUT, (int?)tcp.UserTimeout?.TotalMilliseconds);
-        // Not inherited, but a kernel without it fails here, at the start.
+        var userTimeout = (int?)tcp.UserTimeout?.TotalMilliseconds;
+        Add(list, "Tcp.UserTimeout", Posix.IPPROTO_TCP, Platform.TCP_USER_TIMEOUT, userTimeout);
+        // Not inherited, but on a kernel without the option the start fails here.
         Add(list, "Tcp.QuickAck", Posix.IPPROTO_TCP, Platform.TCP_QUICKACK, AsInt32(tcp.QuickAck));
         Add(list, "Tcp.FastOpenQueue", Posix.IPPROTO_TCP, Platform.TCP_FASTOPEN, tcp.FastOpenQueue);
         Add(list, "Tcp.DeferAccept", Posix.IPPROTO_TCP, Platform.TCP_DEFER_ACCEPT, (int?)tcp.DeferAccept?.TotalSeconds);

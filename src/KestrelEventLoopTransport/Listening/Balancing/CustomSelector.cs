@@ -3,8 +3,9 @@ using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Listening.Balancing;
 
-/// <summary>The user's policy. What it gets wrong costs no connection.</summary>
-internal sealed class CustomSelector(LoadBalancer balancer, LoopSelector fallback, EndPoint endPoint, ILogger logger) : LoopSelector
+/// <summary>The user's policy. If it fails or returns an index out of range, the fallback assigns the loop.</summary>
+internal sealed class CustomSelector(LoadBalancer balancer, LoopSelector fallback, EndPoint endPoint, ILogger logger)
+    : LoopSelector
 {
     private int _logged;
 

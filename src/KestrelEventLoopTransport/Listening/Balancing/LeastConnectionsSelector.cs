@@ -1,8 +1,8 @@
 namespace KestrelEventLoopTransport.Listening.Balancing;
 
 /// <summary>
-/// The least loaded loop. Choosing and counting are one step: loops that accept at the same time never take the same
-/// count for their choice.
+/// Chooses the loop with the fewest connections. The choice and the count are one step: loops that accept at the same
+/// time never choose by the same count.
 /// </summary>
 internal sealed class LeastConnectionsSelector : LoopSelector
 {
@@ -12,7 +12,7 @@ internal sealed class LeastConnectionsSelector : LoopSelector
     {
         while (true)
         {
-            // Among equals, in turn: the first loop would else get every connection of a server with little to do.
+            // Equals take turns: otherwise the first loop would get every connection of a server with little to do.
             var first = (uint)Interlocked.Increment(ref _turn);
             var best = 0;
             var least = int.MaxValue;

@@ -4,10 +4,11 @@ using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Listening.Balancing;
 
-/// <summary>Assigns connections to loops. Any thread may ask.</summary>
+/// <summary>Assigns connections to loops. Thread-safe.</summary>
 internal abstract class LoopSelector
 {
-    internal static LoopSelector Create(EndpointOptions options, EventLoopGroup group, EndPoint endPoint, ILogger logger)
+    internal static LoopSelector Create(
+        EndpointOptions options, EventLoopGroup group, EndPoint endPoint, ILogger logger)
     {
         var roundRobin = new RoundRobinSelector(group);
         if (options.CustomLoadBalancer is { } custom)
@@ -23,6 +24,6 @@ internal abstract class LoopSelector
         };
     }
 
-    /// <summary>Chooses the loop of a connection and counts the connection there. Returns the loop's number.</summary>
+    /// <summary>Chooses a loop and counts the connection there. Returns the index of the loop.</summary>
     internal abstract int Assign(in LoadBalancingContext context);
 }

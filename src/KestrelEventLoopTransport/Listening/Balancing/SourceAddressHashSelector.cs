@@ -3,7 +3,8 @@ using System.Buffers.Binary;
 namespace KestrelEventLoopTransport.Listening.Balancing;
 
 /// <summary>
-/// One loop per client address. The hash is the same in every process, so a client finds its loop again.
+/// Chooses one loop per client address. The hash is the same in every process, so the loop of a client stays the same
+/// after a restart.
 /// </summary>
 internal sealed class SourceAddressHashSelector(LoopSelector withoutAddress) : LoopSelector
 {

@@ -4,8 +4,8 @@ using KestrelEventLoopTransport.Native;
 namespace KestrelEventLoopTransport.Listening.UnixSockets;
 
 /// <summary>
-/// Held while a Unix socket is bound in a directory, until it listens (<c>flock(2)</c>): of several processes that
-/// start at once, one takes a stale file over and the others find it in use. It leaves no file behind.
+/// Locks a directory (<c>flock(2)</c>) from before a Unix socket is bound there until it listens. Of several processes
+/// that start at once, one replaces a stale file and the others find the path in use. The lock leaves no file behind.
 /// </summary>
 internal sealed unsafe class DirectoryLock : IDisposable
 {
@@ -16,7 +16,9 @@ internal sealed unsafe class DirectoryLock : IDisposable
 
     private DirectoryLock(int fd) => _fd = fd;
 
-    /// <summary>Null if the directory cannot be read or locked, or somebody keeps it locked.</summary>
+    /// <summary>
+    /// Null if the directory cannot be read or locked, or another process keeps the lock for two seconds.
+    /// </summary>
     internal static DirectoryLock? TryTake(string directory)
     {
         int fd;

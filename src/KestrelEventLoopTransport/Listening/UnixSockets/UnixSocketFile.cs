@@ -22,13 +22,13 @@ internal static unsafe class UnixSocketFile
     }
 
     /// <summary>
-    /// Removes the file that a crashed process left: a socket that nobody accepts on. Anything else stays. To be called
-    /// under the directory's lock.
+    /// Removes the file that a crashed process has left: a socket on which no process listens. Anything else stays. The
+    /// caller holds the lock of the directory.
     /// </summary>
     internal static bool DeleteIfStale(UnixDomainSocketEndPoint endPoint, string path)
     {
-        // On macOS and FreeBSD a socket whose backlog is full refuses connections as well (sonewconn): no way to tell
-        // that nobody accepts on it.
+        // On macOS and FreeBSD a socket whose backlog is full refuses connections too (sonewconn), so a refusal does
+        // not prove that no process listens.
         if (!OperatingSystem.IsLinux())
         {
             return false;
@@ -38,7 +38,8 @@ internal static unsafe class UnixSocketFile
         {
             return false;
         }
-        // A server that knows nothing of the lock and has bound but does not listen yet refuses too: it gets a moment.
+
+        // A server that does not use the lock refuses too after it has bound and before it listens. It gets a moment.
         Thread.Sleep(20);
         return RefusesConnections(endPoint) && Delete(path, identity);
     }
@@ -54,12 +55,12 @@ internal static unsafe class UnixSocketFile
         }
         catch (SocketException exception)
         {
-            // Anything else proves nothing: a full backlog (EAGAIN) has a listener behind it.
+            // No other error proves that no process listens: a full backlog is EAGAIN.
             return exception.SocketErrorCode == SocketError.ConnectionRefused;
         }
     }
 
-    /// <summary>Removes a socket's file, if it still is that socket.</summary>
+    /// <summary>Removes the file of a socket if it is still the same file.</summary>
     internal static bool Delete(string path, FileIdentity identity)
     {
         try
@@ -88,11 +89,11 @@ internal static unsafe class UnixSocketFile
     }
 
     /// <summary>
-    /// Gives the file its owner, group and permissions, if it still is that socket. It is held by a descriptor
-    /// meanwhile: whoever may write to the directory could put a link in its place.
+    /// Sets owner, group and permissions of the file if it is still the same file. A descriptor holds the file
+    /// meanwhile, because a user who may write to the directory could put a link in its place.
     /// </summary>
     /// <param name="path">The file.</param>
-    /// <param name="identity">What was bound; null if it could not be found out.</param>
+    /// <param name="identity">Identifies the file that was bound; null if that could not be found out.</param>
     /// <param name="mode">Permissions, or null to leave them.</param>
     /// <param name="user">Owner, or null to leave it.</param>
     /// <param name="group">Group, or null to leave it.</param>
@@ -114,7 +115,7 @@ internal static unsafe class UnixSocketFile
         int file;
         fixed (byte* name = Encoding.UTF8.GetBytes(path + '\0'))
         {
-            // It may follow a link: what that leads to has another identity.
+            // This may follow a link. Its target has another identity.
             file = Libc.open(name, Linux.O_PATH | Linux.O_CLOEXEC);
         }
 
@@ -125,7 +126,7 @@ internal static unsafe class UnixSocketFile
 
         try
         {
-            // Without an identity the options would be lost in silence, and everybody let in.
+            // Without an identity the options would be lost silently, and every user could connect.
             if (identity is null || (FileStatus.TryRead(file, out var status) ? IdentityOf(status) : null) != identity)
             {
                 throw Replaced(path);
@@ -143,9 +144,10 @@ internal static unsafe class UnixSocketFile
         }
     }
 
-    // macOS cannot hold a socket's file by a descriptor. No link is followed, and only what replaced the file between
-    // the check and the calls, which takes the right to write to the directory, could get the permissions in its place.
-    private static void SetAccessByName(string path, FileIdentity? identity, UnixFileMode? mode, uint? user, uint? group)
+    // On macOS a descriptor cannot hold the file of a socket. No link is followed. A file that replaces the socket's
+    // between the check and the calls would get the permissions; that takes the right to write to the directory.
+    private static void SetAccessByName(
+        string path, FileIdentity? identity, UnixFileMode? mode, uint? user, uint? group)
     {
         if (identity is null || GetIdentity(path) != identity)
         {
@@ -156,13 +158,19 @@ internal static unsafe class UnixSocketFile
         {
             var action = $"Unix.Owner or Unix.Group of {path} cannot be set";
             if ((user is not null || group is not null)
-                && Libc.fchownat(Platform.AT_FDCWD, name, user ?? uint.MaxValue, group ?? uint.MaxValue, Platform.AT_SYMLINK_NOFOLLOW) < 0)
+                && Libc.fchownat(
+                    Platform.AT_FDCWD,
+                    name,
+                    user ?? uint.MaxValue,
+                    group ?? uint.MaxValue,
+                    Platform.AT_SYMLINK_NOFOLLOW) < 0)
             {
                 throw Errno.ToException(Errno.Last, action);
             }
 
             action = $"Unix.FileMode of {path} cannot be set";
-            if (mode is { } given && Libc.fchmodat(Platform.AT_FDCWD, name, (uint)given, Platform.AT_SYMLINK_NOFOLLOW) < 0)
+            if (mode is { } given
+                && Libc.fchmodat(Platform.AT_FDCWD, name, (uint)given, Platform.AT_SYMLINK_NOFOLLOW) < 0)
             {
                 throw Errno.ToException(Errno.Last, action);
             }
@@ -170,7 +178,10 @@ internal static unsafe class UnixSocketFile
     }
 
     private static SocketException Replaced(string path)
-        => new((int)SocketError.AccessDenied, $"the options of {path} cannot be set: it cannot be looked at, or was replaced while it was bound");
+        => new(
+            (int)SocketError.AccessDenied,
+            $"the owner and permissions of {path} cannot be set: its status cannot be read, or the file was replaced"
+            + " while the socket was bound");
 
     private static void SetOwner(int file, string path, uint? user, uint? group)
     {
@@ -187,7 +198,7 @@ internal static unsafe class UnixSocketFile
         }
     }
 
-    // chmod(2) has no form for a descriptor that was opened as a path only, but procfs has a name for it.
+    // fchmod(2) does not take a descriptor that was opened with O_PATH, but procfs has a name for it.
     private static void SetMode(int file, string path, UnixFileMode mode)
     {
         var action = $"Unix.FileMode of {path} cannot be set";
