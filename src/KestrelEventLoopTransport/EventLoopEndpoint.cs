@@ -24,23 +24,23 @@ public sealed class EventLoopEndpoint
     /// <see cref="EndpointOptions.MaxConnections"/> is set, a connection counts from the moment at which its accept
     /// begins.
     /// </summary>
-    public int ConnectionCount => _listener.Account.Current;
+    public int ConnectionCount => _listener.Limiter.Current;
 
     /// <summary>Number of connections that have been accepted and were not refused.</summary>
-    public long AcceptedConnections => _listener.Account.Accepted;
+    public long AcceptedConnections => _listener.Limiter.Accepted;
 
     /// <summary>
     /// Number of connections that have been closed immediately after accept: those beyond
     /// <see cref="EndpointOptions.MaxConnections"/>, and those that
     /// <see cref="EndpointOptions.ConfigureAcceptedSocket"/> has refused.
     /// </summary>
-    public long RefusedConnections => _listener.Account.Refused;
+    public long RefusedConnections => _listener.Limiter.Refused;
 
     /// <summary>
     /// Number of failed calls of <c>accept(2)</c>. A call fails if the connection was lost before it was accepted, or
     /// if the process or the system has no free descriptor or memory.
     /// </summary>
-    public long FailedAccepts => _listener.Account.Failed;
+    public long FailedAccepts => _listener.Limiter.Failed;
 
     /// <summary>
     /// Duplicates the descriptors of the listening sockets (<c>dup(2)</c>; gnet: <c>DupFd</c>) so that another process

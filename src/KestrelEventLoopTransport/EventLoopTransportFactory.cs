@@ -235,7 +235,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         }
     }
 
-    private ListenerSettings SettingsFor(EndPoint endPoint, EndpointOptions options)
+    private ListenerContext SettingsFor(EndPoint endPoint, EndpointOptions options)
     {
         var connections = new ConnectionSettings
         {
@@ -249,7 +249,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
                 || options.ConfigureAcceptedSocket is not null || endPoint is FileHandleEndPoint,
             Logger = _connectionLogger,
         };
-        return new ListenerSettings(options, connections, _logger);
+        return new ListenerContext(options, connections, _logger);
     }
 
     private EventLoopGroup AcquireGroup()

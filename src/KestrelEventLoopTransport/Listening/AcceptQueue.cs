@@ -13,43 +13,37 @@ namespace KestrelEventLoopTransport.Listening;
 /// </summary>
 /// <remarks>
 /// <para>
-/// The state of the one <c>AcceptAsync</c> that may be pending: <c>Idle</c>, or <c>Waiting</c>. AcceptAsync moves it to
-/// Waiting and then looks again; whoever then moves it back to Idle, exactly one, completes the wait: an acceptor that
-/// has added a connection, the cancellation token, <see cref="Complete"/>, or AcceptAsync itself.
+/// At most one <c>AcceptAsync</c> waits (<see cref="AcceptWait"/>). It begins to wait and then looks into the queue
+/// again. The one thread that claims the wait completes it: an acceptor that has added a connection, the cancellation
+/// token, <see cref="Complete"/>, or AcceptAsync itself.
 /// </para>
 /// <para>
-/// Nothing is lost: connections are added, and the end is set, before the state is looked at; and the end is set only
-/// when no acceptor can add any more. Nothing is made up: a connection may have been taken by an earlier AcceptAsync
-/// before its acceptor looks at the state, so whoever has claimed the wait looks for an outcome once more. While it is
-/// claimed nobody takes connections.
+/// No connection is lost: an acceptor adds it before it looks for a wait, and the end is set only when no acceptor can
+/// add any more. No wait ends without an outcome: an earlier AcceptAsync may have taken the connection before its
+/// acceptor claims the wait, so the acceptor looks into the queue once more. While the wait is claimed, no other thread
+/// takes connections.
 /// </para>
 /// </remarks>
-internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IValueTaskSource<ConnectionContext?>, IThreadPoolWorkItem, IDispatchTarget
+internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group)
+    : IValueTaskSource<ConnectionContext?>, IThreadPoolWorkItem, IDispatchTarget
 {
-    private const int Idle = 0;
-    private const int Waiting = 1;
-
-    // Connections taken in one go on a loop's thread before the loop's other work gets its turn.
+    // Connections taken without a pause on a loop's thread before the loop's other work has its turn.
     private const int MaxBurst = 64;
 
-    private readonly ConcurrentQueue<(StreamConnection Connection, Acceptor Acceptor)> _connections = new();
+    private readonly ConcurrentQueue<(StreamConnection Connection, ConnectionIntake Intake)> _connections = new();
     private ManualResetValueTaskSourceCore<bool> _source;
     private CancellationToken _cancellationToken;
     private CancellationTokenRegistration _registration;
-    private int _state;
+    private AcceptWait _wait;
     private int _burst;
-    private bool _pending;
-    private volatile bool _completed;
-    private volatile bool _tokenFired;
-
-    private bool HasOutcome => !_connections.IsEmpty || _completed || _tokenFired;
+    private bool _isPending;
 
     /// <summary>The next connection; null after <see cref="Complete"/> when there is none left.</summary>
     internal ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken)
     {
-        if (_pending)
+        if (_isPending)
         {
-            throw new InvalidOperationException("An accept is in progress.");
+            throw new InvalidOperationException("AcceptAsync was called before the previous accept had completed.");
         }
 
         if (cancellationToken.IsCancellationRequested)
@@ -59,7 +53,7 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
 
         if (_connections.IsEmpty)
         {
-            return _completed && _connections.IsEmpty ? default : WaitAsync(cancellationToken);
+            return WaitAsync(cancellationToken);
         }
 
         if (++_burst > MaxBurst && ThreadActivity.Current is not null)
@@ -67,16 +61,17 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
             return YieldAsync();
         }
 
-        return new(Take());
+        return new(Take(isCanceled: false));
     }
 
-    /// <summary>Adds a connection; <see cref="Announce"/> is to follow.</summary>
-    internal void Add(StreamConnection connection, Acceptor acceptor) => _connections.Enqueue((connection, acceptor));
+    /// <summary>Adds a connection. <see cref="Announce"/> has to follow.</summary>
+    internal void Add(StreamConnection connection, ConnectionIntake intake)
+        => _connections.Enqueue((connection, intake));
 
-    /// <summary>Wakes the application if it waits, where the loop's application code runs.</summary>
+    /// <summary>Resumes the application if it waits, where the loop's application code runs.</summary>
     internal void Announce(EventLoop loop)
     {
-        if (TryClaim())
+        if (TryClaimForConnection())
         {
             loop.Callbacks.Run(this);
         }
@@ -85,12 +80,14 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
     /// <summary>No acceptor will add a connection any more.</summary>
     internal void Complete()
     {
-        _completed = true;
-        ResumeOnPool();
+        if (_wait.Complete())
+        {
+            ResumeOnPool();
+        }
     }
 
-    /// <summary>Takes what the application has left behind. After <see cref="Complete"/>.</summary>
-    internal bool TryTakeLeft([NotNullWhen(true)] out StreamConnection? connection)
+    /// <summary>Takes a connection that the application has not taken. After <see cref="Complete"/>.</summary>
+    internal bool TryTakeRemaining([NotNullWhen(true)] out StreamConnection? connection)
     {
         connection = _connections.TryDequeue(out var item) ? item.Connection : null;
         return connection is not null;
@@ -107,11 +104,12 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
 
     ConnectionContext? IValueTaskSource<ConnectionContext?>.GetResult(short token)
     {
+        // Afterwards the token of this accept does not fire any more.
         _registration.Dispose();
         _registration = default;
-        _pending = false;
+        _isPending = false;
         _source.GetResult(token);
-        return Take();
+        return Take(_wait.TakeCanceled());
     }
 
     ValueTaskSourceStatus IValueTaskSource<ConnectionContext?>.GetStatus(short token) => _source.GetStatus(token);
@@ -126,12 +124,11 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
         _cancellationToken = cancellationToken;
         if (cancellationToken.CanBeCanceled)
         {
-            _registration = cancellationToken.UnsafeRegister(static queue => ((AcceptQueue)queue!).OnTokenFired(), this);
+            _registration = cancellationToken.UnsafeRegister(
+                static queue => ((AcceptQueue)queue!).OnTokenFired(), this);
         }
 
-        // A full fence: connections are looked for after it, and announced after they were added.
-        Interlocked.Exchange(ref _state, Waiting);
-        if (TryClaim())
+        if (!_wait.TryWait() || TryClaimForConnection())
         {
             _source.SetResult(true);
         }
@@ -139,7 +136,7 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
         return result;
     }
 
-    /// <summary>There is a connection, but the loop's other work goes first.</summary>
+    /// <summary>Postpones an accept, although there is a connection: the loop's other work goes first.</summary>
     private ValueTask<ConnectionContext?> YieldAsync()
     {
         var result = Begin();
@@ -149,35 +146,32 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
 
     private ValueTask<ConnectionContext?> Begin()
     {
-        _pending = true;
-        _tokenFired = false;
+        _isPending = true;
         _source.Reset();
         return new(this, _source.Version);
     }
 
-    private StreamConnection? Take()
+    private StreamConnection? Take(bool isCanceled)
     {
         if (_connections.TryDequeue(out var item))
         {
-            item.Acceptor.OnTaken();
+            item.Intake.OnTaken();
             return item.Connection;
         }
 
-        return _tokenFired ? throw new OperationCanceledException(_cancellationToken) : null;
+        return isCanceled ? throw new OperationCanceledException(_cancellationToken) : null;
     }
 
-    /// <summary>Claims the wait if there is one and something to end it with.</summary>
-    private bool TryClaim()
+    /// <summary>Claims the wait if there is a connection to end it with.</summary>
+    private bool TryClaimForConnection()
     {
-        // The exchanges are full fences: who waits and who adds do not miss each other.
-        while (HasOutcome && Interlocked.CompareExchange(ref _state, Idle, Waiting) == Waiting)
+        while (!_connections.IsEmpty && _wait.TryClaim())
         {
-            if (HasOutcome)
+            // If the wait cannot begin again, the token or the end has come meanwhile: that is an outcome too.
+            if (!_connections.IsEmpty || !_wait.TryWait())
             {
                 return true;
             }
-
-            Interlocked.Exchange(ref _state, Waiting);
         }
 
         return false;
@@ -185,17 +179,13 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group) : IVa
 
     private void OnTokenFired()
     {
-        _tokenFired = true;
-        ResumeOnPool();
-    }
-
-    private void ResumeOnPool()
-    {
-        if (TryClaim())
+        if (_wait.Cancel())
         {
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            ResumeOnPool();
         }
     }
+
+    private void ResumeOnPool() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
 
     private void Resume()
     {

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Listening;
 
-/// <summary>A listening socket: created, bound and listening after construction, closed once.</summary>
+/// <summary>A listening socket. It listens from its construction until it is closed, once.</summary>
 internal sealed unsafe class ListenSocket
 {
     private readonly string? _unixPath;
@@ -18,25 +18,24 @@ internal sealed unsafe class ListenSocket
         OwnsDescriptor = ownsDescriptor;
         _unixPath = unixPath;
         _unixFile = unixFile;
-        EndPoint = GetLocalEndPoint(fd);
+        EndPoint = SocketCalls.GetLocalEndPoint(fd);
         SharesPort = EndPoint is IPEndPoint && GetOption(fd, Platform.SOL_SOCKET, Platform.SO_REUSEPORT) != 0;
     }
 
     internal int Fd { get; }
 
-    /// <summary>False for a descriptor that came from outside: it is never closed.</summary>
+    /// <summary>False for a descriptor that was passed to the process: it is never closed.</summary>
     internal bool OwnsDescriptor { get; }
 
-    /// <summary>The address that the kernel reports: with the real port where 0 was asked for.</summary>
+    /// <summary>The address that the kernel reports. It has the real port where port 0 was asked for.</summary>
     internal EndPoint EndPoint { get; }
 
     /// <summary>
-    /// Whether others may listen on the same address: it was made with SO_REUSEPORT, by an option or by the user's
-    /// hook.
+    /// Whether other sockets may listen on the same address: an option or the user's hook has set SO_REUSEPORT.
     /// </summary>
     internal bool SharesPort { get; }
 
-    internal static ListenSocket Create(EndPoint endPoint, ListenerSettings settings)
+    internal static ListenSocket Create(EndPoint endPoint, ListenerContext settings)
     {
         try
         {
@@ -45,7 +44,9 @@ internal sealed unsafe class ListenSocket
                 FileHandleEndPoint handle => Adopt(handle, settings),
                 UnixDomainSocketEndPoint unix => BindUnix(unix, settings.Options),
                 IPEndPoint ip => BindIP(ip, settings),
-                _ => throw new NotSupportedException($"The event-loop transport cannot bind to '{endPoint}'."),
+                _ => throw new NotSupportedException(
+                    $"The event-loop transport cannot bind to '{endPoint}': it is not an IP, Unix domain socket or file"
+                    + " handle endpoint."),
             };
         }
         catch (SocketException exception) when (exception.SocketErrorCode == SocketError.AddressAlreadyInUse)
@@ -54,25 +55,25 @@ internal sealed unsafe class ListenSocket
         }
     }
 
-    /// <summary>Whether there may be descriptors of the socket that are not ours.</summary>
+    /// <summary>Whether descriptors of the socket were given away.</summary>
     internal bool IsDuplicated { get; set; }
 
-    /// <summary>Whether somebody else has the socket too and may go on with its queue.</summary>
+    /// <summary>Whether another owner has the socket too and may go on with its queue.</summary>
     internal bool IsShared => !OwnsDescriptor || IsDuplicated;
 
     /// <summary>
-    /// A second descriptor of the socket (<c>F_DUPFD</c>, <c>fcntl(2)</c>). Somebody else is to own it: then
-    /// <see cref="IsDuplicated"/> is to be set.
+    /// A second descriptor of the socket (<c>F_DUPFD</c>, <c>fcntl(2)</c>). A caller that gives it away has to set
+    /// <see cref="IsDuplicated"/>.
     /// </summary>
     internal int Duplicate(bool inheritable)
     {
         var fd = Libc.fcntl(Fd, inheritable ? Posix.F_DUPFD : Platform.F_DUPFD_CLOEXEC, 0);
-        Check(fd, "fcntl F_DUPFD");
+        SocketCalls.Check(fd, "fcntl F_DUPFD");
         return fd;
     }
 
     /// <summary>
-    /// Lets no new client find a Unix socket by its path. A socket that somebody else holds too goes on under its name.
+    /// Removes the file of a Unix socket, so that no new client finds it. The file of a duplicated socket stays.
     /// </summary>
     internal void Unlink()
     {
@@ -84,7 +85,7 @@ internal sealed unsafe class ListenSocket
 
     internal void Close()
     {
-        // The file goes first: once the socket is closed, another process may take the path over.
+        // The file goes first: once the socket is closed, another process may bind to the path.
         Unlink();
         if (OwnsDescriptor)
         {
@@ -92,11 +93,11 @@ internal sealed unsafe class ListenSocket
         }
     }
 
-    private static ListenSocket BindIP(IPEndPoint endPoint, ListenerSettings settings)
+    private static ListenSocket BindIP(IPEndPoint endPoint, ListenerContext settings)
     {
         var options = settings.Options;
         var isV6 = endPoint.AddressFamily == AddressFamily.InterNetworkV6;
-        var fd = CreateSocket(isV6 ? Platform.AF_INET6 : Posix.AF_INET);
+        var fd = SocketCalls.Create(isV6 ? Platform.AF_INET6 : Posix.AF_INET);
         try
         {
             var isDual = options.DualMode ?? endPoint.Address.Equals(IPAddress.IPv6Any);
@@ -104,8 +105,8 @@ internal sealed unsafe class ListenSocket
             SetOptions(fd, SocketOptionList.ForListening(options, isV6));
             WarnOfFastOpen(endPoint, settings);
             RunHook(fd, endPoint, options);
-            Bind(fd, endPoint);
-            Listen(fd, options.Backlog);
+            SocketCalls.Bind(fd, endPoint);
+            SocketCalls.Listen(fd, options.Backlog);
             return new ListenSocket(fd, ownsDescriptor: true);
         }
         catch
@@ -115,95 +116,39 @@ internal sealed unsafe class ListenSocket
         }
     }
 
-    private static ListenSocket BindUnix(UnixDomainSocketEndPoint asked, EndpointOptions options)
+    private static ListenSocket BindUnix(UnixDomainSocketEndPoint endPoint, EndpointOptions options)
     {
-        var (user, group) = FindOwner(options.Unix);
-        var endPoint = UnixSocketAddress.WithAbstractName(asked);
-        var path = UnixSocketFile.PathOf(endPoint);
-        if (path is null && !OperatingSystem.IsLinux())
-        {
-            throw new SocketException(
-                (int)SocketError.InvalidArgument, $"bind to {endPoint}: abstract names exist on Linux only");
-        }
-
-        var fd = CreateSocket(Posix.AF_UNIX);
-        FileIdentity? file = null;
-        try
-        {
-            SetOptions(fd, SocketOptionList.ForAcceptedUnix(options));
-            RunHook(fd, endPoint, options);
-
-            // Held until the socket listens: until then it looks stale to others.
-            using var directory = path is null ? null : DirectoryLock.TryTake(Path.GetDirectoryName(path)!);
-            try
-            {
-                Bind(fd, endPoint);
-            }
-            catch (SocketException exception) when (exception.SocketErrorCode == SocketError.AddressAlreadyInUse
-                && directory is not null && UnixSocketFile.DeleteIfStale(endPoint, path!))
-            {
-                Bind(fd, endPoint);
-            }
-
-            if (path is not null)
-            {
-                file = UnixSocketFile.GetIdentity(path);
-                UnixSocketFile.SetAccess(path, file, options.Unix.FileMode, user, group);
-            }
-
-            Listen(fd, options.Backlog);
-            return new ListenSocket(fd, ownsDescriptor: true, path, file);
-        }
-        catch
-        {
-            // The file goes first, as in Close.
-            if (file is not null)
-            {
-                UnixSocketFile.Delete(path!, file.Value);
-            }
-
-            _ = Libc.close(fd);
-            throw;
-        }
+        endPoint = UnixSocketAddress.WithAbstractName(endPoint);
+        using var socket = BoundUnixSocket.Create(endPoint, options.Unix);
+        SetOptions(socket.Fd, SocketOptionList.ForAcceptedUnix(options));
+        RunHook(socket.Fd, endPoint, options);
+        socket.Bind();
+        SocketCalls.Listen(socket.Fd, options.Backlog);
+        var result = new ListenSocket(socket.Fd, ownsDescriptor: true, socket.Path, socket.File);
+        socket.Release();
+        return result;
     }
 
-    private static (uint? User, uint? Group) FindOwner(UnixSocketOptions options)
-    {
-        uint? user = null;
-        uint? group = null;
-        if (options.Owner is { } owner)
-        {
-            user = UserDatabase.FindUser(owner)
-                ?? throw new InvalidOperationException($"Unix.{nameof(options.Owner)} is '{owner}': there is no such user.");
-        }
-
-        if (options.Group is { } name)
-        {
-            group = UserDatabase.FindGroup(name)
-                ?? throw new InvalidOperationException($"Unix.{nameof(options.Group)} is '{name}': there is no such group.");
-        }
-
-        return (user, group);
-    }
-
-    /// <summary>A socket that somebody else made and keeps: systemd, a parent process.</summary>
-    private static ListenSocket Adopt(FileHandleEndPoint handle, ListenerSettings settings)
+    /// <summary>Listens on a socket that systemd or a parent process has made and keeps.</summary>
+    private static ListenSocket Adopt(FileHandleEndPoint handle, ListenerContext settings)
     {
         if (!SocketKind.IsServed(handle))
         {
-            throw new NotSupportedException($"The event-loop transport serves TCP and Unix stream sockets, and descriptor {handle.FileHandle} is neither.");
+            throw new NotSupportedException(
+                $"Descriptor {handle.FileHandle} is not a TCP or Unix stream socket. The event-loop transport serves no"
+                + " others.");
         }
 
         var options = settings.Options;
         var fd = checked((int)handle.FileHandle);
         var address = stackalloc byte[Posix.SockAddrStorageSize];
         uint length = Posix.SockAddrStorageSize;
-        Check(Libc.getsockname(fd, address, &length), "getsockname");
+        SocketCalls.Check(Libc.getsockname(fd, address, &length), "getsockname");
         var local = SocketAddressBytes.Span(address, length);
 
         var flags = Libc.fcntl(fd, Posix.F_GETFL, 0);
-        Check(flags, "fcntl F_GETFL");
-        Check(Libc.fcntl(fd, Posix.F_SETFL, flags | Platform.O_NONBLOCK), "fcntl F_SETFL");
+        SocketCalls.Check(flags, "fcntl F_GETFL");
+        SocketCalls.Check(Libc.fcntl(fd, Posix.F_SETFL, flags | Platform.O_NONBLOCK), "fcntl F_SETFL");
         SocketCalls.SuppressSignal(fd);
         if (SocketAddressBytes.IsUnix(local))
         {
@@ -216,19 +161,8 @@ internal sealed unsafe class ListenSocket
         }
 
         RunHook(fd, handle, options);
-        Listen(fd, options.Backlog);
+        SocketCalls.Listen(fd, options.Backlog);
         return new ListenSocket(fd, ownsDescriptor: false);
-    }
-
-    private static int CreateSocket(int family)
-    {
-        var fd = SocketCalls.Create(family, out var error);
-        if (fd < 0)
-        {
-            throw Errno.ToException(error, "socket");
-        }
-
-        return fd;
     }
 
     private static void SetOptions(int fd, IEnumerable<SocketOption> options)
@@ -239,8 +173,8 @@ internal sealed unsafe class ListenSocket
         }
     }
 
-    /// <summary>The kernel takes the option also where its use is switched off.</summary>
-    private static void WarnOfFastOpen(EndPoint endPoint, ListenerSettings settings)
+    /// <summary>The kernel accepts the option even if TCP Fast Open is switched off.</summary>
+    private static void WarnOfFastOpen(EndPoint endPoint, ListenerContext settings)
     {
         const string Switch = "/proc/sys/net/ipv4/tcp_fastopen";
         const int Server = 2;
@@ -258,7 +192,7 @@ internal sealed unsafe class ListenSocket
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // Not Linux, or /proc is closed: nothing is known.
+            // Not Linux, or /proc cannot be read.
         }
     }
 
@@ -276,8 +210,9 @@ internal sealed unsafe class ListenSocket
         }
         catch (Exception exception)
         {
-            // Of all exceptions, only this one ends Kestrel's start at once where it has another address to try.
-            throw new IOException($"{nameof(options.ConfigureListenSocket)} failed for {endPoint}: {exception.Message}", exception);
+            // After any other exception, Kestrel would try the next address of "localhost".
+            throw new IOException(
+                $"{nameof(options.ConfigureListenSocket)} failed for {endPoint}: {exception.Message}", exception);
         }
         finally
         {
@@ -285,40 +220,10 @@ internal sealed unsafe class ListenSocket
         }
     }
 
-    private static void Bind(int fd, EndPoint endPoint)
-    {
-        var address = endPoint.Serialize();
-        var action = $"bind to {endPoint}";
-        fixed (byte* bytes = address.Buffer.Span)
-        {
-            Check(Libc.bind(fd, bytes, (uint)address.Size), action);
-        }
-    }
-
-    private static void Listen(int fd, int backlog) => Check(Libc.listen(fd, backlog), "listen");
-
-    private static EndPoint GetLocalEndPoint(int fd)
-    {
-        var address = stackalloc byte[Posix.SockAddrStorageSize];
-        uint length = Posix.SockAddrStorageSize;
-        Check(Libc.getsockname(fd, address, &length), "getsockname");
-        return SocketAddressBytes.ToEndPoint(SocketAddressBytes.Span(address, length));
-    }
-
     private static int GetOption(int fd, int level, int name)
     {
         int value;
         uint length = sizeof(int);
         return Libc.getsockopt(fd, level, name, &value, &length) == 0 ? value : 0;
-    }
-
-    /// <param name="result">What the system call returned, just now: anything in between could change errno.</param>
-    /// <param name="action">Names the call, for the message. Made before the call.</param>
-    private static void Check(int result, string action)
-    {
-        if (result < 0)
-        {
-            throw Errno.ToException(Errno.Last, action);
-        }
     }
 }

@@ -5,24 +5,25 @@ using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Listening;
 
-/// <summary>The listening sockets of an endpoint: one, or one for each loop.</summary>
+/// <summary>Makes the listening sockets of an endpoint: one, or one for each loop.</summary>
 internal static class ListenSocketSet
 {
-    /// <summary>Binds and listens. When that fails, no socket is left.</summary>
-    /// <exception cref="AddressInUseException">Somebody else listens on the endpoint.</exception>
-    internal static ListenSocket[] Create(EndPoint endPoint, ListenerSettings settings, int loopCount)
+    /// <summary>Binds and listens. If that fails, all sockets are closed.</summary>
+    /// <exception cref="AddressInUseException">The address is in use.</exception>
+    internal static ListenSocket[] Create(EndPoint endPoint, ListenerContext context, int loopCount)
     {
-        if (endPoint is not IPEndPoint || settings.Options.AcceptMode != AcceptMode.ListenerPerLoop || loopCount == 1
+        if (endPoint is not IPEndPoint || context.Options.AcceptMode != AcceptMode.ListenerPerLoop || loopCount == 1
             || !Platform.BalancesPort)
         {
-            return [ListenSocket.Create(endPoint, settings)];
+            return [ListenSocket.Create(endPoint, context)];
         }
 
-        var first = ListenSocket.Create(endPoint, OperatingSystem.IsLinux() ? settings : settings.WithReusePort());
+        // On FreeBSD a socket joins when it is bound (in_pcbinslbgrouphash), so the first one needs the option too.
+        var first = ListenSocket.Create(endPoint, OperatingSystem.IsLinux() ? context : context.WithReusePort());
         var sockets = new List<ListenSocket>(loopCount) { first };
         try
         {
-            AddOthers(sockets, settings, loopCount);
+            AddOthers(sockets, context, loopCount);
         }
         catch
         {
@@ -33,30 +34,30 @@ internal static class ListenSocketSet
         return [.. sockets];
     }
 
-    private static void AddOthers(List<ListenSocket> sockets, ListenerSettings settings, int count)
+    private static void AddOthers(List<ListenSocket> sockets, ListenerContext context, int count)
     {
-        // Unless the user wants to share the port, the first socket has bound and listens without SO_REUSEPORT: that
-        // fails if anybody else listens, and whoever comes later without the option fails too. Only now may the others
-        // join; the option counts for them although the first listens already (inet_csk_bind_conflict).
         var first = sockets[0];
-        // FreeBSD has no such way: there a socket joins when it is bound (in_pcbinslbgrouphash), the first one too.
-        var shares = first.SharesPort || !OperatingSystem.IsLinux();
-        if (!shares)
+        var isOpenToOthers = first.SharesPort || !OperatingSystem.IsLinux();
+        if (!isOpenToOthers)
         {
-            SocketOption.FromInt32(nameof(AcceptMode.ListenerPerLoop), Platform.SOL_SOCKET, Platform.SO_REUSEPORT, 1).Set(first.Fd);
+            // The first socket was bound, and listens, without SO_REUSEPORT. So its bind has failed if the address was
+            // in use, and later binds of others fail. Once it listens, the option can be set and our other sockets can
+            // join (inet_csk_bind_conflict).
+            SocketOption.FromInt32(
+                nameof(AcceptMode.ListenerPerLoop), Platform.SOL_SOCKET, Platform.SO_REUSEPORT, 1).Set(first.Fd);
         }
 
-        var sharing = settings.WithReusePort();
+        var sharing = context.WithReusePort();
         while (sockets.Count < count)
         {
             sockets.Add(ListenSocket.Create(first.EndPoint, sharing));
         }
 
-        if (!shares)
+        if (!isOpenToOthers)
         {
-            // The kernel lets in a process of the same user that sets SO_REUSEPORT by itself: it gets no connections.
-            // Fails on kernels before 4.5 only.
-            _ = SocketFilter.SelectListeners(first.Fd, 0, count);
+            // The kernel still lets in a process of the same user that sets SO_REUSEPORT. It must get no connections.
+            var descriptors = sockets.ConvertAll(static socket => socket.Fd).ToArray();
+            ReusePortSteering.Create(descriptors, first.EndPoint).SteerToOwn();
         }
     }
 }

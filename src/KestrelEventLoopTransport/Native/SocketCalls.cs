@@ -1,28 +1,70 @@
+using System.Net;
+using System.Net.Sockets;
+
 namespace KestrelEventLoopTransport.Native;
 
 /// <summary>
-/// How a non-blocking socket that no child process inherits comes into being: in one call on Linux and FreeBSD, with
-/// <c>fcntl(2)</c> after it on macOS, which has neither <c>accept4</c> nor flags of <c>socket(2)</c>.
+/// Operations on sockets: those that take several system calls on some systems, and those whose failure is an
+/// exception. New sockets are non-blocking and closed on exec: in one call on Linux and FreeBSD, with <c>fcntl(2)</c>
+/// after it on macOS, which has neither <c>accept4</c> nor flags of <c>socket(2)</c>.
 /// </summary>
 internal static unsafe class SocketCalls
 {
-    /// <summary>A new stream socket, or -1 with its error.</summary>
-    internal static int Create(int family, out int error)
+    /// <summary>A new stream socket.</summary>
+    /// <exception cref="SocketException">There is no descriptor, or the system has no such family.</exception>
+    internal static int Create(int family)
     {
         var fd = Libc.socket(family, Posix.SOCK_STREAM | Platform.SOCK_CLOEXEC | Platform.SOCK_NONBLOCK, 0);
-        error = fd < 0 ? Errno.Last : 0;
+        var error = fd < 0 ? Errno.Last : 0;
         if (OperatingSystem.IsMacOS())
         {
             fd = Finish(fd, ref error);
             SuppressSignal(fd);
         }
 
-        return fd;
+        return fd < 0 ? throw Errno.ToException(error, "socket") : fd;
+    }
+
+    /// <exception cref="SocketException">The address is in use or not available.</exception>
+    internal static void Bind(int fd, EndPoint endPoint)
+    {
+        var address = endPoint.Serialize();
+        var action = $"bind to {endPoint}";
+        fixed (byte* bytes = address.Buffer.Span)
+        {
+            Check(Libc.bind(fd, bytes, (uint)address.Size), action);
+        }
+    }
+
+    /// <exception cref="SocketException">The address is in use: <c>listen</c> can find that out too.</exception>
+    internal static void Listen(int fd, int backlog) => Check(Libc.listen(fd, backlog), "listen");
+
+    /// <summary>The address that a socket is bound to.</summary>
+    /// <exception cref="SocketException">The descriptor is not a socket.</exception>
+    internal static EndPoint GetLocalEndPoint(int fd)
+    {
+        var address = stackalloc byte[Posix.SockAddrStorageSize];
+        uint length = Posix.SockAddrStorageSize;
+        Check(Libc.getsockname(fd, address, &length), "getsockname");
+        return SocketAddressBytes.ToEndPoint(SocketAddressBytes.Span(address, length));
+    }
+
+    /// <summary>Throws if a system call has failed.</summary>
+    /// <param name="result">What the call has returned just now: any code in between could change errno.</param>
+    /// <param name="action">Names the call, for the message. Made before the call.</param>
+    /// <exception cref="SocketException">The call has failed.</exception>
+    internal static void Check(int result, string action)
+    {
+        if (result < 0)
+        {
+            throw Errno.ToException(Errno.Last, action);
+        }
     }
 
     /// <summary>
-    /// Where <c>MSG_NOSIGNAL</c> is missing, an option keeps a send to a lost peer from raising SIGPIPE. Connections
-    /// inherit it from the listening socket (xnu: <c>sonewconn</c>). Should it fail: .NET ignores the signal anyway.
+    /// On macOS, which has no <c>MSG_NOSIGNAL</c>, keeps a send to a lost peer from raising SIGPIPE. Connections
+    /// inherit the option from the listening socket (xnu: <c>sonewconn</c>). A failure does no harm: .NET ignores the
+    /// signal.
     /// </summary>
     internal static void SuppressSignal(int fd)
     {
@@ -33,7 +75,7 @@ internal static unsafe class SocketCalls
         }
     }
 
-    /// <summary>Whether a socket is closed both ways, <c>poll(2)</c>. Does not wait.</summary>
+    /// <summary>Whether both directions of a socket are closed (<c>poll(2)</c>). Does not wait.</summary>
     internal static bool IsHungUp(int fd)
     {
         while (true)
@@ -50,8 +92,8 @@ internal static unsafe class SocketCalls
     /// <summary>An accepted connection, or -1 with its error.</summary>
     /// <param name="listener">The listening socket.</param>
     /// <param name="address">Room for the peer's address.</param>
-    /// <param name="length">Size of the room; on return, of the address.</param>
-    /// <param name="error">0, or why there is no connection.</param>
+    /// <param name="length">The size of the room; on return, that of the address.</param>
+    /// <param name="error">0, or the error number.</param>
     internal static int Accept(int listener, byte* address, uint* length, out int error)
     {
         if (OperatingSystem.IsMacOS())
@@ -70,7 +112,7 @@ internal static unsafe class SocketCalls
         error = fd < 0 ? Errno.Last : 0;
         if (fd >= 0 && *length == 0)
         {
-            // xnu hands out a connection that was lost in the queue, without an address (Go: syscall_bsd.go, Accept).
+            // xnu returns a connection that was lost in the queue, without an address (Go: syscall_bsd.go, Accept).
             _ = Libc.close(fd);
             error = Errno.ECONNABORTED;
             return -1;

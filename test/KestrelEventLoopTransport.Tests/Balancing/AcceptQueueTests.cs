@@ -1,5 +1,9 @@
 using System.Net;
+using System.Runtime.CompilerServices;
+using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Listening;
+using KestrelEventLoopTransport.Loops;
+using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Tests.Balancing;
 
@@ -10,10 +14,12 @@ namespace KestrelEventLoopTransport.Tests.Balancing;
 [FailsOnStock("An internal class of ours.")]
 public sealed class AcceptQueueTests
 {
+    private static readonly IPEndPoint _endPoint = new(IPAddress.Loopback, 1);
+
     [Fact]
     public async Task An_announcement_that_comes_late_does_not_end_the_next_wait()
     {
-        var queue = new AcceptQueue(new IPEndPoint(IPAddress.Loopback, 1), null!);
+        var queue = new AcceptQueue(_endPoint, null!);
         var accept = queue.AcceptAsync(default).AsTask();
 
         // Of a connection that an earlier accept has taken: there is nothing for this one.
@@ -22,6 +28,73 @@ public sealed class AcceptQueueTests
 
         queue.Complete();
         Assert.Null(await accept.DefaultTimeout());
+    }
+
+    // Between the look that finds nothing and the wait.
+    [Fact]
+    public async Task An_end_that_comes_while_an_accept_begins_to_wait_is_not_missed()
+    {
+        const int Rounds = 30_000;
+        AcceptQueue? current = null;
+        var ending = Task.Factory.StartNew(
+            () =>
+            {
+                for (var i = 0; i < Rounds; i++)
+                {
+                    AcceptQueue? queue;
+                    while ((queue = Interlocked.Exchange(ref current, null)) is null)
+                    {
+                        // The other thread makes one.
+                    }
+
+                    Thread.SpinWait(i % 16);
+                    queue.Complete();
+                }
+            },
+            TaskCreationOptions.LongRunning);
+        for (var i = 0; i < Rounds; i++)
+        {
+            var queue = new AcceptQueue(_endPoint, null!);
+            Volatile.Write(ref current, queue);
+            SpinWait.SpinUntil(() => Volatile.Read(ref current) is null);
+            Assert.Null(await queue.AcceptAsync(default).DefaultTimeout());
+        }
+
+        await ending.DefaultTimeout();
+    }
+
+    [Fact]
+    public async Task The_loops_other_work_goes_first_after_64_connections()
+    {
+        const int Burst = 64;
+        var queue = new AcceptQueue(_endPoint, null!);
+        var intake = IntakeOf(queue);
+        for (var i = 0; i < 3 * Burst; i++)
+        {
+            intake.Enqueue(Blank<StreamConnection>());
+        }
+
+        for (var burst = 0; burst < 2; burst++)
+        {
+            Assert.Equal(Burst, TakeOnLoop(queue, out var postponed));
+            Assert.NotNull(await postponed.DefaultTimeout());
+        }
+    }
+
+    [Fact]
+    public async Task With_ThreadPool_scheduling_the_application_takes_connections_on_the_pool()
+    {
+        await using var transport = new TestTransport(ApplicationScheduling.ThreadPool);
+        var listener = await transport.BindAsync();
+        var onPool = Task.Run(async () =>
+        {
+            await (await listener.AcceptAsync())!.DisposeAsync();
+            return Thread.CurrentThread.IsThreadPoolThread;
+        });
+
+        using var client = await RawClient.ConnectAsync(listener.EndPoint);
+
+        Assert.True(await onPool.DefaultTimeout());
     }
 
     [Fact]
@@ -50,4 +123,33 @@ public sealed class AcceptQueueTests
 
         await clients.DefaultTimeout();
     }
+
+    /// <summary>As in code that a loop runs: how many it gets at once, and the accept that it does not.</summary>
+    private static int TakeOnLoop(AcceptQueue queue, out ValueTask<ConnectionContext?> postponed)
+    {
+        ThreadActivity.Current = Blank<ThreadActivity>();
+        try
+        {
+            for (var taken = 0; ; taken++)
+            {
+                postponed = queue.AcceptAsync(default);
+                if (!postponed.IsCompleted || taken > 1000)
+                {
+                    return taken;
+                }
+
+                Assert.NotNull(postponed.Result);
+            }
+        }
+        finally
+        {
+            ThreadActivity.Current = null;
+        }
+    }
+
+    private static ConnectionIntake IntakeOf(AcceptQueue queue)
+        => new(null!, null!, new EndpointOptions(), null!, null!, null!, queue);
+
+    /// <summary>Something for the queue, which does not look into it.</summary>
+    private static T Blank<T>() => (T)RuntimeHelpers.GetUninitializedObject(typeof(T));
 }

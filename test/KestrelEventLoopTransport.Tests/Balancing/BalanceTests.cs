@@ -187,7 +187,8 @@ public sealed class BalanceTests
         Assert.All(MonitorOf(transport).GetLoopStatistics(), static loop => Assert.Equal(2, loop.TotalConnections));
         var entry = Assert.Single(transport.Logs.Entries, static entry => entry.EventId.Name == "LoadBalancerFailed");
         Assert.Contains(listener.EndPoint.ToString()!, entry.Message, StringComparison.Ordinal);
-        Assert.Contains($"loop {answer ?? -1} of {Loops}", entry.Message, StringComparison.Ordinal);
+        Assert.Contains($"returned {answer ?? -1}, ", entry.Message, StringComparison.Ordinal);
+        Assert.Contains($"the {Loops} loops", entry.Message, StringComparison.Ordinal);
     }
 
     // A policy that blocks keeps no other connection of the loop waiting, except where nothing may block.
@@ -231,6 +232,45 @@ public sealed class BalanceTests
         armed = false;
         release.Set();
         await Echo.RoundTripAsync(second);
+    }
+
+    // By then another thread runs the loop, and has seen the edges of all of them.
+    [Fact]
+    public async Task Connections_that_come_while_a_custom_policy_blocks_are_accepted_when_it_returns()
+    {
+        using var blocks = new ManualResetEventSlim();
+        using var release = new ManualResetEventSlim();
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = ApplicationScheduling.Adaptive,
+            Connection = Echo.RunAsync,
+            Transport = options =>
+            {
+                options.EventLoopCount = 1;
+                options.EndpointDefaults.CustomLoadBalancer = (in _) =>
+                {
+                    blocks.Set();
+                    release.Wait();
+                    return 0;
+                };
+            },
+        });
+        release.Set();
+        using var open = await server.ConnectAsync();
+        await Echo.RoundTripAsync(open);
+        blocks.Reset();
+        release.Reset();
+        var clients = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => server.ConnectAsync()));
+        Assert.True(await Task.Run(() => blocks.Wait(TaskTimeoutExtensions.Default)));
+        await Echo.RoundTripAsync(open);
+
+        release.Set();
+
+        foreach (var client in clients)
+        {
+            await Echo.RoundTripAsync(client);
+            client.Dispose();
+        }
     }
 
     internal static EventLoopTransportMonitor MonitorOf(TestTransport transport)

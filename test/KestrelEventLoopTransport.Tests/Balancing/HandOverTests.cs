@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Listening.Takeover;
@@ -42,6 +43,48 @@ public sealed class HandOverTests
             await Echo.RoundTripAsync(client);
             client.ShutdownSend();
             await client.ExpectFinAsync();
+            client.Dispose();
+        }
+    }
+
+    // What comes meanwhile could go on for ever.
+    [Fact]
+    public async Task A_listener_that_stops_accepts_no_more_than_its_queue_can_hold()
+    {
+        const int Backlog = 4;
+        var stops = false;
+        var accepted = 0;
+        var clients = new ConcurrentQueue<RawClient>();
+        EndPoint? endPoint = null;
+        await using var transport = Create(AcceptMode.SharedListener, configure: options =>
+        {
+            options.EndpointDefaults.Backlog = Backlog;
+            options.EndpointDefaults.AcceptBatchSize = 1;
+            options.EndpointDefaults.ConfigureAcceptedSocket = _ =>
+            {
+                if (Volatile.Read(ref stops) && ++accepted < 100)
+                {
+                    var client = RawClient.Create(endPoint!);
+                    client.Socket.Connect(endPoint!);
+                    clients.Enqueue(client);
+                }
+            };
+        });
+        var listener = await transport.BindAsync();
+        endPoint = listener.EndPoint;
+        clients.Enqueue(await RawClient.ConnectAsync(endPoint));
+        await using (await listener.AcceptAsync().DefaultTimeout())
+        {
+        }
+
+        Volatile.Write(ref stops, true);
+        clients.Enqueue(await RawClient.ConnectAsync(endPoint));
+        await listener.UnbindAsync().DefaultTimeout();
+        await listener.DisposeAsync().DefaultTimeout();
+
+        Assert.InRange(accepted, 1, 4 * Backlog);
+        while (clients.TryDequeue(out var client))
+        {
             client.Dispose();
         }
     }
@@ -197,7 +240,7 @@ public sealed class HandOverTests
 
     [Fact]
     public void Without_IPv6_there_is_one_table_of_sockets()
-        => Assert.Equal(0, PortSharers.CountIn("/proc/net/no-tcp6", "socket:[1]"));
+        => Assert.Equal(0, ReusePortMembers.CountIn("/proc/net/no-tcp6", "socket:[1]"));
 
     [Theory]
     [MemberData(nameof(ModeData.All), MemberType = typeof(ModeData))]

@@ -1,4 +1,8 @@
+using System.Collections.Concurrent;
 using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Tests.Balancing;
 
@@ -76,6 +80,40 @@ public sealed class MaxConnectionsTests
     }
 
     [Theory]
+    [InlineData(MaxConnectionsPolicy.Pause)]
+    [InlineData(MaxConnectionsPolicy.Refuse)]
+    public async Task Connections_that_a_hook_refuses_take_no_room(MaxConnectionsPolicy policy)
+    {
+        var left = 2 * Most;
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = ApplicationScheduling.Adaptive,
+            Connection = Echo.RunAsync,
+            Transport = options =>
+            {
+                Limit(options, AcceptMode.SharedListener, policy);
+                options.EndpointDefaults.ConfigureAcceptedSocket = context =>
+                {
+                    if (left-- > 0)
+                    {
+                        context.Refuse();
+                    }
+                };
+            },
+        });
+        for (var i = 0; i < 2 * Most; i++)
+        {
+            using var refused = await server.ConnectAsync();
+            await refused.ExpectFinAsync();
+        }
+
+        using var client = await server.ConnectAsync();
+
+        await Echo.RoundTripAsync(client);
+        Assert.Equal(1, server.Monitor.Endpoints[0].ConnectionCount);
+    }
+
+    [Theory]
     [MemberData(nameof(ModeData.All), MemberType = typeof(ModeData))]
     public async Task The_limit_holds_in_a_storm(AcceptMode mode)
     {
@@ -145,6 +183,47 @@ public sealed class MaxConnectionsTests
 
         Assert.Equal(clients.Count, endpoint.AcceptedConnections);
         clients.ForEach(static client => client.Dispose());
+    }
+
+    // The log ends the last connection, between the acceptor's look and its wait.
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_connection_that_ends_while_the_acceptor_begins_to_wait_makes_room(
+        ApplicationScheduling scheduling)
+    {
+        var waits = 0;
+        using var accepted = new BlockingCollection<ConnectionContext>();
+        void EndSecond()
+        {
+            if (Interlocked.Increment(ref waits) == 2)
+            {
+                Assert.True(accepted.Take().DisposeAsync().AsTask().Wait(TaskTimeoutExtensions.Default));
+            }
+        }
+
+        await using var transport = new TestTransport(new TestSettings
+        {
+            Scheduling = scheduling,
+            Transport = options =>
+            {
+                Limit(options, AcceptMode.SharedListener, MaxConnectionsPolicy.Pause);
+                options.EndpointDefaults.MaxConnections = 1;
+            },
+            Services = services => services.AddSingleton<ILoggerProvider>(new EventHook("AcceptLimited", EndSecond)),
+        });
+        var listener = await transport.BindAsync();
+        var first = await transport.ConnectAsync(listener);
+        await Poll.UntilAsync(() => Volatile.Read(ref waits) == 1);
+
+        // Their edges come before there is room for them.
+        using var second = await RawClient.ConnectAsync(listener.EndPoint);
+        using var third = await RawClient.ConnectAsync(listener.EndPoint);
+        await first.DisposeAsync();
+        await Poll.UntilAsync(() => Volatile.Read(ref waits) == 2);
+        accepted.Add((await listener.AcceptAsync().DefaultTimeout())!);
+
+        await using var last = await listener.AcceptAsync().DefaultTimeout();
+        Assert.Equal(third.Socket.LocalEndPoint, last!.RemoteEndPoint);
     }
 
     private static Task<TestServer> StartAsync(

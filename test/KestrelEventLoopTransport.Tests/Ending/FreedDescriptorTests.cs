@@ -134,12 +134,12 @@ public sealed class FreedDescriptorTests
         using (var shortage = new DescriptorShortage())
         {
             // In the queue, and then it finds a descriptor without that: only a timer tells of one that others free.
-            Acceptor.RetryDelay = 10;
+            AcceptHold.RetryDelay = 10;
             await own[0].Socket.ConnectAsync(full.EndPoint).DefaultTimeout();
             await UntilShortAsync(full);
             shortage.Free(1);
             await Echo.RoundTripAsync(own[0]);
-            Acceptor.RetryDelay = int.MaxValue / 100;
+            AcceptHold.RetryDelay = int.MaxValue / 100;
             await others[1].Socket.ConnectAsync(waits.EndPoint).DefaultTimeout();
             await UntilShortAsync(waits);
 
@@ -178,7 +178,7 @@ public sealed class FreedDescriptorTests
 
     private static async Task PrepareAsync()
     {
-        Acceptor.RetryDelay = int.MaxValue / 100;
+        AcceptHold.RetryDelay = int.MaxValue / 100;
         await Task.Factory.StartNew(DescriptorShortage.StartPoolThreads, TaskCreationOptions.LongRunning);
     }
 

@@ -145,7 +145,7 @@ public sealed class FailedAcceptTests
         Array.ForEach(clients, static client => client.Dispose());
 
         // Nothing of those that failed is left, or the loop would not stop.
-        Assert.Equal(default, Assert.Single(Balancing.BalanceTests.StateOf(transport).Loops));
+        Assert.Equal(default, Assert.Single(Balancing.BalanceTests.MonitorOf(transport).GetLoopStatistics()));
         await listener.DisposeAsync().DefaultTimeout();
         Assert.Throws<ObjectDisposedException>(() => transport.Pools.Pools[0].Rent());
     }

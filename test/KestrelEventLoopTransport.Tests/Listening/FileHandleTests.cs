@@ -126,7 +126,7 @@ public sealed class FileHandleTests
 
             Assert.Single(transport.Logs.Entries, static entry => entry.EventId.Name == "DescriptorLeft");
             var exception = await Assert.ThrowsAsync<NotSupportedException>(() => transport.BindAsync(endPoint));
-            Assert.Contains($"descriptor {fd} ", exception.Message, StringComparison.Ordinal);
+            Assert.Contains($"Descriptor {fd} ", exception.Message, StringComparison.Ordinal);
             Assert.True(Libc.fcntl(fd, Libc.F_GETFD) >= 0);
         }
         finally

@@ -28,15 +28,15 @@ public sealed partial class OutOfDescriptorsTests
     [FailsOnStock("An internal class of ours.")]
     public void A_shortage_is_new_when_there_was_none_for_some_time()
     {
-        var account = new ListenerAccount(null!, null);
+        var limiter = new ConnectionLimiter(null!, null);
 
-        Assert.True(account.BeginShortage(0));
-        Assert.False(account.BeginShortage(20_000));
-        Assert.False(account.EndShortage(30_000));
-        Assert.True(account.EndShortage(40_000));
-        Assert.False(account.BeginShortage(50_000));
-        Assert.True(account.EndShortage(60_000));
-        Assert.True(account.BeginShortage(70_001));
+        Assert.True(limiter.BeginShortage(0));
+        Assert.False(limiter.BeginShortage(20_000));
+        Assert.False(limiter.EndShortage(30_000));
+        Assert.True(limiter.EndShortage(40_000));
+        Assert.False(limiter.BeginShortage(50_000));
+        Assert.True(limiter.EndShortage(60_000));
+        Assert.True(limiter.BeginShortage(70_001));
     }
 
     [Theory(Explicit = true)]

@@ -266,8 +266,10 @@ public sealed class HookTests
             Assert.Equal(LogLevel.Debug, entry.Level);
             Assert.Equal("KestrelEventLoopTransport.Listening", entry.Category);
             Assert.Same(failure, entry.Exception);
-            Assert.Equal($"A connection to {listener.EndPoint} was closed because ConfigureAcceptedSocket or an "
-                + $"option of it failed.", entry.Message);
+            Assert.Equal(
+                $"A connection to {listener.EndPoint} was closed because ConfigureAcceptedSocket threw an exception, or "
+                    + "an option of the accepted socket could not be set.",
+                entry.Message);
         });
         Assert.DoesNotContain(transport.Logs.Entries, static entry => entry.Level > LogLevel.Debug);
     }

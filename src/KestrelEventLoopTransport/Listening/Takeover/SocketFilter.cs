@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Listening.Takeover;
 
 /// <summary>
 /// Programs of classic BPF that the kernel runs for listening sockets (<c>socket(7)</c>: SO_ATTACH_FILTER,
-/// SO_ATTACH_REUSEPORT_CBPF). They need no privilege. Only Linux has them; elsewhere nothing is attached.
+/// SO_ATTACH_REUSEPORT_CBPF). They need no privilege. Linux only.
 /// </summary>
 internal static unsafe class SocketFilter
 {
@@ -20,10 +20,10 @@ internal static unsafe class SocketFilter
     private const ushort Return = 0x06;
     private const ushort ReturnAccumulator = 0x16;
 
-    // Where the kernel offers a random number (SKF_AD_OFF + SKF_AD_RANDOM, linux/filter.h).
+    // The address of a random number (SKF_AD_OFF + SKF_AD_RANDOM, linux/filter.h).
     private const uint Random = unchecked((uint)(-0x1000 + 56));
 
-    // A TCP socket's filter sees segments from the TCP header on; the flags are its 14th byte.
+    // The filter of a TCP socket sees segments from the TCP header on. The flags are the 14th byte of that header.
     private const uint SourcePort = 0;
     private const uint TcpFlags = 13;
     private const uint Syn = 0x02;
@@ -31,12 +31,12 @@ internal static unsafe class SocketFilter
 
     private const uint All = uint.MaxValue;
 
-    /// <summary>Lets a socket receive nothing. Returns 0 or the error number.</summary>
+    /// <summary>The socket drops everything that it receives. Returns 0 or the error number.</summary>
     internal static int DropAll(int fd) => Attach(fd, Linux.SO_ATTACH_FILTER, [new(Return, 0, 0, 0)]);
 
     /// <summary>
-    /// Lets a listening TCP socket begin no handshake with one source port. Sockets that it accepts inherit that, but
-    /// they receive no first segments. Returns 0 or the error number.
+    /// The listening TCP socket begins no handshake with one source port. Sockets that it accepts inherit the filter,
+    /// which has no effect there: they receive no first segments. Returns 0 or the error number.
     /// </summary>
     internal static int DropHandshakes(int fd, int sourcePort)
         => Attach(fd, Linux.SO_ATTACH_FILTER,
@@ -51,8 +51,8 @@ internal static unsafe class SocketFilter
         ]);
 
     /// <summary>
-    /// Lets a listening TCP socket begin no more handshakes; those that have begun go on. The first segment of a new
-    /// one is lost without an answer, so the client sends it again after a second (RFC 6298).
+    /// The listening TCP socket begins no more handshakes. Handshakes that have begun go on. The first segment of a new
+    /// one is dropped without an answer, so the client sends it again after a second (RFC 6298).
     /// </summary>
     internal static void DropNewHandshakes(int fd)
         => _ = Attach(fd, Linux.SO_ATTACH_FILTER,
@@ -71,34 +71,34 @@ internal static unsafe class SocketFilter
         _ = Libc.setsockopt(fd, Linux.SOL_SOCKET, Linux.SO_DETACH_FILTER, &unused, sizeof(int));
     }
 
-    /// <summary>Whether a filter is attached to a socket, or that cannot be found out.</summary>
+    /// <summary>Whether a filter is attached to the socket. True also when that cannot be found out.</summary>
     internal static bool MayHaveFilter(int fd)
     {
-        // The length is that of the program.
+        // The kernel returns the length of the program.
         uint length = 0;
         return Libc.getsockopt(fd, Linux.SOL_SOCKET, Linux.SO_GET_FILTER, null, &length) < 0 || length != 0;
     }
 
-    /// <summary>How many segments a socket has dropped; null when the kernel does not say.</summary>
+    /// <summary>How many segments the socket has dropped; null when the kernel does not report it.</summary>
     internal static uint? CountDrops(int fd)
     {
         // SK_MEMINFO_DROPS, linux/sock_diag.h.
         const int Drops = 8;
         var values = stackalloc uint[Drops + 1];
         uint length = (Drops + 1) * sizeof(uint);
-        return Libc.getsockopt(fd, Linux.SOL_SOCKET, Linux.SO_MEMINFO, values, &length) == 0 && length == (Drops + 1) * sizeof(uint)
-            ? values[Drops]
-            : null;
+        var result = Libc.getsockopt(fd, Linux.SOL_SOCKET, Linux.SO_MEMINFO, values, &length);
+        return result == 0 && length == (Drops + 1) * sizeof(uint) ? values[Drops] : null;
     }
 
     /// <summary>
-    /// Of the sockets that share a port by SO_REUSEPORT, new connections go to some only. They stand in the order in
-    /// which they began to listen, but where one leaves, the last takes its place (reuseport_detach_sock). Where there
-    /// is no such socket (any more) the kernel chooses as it does without a program. Returns 0 or the error number.
+    /// Sends new connections to some only of the sockets that share a port by SO_REUSEPORT. The sockets have places, in
+    /// the order in which they began to listen; when one leaves, the last one takes its place (reuseport_detach_sock).
+    /// If no socket has the chosen place, the kernel chooses as it does without a program. Returns 0 or the error
+    /// number.
     /// </summary>
     /// <param name="fd">One of the sockets: the program is the same for all of them.</param>
-    /// <param name="first">The first of those that get connections.</param>
-    /// <param name="count">How many get connections.</param>
+    /// <param name="first">The first place that gets connections.</param>
+    /// <param name="count">How many places get connections.</param>
     internal static int SelectListeners(int fd, int first, int count)
         => Attach(fd, Linux.SO_ATTACH_REUSEPORT_CBPF,
         [
@@ -108,7 +108,7 @@ internal static unsafe class SocketFilter
             new(ReturnAccumulator, 0, 0, 0),
         ]);
 
-    /// <summary>The same, where those that get connections are not next to each other.</summary>
+    /// <summary>The same for places that are not next to each other.</summary>
     internal static int SelectListeners(int fd, ReadOnlySpan<int> places)
     {
         var program = new List<sock_filter> { new(LoadWord, 0, 0, Random), new(Modulo, 0, 0, (uint)places.Length) };
@@ -125,26 +125,17 @@ internal static unsafe class SocketFilter
     /// <summary>Ends <see cref="SelectListeners(int, int, int)"/>.</summary>
     internal static void SelectAllListeners(int fd)
     {
-        if (!OperatingSystem.IsLinux())
-        {
-            return;
-        }
-
         var unused = 0;
         _ = Libc.setsockopt(fd, Linux.SOL_SOCKET, Linux.SO_DETACH_REUSEPORT_BPF, &unused, sizeof(int));
     }
 
     private static int Attach(int fd, int option, ReadOnlySpan<sock_filter> instructions)
     {
-        if (!OperatingSystem.IsLinux())
-        {
-            return Errno.EOPNOTSUPP;
-        }
-
         fixed (sock_filter* first = instructions)
         {
             var program = new sock_fprog { len = (ushort)instructions.Length, filter = first };
-            return Libc.setsockopt(fd, Linux.SOL_SOCKET, option, &program, (uint)sizeof(sock_fprog)) < 0 ? Errno.Last : 0;
+            var result = Libc.setsockopt(fd, Linux.SOL_SOCKET, option, &program, (uint)sizeof(sock_fprog));
+            return result < 0 ? Errno.Last : 0;
         }
     }
 }

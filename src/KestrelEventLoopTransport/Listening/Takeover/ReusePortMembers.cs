@@ -3,9 +3,10 @@ using System.Globalization;
 namespace KestrelEventLoopTransport.Listening.Takeover;
 
 /// <summary>
-/// The sockets of all processes that listen on one address and port: <c>/proc/net/tcp</c>, <c>proc(5)</c>.
+/// Counts the sockets of all processes that listen on one address and port, in <c>/proc/net/tcp</c>
+/// (<c>proc(5)</c>).
 /// </summary>
-internal static class PortSharers
+internal static class ReusePortMembers
 {
     private const string Listen = "0A";
     private const int LocalAddress = 1;
@@ -14,7 +15,7 @@ internal static class PortSharers
     private const int Inode = 9;
 
     /// <summary>
-    /// How many share the address of a listening socket, with that socket; 0 when it cannot be found out.
+    /// How many sockets share the address of a listening socket, this one included; 0 when that cannot be found out.
     /// </summary>
     internal static int Count(int fd)
     {
@@ -29,14 +30,15 @@ internal static class PortSharers
         }
     }
 
-    /// <summary>The same in one table. Without IPv6 there is only one.</summary>
+    /// <summary>The same in one table; 0 when the table does not exist, as <c>tcp6</c> without IPv6.</summary>
     internal static int CountIn(string table, string? link)
     {
         if (!File.Exists(table))
         {
             return 0;
         }
-        // Listening sockets come first, so that this takes no longer with many connections.
+
+        // Listening sockets come first in the table, so the time does not depend on the number of connections.
         var rows = File.ReadLines(table)
             .Skip(1)
             .Select(static line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))

@@ -4,28 +4,31 @@ using KestrelEventLoopTransport.Loops;
 
 namespace KestrelEventLoopTransport.Listening;
 
-/// <summary>The connections of a listener, counted over all its acceptors, and the most that it may have.</summary>
+/// <summary>
+/// Counts the connections of a listener, over all its acceptors, and limits them to <paramref name="maxConnections"/>.
+/// </summary>
 /// <remarks>
-/// No acceptor waits for ever: it joins the queue of the waiting and then tries to enter once more; who leaves counts
-/// down first and then looks into the queue.
+/// No acceptor waits for ever: it joins the queue and then tries to enter once more; a connection that ends counts down
+/// first and then looks into the queue.
 /// </remarks>
-internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections) : IConnectionOwner
+/// <param name="group">The loops. Each connection holds a reference.</param>
+/// <param name="maxConnections">The most connections at a time; null for no limit.</param>
+internal sealed class ConnectionLimiter(EventLoopGroup group, int? maxConnections) : IConnectionOwner
 {
-    // Milliseconds without a shortage until the next one is worth a line in the log: clients may make as many as they
-    // like.
+    // Milliseconds without a shortage after which the next one is logged. Clients can cause any number of shortages.
     private const int EpisodeGap = 10_000;
 
-    private readonly int _most = maxConnections ?? int.MaxValue;
+    private readonly int _max = maxConnections ?? int.MaxValue;
     private readonly ConcurrentQueue<Acceptor> _waiting = new();
     private int _current;
     private long _accepted;
     private long _refused;
     private long _failed;
-    private int _paused;
+    private int _shortAcceptors;
     private long _lastShort = long.MinValue / 2;
 
     /// <summary>
-    /// Connections that are open, or about to be: counted from before they are accepted where there is a limit.
+    /// Connections that are open or about to be accepted: with a limit, a connection counts before it is accepted.
     /// </summary>
     internal int Current => Volatile.Read(ref _current);
 
@@ -35,13 +38,13 @@ internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections)
 
     internal long Failed => Volatile.Read(ref _failed);
 
-    /// <summary>Makes room for one connection. False when there are as many as there may be.</summary>
+    /// <summary>Makes room for one connection. False when the limit is reached.</summary>
     internal bool TryEnter()
     {
         while (true)
         {
             var current = Volatile.Read(ref _current);
-            if (current >= _most)
+            if (current >= _max)
             {
                 return false;
             }
@@ -63,8 +66,10 @@ internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections)
         }
     }
 
-    /// <summary>Has an acceptor called when a connection leaves.</summary>
-    internal void Await(Acceptor acceptor) => _waiting.Enqueue(acceptor);
+    /// <summary>
+    /// Calls <see cref="Acceptor.OnRoom"/> when a connection ends. Afterwards the caller has to try once more to enter.
+    /// </summary>
+    internal void NotifyWhenRoom(Acceptor acceptor) => _waiting.Enqueue(acceptor);
 
     internal void CountAccepted() => Interlocked.Increment(ref _accepted);
 
@@ -73,19 +78,19 @@ internal sealed class ListenerAccount(EventLoopGroup group, int? maxConnections)
     internal void CountFailed() => Interlocked.Increment(ref _failed);
 
     /// <summary>
-    /// An acceptor cannot accept for want of descriptors or memory. True when that is new: no other one is short, nor
-    /// was one lately.
+    /// An acceptor cannot accept because descriptors or memory are short. True when the shortage is new: no other
+    /// acceptor is short, and none was short lately.
     /// </summary>
     /// <param name="now">Milliseconds of any clock.</param>
     internal bool BeginShortage(long now)
-        => Interlocked.Increment(ref _paused) == 1 && now - Volatile.Read(ref _lastShort) > EpisodeGap;
+        => Interlocked.Increment(ref _shortAcceptors) == 1 && now - Volatile.Read(ref _lastShort) > EpisodeGap;
 
-    /// <summary>The acceptor's queue is empty again. True when no other acceptor is short.</summary>
+    /// <summary>The shortage of an acceptor has ended. True when no other acceptor is short.</summary>
     /// <param name="now">Milliseconds of the same clock.</param>
     internal bool EndShortage(long now)
     {
         Volatile.Write(ref _lastShort, now);
-        return Interlocked.Decrement(ref _paused) == 0;
+        return Interlocked.Decrement(ref _shortAcceptors) == 0;
     }
 
     public void OnDescriptorClosed() => DescriptorWaiters.WakeNext();

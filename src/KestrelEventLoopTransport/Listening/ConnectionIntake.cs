@@ -1,0 +1,181 @@
+using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Native;
+
+namespace KestrelEventLoopTransport.Listening;
+
+/// <summary>
+/// Accepts one connection after the other and puts them into the queue, within the limits of the listener. Belongs to
+/// the accepting thread of an <see cref="Acceptor"/>, but for what says otherwise.
+/// </summary>
+/// <param name="acceptor">The acceptor, which goes on when a hold ends.</param>
+/// <param name="socket">The listening socket.</param>
+/// <param name="options">The options of the endpoint.</param>
+/// <param name="limiter">Counts and limits the connections.</param>
+/// <param name="factory">Makes connections of descriptors.</param>
+/// <param name="hold">Says when not to accept.</param>
+/// <param name="queue">Gets the connections.</param>
+internal sealed unsafe class ConnectionIntake(
+    Acceptor acceptor,
+    ListenSocket socket,
+    EndpointOptions options,
+    ConnectionLimiter limiter,
+    ConnectionFactory factory,
+    AcceptHold hold,
+    AcceptQueue queue)
+{
+    // At the limit, either the acceptor waits before it accepts, or the connection is refused after it was accepted.
+    private readonly bool _waitsForRoom
+        = options.MaxConnections is not null && options.MaxConnectionsPolicy == MaxConnectionsPolicy.Pause;
+
+    private readonly Lock _queueLock = new();
+    private UntakenConnections _untaken = new(options.AcceptBatchSize);
+    private int _drainLeft;
+    private bool _isAbandoned;
+    private volatile bool _isDraining;
+
+    /// <summary>Any thread.</summary>
+    internal bool IsDraining => _isDraining;
+
+    /// <summary>From now on accepts without holds, but not endlessly. The stopping thread.</summary>
+    internal void BeginDrain()
+    {
+        // The kernel's queue cannot hold more than that. What comes in during the drain does not count.
+        _drainLeft = Math.Min(options.Backlog, int.MaxValue - 1) + 1;
+        _isDraining = true;
+    }
+
+    /// <summary>Queues no more connections. One that a hook may still let through is closed. Any thread.</summary>
+    internal void Abandon()
+    {
+        lock (_queueLock)
+        {
+            _isAbandoned = true;
+        }
+    }
+
+    /// <summary>The application has taken a connection, which may end a hold. Any thread.</summary>
+    internal void OnTaken()
+    {
+        if (_untaken.Remove())
+        {
+            acceptor.GoOn();
+        }
+    }
+
+    /// <summary>Accepts once. Returns whether there may be more.</summary>
+    /// <param name="isAdded">Becomes true when a connection was accepted.</param>
+    internal bool Accept(ref bool isAdded)
+    {
+        if (!MayAccept() || (_waitsForRoom && !hold.TryEnter(_isDraining)))
+        {
+            return false;
+        }
+
+        try
+        {
+            var address = stackalloc byte[Posix.SockAddrStorageSize];
+            uint length = Posix.SockAddrStorageSize;
+            var fd = SocketCalls.Accept(socket.Fd, address, &length, out var error);
+            if (fd < 0)
+            {
+                return hold.OnAcceptFailed(error);
+            }
+
+            hold.OnAccepted();
+            return TryAdd(fd, SocketAddressBytes.Span(address, length), ref isAdded);
+        }
+        finally
+        {
+            if (_waitsForRoom && !isAdded)
+            {
+                limiter.Leave();
+            }
+        }
+    }
+
+    /// <summary>False when the acceptor is on hold.</summary>
+    private bool MayAccept()
+    {
+        if (_isDraining)
+        {
+            return --_drainLeft >= 0;
+        }
+
+        // New connections make edges during a pause too.
+        return !hold.IsPaused && !_untaken.TryHold();
+    }
+
+    /// <summary>
+    /// Makes a connection of an accepted descriptor, or closes it. Returns whether accepting may go on.
+    /// </summary>
+    private bool TryAdd(int fd, ReadOnlySpan<byte> remoteAddress, ref bool isAdded)
+    {
+        if (!_waitsForRoom && !limiter.TryEnter())
+        {
+            factory.Refuse(fd);
+            return true;
+        }
+
+        try
+        {
+            if (factory.Create(fd, remoteAddress) is { } connection)
+            {
+                // From now on the end of the connection makes room.
+                isAdded = true;
+                hold.OnAdded();
+                limiter.CountAccepted();
+                Enqueue(connection);
+            }
+
+            return true;
+        }
+        catch (Exception exception)
+        {
+            // No memory, or no room for one more descriptor in the poller.
+            hold.OnFailure(exception);
+            return false;
+        }
+        finally
+        {
+            if (!_waitsForRoom && !isAdded)
+            {
+                limiter.Leave();
+            }
+        }
+    }
+
+    /// <summary>Puts a connection into the queue, or closes it if the application takes no more.</summary>
+    internal void Enqueue(StreamConnection connection)
+    {
+        _untaken.Add();
+        var isQueued = false;
+        try
+        {
+            isQueued = TryEnqueue(connection);
+        }
+        finally
+        {
+            if (!isQueued)
+            {
+                OnTaken();
+                connection.Abort();
+                _ = connection.DisposeAsync().AsTask();
+            }
+        }
+    }
+
+    /// <summary>False when the acceptor is abandoned: the application takes no more connections.</summary>
+    private bool TryEnqueue(StreamConnection connection)
+    {
+        lock (_queueLock)
+        {
+            if (_isAbandoned)
+            {
+                return false;
+            }
+
+            queue.Add(connection, this);
+            return true;
+        }
+    }
+}
