@@ -102,7 +102,8 @@ internal sealed partial class StreamConnection
     /// Whether what the calling thread flushes waits for the end of <see cref="Dispatch"/>. Not when it is stuck there:
     /// then the supervisor does not look after it any more.
     /// </summary>
-    internal bool HoldsOutput => ThreadActivity.Current is { State.IsStuck: false } activity && ReferenceEquals(activity.Target, this);
+    internal bool HoldsOutput
+        => ThreadActivity.Current is { State.IsStuck: false } activity && ReferenceEquals(activity.Target, this);
 
     PipeReader IDuplexPipe.Input => Input;
 
