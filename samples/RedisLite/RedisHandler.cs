@@ -1,12 +1,13 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.Net;
 using System.Text;
 using KestrelEventLoopTransport.Framing;
 
 namespace RedisLite;
 
 /// <summary>Answers each command. Answers to pipelined ones leave together.</summary>
-internal sealed class RedisHandler(KeyStore store) : FrameHandler
+internal sealed class RedisHandler(KeyStore store, IHostApplicationLifetime host) : FrameHandler
 {
     protected override ValueTask OnConnectedAsync(FrameConnection connection)
     {
@@ -72,6 +73,10 @@ internal sealed class RedisHandler(KeyStore store) : FrameHandler
         {
             reply.Ok();
             connection.Close();
+        }
+        else if (Is(name, "SHUTDOWN"u8) && connection.RemoteEndPoint is IPEndPoint { Address: var peer } && IPAddress.IsLoopback(peer))
+        {
+            host.StopApplication();
         }
         else
         {

@@ -16,63 +16,63 @@ internal sealed class RespCodec(int maxFrameLength) : CustomFrameCodec(maxFrameL
     // A marker, up to 18 digits and CR LF.
     private const int MaxHeaderLength = 21;
 
-    protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
-        => bytes.FirstSpan[0] == (byte)'*' ? ScanArray(bytes, ref progress) : ScanLine(bytes, ref progress);
+    protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state)
+        => bytes.FirstSpan[0] == (byte)'*' ? ScanArray(bytes, ref state) : ScanLine(bytes, ref state);
 
-    protected override void Encode(FrameContent frame, IBufferWriter<byte> output) => frame.WriteTo(output);
+    protected override void Encode(FramePayload frame, IBufferWriter<byte> output) => frame.WriteTo(output);
 
-    // progress.State: strings still to come, plus 1, once their number is known.
-    private static FrameScan ScanArray(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
+    // state.State: strings still to come, plus 1, once their number is known.
+    private static FrameScanResult ScanArray(ReadOnlySequence<byte> bytes, ref FrameScanState state)
     {
         var first = bytes.FirstSpan;
         Span<byte> window = stackalloc byte[MaxHeaderLength];
         while (true)
         {
-            var header = bytes.IsSingleSegment ? first[(int)Math.Min(progress.Scanned, first.Length)..]
-                : CopyHeader(bytes, progress.Scanned, window);
-            var marker = progress.State == 0 ? (byte)'*' : (byte)'$';
+            var header = bytes.IsSingleSegment ? first[(int)Math.Min(state.Scanned, first.Length)..]
+                : CopyHeader(bytes, state.Scanned, window);
+            var marker = state.State == 0 ? (byte)'*' : (byte)'$';
             var size = RespHeader.Read(header, marker, out var value);
             if (size == 0 && header.Length < MaxHeaderLength)
             {
-                return FrameScan.AtLeast(progress.Scanned + header.Length + 1);
+                return FrameScanResult.AtLeast(state.Scanned + header.Length + 1);
             }
 
-            if (progress.State != 0 && header[0] != marker)
+            if (state.State != 0 && header[0] != marker)
             {
-                return FrameScan.Corrupted(
+                return FrameScanResult.Corrupted(
                     $"expected '$', got '{(header[0] is >= 0x20 and < 0x7F ? (char)header[0] : '?')}'");
             }
 
-            if (size <= 0 || (progress.State == 0 ? value > MaxArguments : value < 0))
+            if (size <= 0 || (state.State == 0 ? value > MaxArguments : value < 0))
             {
-                return FrameScan.Corrupted(progress.State == 0 ? "invalid multibulk length" : "invalid bulk length");
+                return FrameScanResult.Corrupted(state.State == 0 ? "invalid multibulk length" : "invalid bulk length");
             }
 
-            if (progress.State == 0 && value <= 0)
+            if (state.State == 0 && value <= 0)
             {
                 // No command, which is no error either.
-                return FrameScan.Frame(size);
+                return FrameScanResult.Frame(size);
             }
 
-            if (progress.State == 0)
+            if (state.State == 0)
             {
-                progress.State = value + 1;
-                progress.Scanned = size;
+                state.State = value + 1;
+                state.Scanned = size;
             }
             else
             {
-                progress.State--;
-                progress.Scanned += size + value + 2;
+                state.State--;
+                state.Scanned += size + value + 2;
             }
 
-            if (progress.State == 1)
+            if (state.State == 1)
             {
-                return FrameScan.Frame(progress.Scanned);
+                return FrameScanResult.Frame(state.Scanned);
             }
 
-            if (progress.Scanned >= bytes.Length)
+            if (state.Scanned >= bytes.Length)
             {
-                return FrameScan.AtLeast(progress.Scanned + 1);
+                return FrameScanResult.AtLeast(state.Scanned + 1);
             }
         }
     }
@@ -85,15 +85,15 @@ internal sealed class RespCodec(int maxFrameLength) : CustomFrameCodec(maxFrameL
         return window[..(int)rest.Length];
     }
 
-    private static FrameScan ScanLine(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
+    private static FrameScanResult ScanLine(ReadOnlySequence<byte> bytes, ref FrameScanState state)
     {
-        var rest = bytes.Slice(progress.Scanned);
+        var rest = bytes.Slice(state.Scanned);
         if (rest.PositionOf((byte)'\n') is { } end)
         {
-            return FrameScan.Frame(bytes.Slice(0, end).Length + 1);
+            return FrameScanResult.Frame(bytes.Slice(0, end).Length + 1);
         }
 
-        progress.Scanned = bytes.Length;
-        return FrameScan.More;
+        state.Scanned = bytes.Length;
+        return FrameScanResult.More;
     }
 }

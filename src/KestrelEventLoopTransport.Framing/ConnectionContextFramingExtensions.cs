@@ -1,10 +1,11 @@
 using System.Buffers;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
-using Microsoft.AspNetCore.Connections;
+using KestrelEventLoopTransport.Framing;
 using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Hosting;
 
-namespace KestrelEventLoopTransport.Framing;
+namespace Microsoft.AspNetCore.Connections;
 
 /// <summary>
 /// Frames of a connection whose endpoint has

@@ -1,18 +1,19 @@
 using System.Buffers;
-using System.Diagnostics;
 using KestrelEventLoopTransport.Framing.Codecs;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
 
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
 /// Base of codecs for protocols that the ones of <see cref="FrameCodec"/> do not cover. An instance that serves every
 /// connection keeps nothing about any of them. Where the protocol has a state, make one for each connection
-/// (<see cref="FramingConnectionBuilderExtensions.UseFrameCodec{TBuilder}(TBuilder, Func{Microsoft.AspNetCore.Connections.ConnectionContext, FrameCodec}, FrameReaderOptions?)"/>):
+/// (<see cref="FramingConnectionBuilderExtensions.UseFrameCodec{TBuilder}(TBuilder, Func{ConnectionContext, FrameCodec}, FrameReaderOptions?)"/>):
 /// a frame is only looked for when the one before it has been handled.
 /// </summary>
 /// <remarks>
-/// The maximum counts all bytes of a frame here, what <see cref="FrameScan.Frame"/> strips too. With
-/// <see cref="TooLongBehavior.Discard"/> a frame can only be skipped whose length the codec has told; one that goes on
+/// The maximum counts all bytes of a frame here, what <see cref="FrameScanResult.Frame"/> strips too. With
+/// <see cref="OversizedFrameBehavior.Discard"/> a frame can only be skipped whose length the codec has told; one that goes on
 /// to the maximum without is an error.
 /// </remarks>
 /// <param name="maxFrameLength">Longest frame in bytes, with all its headers and delimiters; at least 1.</param>
@@ -22,16 +23,16 @@ public abstract class CustomFrameCodec(int maxFrameLength) : FrameCodec(maxFrame
     /// <param name="bytes">
     /// What has arrived, from the start of a frame on: 1 byte to the maximum. Some may be of the next frames.
     /// </param>
-    /// <param name="progress">
+    /// <param name="state">
     /// For the codec's own use while the frame is incomplete: a codec that has to search should begin at
-    /// <see cref="FrameProgress.Scanned"/>, or a peer that sends byte by byte makes it search n² bytes.
+    /// <see cref="FrameScanState.Scanned"/>, or a peer that sends byte by byte makes it search n² bytes.
     /// </param>
     /// <remarks>
-    /// For what the peer does wrong, return <see cref="FrameScan.Corrupted"/>. An exception is taken for the codec's
+    /// For what the peer does wrong, return <see cref="FrameScanResult.Corrupted"/>. An exception is taken for the codec's
     /// own fault: reading fails with an <see cref="InvalidOperationException"/> that names the codec.
     /// </remarks>
     /// <returns>What was found. It must not depend on how many bytes behind the frame are there already.</returns>
-    protected abstract FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress);
+    protected abstract FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state);
 
     /// <summary>
     /// Writes a frame such that <see cref="Scan"/> finds it again, or throws an <see cref="ArgumentException"/>. If it
@@ -42,11 +43,11 @@ public abstract class CustomFrameCodec(int maxFrameLength) : FrameCodec(maxFrame
     /// which this has to check.
     /// </param>
     /// <param name="output">Where to.</param>
-    protected abstract void Encode(FrameContent frame, IBufferWriter<byte> output);
+    protected abstract void Encode(FramePayload frame, IBufferWriter<byte> output);
 
-    internal FrameScan ScanFrame(in ReadOnlySequence<byte> bytes, ref FrameProgress progress) => Scan(bytes, ref progress);
+    internal FrameScanResult ScanFrame(in ReadOnlySequence<byte> bytes, ref FrameScanState state) => Scan(bytes, ref state);
 
-    internal sealed override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output)
+    internal sealed override void EncodeCore(in FramePayload frame, IBufferWriter<byte> output)
     {
         var buffer = EncodeBuffer.Rent();
         try
@@ -60,12 +61,9 @@ public abstract class CustomFrameCodec(int maxFrameLength) : FrameCodec(maxFrame
         }
     }
 
-    internal sealed override void EncodeTo(EncodeBuffer buffer, in FrameContent frame)
+    internal sealed override void EncodeTo(EncodeBuffer buffer, in FramePayload frame)
     {
         ThrowIfTooLong(frame.Length);
         Encode(frame, buffer);
     }
-
-    internal sealed override bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state)
-        => throw new UnreachableException();
 }

@@ -157,32 +157,21 @@ public abstract class FrameCodec
     public void Encode(IBufferWriter<byte> output, ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload)
     {
         ArgumentNullException.ThrowIfNull(output);
-        EncodeCore(new FrameContent(header, payload), output);
+        EncodeCore(new FramePayload(header, payload), output);
     }
 
     /// <inheritdoc cref="Encode(IBufferWriter{byte}, ReadOnlySpan{byte})"/>
     public void Encode(IBufferWriter<byte> output, in ReadOnlySequence<byte> frame)
     {
         ArgumentNullException.ThrowIfNull(output);
-        EncodeCore(new FrameContent(frame), output);
+        EncodeCore(new FramePayload(frame), output);
     }
 
-    /// <summary>
-    /// Looks at the bytes that follow those of earlier calls for the same frame. Returns whether the frame's length is
-    /// known now, or it has an error; otherwise all of the bytes belong to it.
-    /// </summary>
-    /// <param name="bytes">Never empty.</param>
-    /// <param name="state">Of this frame. The decoder leaves <see cref="ScanState.Seen"/> alone.</param>
-    internal abstract bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state);
-
-    /// <summary>Whether a delimiter tells where a frame ends, so that a stream may end without the last one.</summary>
-    internal virtual bool EndsWithDelimiter => false;
-
     /// <summary>Writes a frame, or throws and writes nothing.</summary>
-    internal abstract void EncodeCore(in FrameContent frame, IBufferWriter<byte> output);
+    internal abstract void EncodeCore(in FramePayload frame, IBufferWriter<byte> output);
 
     /// <summary>Writes a frame where half of one does no harm.</summary>
-    internal virtual void EncodeTo(EncodeBuffer buffer, in FrameContent frame) => EncodeCore(frame, buffer);
+    internal virtual void EncodeTo(EncodeBuffer buffer, in FramePayload frame) => EncodeCore(frame, buffer);
 
     private protected void ThrowIfTooLong(long counted)
     {

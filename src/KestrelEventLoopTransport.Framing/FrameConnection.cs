@@ -72,17 +72,17 @@ public sealed partial class FrameConnection
     /// <exception cref="NotSupportedException">
     /// The codec only reads, see <see cref="FrameCodec.LengthField"/>.
     /// </exception>
-    public void Write(ReadOnlySpan<byte> frame) => _output.Write(new FrameContent(frame, default), WriteCodec);
+    public void Write(ReadOnlySpan<byte> frame) => _output.Write(new FramePayload(frame, default), WriteCodec);
 
     /// <inheritdoc cref="Write(ReadOnlySpan{byte})"/>
     /// <summary>Writes a frame that comes in two parts, as <see cref="Write(ReadOnlySpan{byte})"/> does.</summary>
     /// <param name="header">The frame's first part.</param>
     /// <param name="payload">The rest of it.</param>
     public void Write(ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload)
-        => _output.Write(new FrameContent(header, payload), WriteCodec);
+        => _output.Write(new FramePayload(header, payload), WriteCodec);
 
     /// <inheritdoc cref="Write(ReadOnlySpan{byte})"/>
-    public void Write(in ReadOnlySequence<byte> frame) => _output.Write(new FrameContent(frame), WriteCodec);
+    public void Write(in ReadOnlySequence<byte> frame) => _output.Write(new FramePayload(frame), WriteCodec);
 
     /// <summary>
     /// Writes bytes as they are, as <see cref="Write(ReadOnlySpan{byte})"/> writes a frame: what
@@ -90,7 +90,7 @@ public sealed partial class FrameConnection
     /// no frame.
     /// </summary>
     /// <param name="bytes">The bytes. They are copied.</param>
-    public void WriteEncoded(ReadOnlySpan<byte> bytes) => _output.Write(new FrameContent(bytes, default), codec: null);
+    public void WriteEncoded(ReadOnlySpan<byte> bytes) => _output.Write(new FramePayload(bytes, default), codec: null);
 
     /// <summary>Sends a frame now, or when earlier ones have been sent.</summary>
     /// <param name="frame">
@@ -104,13 +104,13 @@ public sealed partial class FrameConnection
     /// </returns>
     /// <exception cref="ArgumentException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
     /// <exception cref="NotSupportedException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
-    public Task SendAsync(ReadOnlyMemory<byte> frame) => _output.SendAsync(new FrameContent(frame.Span, default), WriteCodec);
+    public Task SendAsync(ReadOnlyMemory<byte> frame) => _output.SendAsync(new FramePayload(frame.Span, default), WriteCodec);
 
     /// <summary>Sends bytes as they are, as <see cref="SendAsync"/> sends a frame.</summary>
     /// <param name="bytes">The bytes. They are copied before this returns.</param>
     /// <returns>As <see cref="SendAsync"/>.</returns>
     public Task SendEncodedAsync(ReadOnlyMemory<byte> bytes)
-        => _output.SendAsync(new FrameContent(bytes.Span, default), codec: null);
+        => _output.SendAsync(new FramePayload(bytes.Span, default), codec: null);
 
     /// <summary>
     /// Sends a frame as <see cref="SendAsync"/> does, for those who do not wait: one that goes to many connections,
@@ -122,7 +122,7 @@ public sealed partial class FrameConnection
     /// </returns>
     /// <exception cref="ArgumentException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
     /// <exception cref="NotSupportedException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
-    public SendResult TrySend(ReadOnlySpan<byte> frame) => _output.TrySend(new FrameContent(frame, default), WriteCodec);
+    public SendResult TrySend(ReadOnlySpan<byte> frame) => _output.TrySend(new FramePayload(frame, default), WriteCodec);
 
     /// <summary>
     /// Sends bytes as they are, as <see cref="TrySend"/> sends a frame: one that was encoded once for many connections,
@@ -131,7 +131,7 @@ public sealed partial class FrameConnection
     /// <param name="bytes">The bytes. They are copied.</param>
     /// <returns>As <see cref="TrySend"/>.</returns>
     public SendResult TrySendEncoded(ReadOnlySpan<byte> bytes)
-        => _output.TrySend(new FrameContent(bytes, default), codec: null);
+        => _output.TrySend(new FramePayload(bytes, default), codec: null);
 
     /// <summary>
     /// Changes what frames look like, both of the peer and to it. The bytes behind the current frame are read with the
@@ -191,14 +191,4 @@ public sealed partial class FrameConnection
         _aborted = true;
         _connection.Abort(error);
     }
-
-    /// <summary>
-    /// Stops the server, as <see cref="Microsoft.Extensions.Hosting.IHostApplicationLifetime.StopApplication"/>: it
-    /// accepts no more, closes all connections as <see cref="Close"/> does, and aborts those left when the host's time
-    /// is up.
-    /// </summary>
-    /// <exception cref="InvalidOperationException">The server is not part of a host.</exception>
-    public void StopServer()
-        => (_endpoint.Host ?? throw new InvalidOperationException("The server is not part of a host that could be stopped."))
-            .StopApplication();
 }

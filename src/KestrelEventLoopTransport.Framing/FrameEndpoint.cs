@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using KestrelEventLoopTransport.Framing.Codecs;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Framing;
@@ -19,15 +18,13 @@ public sealed class FrameEndpoint
         FrameHandlerOptions options,
         IServiceProvider services,
         ILogger logger,
-        TimeProvider time,
-        IHostApplicationLifetime? host)
+        TimeProvider time)
     {
         Handler = handler;
         Options = options;
         Services = services;
         Logger = logger;
         Time = time;
-        Host = host;
     }
 
     /// <summary>
@@ -61,8 +58,6 @@ public sealed class FrameEndpoint
 
     internal TimeProvider Time { get; }
 
-    internal IHostApplicationLifetime? Host { get; }
-
     /// <summary>
     /// Sends a frame to all open connections, as <see cref="FrameConnection.TrySend"/> does to one. It is encoded once
     /// for all that write with the same codec. One that reads too slowly does not get it, nor does one that is closing:
@@ -89,7 +84,7 @@ public sealed class FrameEndpoint
                 {
                     codec = connection.WriteCodec;
                     buffer.Clear();
-                    codec.EncodeTo(buffer, new FrameContent(frame, default));
+                    codec.EncodeTo(buffer, new FramePayload(frame, default));
                 }
 
                 count += connection.TrySendEncoded(buffer.Written) is SendResult.Accepted ? 1 : 0;

@@ -2,7 +2,7 @@ namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
 /// The peer sent something that is not a frame of the codec. There is nothing behind it that could be read: the
-/// connection is best closed. Only behind a frame that was discarded (<see cref="TooLongBehavior.Discard"/>), which
+/// connection is best closed. Only behind a frame that was discarded (<see cref="OversizedFrameBehavior.Discard"/>), which
 /// <see cref="FrameHandler.OnInvalidFrameAsync"/> is told with this type, reading goes on.
 /// </summary>
 public sealed class FrameException : IOException

@@ -79,7 +79,7 @@ public abstract class FrameHandler
     /// frames.
     /// </summary>
     /// <remarks>
-    /// A frame that was dropped because it is too long (<see cref="TooLongBehavior.Discard"/>) is told when all of it
+    /// A frame that was dropped because it is too long (<see cref="OversizedFrameBehavior.Discard"/>) is told when all of it
     /// has gone by, and reading goes on behind it. Anything else ends the connection when this has completed, after
     /// what was written has been sent. By default nothing is answered.
     /// </remarks>

@@ -1,8 +1,11 @@
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
+
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
 /// Settings of
-/// <see cref="FramingConnectionBuilderExtensions.UseFrameHandler(Microsoft.AspNetCore.Connections.IConnectionBuilder, FrameHandler, FrameHandlerOptions?)"/>.
+/// <see cref="FramingConnectionBuilderExtensions.UseFrameHandler(IConnectionBuilder, FrameHandler, FrameHandlerOptions?)"/>.
 /// </summary>
 public sealed class FrameHandlerOptions
 {

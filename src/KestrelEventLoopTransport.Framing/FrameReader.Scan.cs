@@ -15,7 +15,6 @@ namespace KestrelEventLoopTransport.Framing;
 // pipe.
 public sealed partial class FrameReader
 {
-    private CustomFrameCodec? _customCodec;
     private ReadOnlySequence<byte> _buffer;
     private bool _holding;
 
@@ -29,8 +28,8 @@ public sealed partial class FrameReader
     private int _offset;
     private SequencePosition _next;
 
-    private ScanState _scan;
-    private FrameProgress _progress;
+    private DecoderState _scan;
+    private FrameScanState _customState;
 
     // The current frame ends at this offset of _memory.
     private bool _found;
@@ -120,9 +119,9 @@ public sealed partial class FrameReader
     /// <summary>Learns the current frame's length; false when there are too few bytes for that.</summary>
     private bool TryMeasure()
     {
-        if (_customCodec is not null)
+        if (_incrementalCodec is not { } codec)
         {
-            return TryMeasureCustom(_customCodec);
+            return TryMeasureCustom(_customCodec!);
         }
 
         do
@@ -133,7 +132,7 @@ public sealed partial class FrameReader
                 continue;
             }
 
-            if (_codec.ScanCore(bytes, ref _scan))
+            if (codec.Scan(bytes, ref _scan))
             {
                 CheckLength(_scan.Length - _scan.Uncounted);
                 return true;
@@ -157,7 +156,7 @@ public sealed partial class FrameReader
 
         if (_scan.Step == 0)
         {
-            _progress = default;
+            _customState = default;
             _scan.Step = 1;
         }
 
@@ -184,11 +183,11 @@ public sealed partial class FrameReader
         return scan.IsFrame;
     }
 
-    private FrameScan Scan(CustomFrameCodec codec, in ReadOnlySequence<byte> bytes)
+    private FrameScanResult Scan(CustomFrameCodec codec, in ReadOnlySequence<byte> bytes)
     {
         try
         {
-            return codec.ScanFrame(bytes, ref _progress);
+            return codec.ScanFrame(bytes, ref _customState);
         }
         catch (Exception exception)
         {
@@ -216,14 +215,14 @@ public sealed partial class FrameReader
             return false;
         }
 
-        _scan = new ScanState { Length = rest };
+        _scan = new DecoderState { Length = rest };
         CheckLength(rest);
         MoveTo(Start);
         return true;
     }
 
     // Whether the stream's end is as good as a delimiter.
-    private bool EndsWithStream => _options.DeliverTruncated && _codec.EndsWithDelimiter;
+    private bool EndsWithStream => _options.DeliverTruncated && _incrementalCodec is { EndsWithDelimiter: true };
 
     /// <summary>Whether the current frame, whose length is known, has arrived with all its bytes.</summary>
     private bool TryReachEnd()
@@ -394,7 +393,7 @@ public sealed partial class FrameReader
     private void OnInvalid()
     {
         var error = _scan.Error;
-        if (error is null && _options.TooLong == TooLongBehavior.Discard && (_customCodec is null || _scan.Length != 0))
+        if (error is null && _options.OversizedFrame == OversizedFrameBehavior.Discard && (_customCodec is null || _scan.Length != 0))
         {
             _discarding = true;
             _discardedBefore = DiscardedBytes;

@@ -1,6 +1,8 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
+using KestrelEventLoopTransport.Framing.Codecs;
 
 namespace KestrelEventLoopTransport.Framing;
 
@@ -37,7 +39,11 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
 {
     private readonly PipeReader _input;
     private readonly FrameReaderOptions _options;
+
+    // The same codec three times: as it was given, and as one of its two kinds.
     private FrameCodec _codec;
+    private IncrementalCodec? _incrementalCodec;
+    private CustomFrameCodec? _customCodec;
 
     /// <summary>Creates a reader.</summary>
     /// <param name="input">
@@ -52,8 +58,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
         ArgumentNullException.ThrowIfNull(codec);
         _input = input;
         _options = options ?? FrameReaderOptions.Default;
-        _codec = codec;
-        _customCodec = codec as CustomFrameCodec;
+        SetCodec(codec);
     }
 
     /// <summary>
@@ -73,8 +78,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
                 throw new InvalidOperationException("The codec cannot be changed while a frame that is too long is discarded.");
             }
 
-            _codec = value;
-            _customCodec = value as CustomFrameCodec;
+            SetCodec(value);
             BeginAgain();
         }
     }
@@ -83,7 +87,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
     internal bool ReportsDiscarded { get; set; }
 
     /// <summary>
-    /// Number of frames dropped because they were too long, with <see cref="TooLongBehavior.Discard"/>. A frame counts
+    /// Number of frames dropped because they were too long, with <see cref="OversizedFrameBehavior.Discard"/>. A frame counts
     /// as soon as it is known to be too long.
     /// </summary>
     public long DiscardedFrames { get; private set; }
@@ -191,6 +195,14 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
     IAsyncEnumerator<ReadOnlySequence<byte>> IAsyncEnumerable<ReadOnlySequence<byte>>.GetAsyncEnumerator(
         CancellationToken cancellationToken)
         => GetAsyncEnumerator(cancellationToken);
+
+    [MemberNotNull(nameof(_codec))]
+    private void SetCodec(FrameCodec codec)
+    {
+        _codec = codec;
+        _incrementalCodec = codec as IncrementalCodec;
+        _customCodec = codec as CustomFrameCodec;
+    }
 
     private bool FindHeld() => _holding ? Find() : TryHold() && Find();
 

@@ -6,18 +6,18 @@ public sealed class FrameReaderOptions
     internal static FrameReaderOptions Default { get; } = new();
 
     /// <summary>
-    /// What happens to a frame longer than the codec allows. Default: <see cref="TooLongBehavior.Error"/>.
+    /// What happens to a frame longer than the codec allows. Default: <see cref="OversizedFrameBehavior.Error"/>.
     /// </summary>
-    /// <exception cref="ArgumentOutOfRangeException">The value is none of <see cref="TooLongBehavior"/>.</exception>
-    public TooLongBehavior TooLong
+    /// <exception cref="ArgumentOutOfRangeException">The value is none of <see cref="OversizedFrameBehavior"/>.</exception>
+    public OversizedFrameBehavior OversizedFrame
     {
         get;
         init
         {
-            if (value is not (TooLongBehavior.Error or TooLongBehavior.Discard))
+            if (value is not (OversizedFrameBehavior.Error or OversizedFrameBehavior.Discard))
             {
                 throw new ArgumentOutOfRangeException(
-                    nameof(TooLong), value, "TooLong is none of its values: Error or Discard is allowed.");
+                    nameof(OversizedFrame), value, "OversizedFrame must be Error or Discard.");
             }
 
             field = value;

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
+using KestrelEventLoopTransport.Framing;
 using KestrelEventLoopTransport.Framing.Connections;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
@@ -7,7 +8,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
-namespace KestrelEventLoopTransport.Framing;
+namespace Microsoft.AspNetCore.Hosting;
 
 /// <summary>Frames on Kestrel's connections, whatever transport they come from and with or without TLS.</summary>
 public static class FramingConnectionBuilderExtensions
@@ -120,8 +121,7 @@ public static class FramingConnectionBuilderExtensions
             options ?? new FrameHandlerOptions(),
             services,
             CreateLogger(builder),
-            services.GetService<TimeProvider>() ?? TimeProvider.System,
-            host);
+            services.GetService<TimeProvider>() ?? TimeProvider.System);
         host?.ApplicationStarted.Register(() => handler.OnStarted(endpoint));
         host?.ApplicationStopping.Register(() => handler.OnStopping(endpoint));
         return builder.Use(_ => connection => new FrameConnection(connection, endpoint).RunAsync());

@@ -1,3 +1,5 @@
+using Microsoft.AspNetCore.Hosting;
+
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>

@@ -183,10 +183,10 @@ public sealed class AllocationTests
     /// <summary>One byte of length.</summary>
     private sealed class ByteLengthCodec() : CustomFrameCodec(100)
     {
-        protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
-            => FrameScan.Frame(bytes.FirstSpan[0] + 1, head: 1);
+        protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state)
+            => FrameScanResult.Frame(bytes.FirstSpan[0] + 1, head: 1);
 
-        protected override void Encode(FrameContent frame, IBufferWriter<byte> output)
+        protected override void Encode(FramePayload frame, IBufferWriter<byte> output)
         {
             output.GetSpan(1)[0] = (byte)frame.Length;
             output.Advance(1);

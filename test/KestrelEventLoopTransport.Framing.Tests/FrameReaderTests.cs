@@ -456,24 +456,24 @@ public sealed class FrameReaderTests
 
     private sealed class ThrowingCodec() : CustomFrameCodec(100)
     {
-        protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
+        protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state)
             => throw new FormatException("on purpose");
 
-        protected override void Encode(FrameContent frame, IBufferWriter<byte> output) => frame.WriteTo(output);
+        protected override void Encode(FramePayload frame, IBufferWriter<byte> output) => frame.WriteTo(output);
     }
 
     private sealed class CountingCodec() : CustomFrameCodec(100)
     {
         public int Scans { get; private set; }
 
-        protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
+        protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state)
         {
-            Assert.Equal(Scans, progress.State);
-            progress.State++;
+            Assert.Equal(Scans, state.State);
+            state.State++;
             Scans++;
-            return bytes.Length < 10 ? FrameScan.AtLeast(10) : FrameScan.Frame(10);
+            return bytes.Length < 10 ? FrameScanResult.AtLeast(10) : FrameScanResult.Frame(10);
         }
 
-        protected override void Encode(FrameContent frame, IBufferWriter<byte> output) => frame.WriteTo(output);
+        protected override void Encode(FramePayload frame, IBufferWriter<byte> output) => frame.WriteTo(output);
     }
 }

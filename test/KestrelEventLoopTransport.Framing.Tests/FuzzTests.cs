@@ -54,7 +54,7 @@ public sealed class FuzzTests
         var spec = CodecSpec.Create(kind, random);
         var options = new FrameReaderOptions
         {
-            TooLong = random.Next(3) == 0 ? TooLongBehavior.Error : TooLongBehavior.Discard,
+            OversizedFrame = random.Next(3) == 0 ? OversizedFrameBehavior.Error : OversizedFrameBehavior.Discard,
             AllowTruncated = random.Next(2) == 0,
             DeliverTruncated = random.Next(3) == 0,
         };
@@ -65,7 +65,7 @@ public sealed class FuzzTests
             var chunking = Chunking.Create(random, stream.Length);
             var actual = await Decoding.RunAsync(spec.Codec, options, stream, chunking);
 
-            var what = $"{spec}, {options.TooLong}, truncated {options.AllowTruncated} {options.DeliverTruncated}, "
+            var what = $"{spec}, {options.OversizedFrame}, truncated {options.AllowTruncated} {options.DeliverTruncated}, "
                 + $"{chunking}, stream {Convert.ToHexString(stream)}";
             Assert.True(expected.ToString() == actual.ToString(), $"{what}\nexpected:\n{expected}\nactual:\n{actual}");
             Assert.True(

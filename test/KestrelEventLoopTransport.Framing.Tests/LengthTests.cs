@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Framing.Tests;
 /// <summary>Lengths from the peer that are extreme, negative or near an overflow.</summary>
 public sealed class LengthTests
 {
-    private static readonly FrameReaderOptions _discard = new() { TooLong = TooLongBehavior.Discard };
+    private static readonly FrameReaderOptions _discard = new() { OversizedFrame = OversizedFrameBehavior.Discard };
 
     [Theory]
     [InlineData("FFFFFFFFFFFFFFFF", FrameError.Corrupted)]

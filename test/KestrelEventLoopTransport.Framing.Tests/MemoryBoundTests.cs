@@ -27,7 +27,7 @@ public sealed class MemoryBoundTests : IDisposable
     public async Task An_endless_frame_is_dropped_as_it_arrives(CodecKind kind)
     {
         var (codec, start) = CreateEndless(kind);
-        var options = new FrameReaderOptions { TooLong = TooLongBehavior.Discard, AllowTruncated = true };
+        var options = new FrameReaderOptions { OversizedFrame = OversizedFrameBehavior.Discard, AllowTruncated = true };
         var reader = await RunAsync(codec, options, start, Total);
 
         Assert.Equal(1, reader.DiscardedFrames);
@@ -51,7 +51,7 @@ public sealed class MemoryBoundTests : IDisposable
     public async Task A_length_of_8_bytes_FF_is_corrupt()
     {
         var codec = FrameCodec.LengthPrefixed(1000, prefixSize: 8);
-        var options = new FrameReaderOptions { TooLong = TooLongBehavior.Discard };
+        var options = new FrameReaderOptions { OversizedFrame = OversizedFrameBehavior.Discard };
 
         var exception = await Assert.ThrowsAsync<FrameException>(
             () => RunAsync(codec, options, [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], Total));

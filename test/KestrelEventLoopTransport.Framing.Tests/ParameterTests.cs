@@ -37,7 +37,7 @@ public sealed class ParameterTests
         Assert.Throws<ArgumentOutOfRangeException>(() => FrameCodec.Line(1, (LineEnding)3));
         Assert.Throws<ArgumentOutOfRangeException>(() => FrameCodec.LengthPrefixed(1, 4, (ByteOrder)2));
         Assert.Throws<ArgumentOutOfRangeException>(() => FrameCodec.LengthField(4, 0, 4, byteOrder: (ByteOrder)(-1)));
-        Assert.Throws<ArgumentOutOfRangeException>(() => new FrameReaderOptions { TooLong = (TooLongBehavior)2 });
+        Assert.Throws<ArgumentOutOfRangeException>(() => new FrameReaderOptions { OversizedFrame = (OversizedFrameBehavior)2 });
     }
 
     [Theory]
@@ -105,10 +105,10 @@ public sealed class ParameterTests
     [Fact]
     public void A_custom_codec_strips_no_more_than_there_is()
     {
-        Assert.Throws<ArgumentOutOfRangeException>(() => FrameScan.Frame(0));
-        Assert.Throws<ArgumentOutOfRangeException>(() => FrameScan.Frame(5, head: 6));
-        Assert.Throws<ArgumentOutOfRangeException>(() => FrameScan.Frame(5, head: 3, tail: 3));
-        Assert.Throws<ArgumentOutOfRangeException>(() => FrameScan.Frame(5, head: -1));
-        Assert.Throws<ArgumentOutOfRangeException>(() => FrameScan.Frame(5, tail: -1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => FrameScanResult.Frame(0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => FrameScanResult.Frame(5, head: 6));
+        Assert.Throws<ArgumentOutOfRangeException>(() => FrameScanResult.Frame(5, head: 3, tail: 3));
+        Assert.Throws<ArgumentOutOfRangeException>(() => FrameScanResult.Frame(5, head: -1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => FrameScanResult.Frame(5, tail: -1));
     }
 }

@@ -12,11 +12,11 @@ public sealed class PropertyTests
     private static readonly FrameReaderOptions[] _options =
     [
         new(),
-        new() { TooLong = TooLongBehavior.Discard },
+        new() { OversizedFrame = OversizedFrameBehavior.Discard },
         new() { AllowTruncated = true },
-        new() { TooLong = TooLongBehavior.Discard, AllowTruncated = true },
+        new() { OversizedFrame = OversizedFrameBehavior.Discard, AllowTruncated = true },
         new() { DeliverTruncated = true },
-        new() { TooLong = TooLongBehavior.Discard, DeliverTruncated = true },
+        new() { OversizedFrame = OversizedFrameBehavior.Discard, DeliverTruncated = true },
     ];
 
     public static TheoryData<CodecKind> Kinds => [.. Enum.GetValues<CodecKind>()];

@@ -21,7 +21,7 @@ public sealed class ScanTests
         for (var i = 0; i < 300; i++)
         {
             var spec = CodecSpec.Create(kind, random);
-            var counting = new CountingCodec(spec.Codec);
+            var counting = new CountingCodec((IncrementalCodec)spec.Codec);
             var stream = spec.CreateStream(random, 10);
             var chunking = Chunking.Create(random, stream.Length);
             if (chunking.Style == ReadingStyle.Release)
@@ -30,26 +30,26 @@ public sealed class ScanTests
                 chunking = chunking with { Style = ReadingStyle.Batches };
             }
 
-            await Decoding.RunAsync(counting, new() { TooLong = TooLongBehavior.Discard }, stream, chunking);
+            await Decoding.RunAsync(counting, new() { OversizedFrame = OversizedFrameBehavior.Discard }, stream, chunking);
             Assert.True(
                 counting.Scanned <= stream.Length, $"seed {seed}, {spec}: {counting.Scanned} of {stream.Length}");
         }
     }
 
-    private sealed class CountingCodec(FrameCodec codec) : FrameCodec(codec.MaxFrameLength)
+    private sealed class CountingCodec(IncrementalCodec codec) : IncrementalCodec(codec.MaxFrameLength)
     {
         public long Scanned { get; private set; }
 
-        internal override bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state)
+        internal override bool Scan(ReadOnlySpan<byte> bytes, ref DecoderState state)
         {
-            var hasEnded = codec.ScanCore(bytes, ref state);
+            var hasEnded = codec.Scan(bytes, ref state);
 
             // The rest behind a frame's end has not been looked at.
             Scanned += hasEnded ? Math.Clamp(state.Length - state.Seen, 0, bytes.Length) : bytes.Length;
             return hasEnded;
         }
 
-        internal override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output)
+        internal override void EncodeCore(in FramePayload frame, IBufferWriter<byte> output)
             => codec.EncodeCore(frame, output);
     }
 }

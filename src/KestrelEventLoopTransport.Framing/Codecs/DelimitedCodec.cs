@@ -3,9 +3,9 @@ using System.Buffers;
 namespace KestrelEventLoopTransport.Framing.Codecs;
 
 /// <summary>
-/// Frames that end with one of several delimiters. <see cref="ScanState.Step"/> is the automaton's state.
+/// Frames that end with one of several delimiters. <see cref="DecoderState.Step"/> is the automaton's state.
 /// </summary>
-internal sealed class DelimitedCodec : FrameCodec
+internal sealed class DelimitedCodec : IncrementalCodec
 {
     private readonly DelimiterAutomaton _automaton;
     private readonly byte[] _written;
@@ -22,7 +22,7 @@ internal sealed class DelimitedCodec : FrameCodec
 
     internal override bool EndsWithDelimiter => true;
 
-    internal override bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state)
+    internal override bool Scan(ReadOnlySpan<byte> bytes, ref DecoderState state)
     {
         var end = _automaton.Search(bytes, ref state.Step);
         state.Uncounted = _automaton.Depth(state.Step);
@@ -36,7 +36,7 @@ internal sealed class DelimitedCodec : FrameCodec
         return true;
     }
 
-    internal override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output)
+    internal override void EncodeCore(in FramePayload frame, IBufferWriter<byte> output)
     {
         var end = Search(frame, out var state);
         if (_keepDelimiter)
@@ -62,7 +62,7 @@ internal sealed class DelimitedCodec : FrameCodec
     }
 
     /// <summary>Number of bytes up to the end of the first delimiter in the frame, or -1.</summary>
-    private long Search(in FrameContent frame, out int state)
+    private long Search(in FramePayload frame, out int state)
     {
         state = 0;
         var seen = 0L;

@@ -3,15 +3,15 @@ using System.Buffers;
 namespace KestrelEventLoopTransport.Framing.Codecs;
 
 /// <summary>Frames of one length.</summary>
-internal sealed class FixedLengthCodec(int frameLength) : FrameCodec(frameLength)
+internal sealed class FixedLengthCodec(int frameLength) : IncrementalCodec(frameLength)
 {
-    internal override bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state)
+    internal override bool Scan(ReadOnlySpan<byte> bytes, ref DecoderState state)
     {
         state.Length = MaxFrameLength;
         return true;
     }
 
-    internal override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output)
+    internal override void EncodeCore(in FramePayload frame, IBufferWriter<byte> output)
     {
         if (frame.Length != MaxFrameLength)
         {

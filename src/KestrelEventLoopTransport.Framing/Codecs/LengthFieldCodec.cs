@@ -4,10 +4,10 @@ using System.Buffers.Binary;
 namespace KestrelEventLoopTransport.Framing.Codecs;
 
 /// <summary>
-/// Frames whose header tells their length. <see cref="ScanState.Step"/> counts the bytes of the header that were seen,
-/// <see cref="ScanState.Value"/> gathers the field's, most significant first.
+/// Frames whose header tells their length. <see cref="DecoderState.Step"/> counts the bytes of the header that were seen,
+/// <see cref="DecoderState.Value"/> gathers the field's, most significant first.
 /// </summary>
-internal sealed class LengthFieldCodec : FrameCodec
+internal sealed class LengthFieldCodec : IncrementalCodec
 {
     private readonly int _offset;
     private readonly int _size;
@@ -72,7 +72,7 @@ internal sealed class LengthFieldCodec : FrameCodec
             maxFrameLength, lengthFieldOffset, lengthFieldLength, lengthAdjustment, initialBytesToStrip, 0, byteOrder);
     }
 
-    internal override bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state)
+    internal override bool Scan(ReadOnlySpan<byte> bytes, ref DecoderState state)
     {
         if (state.Step == 0 && bytes.Length >= _headerLength)
         {
@@ -83,7 +83,7 @@ internal sealed class LengthFieldCodec : FrameCodec
     }
 
     // The header comes in pieces.
-    private bool ScanByByte(ReadOnlySpan<byte> bytes, ref ScanState state)
+    private bool ScanByByte(ReadOnlySpan<byte> bytes, ref DecoderState state)
     {
         var skipped = Math.Clamp(_offset - state.Step, 0, bytes.Length);
         state.Step += skipped;
@@ -101,7 +101,7 @@ internal sealed class LengthFieldCodec : FrameCodec
         return false;
     }
 
-    private bool Measure(long value, ref ScanState state)
+    private bool Measure(long value, ref DecoderState state)
     {
         if (value < 0)
         {
@@ -136,7 +136,7 @@ internal sealed class LengthFieldCodec : FrameCodec
         (_, true) => BinaryPrimitives.ReadInt64LittleEndian(field),
     };
 
-    internal override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output)
+    internal override void EncodeCore(in FramePayload frame, IBufferWriter<byte> output)
     {
         // What the decoder strips must be the field and nothing else, which is made here.
         if (_strip > _size || (_strip > 0 && _offset > 0))

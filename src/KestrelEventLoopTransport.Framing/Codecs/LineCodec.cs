@@ -6,11 +6,11 @@ namespace KestrelEventLoopTransport.Framing.Codecs;
 /// Lines that end with LF or CR LF. Finds what <see cref="DelimitedCodec"/> would find with these two delimiters, with
 /// a single search for LF.
 /// </summary>
-internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDelimiter) : FrameCodec(maxFrameLength)
+internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDelimiter) : IncrementalCodec(maxFrameLength)
 {
     internal override bool EndsWithDelimiter => true;
 
-    internal override bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state)
+    internal override bool Scan(ReadOnlySpan<byte> bytes, ref DecoderState state)
     {
         var index = bytes.IndexOf((byte)'\n');
         if (index < 0)
@@ -27,7 +27,7 @@ internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDeli
         return true;
     }
 
-    internal override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output)
+    internal override void EncodeCore(in FramePayload frame, IBufferWriter<byte> output)
     {
         var end = Search(frame);
         if (keepDelimiter)
@@ -53,9 +53,9 @@ internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDeli
         frame.WriteTo(output, default, end.Step != 0 ? "\r\n"u8 : ending);
     }
 
-    private ScanState Search(in FrameContent frame)
+    private DecoderState Search(in FramePayload frame)
     {
-        ScanState state = default;
+        DecoderState state = default;
         var index = 0;
         SequencePosition position = default;
         while (frame.TryGetPiece(ref index, ref position, out var piece))
@@ -65,7 +65,7 @@ internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDeli
                 continue;
             }
 
-            if (ScanCore(piece, ref state))
+            if (Scan(piece, ref state))
             {
                 break;
             }

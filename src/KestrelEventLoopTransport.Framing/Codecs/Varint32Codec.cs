@@ -3,16 +3,16 @@ using System.Buffers;
 namespace KestrelEventLoopTransport.Framing.Codecs;
 
 /// <summary>
-/// Frames behind their length as a varint. <see cref="ScanState.Step"/> counts the bytes of the varint,
-/// <see cref="ScanState.Value"/> gathers its bits.
+/// Frames behind their length as a varint. <see cref="DecoderState.Step"/> counts the bytes of the varint,
+/// <see cref="DecoderState.Value"/> gathers its bits.
 /// </summary>
-internal sealed class Varint32Codec(int maxFrameLength) : FrameCodec(maxFrameLength)
+internal sealed class Varint32Codec(int maxFrameLength) : IncrementalCodec(maxFrameLength)
 {
     // 5 × 7 bits; of the last byte 3 bits are left for a positive int.
     private const int MaxSize = 5;
     private const int MaxLastByte = 0x07;
 
-    internal override bool ScanCore(ReadOnlySpan<byte> bytes, ref ScanState state)
+    internal override bool Scan(ReadOnlySpan<byte> bytes, ref DecoderState state)
     {
         foreach (var value in bytes)
         {
@@ -35,7 +35,7 @@ internal sealed class Varint32Codec(int maxFrameLength) : FrameCodec(maxFrameLen
         return false;
     }
 
-    internal override void EncodeCore(in FrameContent frame, IBufferWriter<byte> output)
+    internal override void EncodeCore(in FramePayload frame, IBufferWriter<byte> output)
     {
         ThrowIfTooLong(frame.Length);
         Span<byte> prefix = stackalloc byte[MaxSize];

@@ -22,7 +22,7 @@ internal sealed partial class FrameOutput
         return flushed;
     }
 
-    private Task WriteAndFlush(in FrameContent bytes)
+    private Task WriteAndFlush(in FramePayload bytes)
     {
         try
         {

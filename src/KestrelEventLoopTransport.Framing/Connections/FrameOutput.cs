@@ -113,7 +113,7 @@ internal sealed partial class FrameOutput
     }
 
     /// <summary>Writes a frame. Without a codec it is encoded already.</summary>
-    internal void Write(in FrameContent frame, FrameCodec? codec)
+    internal void Write(in FramePayload frame, FrameCodec? codec)
     {
         if (!MayWriteDirect)
         {
@@ -126,7 +126,7 @@ internal sealed partial class FrameOutput
         }
     }
 
-    internal SendResult TrySend(in FrameContent frame, FrameCodec? codec)
+    internal SendResult TrySend(in FramePayload frame, FrameCodec? codec)
     {
         FlushQueueOfOthers();
         var result = SendResult.Accepted;
@@ -143,7 +143,7 @@ internal sealed partial class FrameOutput
         return result;
     }
 
-    internal Task SendAsync(in FrameContent frame, FrameCodec? codec)
+    internal Task SendAsync(in FramePayload frame, FrameCodec? codec)
     {
         FlushQueueOfOthers();
         if (MayWriteDirect)
@@ -218,7 +218,7 @@ internal sealed partial class FrameOutput
         return task;
     }
 
-    private void WriteDirect(in FrameContent frame, FrameCodec? codec)
+    private void WriteDirect(in FramePayload frame, FrameCodec? codec)
     {
         if (codec is null)
         {
@@ -252,7 +252,7 @@ internal sealed partial class FrameOutput
         }
     }
 
-    private SendResult Take(in FrameContent frame, FrameCodec? codec, int maxQueuedBytes, bool wantTask, out Task sent)
+    private SendResult Take(in FramePayload frame, FrameCodec? codec, int maxQueuedBytes, bool wantTask, out Task sent)
     {
         if (codec is null)
         {
@@ -263,7 +263,7 @@ internal sealed partial class FrameOutput
         try
         {
             codec.EncodeTo(buffer, frame);
-            return Take(new FrameContent(buffer.Written, default), maxQueuedBytes, wantTask, out sent);
+            return Take(new FramePayload(buffer.Written, default), maxQueuedBytes, wantTask, out sent);
         }
         finally
         {
@@ -272,7 +272,7 @@ internal sealed partial class FrameOutput
     }
 
     /// <summary>Takes the writer for a frame and flushes it, or puts it into the queue.</summary>
-    private SendResult Take(in FrameContent bytes, int maxQueuedBytes, bool wantTask, out Task sent)
+    private SendResult Take(in FramePayload bytes, int maxQueuedBytes, bool wantTask, out Task sent)
     {
         lock (_lock)
         {

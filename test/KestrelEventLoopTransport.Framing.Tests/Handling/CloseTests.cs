@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Hosting;
 
 namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
@@ -107,16 +108,18 @@ public sealed class CloseTests
     [ClassData<EveryEndpointKind>]
     public async Task The_server_stops_from_a_callback_and_closes_every_connection(EndpointKind kind)
     {
+        IHostApplicationLifetime? host = null;
         var handler = new Recorder
         {
-            Frame = static (connection, _) =>
+            Frame = (connection, _) =>
             {
                 connection.Write("stopping"u8);
-                connection.StopServer();
+                host!.StopApplication();
                 return default;
             },
         };
         await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        host = endpoint.Lifetime;
         using var first = await endpoint.ConnectAsync();
         using var second = await endpoint.ConnectAsync();
         await first.SendAsync("stop\n");

@@ -101,9 +101,9 @@ public sealed class EncodingTests
     {
         public Action? Called { get; set; }
 
-        protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress) => FrameScan.More;
+        protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state) => FrameScanResult.More;
 
-        protected override void Encode(FrameContent frame, IBufferWriter<byte> output)
+        protected override void Encode(FramePayload frame, IBufferWriter<byte> output)
         {
             output.Write("HDR"u8);
             output.Write(Encoding.ASCII.GetBytes($"{frame.Length}"));

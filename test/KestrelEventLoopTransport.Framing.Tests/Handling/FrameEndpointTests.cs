@@ -1,4 +1,5 @@
 using System.Buffers;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Framing.Tests.Handling;

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
+using Microsoft.AspNetCore.Hosting;
 
 namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
@@ -35,7 +36,7 @@ public sealed class InvalidFrameTests
         await using var endpoint = await Endpoint.StartAsync(
             EndpointKind.EventLoop,
             listen => listen
-                .UseFrameCodec(FrameCodec.Line(8), FrameCodec.Line(200), new() { TooLong = TooLongBehavior.Discard })
+                .UseFrameCodec(FrameCodec.Line(8), FrameCodec.Line(200), new() { OversizedFrame = OversizedFrameBehavior.Discard })
                 .UseFrameHandler(handler));
         using var peer = await endpoint.ConnectAsync();
         const string Lines = "a\ntoo-long-line\r\nb\nanother long line\nyet another one\n";
@@ -139,9 +140,9 @@ public sealed class InvalidFrameTests
 
     private sealed class ThrowingCodec() : CustomFrameCodec(100)
     {
-        protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
+        protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state)
             => throw new FormatException("on purpose");
 
-        protected override void Encode(FrameContent frame, IBufferWriter<byte> output) => frame.WriteTo(output);
+        protected override void Encode(FramePayload frame, IBufferWriter<byte> output) => frame.WriteTo(output);
     }
 }

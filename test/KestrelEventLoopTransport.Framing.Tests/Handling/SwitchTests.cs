@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
+using Microsoft.AspNetCore.Hosting;
 
 namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
@@ -160,10 +161,10 @@ public sealed class SwitchTests
     {
         public int Frames { get; set; }
 
-        protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
-            => FrameScan.Frame(Frames + 1);
+        protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state)
+            => FrameScanResult.Frame(Frames + 1);
 
-        protected override void Encode(FrameContent frame, IBufferWriter<byte> output)
+        protected override void Encode(FramePayload frame, IBufferWriter<byte> output)
         {
             frame.WriteTo(output);
             output.Write("\n"u8);

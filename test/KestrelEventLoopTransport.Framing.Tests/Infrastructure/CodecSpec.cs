@@ -1,4 +1,5 @@
 using System.Text;
+using KestrelEventLoopTransport.Framing.Codecs;
 
 namespace KestrelEventLoopTransport.Framing.Tests.Infrastructure;
 
@@ -69,7 +70,7 @@ internal sealed class CodecSpec
     public override string ToString() => Name;
 
     public Decoding DecodeByReference(byte[] bytes, FrameReaderOptions options)
-        => Reference.Decode(bytes, Measure, Codec.MaxFrameLength, options, Codec.EndsWithDelimiter);
+        => Reference.Decode(bytes, Measure, Codec.MaxFrameLength, options, Codec is IncrementalCodec { EndsWithDelimiter: true });
 
     /// <summary>Something that looks like a frame of the codec, often without being one.</summary>
     public byte[] CreateContent(Random random)

@@ -29,7 +29,7 @@ internal sealed class InlineConnection
         var context = new DefaultConnectionContext(
             "id", new Duplex(_requests.Reader, _answers.Writer), new Duplex(_answers.Reader, _requests.Writer));
         context.Features.Set<IFramingFeature>(new FramingFeature(context, _codec, _codec, null));
-        var endpoint = new FrameEndpoint(handler, new(), null!, NullLogger.Instance, TimeProvider.System, null);
+        var endpoint = new FrameEndpoint(handler, new(), null!, NullLogger.Instance, TimeProvider.System);
         return new FrameConnection(context, endpoint).RunAsync();
     }
 

@@ -11,7 +11,7 @@ internal sealed class NetstringCodec(int maxFrameLength) : CustomFrameCodec(maxF
 {
     public const int MaxDigits = 6;
 
-    protected override FrameScan Scan(ReadOnlySequence<byte> bytes, ref FrameProgress progress)
+    protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state)
     {
         var reader = new SequenceReader<byte>(bytes);
         var length = 0;
@@ -24,16 +24,16 @@ internal sealed class NetstringCodec(int maxFrameLength) : CustomFrameCodec(maxF
 
             if (value is < (byte)'0' or > (byte)'9' || reader.Consumed > MaxDigits)
             {
-                return FrameScan.Corrupted("The length is not a number.");
+                return FrameScanResult.Corrupted("The length is not a number.");
             }
 
             length = (length * 10) + value - '0';
         }
 
-        return FrameScan.More;
+        return FrameScanResult.More;
     }
 
-    protected override void Encode(FrameContent frame, IBufferWriter<byte> output)
+    protected override void Encode(FramePayload frame, IBufferWriter<byte> output)
     {
         var head = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{frame.Length}:"));
         if (head.Length + frame.Length + 1 > MaxFrameLength || head.Length - 1 > MaxDigits)
@@ -46,21 +46,21 @@ internal sealed class NetstringCodec(int maxFrameLength) : CustomFrameCodec(maxF
         output.Write(","u8);
     }
 
-    private FrameScan ScanContent(ReadOnlySequence<byte> bytes, int head, int length)
+    private FrameScanResult ScanContent(ReadOnlySequence<byte> bytes, int head, int length)
     {
         var total = head + length + 1;
         if (total > MaxFrameLength)
         {
-            return FrameScan.Frame(total, head, tail: 1);
+            return FrameScanResult.Frame(total, head, tail: 1);
         }
 
         if (bytes.Length < total)
         {
-            return FrameScan.AtLeast(total);
+            return FrameScanResult.AtLeast(total);
         }
 
         return bytes.Slice(total - 1).FirstSpan[0] == ','
-            ? FrameScan.Frame(total, head, tail: 1)
-            : FrameScan.Corrupted("The comma is missing.");
+            ? FrameScanResult.Frame(total, head, tail: 1)
+            : FrameScanResult.Corrupted("The comma is missing.");
     }
 }

@@ -24,7 +24,7 @@ internal static class Reference
             }
 
             var isTooLong = measured.Counted > maxFrameLength;
-            if (isTooLong && (options.TooLong == TooLongBehavior.Error || !measured.CanSkip))
+            if (isTooLong && (options.OversizedFrame == OversizedFrameBehavior.Error || !measured.CanSkip))
             {
                 decoding.AddError(FrameError.TooLong);
                 return decoding;
@@ -79,7 +79,7 @@ internal static class Reference
         {
             decoding.AddFrame(rest);
         }
-        else if (options.TooLong == TooLongBehavior.Error)
+        else if (options.OversizedFrame == OversizedFrameBehavior.Error)
         {
             decoding.AddError(FrameError.TooLong);
         }

@@ -24,7 +24,7 @@ public sealed class NettyTests
             expected.Add(result.Frame is null ? "discarded" : $"frame {Convert.ToHexString(result.Frame)}");
         }
 
-        await AssertDecodesAsync(netty, TooLongBehavior.Discard, expected);
+        await AssertDecodesAsync(netty, OversizedFrameBehavior.Discard, expected);
     }
 
     [Theory]
@@ -40,7 +40,7 @@ public sealed class NettyTests
             expected.Add("error TooLong");
         }
 
-        await AssertDecodesAsync(netty, TooLongBehavior.Error, expected);
+        await AssertDecodesAsync(netty, OversizedFrameBehavior.Error, expected);
     }
 
     [Theory]
@@ -65,10 +65,10 @@ public sealed class NettyTests
     }
 
     // netty's tests end in the middle of a frame, often.
-    private static async Task AssertDecodesAsync(NettyCase netty, TooLongBehavior tooLong, List<string> expected)
+    private static async Task AssertDecodesAsync(NettyCase netty, OversizedFrameBehavior tooLong, List<string> expected)
     {
         var codec = netty.CreateCodec();
-        var options = new FrameReaderOptions { TooLong = tooLong, AllowTruncated = true };
+        var options = new FrameReaderOptions { OversizedFrame = tooLong, AllowTruncated = true };
         byte[] bytes = [.. netty.Chunks.SelectMany(static c => c)];
         int[] cuts = [.. netty.Chunks.Select(static c => c.Length)];
         for (var i = 1; i < cuts.Length; i++)

@@ -1,9 +1,9 @@
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>What a <see cref="CustomFrameCodec"/> found in the bytes it was given.</summary>
-public readonly struct FrameScan
+public readonly struct FrameScanResult
 {
-    private FrameScan(long length, int head, int tail, bool isFrame, string? error)
+    private FrameScanResult(long length, int head, int tail, bool isFrame, string? error)
     {
         Length = length;
         Head = head;
@@ -23,7 +23,7 @@ public readonly struct FrameScan
     internal string? Error { get; }
 
     /// <summary>The end of the frame cannot be told yet: look again when there is at least one more byte.</summary>
-    public static FrameScan More => default;
+    public static FrameScanResult More => default;
 
     /// <summary>
     /// The end of the frame cannot be told yet, and not before there are <paramref name="length"/> bytes of it: the
@@ -31,7 +31,7 @@ public readonly struct FrameScan
     /// long.
     /// </summary>
     /// <param name="length">Number of bytes, counted from the start of the frame.</param>
-    public static FrameScan AtLeast(long length) => new(length, 0, 0, isFrame: false, error: null);
+    public static FrameScanResult AtLeast(long length) => new(length, 0, 0, isFrame: false, error: null);
 
     /// <summary>
     /// The frame is <paramref name="length"/> bytes long, which need not be there yet: the reader waits for them.
@@ -42,7 +42,7 @@ public readonly struct FrameScan
     /// <exception cref="ArgumentOutOfRangeException">
     /// A number is out of range, or more would be stripped than there is.
     /// </exception>
-    public static FrameScan Frame(long length, int head = 0, int tail = 0)
+    public static FrameScanResult Frame(long length, int head = 0, int tail = 0)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(length, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(head);
@@ -54,7 +54,7 @@ public readonly struct FrameScan
 
     /// <summary>The bytes are not a frame. Reading fails with <see cref="FrameError.Corrupted"/>.</summary>
     /// <param name="reason">A sentence for the log.</param>
-    public static FrameScan Corrupted(string reason)
+    public static FrameScanResult Corrupted(string reason)
     {
         ArgumentNullException.ThrowIfNull(reason);
         return new(0, 0, 0, isFrame: false, reason);

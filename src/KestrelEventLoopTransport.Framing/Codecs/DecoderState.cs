@@ -4,7 +4,7 @@ namespace KestrelEventLoopTransport.Framing.Codecs;
 /// What is known of the frame that a connection is in the middle of. All zero at its start. Decoders are shared by all
 /// connections and keep nothing themselves.
 /// </summary>
-internal struct ScanState
+internal struct DecoderState
 {
     /// <summary>Bytes of the frame that the decoder has seen. The reader counts them.</summary>
     public long Seen;

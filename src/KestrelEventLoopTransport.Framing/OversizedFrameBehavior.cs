@@ -1,7 +1,7 @@
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>What a <see cref="FrameReader"/> does with a frame longer than its codec allows.</summary>
-public enum TooLongBehavior
+public enum OversizedFrameBehavior
 {
     /// <summary>
     /// Reading fails with a <see cref="FrameException"/> as soon as the frame is known to be too long.

@@ -3,7 +3,7 @@ using System.Buffers;
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>The bytes of one frame that is to be written, in one piece or several.</summary>
-public readonly ref struct FrameContent
+public readonly ref struct FramePayload
 {
     // Frames up to this size are put together in one span of the output: cheaper, and little of a block is wasted.
     private const int MaxContiguous = 1024;
@@ -12,7 +12,7 @@ public readonly ref struct FrameContent
     private readonly ReadOnlySpan<byte> _second;
     private readonly ReadOnlySequence<byte> _rest;
 
-    internal FrameContent(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
+    internal FramePayload(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second)
     {
         _first = first;
         _second = second;
@@ -20,7 +20,7 @@ public readonly ref struct FrameContent
         Length = (long)first.Length + second.Length;
     }
 
-    internal FrameContent(scoped in ReadOnlySequence<byte> bytes)
+    internal FramePayload(scoped in ReadOnlySequence<byte> bytes)
     {
         _first = bytes.FirstSpan;
         _second = default;
@@ -28,7 +28,7 @@ public readonly ref struct FrameContent
         Length = bytes.Length;
     }
 
-    private FrameContent(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, scoped in ReadOnlySequence<byte> rest)
+    private FramePayload(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, scoped in ReadOnlySequence<byte> rest)
     {
         _first = first;
         _second = second;
@@ -79,30 +79,30 @@ public readonly ref struct FrameContent
         }
     }
 
-    internal FrameContent Slice(int start)
+    internal FramePayload Slice(int start)
     {
         if (start <= _first.Length)
         {
-            return new FrameContent(_first[start..], _second, _rest);
+            return new FramePayload(_first[start..], _second, _rest);
         }
 
         start -= _first.Length;
         return start <= _second.Length
-            ? new FrameContent(default, _second[start..], _rest)
-            : new FrameContent(default, default, _rest.Slice(start - _second.Length));
+            ? new FramePayload(default, _second[start..], _rest)
+            : new FramePayload(default, default, _rest.Slice(start - _second.Length));
     }
 
-    internal FrameContent Take(int length)
+    internal FramePayload Take(int length)
     {
         if (length <= _first.Length)
         {
-            return new FrameContent(_first[..length], default);
+            return new FramePayload(_first[..length], default);
         }
 
         var left = length - _first.Length;
         return left <= _second.Length
-            ? new FrameContent(_first, _second[..left])
-            : new FrameContent(_first, _second, _rest.Slice(0, left - _second.Length));
+            ? new FramePayload(_first, _second[..left])
+            : new FramePayload(_first, _second, _rest.Slice(0, left - _second.Length));
     }
 
     internal void WriteTo(IBufferWriter<byte> output, ReadOnlySpan<byte> head, ReadOnlySpan<byte> tail)
