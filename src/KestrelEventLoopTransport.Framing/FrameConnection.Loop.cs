@@ -86,7 +86,7 @@ public sealed partial class FrameConnection
         if (_endpoint.Options.TickInterval is { } interval)
         {
             _ticker = _endpoint.Time.CreateTimer(
-                static connection => ((FrameConnection)connection!)._turn.Ask(CallbackTurn.Ticked),
+                static connection => ((FrameConnection)connection!)._turn.Ask(TurnFlags.TickDue),
                 this,
                 Timeout.InfiniteTimeSpan,
                 Timeout.InfiniteTimeSpan);
@@ -105,7 +105,7 @@ public sealed partial class FrameConnection
             _ticker?.Change(next, next == Timeout.InfiniteTimeSpan ? next : interval);
 
             // One that became due while this one ran was counted from an earlier one.
-            _turn.Withdraw(CallbackTurn.Ticked);
+            _turn.Withdraw(TurnFlags.TickDue);
         }
     }
 

@@ -165,7 +165,7 @@ public sealed partial class FrameConnection
     /// Has <see cref="FrameHandler.OnWakeAsync"/> called soon, by another thread. Calls before it runs count as one; a
     /// call while it runs has it called again.
     /// </summary>
-    public void Wake() => _turn.Ask(CallbackTurn.Woken);
+    public void Wake() => _turn.Ask(TurnFlags.WakeDue);
 
     /// <summary>
     /// Closes the connection after everything written or sent so far has gone to the peer, or if the peer takes nothing

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.IO.Pipelines;
 
 namespace KestrelEventLoopTransport.Framing.Connections;
@@ -196,6 +197,9 @@ internal sealed partial class FrameOutput
 
     private void Release()
     {
+        Debug.Assert(_lock.IsHeldByCurrentThread, "The lock protects who uses the writer.");
+        Debug.Assert(_inUse, "Only the user of the writer releases it.");
+        Debug.Assert(_queue is not { WrittenCount: > 0 }, "What is queued leaves before the writer is free.");
         _inUse = false;
         Complete(_queueSent, _failure);
         _queueSent = null;
