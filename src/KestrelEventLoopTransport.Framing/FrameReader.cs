@@ -173,16 +173,14 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
 
         if (_holding)
         {
-            // A PipeReader does not let go of what was examined once.
-            var start = Start;
-            var rest = _buffer.Slice(start).Length;
-            _kept = Math.Clamp(_kept - (_buffer.Length - rest), 0, rest);
-            AdvanceTo(start, _buffer.GetPosition(_kept, start));
+            // A PipeReader does not take back that bytes were examined.
+            _kept = Math.Clamp(_kept - _held.Consumed, 0, _held.Rest.Length);
+            AdvanceTo(_held.Start, _held.At(_kept));
         }
 
         if (_canceled)
         {
-            // It is for whoever reads next.
+            // The cancellation is for whoever reads next.
             _canceled = false;
             _input.CancelPendingRead();
         }

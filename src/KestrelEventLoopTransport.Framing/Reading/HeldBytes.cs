@@ -1,0 +1,149 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+
+namespace KestrelEventLoopTransport.Framing.Reading;
+
+/// <summary>
+/// What one read returned, with two places in it: where the current frame starts, and the piece of memory that is being
+/// scanned.
+/// </summary>
+internal struct HeldBytes
+{
+    private readonly ReadOnlySequence<byte> _bytes;
+    private Cursor _start;
+
+    // The piece is scanned from _offset on. _pieceStart is the position of its first byte.
+    private ReadOnlyMemory<byte> _piece;
+    private Cursor _pieceStart;
+    private ReadOnlySequenceSegment<byte>? _pieceSegment;
+    private int _offset;
+    private SequencePosition _next;
+
+    // The current frame ends at this offset of the piece, once it was reached.
+    private int _end;
+
+    /// <param name="bytes">What the read returned. It starts with the current frame.</param>
+    /// <param name="seen">How many bytes of the current frame were scanned in earlier reads.</param>
+    internal HeldBytes(in ReadOnlySequence<byte> bytes, long seen)
+    {
+        _bytes = bytes;
+        _start = new Cursor(bytes.Start);
+        MoveTo(seen == 0 ? bytes.Start : bytes.GetPosition(seen));
+        SkipEmptyPieces(isAtStart: seen == 0);
+    }
+
+    /// <summary>All bytes from the start of the current frame on.</summary>
+    internal readonly ReadOnlySequence<byte> Rest => _bytes.Slice(Start);
+
+    /// <summary>What is to be scanned next. It may be empty.</summary>
+    internal readonly ReadOnlySpan<byte> Unscanned => _piece.Span[_offset..];
+
+    /// <summary>Where the current frame starts.</summary>
+    internal readonly SequencePosition Start => _start.Position;
+
+    internal readonly SequencePosition End => _bytes.End;
+
+    /// <summary>How many bytes were held before the current frame.</summary>
+    internal readonly long Consumed => _bytes.Length - Rest.Length;
+
+    /// <summary>The position a number of bytes behind the start of the current frame.</summary>
+    internal readonly SequencePosition At(long offset) => _bytes.GetPosition(offset, Start);
+
+    internal bool TryNextPiece()
+    {
+        var position = _next;
+        if (position.GetObject() is null || !_bytes.TryGet(ref _next, out var piece))
+        {
+            return false;
+        }
+
+        SetPiece(position, piece);
+        return true;
+    }
+
+    /// <summary>Finds the frame's end if it lies in the piece.</summary>
+    /// <param name="left">How many bytes of the frame were not scanned.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal bool TryReachEnd(long left)
+    {
+        if (left > _piece.Length - _offset)
+        {
+            return false;
+        }
+
+        _end = _offset + (int)left;
+        return true;
+    }
+
+    /// <summary>Finds the frame's end in a later piece. Returns false if it has not arrived.</summary>
+    /// <param name="length">All bytes of the frame.</param>
+    internal bool TryReachFarEnd(long length)
+    {
+        var rest = Rest;
+        if (rest.Length < length)
+        {
+            return false;
+        }
+
+        MoveTo(rest.GetPosition(length));
+        _end = 0;
+        return true;
+    }
+
+    /// <summary>The current frame, whose end was reached.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal readonly ReadOnlySequence<byte> SliceFrame(long length, int head, int tail)
+    {
+        if (_pieceSegment is { } segment && _start.IsIn(segment))
+        {
+            return new ReadOnlySequence<byte>(segment, _start.Index + head, segment, _pieceStart.Index + _end - tail);
+        }
+
+        return _bytes.Slice(Start, _pieceStart.At(_end)).Slice(head, length - head - tail);
+    }
+
+    /// <summary>The next frame starts where the current one ends.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void BeginFrame()
+    {
+        _start.MoveTo(_pieceStart, _end);
+        _offset = _end;
+        SkipEmptyPieces(isAtStart: true);
+    }
+
+    /// <summary>Scans the current frame from its start again.</summary>
+    internal void BeginAgain()
+    {
+        MoveTo(Start);
+        SkipEmptyPieces(isAtStart: true);
+    }
+
+    // A frame does not begin with an empty segment, which handlers would not expect.
+    private void SkipEmptyPieces(bool isAtStart)
+    {
+        while (_offset == _piece.Length && TryNextPiece())
+        {
+            if (isAtStart)
+            {
+                _start = _pieceStart;
+            }
+        }
+    }
+
+    private void MoveTo(SequencePosition position)
+    {
+        _next = position;
+        if (!TryNextPiece())
+        {
+            SetPiece(position, default);
+        }
+    }
+
+    private void SetPiece(SequencePosition position, ReadOnlyMemory<byte> piece)
+    {
+        _pieceStart = new Cursor(position);
+        _pieceSegment = position.GetObject() as ReadOnlySequenceSegment<byte>;
+        _piece = piece;
+        _offset = 0;
+    }
+}
