@@ -136,7 +136,7 @@ run_lane() {
 # Lines that are longer than .editorconfig says, which dotnet format does not look at.
 check_line_lengths() {
   local long
-  long=$(git ls-files 'samples/*.cs' 'test/*.cs' | LC_ALL=C.UTF-8 xargs grep -nE '.{121}' | cut -d : -f 1,2)
+  long=$(git ls-files '*.cs' | LC_ALL=C.UTF-8 xargs grep -nE '.{121}' | cut -d : -f 1,2)
   if [[ -n $long ]]; then
     printf '%s\n' "$long"
     fail "lines of more than 120 columns"
