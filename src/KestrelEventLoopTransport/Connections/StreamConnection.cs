@@ -31,7 +31,7 @@ internal sealed partial class StreamConnection
     private readonly ConnectionSettings _settings;
     private ulong _token;
 
-    /// <param name="fd">The connected, non-blocking socket. <see cref="Start"/> makes the connection its owner.</param>
+    /// <param name="fd">The connected, non-blocking socket. <see cref="Register"/> makes the connection its owner.</param>
     /// <param name="loop">The loop that will poll it.</param>
     /// <param name="owner">Gets a call when the connection has ended.</param>
     /// <param name="settings">The listener's settings.</param>
@@ -110,13 +110,13 @@ internal sealed partial class StreamConnection
     PipeWriter IDuplexPipe.Output => Output;
 
     /// <summary>Starts polling. From now on the loop calls <see cref="OnReady"/>.</summary>
-    internal void Start()
-    {
-        _token = Loop.Register(Fd, this);
+    internal void Register() => _token = Loop.Register(Fd, this);
 
-        // An event may have ended the connection meanwhile. Closing the descriptor needs the token.
-        ReleaseReference();
-    }
+    /// <summary>
+    /// Ends the start. Until now the descriptor stays open, because closing it needs the token: an event may have ended
+    /// the connection while it was registered.
+    /// </summary>
+    internal void EndStart() => ReleaseReference();
 
     public void OnReady(PollEvents events)
     {

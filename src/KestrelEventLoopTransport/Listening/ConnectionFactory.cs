@@ -53,8 +53,9 @@ internal sealed unsafe class ConnectionFactory(
             loop = group.Loops[selector.Assign(assignment)];
             var connection = new StreamConnection(
                 fd, loop, limiter, context.Connections, remoteAddress, _localEndPoint);
-            connection.Start();
+            connection.Register();
             isStarted = true;
+            connection.EndStart();
             return connection;
         }
         finally

@@ -52,6 +52,9 @@ internal sealed record OutputStateModel
     /// <summary>Whether the writer looks for room once more after its flush has parked.</summary>
     internal bool LooksAgain { get; init; } = true;
 
+    /// <summary>Whether the sender reads the head of the chain again after each read of the state.</summary>
+    internal bool ReadsHeadAgain { get; init; } = true;
+
     /// <summary>Whether the writer looks once more whether its dispatch has lost its loop.</summary>
     internal bool LooksForItsLoop { get; init; } = true;
 
@@ -186,7 +189,7 @@ internal sealed record OutputStateModel
         => world =>
         {
             var turn = new Turn(world, get(world), set, Bug);
-            return turn.Own.Sending != SendStep.None ? OutputStateSender.Send(turn, completesFlush)
+            return turn.Own.Sending != SendStep.None ? OutputStateSender.Send(turn, completesFlush, ReadsHeadAgain)
                 : turn.Own.Todo != OutputAction.None ? [OutputStateSender.Perform(turn)]
                 : program(turn);
         };

@@ -105,6 +105,13 @@ public class OutputStatePlantedBugTests
     public void A_writer_that_corks_after_its_dispatch_has_lost_its_loop()
         => Finds("All is sent", (_, move) => move, new OutputStateModel { Dispatches = true, LooksForItsLoop = false });
 
+    [Fact]
+    public void A_sender_that_reads_the_head_of_the_chain_once()
+        => Finds(
+            "A chain is freed twice",
+            (_, move) => move,
+            new OutputStateModel { Stops = true, ReadsHeadAgain = false });
+
     private static void Finds(string rule, Func<string, OutputMove, OutputMove> bug, OutputStateModel? model = null)
     {
         var planted = (model ?? new OutputStateModel()) with { Bug = bug };

@@ -15,7 +15,7 @@ internal static class OutputStateSender
         OutputAction.ReleaseFlushLater,
     ];
 
-    internal static IEnumerable<World> Send(Turn turn, bool completesFlush)
+    internal static IEnumerable<World> Send(Turn turn, bool completesFlush, bool readsHeadAgain)
     {
         var (world, own) = (turn.World, turn.Own);
         switch (own.Sending)
@@ -28,7 +28,10 @@ internal static class OutputStateSender
             case SendStep.Call:
                 return Call(turn);
             case SendStep.ReadState:
-                return [turn.As(own with { Seen = turn.Flags, Chain = world.Head }).GoTo(SendStep.LookForRoom)];
+                return [turn.As(own with { Seen = turn.Flags }).GoTo(SendStep.ReadHead)];
+            case SendStep.ReadHead:
+                var chain = readsHeadAgain ? world.Head : own.Chain;
+                return [turn.As(own with { Chain = chain }).GoTo(SendStep.LookForRoom)];
             case SendStep.LookForRoom:
                 return [turn.As(own with { Number = world.Unsent }).GoTo(SendStep.End)];
             case SendStep.End when own.Seen != turn.Flags:
@@ -97,10 +100,12 @@ internal static class OutputStateSender
     private static Turn WithFault(Turn turn) => turn.In(turn.World with { Faults = turn.World.Faults - 1 });
 
     private static World Ends(Turn turn, SendOutcome outcome)
-        => turn.As(turn.Own with { Outcome = outcome }).GoTo(SendStep.ReadState);
+        => turn.As(turn.Own with { Outcome = outcome, Chain = turn.World.Head }).GoTo(SendStep.ReadState);
 
+    // Chain 0 is none.
     private static World Free(World world, int chain)
-        => world.IsFreed(chain)
+        => chain == 0 ? world
+            : world.IsFreed(chain)
             ? world.Break("A chain is freed twice")
             : world with
             {

@@ -7,6 +7,7 @@ internal enum SendStep
     LookForBytes,
     Call,
     ReadState,
+    ReadHead,
     LookForRoom,
     End,
 }

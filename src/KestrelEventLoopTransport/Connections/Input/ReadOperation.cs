@@ -17,7 +17,7 @@ internal struct ReadOperation
     private CancellationTokenRegistration _registration;
     private bool _isWaiting;
     private bool _isAwaited;
-    private byte _receivesLeft;
+    private byte _receives;
 
     /// <summary>The token of the read that waits, or of the last one if that token has fired.</summary>
     internal CancellationToken Token { get; private set; }
@@ -31,7 +31,7 @@ internal struct ReadOperation
     internal bool WasVain { get; set; }
 
     /// <summary>Whether this dispatch has made as many receives as it may.</summary>
-    internal readonly bool IsOutOfReceives => _receivesLeft == 0;
+    internal readonly bool IsOutOfReceives => _receives == MaxReceivesPerDispatch;
 
     internal readonly void ThrowIfNotReadable()
     {
@@ -87,13 +87,13 @@ internal struct ReadOperation
     }
 
     /// <summary>A dispatch begins, or goes on after others have had their turn.</summary>
-    internal void RenewReceives() => _receivesLeft = MaxReceivesPerDispatch;
+    internal void RenewReceives() => _receives = 0;
 
     internal void CountReceive()
     {
-        if (_receivesLeft > 0)
+        if (_receives < MaxReceivesPerDispatch)
         {
-            _receivesLeft--;
+            _receives++;
         }
     }
 }

@@ -44,7 +44,7 @@ internal sealed partial class ConnectionOutput
     /// </param>
     internal void Uncork(bool mayRunInline = false)
     {
-        if (_state.Make(OutputTransitions.Uncork).Action == OutputAction.Send)
+        if (_state.Has(OutputFlags.Deferred) && _state.Make(OutputTransitions.Uncork).Action == OutputAction.Send)
         {
             Send(mayRunInline);
         }
@@ -195,12 +195,15 @@ internal sealed partial class ConnectionOutput
     {
         var completesFlush = mayRunInline && _connection.RunsInline && _connection.Loop.IsCurrent;
 
-        // Before the transition: after it the writer may start another chain.
-        var chain = _queue.Head;
+        BufferSegment? chain;
         OutputMove move;
         do
         {
-            move = OutputTransitions.EndSend(_state.Flags, outcome, HasRoom, completesFlush);
+            // The head is read after the flags, which tell of its chain, and before the transition, after which the
+            // writer may start another one.
+            var flags = _state.Flags;
+            chain = _queue.Head;
+            move = OutputTransitions.EndSend(flags, outcome, HasRoom, completesFlush);
         }
         while (!_state.TryMake(move));
 

@@ -71,7 +71,13 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
         return IsFull ? WaitForRoom(cancellationToken) : new(TakeFlushResult());
     }
 
-    public override void CancelPendingFlush() => ReleaseFlush(OutputFlags.FlushCanceled);
+    public override void CancelPendingFlush()
+    {
+        // A second cancellation changes nothing. What the caller wrote before it must be visible all the same to the
+        // flush that the first one ends, as with Pipe, which takes a lock.
+        Interlocked.MemoryBarrier();
+        ReleaseFlush(OutputFlags.FlushCanceled);
+    }
 
     /// <summary>
     /// Sends what was written, flushed or not, and then closes the connection, as the stock transport does. An error
@@ -185,7 +191,12 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
 
     private FlushResult TakeFlushResult()
     {
-        var flags = _state.Make(OutputTransitions.TakeCancellation).Before;
+        var flags = _state.Flags;
+        if ((flags & (OutputFlags.FlushCanceled | OutputFlags.TokenCanceled)) != 0)
+        {
+            flags = _state.Make(OutputTransitions.TakeCancellation).Before;
+        }
+
         if ((flags & OutputFlags.TokenCanceled) != 0)
         {
             throw new OperationCanceledException(_flush.Token);
