@@ -6,7 +6,7 @@ using KestrelEventLoopTransport.Framing;
 
 namespace Chat;
 
-/// <summary>The same codec at the other end, over an ordinary stream: sends lines typed, shows what is said.</summary>
+/// <summary>The same codec in a client, over a stream: sends the lines that are typed, and prints messages.</summary>
 internal static class ChatClient
 {
     public static async Task<int> RunAsync(IPEndPoint server, FrameCodec codec)
@@ -54,7 +54,7 @@ internal static class ChatClient
             writing.Release();
         }
 
-        // The heart-beat's answer and what is typed come from two threads; a PipeWriter takes one.
+        // Heart-beats are answered on another thread than lines are sent. A PipeWriter takes one thread at a time.
         async Task SendAsync(byte[] message)
         {
             await writing.WaitAsync();

@@ -4,7 +4,7 @@ using KestrelEventLoopTransport.Framing;
 
 namespace Chat;
 
-/// <summary>A frame is a message in UTF-8. An empty one is a heart-beat: the peer sends it back.</summary>
+/// <summary>A frame is a message in UTF-8. An empty frame is a heart-beat, which the peer sends back.</summary>
 internal sealed class ChatHandler(Room room) : FrameHandler
 {
     internal const int MaxLength = 1024;
@@ -25,7 +25,7 @@ internal sealed class ChatHandler(Room room) : FrameHandler
         return frame.IsEmpty ? default : Say($"{member.Name}: {Encoding.UTF8.GetString(frame)}");
     }
 
-    // Callbacks of one connection take turns, so the count needs no lock.
+    // Callbacks of one connection never overlap, so the count needs no lock.
     protected override ValueTask<TimeSpan?> OnTickAsync(FrameConnection connection)
     {
         var member = (Member)connection.Context!;
@@ -35,7 +35,7 @@ internal sealed class ChatHandler(Room room) : FrameHandler
         }
         else if (connection.TrySend([]) is SendResult.QueueFull)
         {
-            connection.Abort("The peer does not read.");
+            connection.Abort("The peer reads too slowly.");
         }
 
         return default;
@@ -47,14 +47,16 @@ internal sealed class ChatHandler(Room room) : FrameHandler
         return Say($"* {connection.ConnectionId} has gone{(exception is null ? "" : $": {exception.Message}")}");
     }
 
-    // The longest message and the name in front of it still have to fit a frame.
+    // A message of the maximum length and the name in front of it may be too long for a frame.
     private ValueTask Say(string text)
     {
         var message = Encoding.UTF8.GetBytes(text);
         return room.SayAsync(message[..Fit(message)]);
     }
 
-    /// <summary>How much of a text fits a frame, without cutting a character: bytes 10xxxxxx go on with one.</summary>
+    /// <summary>
+    /// Returns how many bytes of a text fit a frame without cutting a character, whose further bytes are 10xxxxxx.
+    /// </summary>
     private static int Fit(ReadOnlySpan<byte> text)
     {
         if (text.Length <= MaxLength)

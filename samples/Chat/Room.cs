@@ -4,7 +4,7 @@ using KestrelEventLoopTransport.Framing;
 
 namespace Chat;
 
-/// <summary>Who is there, and what was said but not told to everybody yet.</summary>
+/// <summary>The members, and the messages that were not sent to all of them yet.</summary>
 internal sealed class Room
 {
     private readonly ConcurrentDictionary<FrameConnection, bool> _members = new();
@@ -18,7 +18,7 @@ internal sealed class Room
 
     public void Leave(FrameConnection member) => _members.TryRemove(member, out _);
 
-    /// <summary>Waits while the speaker is behind: those who talk too fast are not read.</summary>
+    /// <summary>Waits while the queue is full, so that members who write too fast are not read.</summary>
     public ValueTask SayAsync(byte[] message) => _said.Writer.WriteAsync(message);
 
     public void Close() => _said.Writer.TryComplete();

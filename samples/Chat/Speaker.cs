@@ -2,7 +2,7 @@ using KestrelEventLoopTransport.Framing;
 
 namespace Chat;
 
-/// <summary>Tells everybody what was said, from a thread that belongs to none of the connections.</summary>
+/// <summary>Sends each message to all members, on a thread that belongs to none of the connections.</summary>
 internal sealed class Speaker(Room room) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -12,10 +12,10 @@ internal sealed class Speaker(Room room) : BackgroundService
         {
             foreach (var member in room.Members)
             {
-                // Nobody waits for one who does not listen. One who is leaving is left in peace.
+                // A member who reads too slowly must not delay the others. A member who is leaving is skipped.
                 if (member.TrySend(message) is SendResult.QueueFull)
                 {
-                    member.Abort("The peer does not read what is said.");
+                    member.Abort("The peer reads too slowly.");
                 }
             }
         }

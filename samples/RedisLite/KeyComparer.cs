@@ -13,7 +13,7 @@ internal sealed class KeyComparer : IEqualityComparer<byte[]>, IAlternateEqualit
 
     public int GetHashCode(byte[] obj) => GetHashCode(obj.AsSpan());
 
-    // Seeded at random for each process: a client cannot make keys collide.
+    // The seed is random for each process, so a client cannot make keys collide.
     public int GetHashCode(ReadOnlySpan<byte> alternate)
     {
         var hash = new HashCode();

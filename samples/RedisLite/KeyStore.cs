@@ -4,7 +4,7 @@ using System.Text;
 
 namespace RedisLite;
 
-/// <summary>All keys, behind one lock: commands of many connections run on many threads.</summary>
+/// <summary>All keys, behind one lock, because the commands of many connections run on many threads.</summary>
 internal sealed class KeyStore
 {
     private readonly Lock _lock = new();
@@ -23,7 +23,7 @@ internal sealed class KeyStore
 
     /// <param name="key">The key.</param>
     /// <param name="value">Copied.</param>
-    /// <param name="lifetime">In milliseconds; null: for ever.</param>
+    /// <param name="lifetime">In milliseconds. Null: no limit.</param>
     public void Set(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, long? lifetime)
     {
         var entry = new Entry(value.ToArray(), lifetime is { } left ? Now() + left : long.MaxValue);
@@ -41,7 +41,7 @@ internal sealed class KeyStore
         }
     }
 
-    /// <summary>False if the value is not a number, or would be too large for one.</summary>
+    /// <summary>Adds 1. Returns false if the value is not a number, or the result would be too large.</summary>
     public bool TryIncrement(ReadOnlySpan<byte> key, out long number)
     {
         number = 0;

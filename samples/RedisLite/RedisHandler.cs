@@ -43,6 +43,10 @@ internal sealed class RedisHandler(KeyStore store, IHostApplicationLifetime host
     private static bool Is(ReadOnlySpan<byte> word, ReadOnlySpan<byte> upperCase)
         => Ascii.EqualsIgnoreCase(word, upperCase);
 
+    // Only an administrator on this machine may stop the server.
+    private static bool IsLocal(FrameConnection connection)
+        => connection.RemoteEndPoint is IPEndPoint { Address: var address } && IPAddress.IsLoopback(address);
+
     private void Answer(FrameConnection connection, ReadOnlySpan<byte> name, Command command, Reply reply)
     {
         if (Is(name, "GET"u8))
@@ -74,7 +78,7 @@ internal sealed class RedisHandler(KeyStore store, IHostApplicationLifetime host
             reply.Ok();
             connection.Close();
         }
-        else if (Is(name, "SHUTDOWN"u8) && connection.RemoteEndPoint is IPEndPoint { Address: var peer } && IPAddress.IsLoopback(peer))
+        else if (Is(name, "SHUTDOWN"u8) && IsLocal(connection))
         {
             host.StopApplication();
         }

@@ -52,7 +52,7 @@ internal sealed class Reply
     public void WrongNumberOfArguments(ReadOnlySpan<byte> command)
         => Error([.. "ERR wrong number of arguments for '"u8, .. command, .. "' command"u8]);
 
-    // What a client sends must not look like the end of the reply.
+    // The name comes from the client. It must not look like the end of the reply.
     public void UnknownCommand(ReadOnlySpan<byte> name)
     {
         byte[] shown = name[..Math.Min(name.Length, 64)].ToArray();

@@ -5,8 +5,8 @@ namespace RedisLite;
 
 /// <summary>
 /// The commands of RESP2 (https://redis.io/docs/latest/develop/reference/protocol-spec/): arrays of bulk strings,
-/// <c>*2\r\n$3\r\nGET\r\n$1\r\nk\r\n</c>, or a line of words as a person types it. A frame is a whole command, as it
-/// came. Replies are written as they are. Errors are worded as Redis words them.
+/// <c>*2\r\n$3\r\nGET\r\n$1\r\nk\r\n</c>, or a line of words as a person types it. A frame is a whole command,
+/// unchanged. Replies are written without encoding. Errors have Redis's words.
 /// </summary>
 /// <param name="maxFrameLength">Longest command in bytes.</param>
 internal sealed class RespCodec(int maxFrameLength) : CustomFrameCodec(maxFrameLength)
@@ -21,7 +21,7 @@ internal sealed class RespCodec(int maxFrameLength) : CustomFrameCodec(maxFrameL
 
     protected override void Encode(FramePayload frame, IBufferWriter<byte> output) => frame.WriteTo(output);
 
-    // state.State: strings still to come, plus 1, once their number is known.
+    // state.State is the number of strings still to come, plus 1; 0 while their number is unknown.
     private static FrameScanResult ScanArray(ReadOnlySequence<byte> bytes, ref FrameScanState state)
     {
         var first = bytes.FirstSpan;
@@ -50,7 +50,7 @@ internal sealed class RespCodec(int maxFrameLength) : CustomFrameCodec(maxFrameL
 
             if (state.State == 0 && value <= 0)
             {
-                // No command, which is no error either.
+                // An empty array is not a command, and not an error.
                 return FrameScanResult.Frame(size);
             }
 

@@ -1,9 +1,9 @@
 namespace RedisLite;
 
-/// <summary>A marker, a number and CR LF: what announces an array or a string.</summary>
+/// <summary>The header of an array or a string: a marker, a number and CR LF.</summary>
 internal static class RespHeader
 {
-    /// <summary>Returns the header's length; 0 if it is incomplete, -1 if it is none.</summary>
+    /// <summary>Returns the header's length; 0 if it is incomplete, -1 if the bytes are not a header.</summary>
     public static int Read(ReadOnlySpan<byte> bytes, byte marker, out long value)
     {
         value = 0;
