@@ -8,21 +8,21 @@ using Microsoft.AspNetCore.Hosting;
 namespace Microsoft.AspNetCore.Connections;
 
 /// <summary>
-/// Frames of a connection whose endpoint has
+/// Extension methods that read and write the frames of a connection. Its endpoint needs
 /// <see cref="FramingConnectionBuilderExtensions.UseFrameCodec{TBuilder}(TBuilder, FrameCodec, FrameReaderOptions?)"/>.
 /// </summary>
 public static class ConnectionContextFramingExtensions
 {
     /// <summary>
-    /// Enumerates the frames of a connection until the peer ends it, or until the server stops and asks its connections
-    /// to end: the next wait for the peer ends the enumeration then.
+    /// Enumerates the frames of a connection until the peer ends it. When the server stops, the enumeration ends at the
+    /// next wait for the peer.
     /// </summary>
     /// <param name="connection">The connection.</param>
-    /// <param name="cancellationToken">Ends the waiting for a frame.</param>
+    /// <param name="cancellationToken">Cancels the wait for a frame.</param>
     /// <returns>The frames. Each is valid until the next step.</returns>
     /// <exception cref="InvalidOperationException">The endpoint has no codec.</exception>
     /// <exception cref="FrameException">
-    /// When enumerated: what arrived is not a frame, or the stream ended inside one.
+    /// When enumerated: the bytes are not a frame, or the stream ended inside a frame.
     /// </exception>
     /// <exception cref="ConnectionResetException">
     /// When enumerated: the peer reset the connection, or it broke in another way, TLS included.
@@ -33,12 +33,12 @@ public static class ConnectionContextFramingExtensions
         CancellationToken cancellationToken = default)
         => ReadFramesCoreAsync(connection, connection.GetFraming().Reader, cancellationToken);
 
-    /// <summary>The connection's reader: for batches, or to count what was discarded.</summary>
+    /// <summary>Gets the connection's reader, for example to read in batches or to count dropped frames.</summary>
     /// <param name="connection">The connection.</param>
     /// <exception cref="InvalidOperationException">The endpoint has no codec.</exception>
     public static FrameReader GetFrameReader(this ConnectionContext connection) => connection.GetFraming().Reader;
 
-    /// <summary>The connection's writer.</summary>
+    /// <summary>Gets the connection's writer.</summary>
     /// <param name="connection">The connection.</param>
     /// <exception cref="InvalidOperationException">The endpoint has no codec.</exception>
     public static FrameWriter GetFrameWriter(this ConnectionContext connection) => connection.GetFraming().Writer;
@@ -48,7 +48,8 @@ public static class ConnectionContextFramingExtensions
         ArgumentNullException.ThrowIfNull(connection);
         return connection.Features.Get<IFramingFeature>()
             ?? throw new InvalidOperationException(
-                "The connection's endpoint has no frame codec. Call UseFrameCodec(codec) on its ListenOptions, before the handler.");
+                "The connection's endpoint has no frame codec. "
+                + "Call UseFrameCodec(codec) on its ListenOptions before the handler.");
     }
 
     private static async IAsyncEnumerable<ReadOnlySequence<byte>> ReadFramesCoreAsync(
@@ -56,7 +57,8 @@ public static class ConnectionContextFramingExtensions
         FrameReader reader,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var closing = connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? default;
+        var closing =
+            connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? default;
         using var registration = closing.UnsafeRegister(
             static input => ((System.IO.Pipelines.PipeReader)input!).CancelPendingRead(), connection.Transport.Input);
         while (true)
@@ -74,9 +76,10 @@ public static class ConnectionContextFramingExtensions
                 yield break;
             }
             catch (Exception exception)
-                when (exception is (IOException or SocketException) and not (FrameException or ConnectionResetException))
+                when (exception is IOException or SocketException
+                    && exception is not (FrameException or ConnectionResetException))
             {
-                // Kestrel takes what leaves a handler for the application's fault, unless it is of this type.
+                // Kestrel logs any other exception of a handler as an error of the application.
                 throw new ConnectionResetException(exception.Message, exception);
             }
 

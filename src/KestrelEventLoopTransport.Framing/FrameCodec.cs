@@ -4,16 +4,16 @@ using KestrelEventLoopTransport.Framing.Codecs;
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
-/// Cuts a stream of bytes into frames and writes frames to one: decoder and encoder of one setting. Immutable; one
-/// instance serves any number of connections at once.
+/// Cuts a stream of bytes into frames, and writes frames to a stream. The codecs that this class creates are immutable:
+/// one instance serves any number of connections at once.
 /// </summary>
 /// <remarks>
 /// <para>
-/// What a decoder finds never depends on how the bytes were cut into reads and buffers, and it looks at each byte once.
-/// An encoder takes a frame as the decoder hands it out, and refuses one that the decoder would not read back as it is.
+/// The frames never depend on how the bytes were cut into reads and buffers, and each byte is scanned once. Frames are
+/// written as they are read, without prefix or delimiter. A frame that would not be read back the same is refused.
 /// </para>
 /// <para>
-/// The meaning of parameters is that of netty's <c>LineBasedFrameDecoder</c>, <c>DelimiterBasedFrameDecoder</c>,
+/// Parameters mean the same as those of netty's <c>LineBasedFrameDecoder</c>, <c>DelimiterBasedFrameDecoder</c>,
 /// <c>FixedLengthFrameDecoder</c>, <c>LengthFieldBasedFrameDecoder</c> and <c>ProtobufVarint32FrameDecoder</c>.
 /// </para>
 /// </remarks>
@@ -26,17 +26,17 @@ public abstract class FrameCodec
     }
 
     /// <summary>
-    /// Length of the longest frame in bytes. Which bytes count is said at each codec. A reader buffers no more than
-    /// this, the frame's prefix or delimiter, and what a single read of its <c>PipeReader</c> returned.
+    /// Length of the longest frame in bytes. Each codec says which bytes count. A reader buffers no more than this, the
+    /// frame's prefix or delimiter, and what a single read of its <c>PipeReader</c> returned.
     /// </summary>
     public int MaxFrameLength { get; }
 
-    /// <summary>Lines, without their ends.</summary>
+    /// <summary>Creates a codec for lines. A frame is a line without its end.</summary>
     /// <param name="maxFrameLength">Longest line in bytes, its end not counted; at least 1.</param>
     /// <param name="ending">What ends a line. Default: <see cref="LineEnding.Lf"/>.</param>
     /// <param name="keepDelimiter">
-    /// Whether frames include the line's end, when read and when written: either end is written then, as the frame has
-    /// it. Default: <see langword="false"/>.
+    /// Whether frames include the line's end, when read and when written. A frame is then written with the end that it
+    /// has. Default: <see langword="false"/>.
     /// </param>
     /// <exception cref="ArgumentOutOfRangeException">A parameter is out of range.</exception>
     public static FrameCodec Line(int maxFrameLength, LineEnding ending = LineEnding.Lf, bool keepDelimiter = false)
@@ -45,10 +45,11 @@ public abstract class FrameCodec
             LineEnding.Lf => new LineCodec(maxFrameLength, "\n"u8.ToArray(), keepDelimiter),
             LineEnding.CrLf => new LineCodec(maxFrameLength, "\r\n"u8.ToArray(), keepDelimiter),
             LineEnding.StrictCrLf => new DelimitedCodec(maxFrameLength, ["\r\n"u8.ToArray()], keepDelimiter),
-            _ => throw new ArgumentOutOfRangeException(nameof(ending), ending, "Lf, CrLf or StrictCrLf is allowed."),
+            _ => throw new ArgumentOutOfRangeException(
+                nameof(ending), ending, "ending must be Lf, CrLf or StrictCrLf."),
         };
 
-    /// <summary>Frames that end with a delimiter of one or more bytes.</summary>
+    /// <summary>Creates a codec for frames that end with a delimiter of one or more bytes.</summary>
     /// <param name="maxFrameLength">Longest frame in bytes, its delimiter not counted; at least 1.</param>
     /// <param name="delimiter">The delimiter; 1 to 1024 bytes.</param>
     /// <param name="keepDelimiter">
@@ -60,12 +61,13 @@ public abstract class FrameCodec
         => new DelimitedCodec(maxFrameLength, [delimiter.ToArray()], keepDelimiter);
 
     /// <summary>
-    /// Frames that end with any of several delimiters. Where two end at the same byte, the longer one counts.
+    /// Creates a codec for frames that end with any of several delimiters. If two end at the same byte, the longer one
+    /// counts.
     /// </summary>
     /// <param name="maxFrameLength">Longest frame in bytes, its delimiter not counted; at least 1.</param>
     /// <param name="delimiters">
-    /// The delimiters, 1 to 1024 bytes together. The first one is written. None may be equal to, the start of, or in
-    /// the middle of another one: where a frame ends would depend on what has arrived.
+    /// The delimiters, 1 to 1024 bytes together. The first one is written. None may be equal to another one, or be at
+    /// its start or in its middle, because the end of a frame would depend on how much has arrived.
     /// </param>
     /// <param name="keepDelimiter">
     /// Whether frames include their delimiter, when read and when written. Default: <see langword="false"/>.
@@ -75,15 +77,16 @@ public abstract class FrameCodec
     public static FrameCodec Delimited(int maxFrameLength, IEnumerable<byte[]> delimiters, bool keepDelimiter = false)
     {
         ArgumentNullException.ThrowIfNull(delimiters);
-        return new DelimitedCodec(maxFrameLength, [.. delimiters.Select(static d => d?.ToArray() ?? [])], keepDelimiter);
+        byte[][] copies = [.. delimiters.Select(static d => d?.ToArray() ?? [])];
+        return new DelimitedCodec(maxFrameLength, copies, keepDelimiter);
     }
 
-    /// <summary>Frames that are all of the same length.</summary>
+    /// <summary>Creates a codec for frames of one fixed length.</summary>
     /// <param name="frameLength">Length of each frame in bytes; at least 1.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="frameLength"/> is out of range.</exception>
     public static FrameCodec FixedLength(int frameLength) => new FixedLengthCodec(frameLength);
 
-    /// <summary>Frames behind their length. The length is not part of the frame.</summary>
+    /// <summary>Creates a codec for frames with their length in front. The length is not part of the frame.</summary>
     /// <param name="maxFrameLength">Longest frame in bytes, the prefix not counted; at least 1.</param>
     /// <param name="prefixSize">Size of the length in bytes: 1, 2, 3, 4 or 8. Default: 4.</param>
     /// <param name="byteOrder">Order of the length's bytes. Default: <see cref="ByteOrder.BigEndian"/>.</param>
@@ -99,23 +102,24 @@ public abstract class FrameCodec
         => LengthFieldCodec.Prefixed(maxFrameLength, prefixSize, byteOrder, lengthIncludesPrefix);
 
     /// <summary>
-    /// Frames with a header in which a field tells their length, with the parameters of netty's
-    /// <c>LengthFieldBasedFrameDecoder</c>. A frame has <c>lengthFieldOffset + lengthFieldLength + lengthAdjustment</c>
-    /// bytes more than the field says. A field of 8 bytes is signed, the others are not.
+    /// Creates a codec for frames whose header has a field with their length, with the parameters of netty's
+    /// <c>LengthFieldBasedFrameDecoder</c>. The length of a frame is the field's value plus <c>lengthFieldOffset +
+    /// lengthFieldLength + lengthAdjustment</c>. A field of 8 bytes is signed, the others are not.
     /// </summary>
     /// <remarks>
-    /// When written, the length is filled in: it is the bytes of the field in the given frame that do not matter. If
-    /// the reader strips other header bytes than the field itself, nobody knows what to write there, and writing throws
-    /// <see cref="NotSupportedException"/>.
+    /// When a frame is written, the codec fills in the field; what the given frame has in its place does not matter. If
+    /// <paramref name="initialBytesToStrip"/> strips other bytes than the field itself, the codec cannot write them
+    /// back: writing throws <see cref="NotSupportedException"/>.
     /// </remarks>
     /// <param name="maxFrameLength">Longest frame in bytes, with its whole header; at least 1.</param>
     /// <param name="lengthFieldOffset">Number of bytes before the field; 0 or more.</param>
     /// <param name="lengthFieldLength">Size of the field in bytes: 1, 2, 3, 4 or 8.</param>
     /// <param name="lengthAdjustment">
-    /// What to add to the field's value to get the number of bytes behind it. Default: 0.
+    /// The number of bytes behind the field, minus the field's value. Default: 0.
     /// </param>
     /// <param name="initialBytesToStrip">
-    /// Number of bytes to strip from the front of each frame; no more than the shortest possible frame has. Default: 0.
+    /// Number of bytes to strip from the front of each frame; 0 to the length of the shortest possible frame. Default:
+    /// 0.
     /// </param>
     /// <param name="byteOrder">Order of the field's bytes. Default: <see cref="ByteOrder.BigEndian"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">
@@ -132,26 +136,27 @@ public abstract class FrameCodec
             maxFrameLength, lengthFieldOffset, lengthFieldLength, lengthAdjustment, initialBytesToStrip, byteOrder);
 
     /// <summary>
-    /// Frames behind their length as a Protocol Buffers varint: seven bits a byte, least significant first, the top bit
-    /// set on all bytes but the last; up to 5 bytes and 2³¹−1. The length is not part of the frame.
+    /// Creates a codec for frames with their length in front as a Protocol Buffers varint: seven bits per byte, least
+    /// significant first, with the top bit set in all bytes but the last. It has at most 5 bytes and is at most 2³¹−1.
+    /// The length is not part of the frame.
     /// </summary>
     /// <param name="maxFrameLength">Longest frame in bytes, the prefix not counted; at least 1.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxFrameLength"/> is out of range.</exception>
     public static FrameCodec Varint32(int maxFrameLength) => new Varint32Codec(maxFrameLength);
 
-    /// <summary>Writes one frame, for example to encode once what is sent to many connections.</summary>
-    /// <param name="output">Where to. Nothing is written if the frame is refused.</param>
-    /// <param name="frame">The frame, as a reader gets it.</param>
+    /// <summary>Writes one frame, for example to encode a frame once that is sent to many connections.</summary>
+    /// <param name="output">Takes the bytes. Nothing is written if the frame is refused.</param>
+    /// <param name="frame">The frame as a reader gets it.</param>
     /// <exception cref="ArgumentException">
-    /// A reader with this codec would not get the frame back as it is: it is too long, contains the delimiter, does not
+    /// A reader with this codec would not get the same frame back: it is too long, contains the delimiter, or does not
     /// have the fixed length.
     /// </exception>
     /// <exception cref="NotSupportedException">The codec only reads, see <see cref="LengthField"/>.</exception>
     public void Encode(IBufferWriter<byte> output, ReadOnlySpan<byte> frame) => Encode(output, frame, default);
 
     /// <inheritdoc cref="Encode(IBufferWriter{byte}, ReadOnlySpan{byte})"/>
-    /// <summary>Writes one frame that comes in two parts.</summary>
-    /// <param name="output">Where to. Nothing is written if the frame is refused.</param>
+    /// <summary>Writes one frame that is given in two parts.</summary>
+    /// <param name="output">Takes the bytes. Nothing is written if the frame is refused.</param>
     /// <param name="header">The frame's first part.</param>
     /// <param name="payload">The rest of it.</param>
     public void Encode(IBufferWriter<byte> output, ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload)
@@ -170,7 +175,7 @@ public abstract class FrameCodec
     /// <summary>Writes a frame, or throws and writes nothing.</summary>
     internal abstract void EncodeCore(in FramePayload frame, IBufferWriter<byte> output);
 
-    /// <summary>Writes a frame where half of one does no harm.</summary>
+    /// <summary>Writes a frame to a buffer, where an incomplete frame does no harm.</summary>
     internal virtual void EncodeTo(EncodeBuffer buffer, in FramePayload frame) => EncodeCore(frame, buffer);
 
     private protected void ThrowIfTooLong(long counted)

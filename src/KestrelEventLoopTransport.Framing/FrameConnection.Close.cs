@@ -2,14 +2,14 @@ using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Framing;
 
-// The end of a connection: what was taken leaves, but not for ever.
+// The end of a connection: bytes that were taken are sent, but not without a limit of time.
 //
-// The close timer starts when the connection begins to close and something may still have to be sent. When it fires, it
-// asks FrameOutput how long its flush has been waiting for the peer. The transport's own buffer is what is left when
-// the connection is over for the handler; it gets as long again, and only a weak reference waits for that.
+// The close timer starts when the connection begins to close and bytes may still have to be sent. When it fires, it
+// asks FrameOutput how long its flush has been waiting for the peer. After OnDisconnectedAsync, bytes may be left in
+// the transport's own buffer. They get the same time again, during which only a weak reference keeps the connection.
 public sealed partial class FrameConnection
 {
-    // So little fits any socket's own buffer.
+    // The buffer of any socket has room for so few bytes.
     private const int MaxUnnoticedBytes = 4096;
 
     private ITimer? _closeTimer;
@@ -30,13 +30,14 @@ public sealed partial class FrameConnection
         }
     }
 
-    /// <summary>Reads on, since only the reader learns why the connection is over.</summary>
+    /// <summary>Goes on reading, because only the reader learns why the connection has ended.</summary>
     private async Task<Exception> FindReasonAsync(Exception unsent)
     {
         try
         {
             _reader.Release();
-            using var limit = new CancellationTokenSource(_endpoint.Options.CloseTimeout ?? Timeout.InfiniteTimeSpan, _endpoint.Time);
+            using var limit = new CancellationTokenSource(
+                _endpoint.Options.CloseTimeout ?? Timeout.InfiniteTimeSpan, _endpoint.Time);
             while (true)
             {
                 var result = await _input.ReadAsync(limit.Token).ConfigureAwait(false);
@@ -92,7 +93,7 @@ public sealed partial class FrameConnection
             : _endpoint.Time.GetElapsedTime(Math.Max(waitsSince, Volatile.Read(ref _closingSince)));
         if (waited >= timeout)
         {
-            Abort($"The peer has not read for {timeout} although the connection is to be closed.");
+            Abort($"The connection is closing, and the peer has not read for {timeout} (CloseTimeout).");
         }
         else
         {
@@ -110,12 +111,14 @@ public sealed partial class FrameConnection
         }
     }
 
-    private static async Task AbortLaterAsync(WeakReference<ConnectionContext> connection, TimeSpan timeout, TimeProvider time)
+    private static async Task AbortLaterAsync(
+        WeakReference<ConnectionContext> connection, TimeSpan timeout, TimeProvider time)
     {
         await Task.Delay(timeout, time).ConfigureAwait(false);
         if (connection.TryGetTarget(out var left))
         {
-            left.Abort(new ConnectionAbortedException($"The peer has not read all within {timeout} after the connection was closed."));
+            left.Abort(new ConnectionAbortedException(
+                $"The peer has not read all bytes within {timeout} (CloseTimeout) after the connection was closed."));
         }
     }
 }

@@ -9,13 +9,13 @@ namespace KestrelEventLoopTransport.Framing;
 
 // The reading loop of a connection, and its callbacks.
 //
-// RunAsync is the connection's whole life: connected, frames, drained, disconnected. CallbackTurn says whose callbacks
-// may run: the loop's, or those of ticks and wakes. FrameOutput says who may use the PipeWriter. The loop never waits
-// for the peer while it has the turn: neither for frames nor for room to write.
+// RunAsync is the connection's whole life: connected, frames, drained, disconnected. CallbackTurn decides which
+// callbacks may run: those of the loop, or ticks and wakes. FrameOutput decides which thread may use the PipeWriter.
+// The loop does not wait for the peer while it has the turn, neither for frames nor for room to write.
 //
-// _endsReading is only ever set, by anyone: no further frame is delivered. _error is the first thing that went wrong,
-// set by who finds it. _connected is set by the loop, before the first tick or wake can run. _faulted is set once the
-// application's fault has been logged. _maySwitch and _invalid are the loop's own.
+// Any thread may set _endsReading, and none clears it: no further frame is delivered. _error is the first failure.
+// The loop sets _connected before the first tick or wake can run. _faulted is 1 once an error of the application has
+// been logged. Only the loop uses _maySwitch and _invalid.
 public sealed partial class FrameConnection
 {
     private readonly FrameEndpoint _endpoint;
@@ -63,7 +63,7 @@ public sealed partial class FrameConnection
             await DrainAsync().ConfigureAwait(false);
         }
 
-        // For good: no tick or wake can run any more.
+        // The loop keeps the turn, so that no tick or wake runs any more.
         await _turn.EnterAsync().ConfigureAwait(false);
         _endpoint.Remove(this);
         await CallAsync(
@@ -104,12 +104,12 @@ public sealed partial class FrameConnection
             FrameHandlerOptions.ThrowIfNotNextTick(next);
             _ticker?.Change(next, next == Timeout.InfiniteTimeSpan ? next : interval);
 
-            // One that became due while this one ran was counted from an earlier one.
+            // A tick that became due while this one ran was scheduled by an earlier tick.
             _turn.Withdraw(TurnFlags.TickDue);
         }
     }
 
-    /// <summary>No further frame is delivered. What the callback that runs still writes leaves.</summary>
+    /// <summary>Delivers no further frame. What a running callback still writes is sent.</summary>
     private void EndReading()
     {
         if (!_endsReading)
@@ -120,7 +120,7 @@ public sealed partial class FrameConnection
         }
     }
 
-    /// <summary>Delivers frames until there are no more, or the connection is to be closed.</summary>
+    /// <summary>Delivers frames until there are no more or the connection is closing.</summary>
     private async Task ReadAsync()
     {
         var takesTurns = !_endpoint.Options.AllowConcurrentTicks;
@@ -137,7 +137,7 @@ public sealed partial class FrameConnection
                 }
                 catch (FrameException)
                 {
-                    // TryRead throws it again, where it is answered.
+                    // TryRead throws it again, and DeliverAsync calls OnInvalidFrameAsync.
                 }
 
                 if (takesTurns)
@@ -152,7 +152,7 @@ public sealed partial class FrameConnection
                     _turn.Leave();
                 }
 
-                // Back-pressure. If sending fails, there may still be frames to read.
+                // Back-pressure. If sending fails, frames that have arrived are still delivered.
                 if (!sent.IsCompleted)
                 {
                     await sent.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -164,14 +164,17 @@ public sealed partial class FrameConnection
         }
         catch (Exception exception)
         {
-            Fail("Reading", exception, isPeers: exception is IOException or SocketException or OperationCanceledException);
+            var isPeers = exception is IOException or SocketException or OperationCanceledException;
+            Fail("Reading", exception, isPeers);
         }
 
         _endsReading = true;
     }
 
-    /// <summary>Delivers the frames that have arrived together, or until much was written. Does not throw.</summary>
-    /// <returns>What was written: completes when the peer is ready for more.</returns>
+    /// <summary>
+    /// Delivers the frames that have arrived together. Stops early if the callbacks have written much. Does not throw.
+    /// </summary>
+    /// <returns>A task that completes when the peer has taken what was written.</returns>
     private async ValueTask<Task> DeliverAsync()
     {
         _output.BeginDirect();
@@ -187,14 +190,13 @@ public sealed partial class FrameConnection
                 }
                 else
                 {
-                    var name = invalid is null ? nameof(FrameHandler.OnFrameAsync) : nameof(FrameHandler.OnInvalidFrameAsync);
-                    await FinishAsync(name, handled).ConfigureAwait(false);
+                    await FinishAsync(NameOfCallback(invalid), handled).ConfigureAwait(false);
                     _output.BeginDirect();
                 }
 
                 if (_invalid is not null)
                 {
-                    // Nothing behind it can be read.
+                    // It is not known where the next frame would begin.
                     Fail("Reading", _invalid, isPeers: true);
                 }
 
@@ -213,7 +215,7 @@ public sealed partial class FrameConnection
         return _output.EndDirect();
     }
 
-    /// <summary>Gives the next frame, or what came in its place.</summary>
+    /// <summary>Reads the next frame, or the error in its place.</summary>
     private bool TryRead(out ReadOnlySequence<byte> frame, out FrameException? invalid)
     {
         try
@@ -228,6 +230,9 @@ public sealed partial class FrameConnection
         }
     }
 
+    private static string NameOfCallback(FrameException? invalid)
+        => invalid is null ? nameof(FrameHandler.OnFrameAsync) : nameof(FrameHandler.OnInvalidFrameAsync);
+
     private ValueTask Handle(in ReadOnlySequence<byte> frame, FrameException? invalid)
     {
         try
@@ -240,8 +245,8 @@ public sealed partial class FrameConnection
         }
     }
 
-    /// <summary>Runs a callback other than that for frames. Does not throw.</summary>
-    /// <returns>Whether the callback has not thrown.</returns>
+    /// <summary>Runs a callback that is not for a frame. Does not throw.</summary>
+    /// <returns>Whether the callback succeeded.</returns>
     private async ValueTask<bool> CallAsync(string name, Func<FrameConnection, ValueTask> callback)
     {
         _output.BeginDirect();
@@ -258,8 +263,11 @@ public sealed partial class FrameConnection
         return await FinishAsync(name, handled).ConfigureAwait(false);
     }
 
-    /// <summary>Waits for a callback: what it wrote leaves, and others may send meanwhile. Does not throw.</summary>
-    /// <returns>Whether the callback has not thrown.</returns>
+    /// <summary>
+    /// Sends what a callback has written so far, and waits for the callback. Meanwhile other threads may send. Does not
+    /// throw.
+    /// </summary>
+    /// <returns>Whether the callback succeeded.</returns>
     private async ValueTask<bool> FinishAsync(string name, ValueTask handled)
     {
         _ = _output.EndDirect();

@@ -2,16 +2,16 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Framing;
 
-// The connection's own scope of services, made by who asks first and disposed at the end.
+// The connection's own scope of services. The first access creates it, and the end of the connection disposes it.
 public sealed partial class FrameConnection
 {
     private IServiceScope? _scope;
 
     /// <summary>
-    /// The connection's own services: one scope for all of its callbacks, made when this is first asked for and
+    /// The connection's own services: one scope for all of its callbacks. The first access creates the scope. It is
     /// disposed after <see cref="FrameHandler.OnDisconnectedAsync"/>.
     /// </summary>
-    /// <exception cref="ObjectDisposedException">The connection is over.</exception>
+    /// <exception cref="ObjectDisposedException">The connection has ended.</exception>
     public IServiceProvider Services
     {
         get

@@ -8,7 +8,7 @@ namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
 /// A connection of a <see cref="FrameHandler"/>. All of its methods may be called from any thread, inside and outside
-/// the handler's callbacks, also when the connection is over.
+/// the handler's callbacks, and after the connection has ended.
 /// </summary>
 public sealed partial class FrameConnection
 {
@@ -19,21 +19,21 @@ public sealed partial class FrameConnection
     /// <summary>Identifies the connection in logs.</summary>
     public string ConnectionId => _connection.ConnectionId;
 
-    /// <summary>The server's end. Ask for it before the connection is over.</summary>
+    /// <summary>The local endpoint. Read it before the connection ends.</summary>
     public EndPoint? LocalEndPoint => _connection.LocalEndPoint;
 
-    /// <summary>The peer's end. Ask for it before the connection is over.</summary>
+    /// <summary>The peer's endpoint. Read it before the connection ends.</summary>
     public EndPoint? RemoteEndPoint => _connection.RemoteEndPoint;
 
     /// <summary>
-    /// The connection's features: TLS, the socket and so on. Ask for them before the connection is over.
+    /// The connection's features: TLS, the socket and so on. Read them before the connection ends.
     /// </summary>
     public IFeatureCollection Features => _connection.Features;
 
-    /// <summary>Is cancelled when the connection has ended or broken, even while a callback is running.</summary>
+    /// <summary>Cancelled when the connection has ended or broken, even while a callback is running.</summary>
     public CancellationToken ConnectionClosed => _connection.ConnectionClosed;
 
-    /// <summary>Whatever the handler wants to keep with the connection.</summary>
+    /// <summary>Holds anything that the handler keeps with the connection.</summary>
     public object? Context
     {
         get => Volatile.Read(ref field);
@@ -43,31 +43,31 @@ public sealed partial class FrameConnection
     /// <summary>The endpoint that accepted the connection.</summary>
     public FrameEndpoint Endpoint => _endpoint;
 
-    /// <summary>What frames of the peer look like.</summary>
+    /// <summary>The codec of the frames that the peer sends.</summary>
     public FrameCodec Codec => _reader.Codec;
 
-    /// <summary>What frames to the peer look like.</summary>
+    /// <summary>The codec of the frames that the peer gets.</summary>
     public FrameCodec WriteCodec => Volatile.Read(ref _writeCodec);
 
     /// <summary>
-    /// Whether the connection is over or about to be: it was closed or aborted, has broken, or the peer has ended it.
+    /// Whether the connection has ended or is about to: it was closed or aborted, has broken, or the peer has ended it.
     /// Nothing that is written or sent from now on arrives.
     /// </summary>
     public bool IsClosing => _output.End is not null;
 
     /// <summary>
-    /// Writes a frame, for callbacks: it leaves together with what other callbacks write for frames that arrived
-    /// together, or as soon as 64 KiB have gathered. What a callback writes after its first <c>await</c> leaves at
-    /// once. Nothing happens if the connection is over.
+    /// Writes a frame from a callback. What callbacks write for frames that arrived together leaves together, or as
+    /// soon as it is 64 KiB. What a callback writes after its first <c>await</c> leaves at once. If the connection has
+    /// ended, this does nothing.
     /// </summary>
     /// <remarks>
-    /// It neither waits nor fails. After <see cref="FrameHandler.OnFrameAsync"/> the peer has to take what was written
-    /// before the next frames are read; elsewhere nothing limits what a slow peer makes the server keep, and
-    /// <see cref="TrySend"/> is better.
+    /// It neither waits nor fails. After <see cref="FrameHandler.OnFrameAsync"/>, no further frames are read until the
+    /// peer has taken what was written. Elsewhere nothing limits how much memory a slow peer takes: use
+    /// <see cref="TrySend"/> there.
     /// </remarks>
-    /// <param name="frame">The frame, as a reader gets it: without prefix or delimiter. It is copied.</param>
+    /// <param name="frame">The frame as a reader gets it, without prefix or delimiter. It is copied.</param>
     /// <exception cref="ArgumentException">
-    /// A reader with the same codec would not get the frame back as it is. Nothing is written then.
+    /// A reader with the same codec would not get the same frame back. Nothing is written.
     /// </exception>
     /// <exception cref="NotSupportedException">
     /// The codec only reads, see <see cref="FrameCodec.LengthField"/>.
@@ -85,48 +85,49 @@ public sealed partial class FrameConnection
     public void Write(in ReadOnlySequence<byte> frame) => _output.Write(new FramePayload(frame), WriteCodec);
 
     /// <summary>
-    /// Writes bytes as they are, as <see cref="Write(ReadOnlySpan{byte})"/> writes a frame: what
-    /// <see cref="FrameCodec.Encode(IBufferWriter{byte}, ReadOnlySpan{byte})"/> has made, one frame or many, or what is
-    /// no frame.
+    /// Writes bytes without encoding them, as <see cref="Write(ReadOnlySpan{byte})"/> writes a frame. They may be
+    /// frames that <see cref="FrameCodec.Encode(IBufferWriter{byte}, ReadOnlySpan{byte})"/> has encoded, or no frame at
+    /// all.
     /// </summary>
     /// <param name="bytes">The bytes. They are copied.</param>
     public void WriteEncoded(ReadOnlySpan<byte> bytes) => _output.Write(new FramePayload(bytes, default), codec: null);
 
-    /// <summary>Sends a frame now, or when earlier ones have been sent.</summary>
+    /// <summary>Sends a frame at once, or as soon as earlier ones have been sent.</summary>
     /// <param name="frame">
-    /// The frame, as a reader gets it: without prefix or delimiter. It is copied before this returns.
+    /// The frame as a reader gets it, without prefix or delimiter. It is copied before this returns.
     /// </param>
     /// <returns>
-    /// Completes when the transport has taken the frame, which it keeps doing until its buffer is full: not when the
-    /// peer has received it. Fails with a <see cref="ConnectionAbortedException"/> if the connection ends before (under
-    /// TLS, where Kestrel takes a write to a connection that has just ended as done, a moment later), and with an
-    /// <see cref="InvalidOperationException"/> if <see cref="FrameHandlerOptions.MaxQueuedBytes"/> are waiting already.
+    /// A task that completes when the transport has taken the frame, not when the peer has received it. It fails with a
+    /// <see cref="ConnectionAbortedException"/> if the connection ends first, and with an
+    /// <see cref="InvalidOperationException"/> if <see cref="FrameHandlerOptions.MaxQueuedBytes"/> are already waiting.
+    /// Under TLS, a frame that is sent just after the connection has ended may count as taken.
     /// </returns>
     /// <exception cref="ArgumentException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
     /// <exception cref="NotSupportedException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
-    public Task SendAsync(ReadOnlyMemory<byte> frame) => _output.SendAsync(new FramePayload(frame.Span, default), WriteCodec);
+    public Task SendAsync(ReadOnlyMemory<byte> frame)
+        => _output.SendAsync(new FramePayload(frame.Span, default), WriteCodec);
 
-    /// <summary>Sends bytes as they are, as <see cref="SendAsync"/> sends a frame.</summary>
+    /// <summary>Sends bytes without encoding them, as <see cref="SendAsync"/> sends a frame.</summary>
     /// <param name="bytes">The bytes. They are copied before this returns.</param>
     /// <returns>As <see cref="SendAsync"/>.</returns>
     public Task SendEncodedAsync(ReadOnlyMemory<byte> bytes)
         => _output.SendAsync(new FramePayload(bytes.Span, default), codec: null);
 
     /// <summary>
-    /// Sends a frame as <see cref="SendAsync"/> does, for those who do not wait: one that goes to many connections,
-    /// say.
+    /// Sends a frame as <see cref="SendAsync"/> does, without a task to wait for: for example to many connections.
     /// </summary>
-    /// <param name="frame">The frame, as a reader gets it: without prefix or delimiter. It is copied.</param>
+    /// <param name="frame">The frame as a reader gets it, without prefix or delimiter. It is copied.</param>
     /// <returns>
-    /// Whether the frame was taken, and if not, whether the peer reads too slowly or the connection is over.
+    /// Whether the frame was taken. If not, whether the peer reads too slowly or the connection has ended.
     /// </returns>
     /// <exception cref="ArgumentException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
     /// <exception cref="NotSupportedException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
-    public SendResult TrySend(ReadOnlySpan<byte> frame) => _output.TrySend(new FramePayload(frame, default), WriteCodec);
+    public SendResult TrySend(ReadOnlySpan<byte> frame)
+        => _output.TrySend(new FramePayload(frame, default), WriteCodec);
 
     /// <summary>
-    /// Sends bytes as they are, as <see cref="TrySend"/> sends a frame: one that was encoded once for many connections,
-    /// say.
+    /// Sends bytes without encoding them, as <see cref="TrySend"/> sends a frame: for example a frame that was encoded
+    /// once for many connections.
     /// </summary>
     /// <param name="bytes">The bytes. They are copied.</param>
     /// <returns>As <see cref="TrySend"/>.</returns>
@@ -134,10 +135,9 @@ public sealed partial class FrameConnection
         => _output.TrySend(new FramePayload(bytes, default), codec: null);
 
     /// <summary>
-    /// Changes what frames look like, both of the peer and to it. The bytes behind the current frame are read with the
-    /// new codec.
+    /// Changes the codec of both directions. The bytes behind the current frame are read with the new codec.
     /// </summary>
-    /// <param name="codec">What a frame looks like from now on.</param>
+    /// <param name="codec">The codec from now on.</param>
     /// <exception cref="InvalidOperationException">
     /// None of <see cref="FrameHandler.OnConnectedAsync"/>, <see cref="FrameHandler.OnFrameAsync"/> and
     /// <see cref="FrameHandler.OnInvalidFrameAsync"/> is running.
@@ -145,8 +145,8 @@ public sealed partial class FrameConnection
     public void SwitchCodec(FrameCodec codec) => SwitchCodec(codec, codec);
 
     /// <inheritdoc cref="SwitchCodec(FrameCodec)"/>
-    /// <param name="codec">What a frame of the peer looks like from now on.</param>
-    /// <param name="writeCodec">What a frame to the peer looks like from now on.</param>
+    /// <param name="codec">The codec of the frames that the peer sends.</param>
+    /// <param name="writeCodec">The codec of the frames that the peer gets.</param>
     public void SwitchCodec(FrameCodec codec, FrameCodec writeCodec)
     {
         ArgumentNullException.ThrowIfNull(codec);
@@ -154,7 +154,8 @@ public sealed partial class FrameConnection
         if (!_maySwitch)
         {
             throw new InvalidOperationException(
-                "The codec can only be switched by OnConnectedAsync, OnFrameAsync and OnInvalidFrameAsync: it is not certain otherwise where the new one begins.");
+                "The codec can only be switched inside OnConnectedAsync, OnFrameAsync or OnInvalidFrameAsync. "
+                + "Elsewhere it is not known at which byte the new codec would begin.");
         }
 
         _reader.Codec = codec;
@@ -162,17 +163,17 @@ public sealed partial class FrameConnection
     }
 
     /// <summary>
-    /// Has <see cref="FrameHandler.OnWakeAsync"/> called soon, by another thread. Calls before it runs count as one; a
-    /// call while it runs has it called again.
+    /// Requests a call of <see cref="FrameHandler.OnWakeAsync"/>, which follows soon on another thread. Requests before
+    /// it runs count as one. A request while it runs leads to another call.
     /// </summary>
     public void Wake() => _turn.Ask(TurnFlags.WakeDue);
 
     /// <summary>
-    /// Closes the connection after everything written or sent so far has gone to the peer, or if the peer takes nothing
-    /// for <see cref="FrameHandlerOptions.CloseTimeout"/>. No further frame is delivered or taken; ticks go on until
-    /// the transport has taken it all. The transport goes on sending after
-    /// <see cref="FrameHandler.OnDisconnectedAsync"/>, for <see cref="FrameHandlerOptions.CloseTimeout"/> again;
-    /// <see cref="Abort"/> ends that too.
+    /// Closes the connection after everything that was written or sent so far, or if the peer takes nothing for
+    /// <see cref="FrameHandlerOptions.CloseTimeout"/>. No further frame is delivered or taken. Ticks go on until the
+    /// transport has taken all bytes. The transport goes on sending after
+    /// <see cref="FrameHandler.OnDisconnectedAsync"/>, for another <see cref="FrameHandlerOptions.CloseTimeout"/> at
+    /// most; <see cref="Abort"/> ends that too.
     /// </summary>
     public void Close()
     {
@@ -180,7 +181,7 @@ public sealed partial class FrameConnection
         EndReading();
     }
 
-    /// <summary>Resets the connection at once. What has not been sent is lost.</summary>
+    /// <summary>Resets the connection at once. Bytes that were not sent are lost.</summary>
     /// <param name="reason">A sentence for the log and for <see cref="FrameHandler.OnDisconnectedAsync"/>.</param>
     public void Abort(string? reason = null)
     {

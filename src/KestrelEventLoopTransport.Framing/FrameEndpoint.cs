@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
-/// An endpoint that a <see cref="FrameHandler"/> handles, with its open connections. All of its members may be used
-/// from any thread, inside and outside the handler's callbacks.
+/// An endpoint of a <see cref="FrameHandler"/>, with its open connections. All of its members may be used from any
+/// thread, inside and outside the handler's callbacks.
 /// </summary>
 public sealed class FrameEndpoint
 {
@@ -28,14 +28,14 @@ public sealed class FrameEndpoint
     }
 
     /// <summary>
-    /// Number of open connections: each counts from before <see cref="FrameHandler.OnConnectedAsync"/> until before
-    /// <see cref="FrameHandler.OnDisconnectedAsync"/>.
+    /// Number of open connections. A connection counts from just before <see cref="FrameHandler.OnConnectedAsync"/>
+    /// until just before <see cref="FrameHandler.OnDisconnectedAsync"/>.
     /// </summary>
     public int ConnectionCount => Volatile.Read(ref _count);
 
     /// <summary>
-    /// The open connections, in no order. It may be enumerated while connections come and go: one that does meanwhile
-    /// is in it or is not.
+    /// The open connections, in no particular order. They may be enumerated while connections open and close: whether
+    /// such a connection is included is not defined.
     /// </summary>
     public IEnumerable<FrameConnection> Connections
     {
@@ -59,14 +59,15 @@ public sealed class FrameEndpoint
     internal TimeProvider Time { get; }
 
     /// <summary>
-    /// Sends a frame to all open connections, as <see cref="FrameConnection.TrySend"/> does to one. It is encoded once
-    /// for all that write with the same codec. One that reads too slowly does not get it, nor does one that is closing:
-    /// to do something about them, use <see cref="Connections"/> and <see cref="FrameConnection.TrySendEncoded"/>.
+    /// Sends a frame to all open connections, as <see cref="FrameConnection.TrySend"/> does to one. The frame is
+    /// encoded once for all connections with the same codec. A connection whose peer reads too slowly or that is
+    /// closing does not get it. To handle these, use <see cref="Connections"/> and
+    /// <see cref="FrameConnection.TrySendEncoded"/>.
     /// </summary>
-    /// <param name="frame">The frame, as a reader gets it: without prefix or delimiter. It is copied.</param>
+    /// <param name="frame">The frame as a reader gets it, without prefix or delimiter. It is copied.</param>
     /// <returns>Number of connections that took the frame.</returns>
     /// <exception cref="ArgumentException">
-    /// A reader with the same codec would not get the frame back as it is.
+    /// A reader with the same codec would not get the same frame back.
     /// </exception>
     /// <exception cref="NotSupportedException">
     /// A connection's codec only reads, see <see cref="FrameCodec.LengthField"/>.

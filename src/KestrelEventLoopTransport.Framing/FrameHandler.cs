@@ -3,8 +3,9 @@ using System.Buffers;
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
-/// Handles the connections of an endpoint by callbacks, as gnet's <c>EventHandler</c> does. One instance serves all of
-/// them, from many threads at once; what belongs to one connection goes to <see cref="FrameConnection.Context"/>.
+/// Base of classes that handle the connections of an endpoint by callbacks, as gnet's <c>EventHandler</c> does. One
+/// instance serves all connections, on many threads at once. Keep what belongs to one connection in
+/// <see cref="FrameConnection.Context"/>.
 /// </summary>
 /// <remarks>
 /// <para>Guaranteed for each connection:</para>
@@ -15,43 +16,42 @@ namespace KestrelEventLoopTransport.Framing;
 /// </item>
 /// <item>
 /// <see cref="OnConnectedAsync"/> comes first, then <see cref="OnFrameAsync"/> for each frame in the order of arrival,
-/// or <see cref="OnInvalidFrameAsync"/> in the place of what is not a frame, with ticks and wakes in between, and last,
-/// exactly once, <see cref="OnDisconnectedAsync"/>, even if <see cref="OnConnectedAsync"/> failed.
+/// or <see cref="OnInvalidFrameAsync"/> in the place of what is not a frame. Ticks and wakes come in between.
+/// <see cref="OnDisconnectedAsync"/> comes last and exactly once, even if <see cref="OnConnectedAsync"/> failed.
 /// </item>
-/// <item>What one callback has written is visible to the next one, whatever threads they run on.</item>
+/// <item>Memory that one callback has written is visible to the next one, on whatever threads they run.</item>
 /// <item>
 /// Frames leave in the order in which they were written or sent. What callbacks write for frames that arrived together
-/// leaves together. While the peer does not take it, no more frames are read, but ticks and wakes go on.
+/// leaves together. Until the peer takes it, no further frames are read, but ticks and wakes go on.
 /// </item>
 /// <item>
 /// A callback that throws closes its connection and no other, after what was written has been sent. The exception is
-/// logged as an error, once for a connection; at Debug if it is the peer's doing, such as that of a failed
+/// logged as an error, once per connection. It is logged at Debug if the peer has caused it, as with a failed
 /// <see cref="FrameConnection.SendAsync"/>. If <see cref="OnConnectedAsync"/> fails, there are no ticks and wakes.
 /// </item>
 /// <item>
-/// When the peer has ended its side, the connection is closed as soon as the callbacks for its frames have completed,
-/// and what was written or sent by then leaves. An answer that somebody else is still making has to be awaited by its
-/// callback.
+/// When the peer has ended its side, the connection is closed as soon as the callbacks for its frames have completed.
+/// What was written or sent by then leaves. A callback has to await an answer that another thread prepares.
 /// </item>
 /// </list>
 /// <para>
-/// Callbacks may run on an event loop's own thread: they should await rather than block. A callback that awaits a
-/// <see cref="FrameConnection.SendAsync"/> of its own connection keeps the others waiting, ticks too (but see
-/// <see cref="FrameHandlerOptions.AllowConcurrentTicks"/>), for as long as the peer does not read;
-/// <see cref="FrameConnection.Write(ReadOnlySpan{byte})"/> does not.
+/// Callbacks may run on the thread of an event loop, so they should await rather than block. While a callback awaits a
+/// <see cref="FrameConnection.SendAsync"/> of its own connection, the connection's other callbacks wait until the peer
+/// reads, ticks too (but see <see cref="FrameHandlerOptions.AllowConcurrentTicks"/>).
+/// <see cref="FrameConnection.Write(ReadOnlySpan{byte})"/> avoids that.
 /// </para>
 /// </remarks>
 public abstract class FrameHandler
 {
-    /// <summary>The server has started, and the endpoint accepts connections; some may be there already.</summary>
-    /// <param name="endpoint">The endpoint. Others may keep it, to send to its connections.</param>
+    /// <summary>Called when the server has started. There may already be connections.</summary>
+    /// <param name="endpoint">The endpoint. It may be kept, to send to its connections from elsewhere.</param>
     protected internal virtual void OnStarted(FrameEndpoint endpoint)
     {
     }
 
     /// <summary>
-    /// The server is about to stop: connections are still open, and are closed when this has returned. What it sends to
-    /// them leaves before.
+    /// Called when the server is about to stop. The connections are still open. They are closed after this has returned
+    /// and what it sends to them has left.
     /// </summary>
     /// <param name="endpoint">The endpoint.</param>
     protected internal virtual void OnStopping(FrameEndpoint endpoint)
@@ -59,59 +59,62 @@ public abstract class FrameHandler
     }
 
     /// <summary>
-    /// A connection was accepted, and has passed TLS if there is any. No frame is read before this has completed.
+    /// Called when a connection was accepted, and has passed TLS if there is any. No frame is read before this has
+    /// completed.
     /// </summary>
-    /// <param name="connection">The connection. Others may keep it and send to it.</param>
+    /// <param name="connection">The connection. It may be kept, to send from elsewhere.</param>
     protected internal virtual ValueTask OnConnectedAsync(FrameConnection connection) => default;
 
-    /// <summary>A frame has arrived.</summary>
+    /// <summary>Called for each frame that has arrived.</summary>
     /// <remarks>
-    /// If what the frame says makes no sense, and the connection is to end for that, throw a
-    /// <see cref="FrameException"/> (<see cref="FrameError.Corrupted"/>): it is the peer's doing then, and logged at
-    /// Debug. Any other exception is the application's fault, and logged as an error.
+    /// To end the connection because the frame's content is wrong, throw a <see cref="FrameException"/> with
+    /// <see cref="FrameError.Corrupted"/>: it counts as the peer's fault and is logged at Debug. Any other exception
+    /// counts as the application's fault and is logged as an error.
     /// </remarks>
     /// <param name="connection">The connection.</param>
-    /// <param name="frame">The frame. It is not a copy: valid until this has completed.</param>
+    /// <param name="frame">The frame. It is not a copy, and valid only until this has completed.</param>
     protected internal abstract ValueTask OnFrameAsync(FrameConnection connection, ReadOnlySequence<byte> frame);
 
     /// <summary>
-    /// What has arrived is not a frame: the place to answer it. It comes in the frame's place, behind the earlier
-    /// frames.
+    /// Called when bytes that have arrived are not a frame, so that the handler can answer. It comes in the place of
+    /// the frame, behind the earlier frames.
     /// </summary>
     /// <remarks>
-    /// A frame that was dropped because it is too long (<see cref="OversizedFrameBehavior.Discard"/>) is told when all of it
-    /// has gone by, and reading goes on behind it. Anything else ends the connection when this has completed, after
-    /// what was written has been sent. By default nothing is answered.
+    /// For an oversized frame that is dropped (<see cref="OversizedFrameBehavior.Discard"/>), this is called when the
+    /// whole frame has arrived, and reading goes on behind it. Any other error ends the connection when this has
+    /// completed, after what was written has been sent. The default implementation does nothing.
     /// </remarks>
     /// <param name="connection">The connection.</param>
-    /// <param name="exception">What is wrong. Its message has the frame's length, if it is known.</param>
-    protected internal virtual ValueTask OnInvalidFrameAsync(FrameConnection connection, FrameException exception) => default;
+    /// <param name="exception">The error. Its message has the frame's length if that is known.</param>
+    protected internal virtual ValueTask OnInvalidFrameAsync(FrameConnection connection, FrameException exception)
+        => default;
 
     /// <summary>
-    /// <see cref="FrameHandlerOptions.TickInterval"/> has passed, or what the last tick has asked for. A tick that
-    /// cannot run before the next one is left out.
+    /// Called when <see cref="FrameHandlerOptions.TickInterval"/> has passed, or the time that the last tick returned.
+    /// A tick that could not run before the next one is skipped.
     /// </summary>
     /// <param name="connection">The connection.</param>
     /// <returns>
-    /// When to call it next, counted from now: 1 ms to 49 days, or <see cref="Timeout.InfiniteTimeSpan"/> for never
-    /// again. <see langword="null"/>, which <c>default</c> is, leaves it at the interval.
+    /// The time until the next tick, counted from now: 1 ms to 49 days, or <see cref="Timeout.InfiniteTimeSpan"/> for
+    /// no further tick. <see langword="null"/>, which is also <c>default</c>, keeps the interval.
     /// </returns>
     protected internal virtual ValueTask<TimeSpan?> OnTickAsync(FrameConnection connection) => default;
 
-    /// <summary><see cref="FrameConnection.Wake"/> was called, once or more often.</summary>
+    /// <summary>Called after one or more calls of <see cref="FrameConnection.Wake"/>.</summary>
     /// <param name="connection">The connection.</param>
     protected internal virtual ValueTask OnWakeAsync(FrameConnection connection) => default;
 
     /// <summary>
-    /// The connection is over: nothing can be read or sent any more, and no other callback follows. What was written
-    /// has been handed to the transport, unless the connection broke.
+    /// Called when the connection has ended. Nothing can be read or sent any more, and no other callback follows. The
+    /// transport has taken what was written, unless the connection broke.
     /// </summary>
     /// <param name="connection">The connection.</param>
     /// <param name="exception">
-    /// <see langword="null"/> if the peer ended it between two frames, or <see cref="FrameConnection.Close"/> did, or
-    /// the server stops. Otherwise what went wrong: a <see cref="FrameException"/>, the reset
+    /// <see langword="null"/> if the peer ended the connection between two frames, <see cref="FrameConnection.Close"/>
+    /// was called, or the server stops. Otherwise the failure: a <see cref="FrameException"/>, the reset
     /// (<see cref="Microsoft.AspNetCore.Connections.ConnectionResetException"/>), the abort
     /// (<see cref="Microsoft.AspNetCore.Connections.ConnectionAbortedException"/>), or what a callback threw.
     /// </param>
-    protected internal virtual ValueTask OnDisconnectedAsync(FrameConnection connection, Exception? exception) => default;
+    protected internal virtual ValueTask OnDisconnectedAsync(FrameConnection connection, Exception? exception)
+        => default;
 }

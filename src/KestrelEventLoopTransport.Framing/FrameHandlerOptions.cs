@@ -1,22 +1,16 @@
-using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Hosting;
-
 namespace KestrelEventLoopTransport.Framing;
 
-/// <summary>
-/// Settings of
-/// <see cref="FramingConnectionBuilderExtensions.UseFrameHandler(IConnectionBuilder, FrameHandler, FrameHandlerOptions?)"/>.
-/// </summary>
+/// <summary>Options of an endpoint that a <see cref="FrameHandler"/> handles.</summary>
 public sealed class FrameHandlerOptions
 {
     private static readonly TimeSpan _minTime = TimeSpan.FromMilliseconds(1);
 
-    // What a timer takes.
+    // The longest time that a timer accepts.
     private static readonly TimeSpan _maxTime = TimeSpan.FromMilliseconds(uint.MaxValue - 1);
 
     /// <summary>
-    /// How often <see cref="FrameHandler.OnTickAsync"/> is called for each connection, unless it says itself when it
-    /// wants to be called next; 1 ms to 49 days. Default: <see langword="null"/>, never.
+    /// The interval of <see cref="FrameHandler.OnTickAsync"/> for each connection, unless a tick returns another time
+    /// for the next one; 1 ms to 49 days. Default: <see langword="null"/>, no ticks.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
     public TimeSpan? TickInterval
@@ -32,16 +26,16 @@ public sealed class FrameHandlerOptions
     /// <summary>
     /// Whether <see cref="FrameHandler.OnTickAsync"/> and <see cref="FrameHandler.OnWakeAsync"/> may run while
     /// <see cref="FrameHandler.OnFrameAsync"/> has not completed, for example to send a heart-beat while a long request
-    /// is answered. They still do not run beside each other. The handler has to synchronize what they share. Default:
-    /// <see langword="false"/>, callbacks of a connection never overlap.
+    /// is answered. Ticks and wakes still do not overlap each other. The handler has to synchronize what its callbacks
+    /// share. Default: <see langword="false"/>, callbacks of a connection never overlap.
     /// </summary>
     public bool AllowConcurrentTicks { get; init; }
 
     /// <summary>
-    /// How long a connection that is to be closed waits for a peer that takes nothing of what was written before it is
-    /// aborted; 1 ms to 49 days, or <see langword="null"/> for ever. It counts from the last progress, which is seen at
-    /// every 64 KiB, or at every frame if they are longer; what the transport still keeps when the handler is done with
-    /// the connection has to leave within the same time. Default: 30 seconds.
+    /// How long a closing connection waits for a peer that takes nothing before the connection is aborted; 1 ms to 49
+    /// days, or <see langword="null"/> for no limit. The time starts again whenever the peer has taken 64 KiB, or one
+    /// frame if frames are longer. Bytes that are still in the transport's buffer after
+    /// <see cref="FrameHandler.OnDisconnectedAsync"/> have to leave within the same time. Default: 30 seconds.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
     public TimeSpan? CloseTimeout
@@ -56,9 +50,10 @@ public sealed class FrameHandlerOptions
     = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Number of bytes that may wait in a connection's queue while an earlier flush is waiting for the peer. Beyond it,
-    /// <see cref="FrameConnection.SendAsync"/> fails and <see cref="FrameConnection.TrySend"/> returns
-    /// <see cref="SendResult.QueueFull"/>. A frame that begins below it is taken whole. At least 1. Default: 1 MiB.
+    /// Number of bytes that may wait in a connection's queue while an earlier flush waits for the peer; at least 1.
+    /// Once so many are waiting, <see cref="FrameConnection.SendAsync"/> fails and
+    /// <see cref="FrameConnection.TrySend"/> returns <see cref="SendResult.QueueFull"/>. The last frame may exceed the
+    /// limit: a frame is taken whole or not at all. Default: 1 MiB.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
     public int MaxQueuedBytes
@@ -77,7 +72,7 @@ public sealed class FrameHandlerOptions
         if (next != Timeout.InfiniteTimeSpan && (next < _minTime || next > _maxTime))
         {
             throw new InvalidOperationException(
-                $"OnTickAsync returned {next}: {_minTime} to {_maxTime}, Timeout.InfiniteTimeSpan or null is allowed.");
+                $"OnTickAsync returned {next}. It must be {_minTime} to {_maxTime}, Timeout.InfiniteTimeSpan or null.");
         }
     }
 
@@ -85,7 +80,8 @@ public sealed class FrameHandlerOptions
     {
         if (value is { } time && (time < _minTime || time > _maxTime))
         {
-            throw new ArgumentOutOfRangeException(name, value, $"{name} must be from {_minTime} to {_maxTime}, or null.");
+            throw new ArgumentOutOfRangeException(
+                name, value, $"{name} must be from {_minTime} to {_maxTime}, or null.");
         }
     }
 }

@@ -2,10 +2,10 @@ using System.Buffers;
 
 namespace KestrelEventLoopTransport.Framing;
 
-/// <summary>The bytes of one frame that is to be written, in one piece or several.</summary>
+/// <summary>The bytes of a frame that is written, in one piece or several.</summary>
 public readonly ref struct FramePayload
 {
-    // Frames up to this size are put together in one span of the output: cheaper, and little of a block is wasted.
+    // Frames up to this size are written into one span of the output. That is cheaper and wastes little of a block.
     private const int MaxContiguous = 1024;
 
     private readonly ReadOnlySpan<byte> _first;
@@ -53,14 +53,14 @@ public readonly ref struct FramePayload
     }
 
     /// <summary>Writes the bytes.</summary>
-    /// <param name="output">Where to.</param>
+    /// <param name="output">Takes the bytes.</param>
     public void WriteTo(IBufferWriter<byte> output)
     {
         ArgumentNullException.ThrowIfNull(output);
         WriteTo(output, default, default);
     }
 
-    /// <summary>Gives the pieces one after another, each once, empty ones too; false when there are no more.</summary>
+    /// <summary>Enumerates the pieces, including empty ones. Returns false at the end.</summary>
     internal bool TryGetPiece(ref int index, ref SequencePosition position, out ReadOnlySpan<byte> piece)
     {
         switch (index++)

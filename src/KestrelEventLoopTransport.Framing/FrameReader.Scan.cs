@@ -8,9 +8,9 @@ namespace KestrelEventLoopTransport.Framing;
 // Finds frames in what a read returned.
 //
 // The reader holds the result of one read at most, between Hold and AdvanceTo. It first measures the current frame with
-// the codec. Then it looks for the frame's end, which may not have arrived. Then the frame is found, or dropped if it is
-// oversized. When the bytes run out, the reader tells the pipe that it has examined all of them; those of the current
-// frame stay in the pipe.
+// the codec. Then it looks for the frame's end, which may not have arrived. Then the frame is found, or dropped if it
+// is oversized. When the bytes run out, the reader tells the pipe that it has examined all of them; those of the
+// current frame stay in the pipe.
 public sealed partial class FrameReader
 {
     private HeldBytes _held;

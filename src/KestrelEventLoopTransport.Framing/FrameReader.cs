@@ -7,13 +7,13 @@ using KestrelEventLoopTransport.Framing.Codecs;
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
-/// Reads frames from a <see cref="PipeReader"/>. For one reader at a time, as the <see cref="PipeReader"/> itself,
-/// which it does not complete.
+/// Reads frames from a <see cref="PipeReader"/>, which it does not complete. As with the <see cref="PipeReader"/>
+/// itself, only one thread may use it at a time.
 /// </summary>
 /// <remarks>
 /// <para>
-/// Frame by frame: <c>await foreach (var frame in reader)</c>. Or, to answer all frames that arrived together with one
-/// flush:
+/// To read frame by frame: <c>await foreach (var frame in reader)</c>. To answer all frames that arrived together with
+/// one flush:
 /// <code>
 /// while (await reader.WaitToReadAsync())
 /// {
@@ -28,11 +28,11 @@ namespace KestrelEventLoopTransport.Framing;
 ///     await writer.FlushAsync();
 /// }
 /// </code>
-/// A frame is not copied. It is valid until the next call of any method of the reader: the next step of a loop.
+/// A frame is not copied. It is valid until the next call of any method of the reader.
 /// </para>
 /// <para>
-/// A <see cref="FrameException"/> ends reading; every later call throws it again. Frames before the offending one have
-/// been delivered by then. No frame is lost to an <see cref="OperationCanceledException"/>.
+/// A <see cref="FrameException"/> ends reading: every later call throws it again. The frames before the invalid one
+/// have been delivered by then. An <see cref="OperationCanceledException"/> loses no frame.
 /// </para>
 /// </remarks>
 public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte>>
@@ -47,11 +47,11 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
 
     /// <summary>Creates a reader.</summary>
     /// <param name="input">
-    /// Where the bytes come from. Nobody else reads it until <see cref="Release"/>. What was read before is either
-    /// consumed or not examined, if <see cref="Release"/> is to be used.
+    /// Supplies the bytes. No other code may read it until <see cref="Release"/>. If <see cref="Release"/> is used,
+    /// bytes that were read before must be either consumed or not examined.
     /// </param>
-    /// <param name="codec">What a frame looks like.</param>
-    /// <param name="options">What to do about frames that are too long or incomplete. Default: to fail.</param>
+    /// <param name="codec">Finds the frames.</param>
+    /// <param name="options">How to treat oversized and incomplete frames. Default: reading fails.</param>
     public FrameReader(PipeReader input, FrameCodec codec, FrameReaderOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -62,11 +62,11 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
     }
 
     /// <summary>
-    /// What a frame looks like. Another codec reads what is behind the last frame that was delivered. Best set right
-    /// after that: as with <see cref="Release"/>, an incomplete frame whose bytes have been looked at already may not
-    /// be looked at again before there are more of them.
+    /// Finds the frames. A new codec reads the bytes behind the last frame that was delivered. It should be set right
+    /// after that frame: as with <see cref="Release"/>, bytes of an incomplete frame that were examined may not be
+    /// examined again before more bytes have arrived.
     /// </summary>
-    /// <exception cref="InvalidOperationException">The reader is in the middle of a frame that it discards.</exception>
+    /// <exception cref="InvalidOperationException">The reader is dropping an oversized frame.</exception>
     public FrameCodec Codec
     {
         get => _codec;
@@ -75,7 +75,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
             ArgumentNullException.ThrowIfNull(value);
             if (_discarding)
             {
-                throw new InvalidOperationException("The codec cannot be changed while a frame that is too long is discarded.");
+                throw new InvalidOperationException("The codec cannot be changed while an oversized frame is dropped.");
             }
 
             SetCodec(value);
@@ -83,25 +83,25 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
         }
     }
 
-    /// <summary>Whether <see cref="TryReadNext"/> gives what was discarded.</summary>
+    /// <summary>Whether <see cref="TryReadNext"/> reports frames that were dropped.</summary>
     internal bool ReportsDiscarded { get; set; }
 
     /// <summary>
-    /// Number of frames dropped because they were too long, with <see cref="OversizedFrameBehavior.Discard"/>. A frame counts
-    /// as soon as it is known to be too long.
+    /// Number of oversized frames that were dropped, with <see cref="OversizedFrameBehavior.Discard"/>. A frame counts
+    /// as soon as it is known to be oversized.
     /// </summary>
     public long DiscardedFrames { get; private set; }
 
-    /// <summary>Number of bytes dropped with these frames so far, with their headers and delimiters.</summary>
+    /// <summary>Number of bytes of these frames so far, with their headers and delimiters.</summary>
     public long DiscardedBytes { get; private set; }
 
     /// <summary>
-    /// Gives the next frame of those that have arrived, without waiting. Returns false at the end of each batch, which
-    /// is what one read of the <see cref="PipeReader"/> returned, even if there is more by then: so a loop ends, and
-    /// its answers are flushed, however fast the peer sends.
+    /// Reads the next frame of those that have arrived, without waiting. It returns false at the end of each batch,
+    /// even if more bytes have arrived by then. A batch is what one read of the <see cref="PipeReader"/> returned. So a
+    /// loop ends and its answers are flushed however fast the peer sends.
     /// </summary>
     /// <param name="frame">The frame; it may be empty.</param>
-    /// <exception cref="FrameException">What arrived is not a frame.</exception>
+    /// <exception cref="FrameException">The bytes are not a frame.</exception>
     public bool TryRead(out ReadOnlySequence<byte> frame)
     {
         if (_found || FindHeld())
@@ -114,7 +114,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
         return false;
     }
 
-    /// <summary>Gives the next frame, or what was discarded in its place.</summary>
+    /// <summary>Reads the next frame, or the error for a frame that was dropped in its place.</summary>
     internal bool TryReadNext(out ReadOnlySequence<byte> frame, out FrameException? discarded)
     {
         frame = default;
@@ -134,18 +134,20 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
         return true;
     }
 
-    /// <summary>Waits for a frame. <see cref="TryRead"/> gives it.</summary>
-    /// <param name="cancellationToken">Ends the waiting.</param>
-    /// <returns>Whether there is a frame; false when the stream has ended.</returns>
-    /// <exception cref="FrameException">What arrived is not a frame, or the stream ended inside one.</exception>
+    /// <summary>Waits for a frame. <see cref="TryRead"/> then reads it.</summary>
+    /// <param name="cancellationToken">Cancels the wait.</param>
+    /// <returns>Whether there is a frame. False when the stream has ended.</returns>
+    /// <exception cref="FrameException">The bytes are not a frame, or the stream ended inside a frame.</exception>
     /// <exception cref="OperationCanceledException">
-    /// The token was cancelled, or the <see cref="PipeReader"/>'s read (<see cref="PipeReader.CancelPendingRead"/>).
+    /// The token was cancelled, or the read was (<see cref="PipeReader.CancelPendingRead"/>).
     /// </exception>
     public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken = default)
     {
         try
         {
-            return _found || _discarded is not null || Find() ? ValueTask.FromResult(true) : WaitAsync(take: false, cancellationToken);
+            return _found || _discarded is not null || Find()
+                ? ValueTask.FromResult(true)
+                : WaitAsync(take: false, cancellationToken);
         }
         catch (FrameException exception)
         {
@@ -154,19 +156,19 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
     }
 
     /// <summary>
-    /// Gives the bytes behind the last frame back to the <see cref="PipeReader"/>, so that others can read them:
-    /// another codec's reader, say. This one can go on later, with the first byte that nobody has consumed by then.
+    /// Returns the bytes behind the last frame to the <see cref="PipeReader"/>, so that other code can read them. This
+    /// reader can go on later, with the first byte that was not consumed by then.
     /// </summary>
     /// <remarks>
-    /// Best right after a frame was delivered. Later, the bytes of an incomplete frame may have been examined already
-    /// (<see cref="PipeReader.AdvanceTo(SequencePosition, SequencePosition)"/>), and a read does not return before
-    /// there are more of them.
+    /// Call it right after a frame was delivered. Later, the bytes of an incomplete frame may have been examined
+    /// (<see cref="PipeReader.AdvanceTo(SequencePosition, SequencePosition)"/>), and a read does not return before more
+    /// bytes have arrived.
     /// </remarks>
     public void Release()
     {
         if (!_discarding)
         {
-            // Others may consume the current frame's bytes, so nothing is known about it any more.
+            // Other code may consume the bytes of the current frame, so what is known of it is void.
             _found = false;
             _scan = default;
         }
@@ -180,14 +182,14 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
 
         if (_canceled)
         {
-            // The cancellation is for whoever reads next.
+            // The cancellation applies to the next read, by any reader.
             _canceled = false;
             _input.CancelPendingRead();
         }
     }
 
     /// <summary>Enumerates the frames until the stream ends.</summary>
-    /// <param name="cancellationToken">Ends the waiting for a frame.</param>
+    /// <param name="cancellationToken">Cancels the wait for a frame.</param>
     public Enumerator GetAsyncEnumerator(CancellationToken cancellationToken = default) => new(this, cancellationToken);
 
     IAsyncEnumerator<ReadOnlySequence<byte>> IAsyncEnumerable<ReadOnlySequence<byte>>.GetAsyncEnumerator(
@@ -222,7 +224,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
         }
     }
 
-    // Pooled: each frame that has to be waited for would allocate the method's state otherwise.
+    // Pooled, because otherwise each wait would allocate the state of the method.
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> WaitAsync(bool take, CancellationToken cancellationToken)
     {
@@ -253,7 +255,7 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
         }
     }
 
-    /// <summary>Enumerates the frames of a <see cref="FrameReader"/>, each valid until the next step.</summary>
+    /// <summary>Enumerates the frames of a <see cref="FrameReader"/>. Each is valid until the next step.</summary>
     public readonly struct Enumerator : IAsyncEnumerator<ReadOnlySequence<byte>>
     {
         private readonly FrameReader _reader;
@@ -265,16 +267,16 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
             _cancellationToken = cancellationToken;
         }
 
-        /// <summary>The frame.</summary>
+        /// <summary>The current frame.</summary>
         public ReadOnlySequence<byte> Current => _reader._current;
 
         /// <summary>Waits for the next frame.</summary>
         /// <returns>Whether there is one; false when the stream has ended.</returns>
-        /// <exception cref="FrameException">What arrived is not a frame, or the stream ended inside one.</exception>
+        /// <exception cref="FrameException">The bytes are not a frame, or the stream ended inside a frame.</exception>
         /// <exception cref="OperationCanceledException">As for <see cref="WaitToReadAsync"/>.</exception>
         public ValueTask<bool> MoveNextAsync() => _reader.MoveNextAsync(_cancellationToken);
 
-        /// <summary>Does nothing: the reader stays as it is.</summary>
+        /// <summary>Does nothing. The reader can still be used.</summary>
         public ValueTask DisposeAsync() => default;
     }
 }

@@ -1,6 +1,6 @@
 namespace KestrelEventLoopTransport.Framing;
 
-/// <summary>What a <see cref="CustomFrameCodec"/> found in the bytes it was given.</summary>
+/// <summary>The result of <see cref="CustomFrameCodec.Scan"/>.</summary>
 public readonly struct FrameScanResult
 {
     private FrameScanResult(long length, int head, int tail, bool isFrame, string? error)
@@ -22,25 +22,25 @@ public readonly struct FrameScanResult
 
     internal string? Error { get; }
 
-    /// <summary>The end of the frame cannot be told yet: look again when there is at least one more byte.</summary>
+    /// <summary>The frame's end is not known yet. The codec is called again when more bytes have arrived.</summary>
     public static FrameScanResult More => default;
 
     /// <summary>
-    /// The end of the frame cannot be told yet, and not before there are <paramref name="length"/> bytes of it: the
-    /// codec is not asked until then. More than <see cref="FrameCodec.MaxFrameLength"/> means that the frame is too
-    /// long.
+    /// The frame's end is not known yet, and the frame has at least <paramref name="length"/> bytes. The codec is
+    /// called again when so many have arrived. More than <see cref="FrameCodec.MaxFrameLength"/> means that the frame
+    /// is oversized.
     /// </summary>
     /// <param name="length">Number of bytes, counted from the start of the frame.</param>
     public static FrameScanResult AtLeast(long length) => new(length, 0, 0, isFrame: false, error: null);
 
     /// <summary>
-    /// The frame is <paramref name="length"/> bytes long, which need not be there yet: the reader waits for them.
+    /// The frame is <paramref name="length"/> bytes long. They need not have arrived: the reader waits for them.
     /// </summary>
-    /// <param name="length">All bytes of the frame, with what is stripped; at least 1.</param>
+    /// <param name="length">Number of bytes of the frame, including those that are stripped; at least 1.</param>
     /// <param name="head">Number of bytes to strip from the front; 0 or more.</param>
     /// <param name="tail">Number of bytes to strip from the end; 0 or more.</param>
     /// <exception cref="ArgumentOutOfRangeException">
-    /// A number is out of range, or more would be stripped than there is.
+    /// A number is out of range, or more bytes would be stripped than the frame has.
     /// </exception>
     public static FrameScanResult Frame(long length, int head = 0, int tail = 0)
     {

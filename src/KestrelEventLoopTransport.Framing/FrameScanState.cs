@@ -1,14 +1,14 @@
 namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>
-/// What a <see cref="CustomFrameCodec"/> remembers of a frame between two looks at it, so that it need not begin again.
-/// Both are 0 at the first look at each frame; the reader only keeps them.
+/// What a <see cref="CustomFrameCodec"/> knows of an incomplete frame, so that the next call need not start again. Both
+/// values are 0 at the first call for each frame. The reader keeps them and does not use them.
 /// </summary>
 public struct FrameScanState
 {
-    /// <summary>For the codec: number of bytes, from the start of the frame, that it need not look at again.</summary>
+    /// <summary>Number of bytes, from the start of the frame, that the codec need not scan again.</summary>
     public long Scanned { get; set; }
 
-    /// <summary>For the codec: anything else.</summary>
+    /// <summary>Any other state of the codec.</summary>
     public long State { get; set; }
 }

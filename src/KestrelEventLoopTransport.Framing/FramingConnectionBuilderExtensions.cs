@@ -10,40 +10,42 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Microsoft.AspNetCore.Hosting;
 
-/// <summary>Frames on Kestrel's connections, whatever transport they come from and with or without TLS.</summary>
+/// <summary>
+/// Extension methods that put frames on Kestrel's endpoints, on any transport and with or without TLS.
+/// </summary>
 public static class FramingConnectionBuilderExtensions
 {
-    // Who has called UseFrameCodec. A builder cannot be asked what it was given.
+    // The builders that have a codec. A builder does not tell which middleware it has.
     private static readonly ConditionalWeakTable<IConnectionBuilder, object> _withCodec = [];
 
     /// <summary>
-    /// Gives each connection a codec, as its <see cref="IFramingFeature"/>: for
+    /// Gives each connection a codec, as its <see cref="IFramingFeature"/>.
     /// <see cref="ConnectionContextFramingExtensions.ReadFramesAsync"/> and
-    /// <see cref="UseFrameHandler{THandler}(IConnectionBuilder, FrameHandlerOptions?)"/>. It may stand before or after
-    /// <c>UseHttps</c>: frames are read from what has been decrypted.
+    /// <see cref="UseFrameHandler{THandler}(IConnectionBuilder, FrameHandlerOptions?)"/> use it. It may stand before or
+    /// after <c>UseHttps</c>: frames are read from the decrypted bytes.
     /// </summary>
     /// <remarks>
-    /// An exception that is the peer's doing (<see cref="FrameException"/>, <see cref="ConnectionResetException"/>,
-    /// <see cref="ConnectionAbortedException"/>) and leaves the connection's handler ends the connection after what was
-    /// flushed has been sent, and is logged at Debug. Kestrel itself would log it as an error.
+    /// If the connection's handler throws an exception that the peer has caused (<see cref="FrameException"/>,
+    /// <see cref="ConnectionResetException"/>, <see cref="ConnectionAbortedException"/>), the connection ends after
+    /// what was flushed has been sent. The exception is logged at Debug; Kestrel itself would log it as an error.
     /// </remarks>
     /// <param name="builder">The endpoint: <c>ListenOptions</c>.</param>
-    /// <param name="codec">What a frame looks like.</param>
-    /// <param name="options">What to do about frames that are too long or incomplete. Default: to fail.</param>
+    /// <param name="codec">Finds and encodes the frames.</param>
+    /// <param name="options">How to treat oversized and incomplete frames. Default: reading fails.</param>
     /// <returns>The same builder.</returns>
-    public static TBuilder UseFrameCodec<TBuilder>(this TBuilder builder, FrameCodec codec, FrameReaderOptions? options = null)
+    public static TBuilder UseFrameCodec<TBuilder>(
+        this TBuilder builder, FrameCodec codec, FrameReaderOptions? options = null)
         where TBuilder : IConnectionBuilder
         => builder.UseFrameCodec(codec, codec, options);
 
     /// <inheritdoc cref="UseFrameCodec{TBuilder}(TBuilder, FrameCodec, FrameReaderOptions?)"/>
     /// <summary>
-    /// Gives each connection two codecs, where frames of the peer and frames to it are not alike: another maximum for
-    /// answers than for requests, say.
+    /// Gives each connection two codecs, for example to allow longer answers than requests.
     /// </summary>
     /// <param name="builder">The endpoint: <c>ListenOptions</c>.</param>
-    /// <param name="codec">What a frame of the peer looks like.</param>
-    /// <param name="writeCodec">What a frame to the peer looks like.</param>
-    /// <param name="options">What to do about frames that are too long or incomplete. Default: to fail.</param>
+    /// <param name="codec">The codec of the frames that the peer sends.</param>
+    /// <param name="writeCodec">The codec of the frames that the peer gets.</param>
+    /// <param name="options">How to treat oversized and incomplete frames. Default: reading fails.</param>
     public static TBuilder UseFrameCodec<TBuilder>(
         this TBuilder builder, FrameCodec codec, FrameCodec writeCodec, FrameReaderOptions? options = null)
         where TBuilder : IConnectionBuilder
@@ -55,12 +57,12 @@ public static class FramingConnectionBuilderExtensions
 
     /// <inheritdoc cref="UseFrameCodec{TBuilder}(TBuilder, FrameCodec, FrameReaderOptions?)"/>
     /// <summary>
-    /// Gives each connection a codec of its own, which may keep the state of the protocol:
-    /// <see cref="FrameConnection.Codec"/> is it.
+    /// Gives each connection a codec of its own, which may keep state of the protocol. A handler finds it at
+    /// <see cref="FrameConnection.Codec"/>.
     /// </summary>
     /// <param name="builder">The endpoint: <c>ListenOptions</c>.</param>
-    /// <param name="createCodec">Makes a connection's codec.</param>
-    /// <param name="options">What to do about frames that are too long or incomplete. Default: to fail.</param>
+    /// <param name="createCodec">Creates the codec of a connection.</param>
+    /// <param name="options">How to treat oversized and incomplete frames. Default: reading fails.</param>
     public static TBuilder UseFrameCodec<TBuilder>(
         this TBuilder builder, Func<ConnectionContext, FrameCodec> createCodec, FrameReaderOptions? options = null)
         where TBuilder : IConnectionBuilder
@@ -68,25 +70,26 @@ public static class FramingConnectionBuilderExtensions
         ArgumentNullException.ThrowIfNull(createCodec);
         return builder.UseFraming(connection =>
         {
-            var codec = createCodec(connection) ?? throw new InvalidOperationException("createCodec has returned null.");
+            var codec = createCodec(connection) ?? throw new InvalidOperationException("createCodec returned null.");
             return new FramingFeature(connection, codec, codec, options);
         });
     }
 
     /// <summary>
-    /// Lets a <see cref="FrameHandler"/> handle the endpoint's connections, behind
+    /// Handles the endpoint's connections with a <see cref="FrameHandler"/>. It has to stand behind
     /// <see cref="UseFrameCodec{TBuilder}(TBuilder, FrameCodec, FrameReaderOptions?)"/>.
     /// </summary>
     /// <typeparam name="THandler">
-    /// One is made for the endpoint, or taken from the services if it is registered, within a scope of the endpoint's
-    /// own. When the server has stopped, the scope is disposed, and with it a handler that was made. What belongs to
-    /// one connection comes from <see cref="FrameConnection.Services"/>.
+    /// The handler's type. One instance serves the endpoint. It comes from the services if it is registered there, and
+    /// is created otherwise, in a scope of the endpoint's own. The scope, and a handler that was created, are disposed
+    /// when the server has stopped. Services for one connection come from <see cref="FrameConnection.Services"/>.
     /// </typeparam>
     /// <param name="builder">The endpoint: <c>ListenOptions</c>.</param>
-    /// <param name="options">Its settings.</param>
+    /// <param name="options">Options of the handler. Default: those of a new instance.</param>
     /// <returns>The same builder.</returns>
     /// <exception cref="InvalidOperationException">The endpoint has no codec.</exception>
-    public static IConnectionBuilder UseFrameHandler<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(
+    public static IConnectionBuilder UseFrameHandler<
+        [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(
         this IConnectionBuilder builder,
         FrameHandlerOptions? options = null)
         where THandler : FrameHandler
@@ -98,12 +101,12 @@ public static class FramingConnectionBuilderExtensions
     }
 
     /// <summary>
-    /// Lets a <see cref="FrameHandler"/> handle the endpoint's connections, behind
+    /// Handles the endpoint's connections with a <see cref="FrameHandler"/>. It has to stand behind
     /// <see cref="UseFrameCodec{TBuilder}(TBuilder, FrameCodec, FrameReaderOptions?)"/>.
     /// </summary>
     /// <param name="builder">The endpoint: <c>ListenOptions</c>.</param>
     /// <param name="handler">Handles all connections of the endpoint. It is not disposed.</param>
-    /// <param name="options">Its settings.</param>
+    /// <param name="options">Options of the handler. Default: those of a new instance.</param>
     /// <returns>The same builder.</returns>
     /// <exception cref="InvalidOperationException">The endpoint has no codec.</exception>
     public static IConnectionBuilder UseFrameHandler(
@@ -156,7 +159,8 @@ public static class FramingConnectionBuilderExtensions
         if (!_withCodec.TryGetValue(builder, out _))
         {
             throw new InvalidOperationException(
-                "The endpoint has no frame codec. Call UseFrameCodec(codec) on its ListenOptions, before UseFrameHandler.");
+                "The endpoint has no frame codec. "
+                + "Call UseFrameCodec(codec) on its ListenOptions before UseFrameHandler.");
         }
     }
 

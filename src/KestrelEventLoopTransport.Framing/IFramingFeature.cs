@@ -8,18 +8,21 @@ namespace KestrelEventLoopTransport.Framing;
 /// </summary>
 public interface IFramingFeature
 {
-    /// <summary>What a frame of the peer looks like.</summary>
+    /// <summary>The codec of the frames that the peer sends.</summary>
     FrameCodec Codec { get; }
 
-    /// <summary>What a frame to the peer looks like.</summary>
+    /// <summary>The codec of the frames that the peer gets.</summary>
     FrameCodec WriteCodec { get; }
 
     /// <summary>
-    /// Reads frames from the connection's input as it was when this was first asked for: below it, all middleware that
-    /// has replaced the transport (TLS) by then.
+    /// Reads frames from the connection's input as it is when this property is first read. Middleware that has replaced
+    /// the transport by then, such as TLS, is included.
     /// </summary>
     FrameReader Reader { get; }
 
-    /// <summary>Writes frames to the connection's output, as <see cref="Reader"/> reads from its input.</summary>
+    /// <summary>
+    /// Writes frames to the connection's output. The first read of this property decides which, as with
+    /// <see cref="Reader"/>.
+    /// </summary>
     FrameWriter Writer { get; }
 }

@@ -2,8 +2,8 @@ namespace KestrelEventLoopTransport.Framing;
 
 /// <summary>What ends a line, for <see cref="FrameCodec.Line"/>.</summary>
 /// <remarks>
-/// Lenient is what most protocols want. Where lines are passed on to another program that is strict, or the other way
-/// round, the two must not see different messages in the same bytes: <see cref="StrictCrLf"/> is safe.
+/// Most protocols want lenient reading. If lines are passed on to another program, a strict and a lenient reader could
+/// see different messages in the same bytes. <see cref="StrictCrLf"/> is safe there.
 /// </remarks>
 public enum LineEnding
 {

@@ -1,6 +1,6 @@
 namespace KestrelEventLoopTransport.Framing;
 
-/// <summary>What a <see cref="FrameReader"/> does with a frame longer than its codec allows.</summary>
+/// <summary>What a <see cref="FrameReader"/> does with a frame that is longer than its codec allows.</summary>
 public enum OversizedFrameBehavior
 {
     /// <summary>
@@ -9,9 +9,8 @@ public enum OversizedFrameBehavior
     Error,
 
     /// <summary>
-    /// The frame is dropped as it arrives, without being buffered, and counted in
-    /// <see cref="FrameReader.DiscardedFrames"/>; a handler's <see cref="FrameHandler.OnInvalidFrameAsync"/> is called
-    /// in its place. Reading goes on behind it.
+    /// The frame is dropped as it arrives, is not buffered, and counts in <see cref="FrameReader.DiscardedFrames"/>.
+    /// The handler's <see cref="FrameHandler.OnInvalidFrameAsync"/> is called in its place. Reading goes on behind it.
     /// </summary>
     Discard,
 }

@@ -1,21 +1,21 @@
 namespace KestrelEventLoopTransport.Framing;
 
-/// <summary>What became of a frame given to <see cref="FrameConnection.TrySend"/>.</summary>
+/// <summary>The result of <see cref="FrameConnection.TrySend"/>.</summary>
 public enum SendResult
 {
     /// <summary>
-    /// The frame was taken: it leaves now, or behind earlier ones. If the connection breaks, it may still not be sent.
+    /// The frame was taken. It leaves at once or after earlier ones, unless the connection breaks.
     /// </summary>
     Accepted,
 
     /// <summary>
-    /// The frame was not taken: <see cref="FrameHandlerOptions.MaxQueuedBytes"/> are waiting already, because the peer
-    /// reads too slowly.
+    /// The frame was not taken, because the peer reads too slowly: <see cref="FrameHandlerOptions.MaxQueuedBytes"/> are
+    /// already waiting.
     /// </summary>
     QueueFull,
 
     /// <summary>
-    /// The frame was not taken: the connection is over or about to be (<see cref="FrameConnection.IsClosing"/>).
+    /// The frame was not taken, because the connection has ended or is closing.
     /// </summary>
     Closed,
 }

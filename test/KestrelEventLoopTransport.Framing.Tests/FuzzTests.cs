@@ -65,8 +65,9 @@ public sealed class FuzzTests
             var chunking = Chunking.Create(random, stream.Length);
             var actual = await Decoding.RunAsync(spec.Codec, options, stream, chunking);
 
-            var what = $"{spec}, {options.OversizedFrame}, truncated {options.AllowTruncated} {options.DeliverTruncated}, "
-                + $"{chunking}, stream {Convert.ToHexString(stream)}";
+            var what = $"{spec}, {options.OversizedFrame}, "
+                + $"truncated {options.AllowTruncated} {options.DeliverTruncated}, {chunking}, "
+                + $"stream {Convert.ToHexString(stream)}";
             Assert.True(expected.ToString() == actual.ToString(), $"{what}\nexpected:\n{expected}\nactual:\n{actual}");
             Assert.True(
                 actual.MostKept <= spec.Codec.MaxFrameLength + spec.Overhead, $"{what}: kept {actual.MostKept}");

@@ -37,7 +37,8 @@ public sealed class ParameterTests
         Assert.Throws<ArgumentOutOfRangeException>(() => FrameCodec.Line(1, (LineEnding)3));
         Assert.Throws<ArgumentOutOfRangeException>(() => FrameCodec.LengthPrefixed(1, 4, (ByteOrder)2));
         Assert.Throws<ArgumentOutOfRangeException>(() => FrameCodec.LengthField(4, 0, 4, byteOrder: (ByteOrder)(-1)));
-        Assert.Throws<ArgumentOutOfRangeException>(() => new FrameReaderOptions { OversizedFrame = (OversizedFrameBehavior)2 });
+        Assert.Throws<ArgumentOutOfRangeException>(
+            () => new FrameReaderOptions { OversizedFrame = (OversizedFrameBehavior)2 });
     }
 
     [Theory]

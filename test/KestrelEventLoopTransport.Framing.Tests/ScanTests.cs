@@ -30,7 +30,8 @@ public sealed class ScanTests
                 chunking = chunking with { Style = ReadingStyle.Batches };
             }
 
-            await Decoding.RunAsync(counting, new() { OversizedFrame = OversizedFrameBehavior.Discard }, stream, chunking);
+            var options = new FrameReaderOptions { OversizedFrame = OversizedFrameBehavior.Discard };
+            await Decoding.RunAsync(counting, options, stream, chunking);
             Assert.True(
                 counting.Scanned <= stream.Length, $"seed {seed}, {spec}: {counting.Scanned} of {stream.Length}");
         }

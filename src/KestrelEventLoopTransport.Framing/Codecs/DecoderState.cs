@@ -1,35 +1,35 @@
 namespace KestrelEventLoopTransport.Framing.Codecs;
 
 /// <summary>
-/// What is known of the frame that a connection is in the middle of. All zero at its start. Decoders are shared by all
-/// connections and keep nothing themselves.
+/// What is known of the current frame of a connection. All fields are zero at its start. Codecs are shared by all
+/// connections, so they keep no state themselves.
 /// </summary>
 internal struct DecoderState
 {
-    /// <summary>Bytes of the frame that the decoder has seen. The reader counts them.</summary>
+    /// <summary>Number of bytes of the frame that the codec has scanned. The reader counts them.</summary>
     public long Seen;
 
-    /// <summary>All bytes of the frame, from the decoder; 0 while unknown.</summary>
+    /// <summary>Number of bytes of the frame, set by the codec; 0 while unknown.</summary>
     public long Length;
 
-    /// <summary>Why these bytes are no frame, from the decoder.</summary>
+    /// <summary>Why the bytes are not a frame, set by the codec.</summary>
     public string? Error;
 
-    /// <summary>Bytes to strip from the front.</summary>
+    /// <summary>Number of bytes to strip from the front.</summary>
     public int Head;
 
-    /// <summary>Bytes to strip from the end.</summary>
+    /// <summary>Number of bytes to strip from the end.</summary>
     public int Tail;
 
     /// <summary>
-    /// Bytes of <see cref="Length"/>, or of <see cref="Seen"/> while the length is unknown, that do not count toward
-    /// the maximum: a prefix, a delimiter, what may become one.
+    /// Number of bytes of <see cref="Length"/>, or of <see cref="Seen"/> while the length is unknown, that do not count
+    /// toward the maximum: a prefix, a delimiter, or the start of a possible delimiter.
     /// </summary>
     public int Uncounted;
 
-    /// <summary>The decoder's own: where it is in a header or a delimiter.</summary>
+    /// <summary>For the codec: how far it is in a header or a delimiter.</summary>
     public int Step;
 
-    /// <summary>The decoder's own: what it has read of a header.</summary>
+    /// <summary>For the codec: what it has read of a header.</summary>
     public long Value;
 }

@@ -43,7 +43,8 @@ internal sealed class DelimitedCodec : IncrementalCodec
         {
             if (end < 0 || end != frame.Length)
             {
-                throw new ArgumentException("The frame does not end with a delimiter, or has more of them.", nameof(frame));
+                throw new ArgumentException(
+                    "The frame must end with a delimiter and contain no other one.", nameof(frame));
             }
 
             ThrowIfTooLong(end - _automaton.Depth(state));
@@ -51,10 +52,12 @@ internal sealed class DelimitedCodec : IncrementalCodec
             return;
         }
 
-        // The frame's last bytes and the delimiter's first ones may be a delimiter, too.
-        if (end >= 0 || _automaton.Search(_written, ref state) != _written.Length || _automaton.Depth(state) != _written.Length)
+        // The last bytes of the frame and the first bytes of the delimiter may together be a delimiter, too.
+        var length = _written.Length;
+        if (end >= 0 || _automaton.Search(_written, ref state) != length || _automaton.Depth(state) != length)
         {
-            throw new ArgumentException("The frame contains a delimiter, or would with the one behind it.", nameof(frame));
+            throw new ArgumentException(
+                "The frame contains a delimiter, or its end and the delimiter behind it contain one.", nameof(frame));
         }
 
         ThrowIfTooLong(frame.Length);
@@ -98,7 +101,8 @@ internal sealed class DelimitedCodec : IncrementalCodec
         if (total > DelimiterAutomaton.MaxTotalLength)
         {
             throw new ArgumentException(
-                $"The delimiters have {total} bytes; {DelimiterAutomaton.MaxTotalLength} are allowed.", nameof(delimiters));
+                $"The delimiters have {total} bytes together; the maximum is {DelimiterAutomaton.MaxTotalLength}.",
+                nameof(delimiters));
         }
 
         for (var i = 0; i < delimiters.Length; i++)
@@ -118,8 +122,8 @@ internal sealed class DelimitedCodec : IncrementalCodec
         if (outer.AsSpan(0, outer.Length - 1).IndexOf(inner) >= 0 || outer.AsSpan().SequenceEqual(inner))
         {
             throw new ArgumentException(
-                $"The delimiter {Convert.ToHexString(inner)} is equal to, the start of, or in the middle of the delimiter"
-                + $" {Convert.ToHexString(outer)}: only at its end would it be allowed.");
+                $"The delimiter {Convert.ToHexString(inner)} is equal to the delimiter {Convert.ToHexString(outer)},"
+                + " or is at its start or in its middle. It may only be at its end.");
         }
     }
 }

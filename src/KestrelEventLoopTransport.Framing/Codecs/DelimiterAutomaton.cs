@@ -7,25 +7,25 @@ namespace KestrelEventLoopTransport.Framing.Codecs;
 /// "Efficient string matching", 1975).
 /// </summary>
 /// <remarks>
-/// A state is the longest end of what was seen that begins a delimiter; 0 is none, and there the search jumps to the
-/// next byte that begins one. No delimiter lies in another except at its end, so the first one to end is also the first
-/// one to begin, and is complete in the state of its last byte.
+/// A state stands for the longest suffix of the scanned bytes that is the start of a delimiter. In state 0 there is
+/// none, and the search jumps to the next byte that starts a delimiter. No delimiter contains another one except at its
+/// end, so the first delimiter to end is also the first one to start, and is complete in the state of its last byte.
 /// </remarks>
 internal sealed class DelimiterAutomaton
 {
-    /// <summary>Most bytes of all delimiters together, which bounds the table to half a megabyte.</summary>
+    /// <summary>Maximum of bytes of all delimiters together. It limits the table to half a megabyte.</summary>
     internal const int MaxTotalLength = 1024;
 
     private readonly SearchValues<byte> _firstBytes;
 
-    // Bytes that no delimiter contains are all alike: class 0.
+    // Bytes that no delimiter contains are treated alike: class 0.
     private readonly ushort[] _classes = new ushort[256];
     private readonly int _classCount = 1;
 
     // The next state, by state and class.
     private readonly ushort[] _next;
 
-    // Length of what a state has matched, and whether that is a whole delimiter.
+    // How many bytes a state has matched, and whether they are a whole delimiter.
     private readonly ushort[] _depths;
     private readonly bool[] _isEnd;
 
@@ -50,7 +50,7 @@ internal sealed class DelimiterAutomaton
 
     internal int Depth(int state) => _depths[state];
 
-    /// <summary>Goes on from a state. Returns the number of bytes up to the first delimiter's end, or -1.</summary>
+    /// <summary>Searches on from a state. Returns the number of bytes up to the first delimiter's end, or -1.</summary>
     internal int Search(ReadOnlySpan<byte> bytes, ref int state)
     {
         var current = state;
@@ -101,8 +101,7 @@ internal sealed class DelimiterAutomaton
         }
     }
 
-    // From shallow to deep: where a branch does not go on, the search goes on from the longest end that begins a
-    // delimiter.
+    // From shallow to deep. Where a branch ends, the search goes on from the longest suffix that starts a delimiter.
     private void AddFallbacks()
     {
         var fallbacks = new ushort[_depths.Length];

@@ -3,8 +3,8 @@ using System.Buffers;
 namespace KestrelEventLoopTransport.Framing.Codecs;
 
 /// <summary>
-/// Takes a frame whole, before any of it goes to a writer or a queue that others share: an encoder of the application's
-/// may throw in the middle. Each thread has one; another is made only if an encoder sends frames itself.
+/// Takes a whole frame before any byte of it goes to a shared writer or queue, because an encoder of the application
+/// may throw in the middle. Each thread has one buffer. Another one is created only if an encoder itself sends frames.
 /// </summary>
 internal sealed class EncodeBuffer : IBufferWriter<byte>
 {

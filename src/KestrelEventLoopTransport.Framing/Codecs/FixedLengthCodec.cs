@@ -16,7 +16,7 @@ internal sealed class FixedLengthCodec(int frameLength) : IncrementalCodec(frame
         if (frame.Length != MaxFrameLength)
         {
             throw new ArgumentException(
-                $"The frame has {frame.Length} bytes; the codec's frames have {MaxFrameLength}.", nameof(frame));
+                $"The frame has {frame.Length} bytes; the codec's frames have {MaxFrameLength} bytes.", nameof(frame));
         }
 
         frame.WriteTo(output, default, default);

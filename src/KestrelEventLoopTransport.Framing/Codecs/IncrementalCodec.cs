@@ -1,8 +1,8 @@
 namespace KestrelEventLoopTransport.Framing.Codecs;
 
 /// <summary>
-/// Base of the codecs that <see cref="FrameCodec"/> makes. They look at each byte once, whatever the buffers, and keep
-/// what they know of an incomplete frame in a <see cref="DecoderState"/>.
+/// Base of the codecs that <see cref="FrameCodec"/> creates. They scan each byte once and keep what they know of an
+/// incomplete frame in a <see cref="DecoderState"/>.
 /// </summary>
 internal abstract class IncrementalCodec(int maxFrameLength) : FrameCodec(maxFrameLength)
 {

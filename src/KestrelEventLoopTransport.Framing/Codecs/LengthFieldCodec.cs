@@ -4,8 +4,8 @@ using System.Buffers.Binary;
 namespace KestrelEventLoopTransport.Framing.Codecs;
 
 /// <summary>
-/// Frames whose header tells their length. <see cref="DecoderState.Step"/> counts the bytes of the header that were seen,
-/// <see cref="DecoderState.Value"/> gathers the field's, most significant first.
+/// Frames whose header has their length. <see cref="DecoderState.Step"/> counts the scanned bytes of the header, and
+/// <see cref="DecoderState.Value"/> collects those of the field, most significant first.
 /// </summary>
 internal sealed class LengthFieldCodec : IncrementalCodec
 {
@@ -16,7 +16,7 @@ internal sealed class LengthFieldCodec : IncrementalCodec
     private readonly int _uncounted;
     private readonly bool _littleEndian;
 
-    // What the whole frame has more than the field says.
+    // Length of the whole frame minus the value of the field.
     private readonly long _added;
 
     private LengthFieldCodec(
@@ -32,7 +32,8 @@ internal sealed class LengthFieldCodec : IncrementalCodec
         _added = (long)_headerLength + adjustment;
     }
 
-    internal static LengthFieldCodec Prefixed(int maxFrameLength, int prefixSize, ByteOrder byteOrder, bool lengthIncludesPrefix)
+    internal static LengthFieldCodec Prefixed(
+        int maxFrameLength, int prefixSize, ByteOrder byteOrder, bool lengthIncludesPrefix)
     {
         ThrowIfNotSize(prefixSize);
         ThrowIfUnknown(byteOrder);
@@ -65,7 +66,9 @@ internal sealed class LengthFieldCodec : IncrementalCodec
         if (largest + Math.Min(lengthAdjustment, 0) < 0)
         {
             throw new ArgumentOutOfRangeException(
-                nameof(lengthAdjustment), lengthAdjustment, $"The field's largest value is {largest}: every frame would be invalid.");
+                nameof(lengthAdjustment),
+                lengthAdjustment,
+                $"The field's largest value is {largest}, so every frame would be invalid.");
         }
 
         return new LengthFieldCodec(
@@ -82,7 +85,7 @@ internal sealed class LengthFieldCodec : IncrementalCodec
         return ScanByByte(bytes, ref state);
     }
 
-    // The header comes in pieces.
+    // For a header that arrives in pieces.
     private bool ScanByByte(ReadOnlySpan<byte> bytes, ref DecoderState state)
     {
         var skipped = Math.Clamp(_offset - state.Step, 0, bytes.Length);
@@ -109,7 +112,7 @@ internal sealed class LengthFieldCodec : IncrementalCodec
             return true;
         }
 
-        // Near 2⁶³ the sum overflows: no stream gets there, and any such length is too long.
+        // Near 2⁶³ the sum would overflow. Any such length is too long.
         var length = value > long.MaxValue - int.MaxValue - _headerLength ? long.MaxValue : value + _added;
         if (length < _headerLength)
         {
@@ -138,17 +141,18 @@ internal sealed class LengthFieldCodec : IncrementalCodec
 
     internal override void EncodeCore(in FramePayload frame, IBufferWriter<byte> output)
     {
-        // What the decoder strips must be the field and nothing else, which is made here.
+        // The field can be computed; other bytes that the reader strips cannot.
         if (_strip > _size || (_strip > 0 && _offset > 0))
         {
             throw new NotSupportedException(
-                "This codec only reads: it strips header bytes beside the length, and these cannot be made up.");
+                "This codec only reads: it strips other header bytes than the length, and cannot write them back.");
         }
 
         if (frame.Length < _headerLength - _strip)
         {
             throw new ArgumentException(
-                $"The frame has {frame.Length} bytes, and its header {_headerLength - _strip}.", nameof(frame));
+                $"The frame has {frame.Length} bytes, and its header alone has {_headerLength - _strip}.",
+                nameof(frame));
         }
 
         var length = frame.Length + _strip;
@@ -171,7 +175,7 @@ internal sealed class LengthFieldCodec : IncrementalCodec
         if (value < 0 || value > largest)
         {
             throw new ArgumentException(
-                $"The frame's length would be written as {value}; a field of {_size} bytes holds 0 to {largest}.");
+                $"The length field would have to hold {value}; a field of {_size} bytes holds 0 to {largest}.");
         }
 
         for (var i = 0; i < _size; i++)
@@ -186,7 +190,7 @@ internal sealed class LengthFieldCodec : IncrementalCodec
     {
         if (size is not (1 or 2 or 3 or 4 or 8))
         {
-            throw new ArgumentOutOfRangeException(name, size, "1, 2, 3, 4 or 8 is allowed.");
+            throw new ArgumentOutOfRangeException(name, size, "The size must be 1, 2, 3, 4 or 8.");
         }
     }
 
@@ -194,7 +198,8 @@ internal sealed class LengthFieldCodec : IncrementalCodec
     {
         if (byteOrder is not (ByteOrder.BigEndian or ByteOrder.LittleEndian))
         {
-            throw new ArgumentOutOfRangeException(nameof(byteOrder), byteOrder, "BigEndian or LittleEndian is allowed.");
+            throw new ArgumentOutOfRangeException(
+                nameof(byteOrder), byteOrder, "byteOrder must be BigEndian or LittleEndian.");
         }
     }
 }

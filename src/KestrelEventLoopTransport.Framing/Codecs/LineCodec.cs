@@ -3,10 +3,11 @@ using System.Buffers;
 namespace KestrelEventLoopTransport.Framing.Codecs;
 
 /// <summary>
-/// Lines that end with LF or CR LF. Finds what <see cref="DelimitedCodec"/> would find with these two delimiters, with
-/// a single search for LF.
+/// Lines that end with LF or CR LF. Finds the same frames as a <see cref="DelimitedCodec"/> with these two delimiters,
+/// but searches only for LF.
 /// </summary>
-internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDelimiter) : IncrementalCodec(maxFrameLength)
+internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDelimiter)
+    : IncrementalCodec(maxFrameLength)
 {
     internal override bool EndsWithDelimiter => true;
 
@@ -15,7 +16,7 @@ internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDeli
         var index = bytes.IndexOf((byte)'\n');
         if (index < 0)
         {
-            // A CR at the very end may belong to the line's end. Step says that there is one.
+            // A CR in the last byte may belong to the line's end. Step says that there is one.
             state.Step = state.Uncounted = bytes[^1] == '\r' ? 1 : 0;
             return false;
         }
@@ -34,7 +35,8 @@ internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDeli
         {
             if (end.Length == 0 || end.Length != frame.Length)
             {
-                throw new ArgumentException("The frame does not end with the end of a line, or has more of them.", nameof(frame));
+                throw new ArgumentException(
+                    "The frame must end with the end of a line and contain no other one.", nameof(frame));
             }
 
             ThrowIfTooLong(frame.Length - end.Uncounted);
@@ -49,7 +51,7 @@ internal sealed class LineCodec(int maxFrameLength, byte[] ending, bool keepDeli
 
         ThrowIfTooLong(frame.Length);
 
-        // LF alone would make a frame's own last CR a part of the line's end.
+        // Behind a frame that ends with CR, a single LF would make that CR part of the line's end.
         frame.WriteTo(output, default, end.Step != 0 ? "\r\n"u8 : ending);
     }
 

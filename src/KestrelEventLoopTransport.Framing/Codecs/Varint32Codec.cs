@@ -3,12 +3,12 @@ using System.Buffers;
 namespace KestrelEventLoopTransport.Framing.Codecs;
 
 /// <summary>
-/// Frames behind their length as a varint. <see cref="DecoderState.Step"/> counts the bytes of the varint,
-/// <see cref="DecoderState.Value"/> gathers its bits.
+/// Frames with their length in front as a varint. <see cref="DecoderState.Step"/> counts the bytes of the varint, and
+/// <see cref="DecoderState.Value"/> collects its bits.
 /// </summary>
 internal sealed class Varint32Codec(int maxFrameLength) : IncrementalCodec(maxFrameLength)
 {
-    // 5 × 7 bits; of the last byte 3 bits are left for a positive int.
+    // The varint has up to 5 × 7 bits. Of the last byte, 3 bits fit a positive int.
     private const int MaxSize = 5;
     private const int MaxLastByte = 0x07;
 

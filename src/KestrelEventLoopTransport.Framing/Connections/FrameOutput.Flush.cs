@@ -4,7 +4,7 @@ using System.IO.Pipelines;
 
 namespace KestrelEventLoopTransport.Framing.Connections;
 
-// Flushing, and what follows it: the queue is sent, and then the writer is free again.
+// Flushing. After a flush the queue is sent, and then the writer is free.
 internal sealed partial class FrameOutput
 {
     private long _waitsSince;
@@ -12,7 +12,7 @@ internal sealed partial class FrameOutput
     /// <summary>Number of bytes flushed so far.</summary>
     internal long SentBytes { get; private set; }
 
-    /// <summary>When the peer last took something, if a flush waits for it to take more; 0 if none waits.</summary>
+    /// <summary>When the flush that waits for the peer began to wait; 0 if none waits.</summary>
     internal long WaitsSince => Volatile.Read(ref _waitsSince);
 
     private Task FlushDirect()
@@ -38,7 +38,7 @@ internal sealed partial class FrameOutput
         return Flush();
     }
 
-    /// <summary>Flushes, and then passes the writer on or goes on with what was queued meanwhile.</summary>
+    /// <summary>Flushes. Then frees the writer, or sends what was queued meanwhile.</summary>
     private Task Flush()
     {
         var flush = FlushWriter();
@@ -100,7 +100,7 @@ internal sealed partial class FrameOutput
         Fail(failure);
     }
 
-    // In pieces, so that the writer need not keep it all once more, and each piece that the peer takes is seen.
+    // In pieces, so that the writer does not keep a second copy of everything, and the peer's progress is seen.
     private async ValueTask<Exception?> SendAsync(ArrayBufferWriter<byte> queue)
     {
         for (var start = 0; start < queue.WrittenCount; start += MaxUnflushedBytes)
@@ -125,7 +125,7 @@ internal sealed partial class FrameOutput
     {
         if (!flush.IsCompleted)
         {
-            // Not 0, which says that no flush waits.
+            // Never 0, which means that no flush waits.
             Volatile.Write(ref _waitsSince, _time.GetTimestamp() | 1);
         }
 
@@ -133,12 +133,12 @@ internal sealed partial class FrameOutput
         {
             var result = await flush.ConfigureAwait(false);
             return result.IsCompleted
-                ? new FrameNotSentException("The connection has ended before the frame was sent.")
+                ? new FrameNotSentException("The connection ended before the frame was sent.")
                 : null;
         }
         catch (Exception exception)
         {
-            return new FrameNotSentException("The connection has failed before the frame was sent.", exception);
+            return new FrameNotSentException("The connection failed before the frame was sent.", exception);
         }
         finally
         {
@@ -197,7 +197,7 @@ internal sealed partial class FrameOutput
 
     private void Release()
     {
-        Debug.Assert(_lock.IsHeldByCurrentThread, "The lock protects who uses the writer.");
+        Debug.Assert(_lock.IsHeldByCurrentThread, "Only under the lock does the writer become free.");
         Debug.Assert(_inUse, "Only the user of the writer releases it.");
         Debug.Assert(_queue is not { WrittenCount: > 0 }, "What is queued leaves before the writer is free.");
         _inUse = false;

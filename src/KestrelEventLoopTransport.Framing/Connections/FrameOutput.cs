@@ -6,34 +6,36 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 
 /// <summary>Lets many threads write frames to one <see cref="PipeWriter"/>, which takes one at a time.</summary>
 /// <remarks>
-/// <para>Under <c>_lock</c>, the writer is in one of three hands:</para>
+/// <para>
+/// <c>_inUse</c> says whether the writer is in use. All changes are made under <c>_lock</c>. The states are:
+/// </para>
 /// <list type="bullet">
-/// <item>nobody's: nothing is queued then;</item>
+/// <item>free: the queue is empty;</item>
 /// <item>
-/// a callback's, from <see cref="BeginDirect"/> to <see cref="EndDirect"/>, while it runs on the thread
-/// <c>_directThread</c>: its frames go straight to the writer, without the lock, as long as nobody else's are queued;
+/// used by a callback, from <see cref="BeginDirect"/> to <see cref="EndDirect"/>, on the thread <c>_directThread</c>.
+/// Its frames go straight to the writer, without the lock, while the queue is empty;
 /// </item>
-/// <item>a flush's, which may wait for the peer. It passes the writer on only when the queue is empty.</item>
+/// <item>used by a flush, which may wait for the peer. It frees the writer only when the queue is empty.</item>
 /// </list>
 /// <para>
-/// Whoever comes while it is in use puts the frame into the queue, and the one that uses it sends it afterwards: so
-/// frames leave in the order in which they came. <c>_end</c> says why no more are taken; what is queued by then is
-/// still sent, unless flushing failed (<c>_failure</c>), which ends everything. <c>_queueSent</c> completes when what
-/// is queued has been flushed.
+/// A frame that comes while the writer is in use goes into the queue, and the user of the writer sends it afterwards.
+/// So frames leave in the order in which they came. <c>_end</c> is the reason why no more frames are taken. Frames that
+/// are queued by then are still sent, unless flushing failed (<c>_failure</c>). <c>_queueSent</c> completes when the
+/// queue has been flushed.
 /// </para>
 /// <para>
-/// Encoders may be the application's. They run without the lock, and before anything is written or queued.
+/// Encoders may be code of the application. They run without the lock, and before anything is written or queued.
 /// </para>
 /// </remarks>
 internal sealed partial class FrameOutput
 {
-    /// <summary>A flush happens once so much was written: back-pressure, and a look at the peer's progress.</summary>
+    /// <summary>A flush happens when so much was written, for back-pressure and to see the peer's progress.</summary>
     private const int MaxUnflushedBytes = 64 * 1024;
 
     // A queue that has grown beyond this is not kept.
     private const int MaxKeptCapacity = 64 * 1024;
 
-    // Whoever's flush finds the queue refilled so often does not go on with it on its own thread.
+    // After so many rounds of sending the queue, a flush goes on in the thread pool, to give its thread back.
     private const int MaxRounds = 16;
 
     private readonly Lock _lock = new();
@@ -42,7 +44,7 @@ internal sealed partial class FrameOutput
     private readonly int _maxQueuedBytes;
     private readonly bool _countsUnflushed;
 
-    // Also read without the lock, by a callback: it must not overtake what was sent before, nor write after the end.
+    // A callback reads these two without the lock. It must not overtake queued frames, nor write after the end.
     private volatile bool _detour;
     private volatile Exception? _end;
     private bool _inUse;
@@ -52,7 +54,7 @@ internal sealed partial class FrameOutput
     private TaskCompletionSource? _queueSent;
     private TaskCompletionSource? _drained;
 
-    // Compared with the current thread's id by any thread; only that thread itself ever makes them equal.
+    // Any thread compares it with its own id. Only the thread itself sets it to that id.
     private int _directThread;
     private bool _written;
 
@@ -64,16 +66,17 @@ internal sealed partial class FrameOutput
         _countsUnflushed = writer.CanGetUnflushedBytes;
     }
 
-    /// <summary>Why no more frames are taken, or null.</summary>
+    /// <summary>The reason why no more frames are taken, or null.</summary>
     internal Exception? End => _end;
 
-    /// <summary>Whether so much was written that the peer should take it before the next frame is handled.</summary>
+    /// <summary>Whether the peer has to take what was written before the next frame is handled.</summary>
     internal bool NeedsFlush
     {
         get
         {
-            var most = Math.Min(MaxUnflushedBytes, _maxQueuedBytes);
-            return (IsDirect && _written && (!_countsUnflushed || _writer.UnflushedBytes >= most)) || _queue?.WrittenCount >= most;
+            var max = Math.Min(MaxUnflushedBytes, _maxQueuedBytes);
+            return (IsDirect && _written && (!_countsUnflushed || _writer.UnflushedBytes >= max))
+                || _queue?.WrittenCount >= max;
         }
     }
 
@@ -81,7 +84,7 @@ internal sealed partial class FrameOutput
 
     private bool MayWriteDirect => IsDirect && !_detour;
 
-    /// <summary>From here on this thread's frames go straight to the writer, if nobody else uses it.</summary>
+    /// <summary>Lets this thread's frames go straight to the writer, if it is free.</summary>
     internal void BeginDirect()
     {
         lock (_lock)
@@ -96,7 +99,8 @@ internal sealed partial class FrameOutput
 
     /// <summary>Sends what was written since <see cref="BeginDirect"/>, on the same thread.</summary>
     /// <returns>
-    /// Completes when all of it has been flushed, and the peer is ready for more. It fails with the flush.
+    /// A task that completes when all of it has been flushed and the peer is ready for more. It fails if the flush
+    /// fails.
     /// </returns>
     internal Task EndDirect()
     {
@@ -112,7 +116,7 @@ internal sealed partial class FrameOutput
         }
     }
 
-    /// <summary>Writes a frame. Without a codec it is encoded already.</summary>
+    /// <summary>Writes a frame. Without a codec, the frame is already encoded.</summary>
     internal void Write(in FramePayload frame, FrameCodec? codec)
     {
         if (!MayWriteDirect)
@@ -161,7 +165,7 @@ internal sealed partial class FrameOutput
         return sent;
     }
 
-    /// <summary>Takes no more frames. What was taken is still sent.</summary>
+    /// <summary>Takes no more frames. Frames that were taken are still sent.</summary>
     internal void Stop()
     {
         lock (_lock)
@@ -172,7 +176,7 @@ internal sealed partial class FrameOutput
     }
 
     /// <summary>Takes no more frames.</summary>
-    /// <returns>Completes when nobody uses the writer any more; with why not all was sent, or null.</returns>
+    /// <returns>Completes when the writer is free. The result says why not all was sent, or is null.</returns>
     internal async ValueTask<Exception?> CloseAsync()
     {
         Stop();
@@ -193,7 +197,7 @@ internal sealed partial class FrameOutput
         return _failure;
     }
 
-    // Continuations are the application's: they must not run under the lock, or in the middle of sending.
+    // Continuations are code of the application. They must not run under the lock or in the middle of sending.
     private static TaskCompletionSource NewCompletion() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static void Complete(TaskCompletionSource? sent, Exception? failure)
@@ -206,7 +210,7 @@ internal sealed partial class FrameOutput
         {
             sent.TrySetException(failure);
 
-            // Seen: who is not interested in the task has not forgotten anything.
+            // Marks the exception as observed: an application may ignore the task.
             _ = sent.Task.Exception;
         }
     }
@@ -232,7 +236,7 @@ internal sealed partial class FrameOutput
         _written = true;
     }
 
-    /// <summary>The limits are on what waits for the peer: that begins with a flush.</summary>
+    /// <summary>Flushes what is above the limit. Only bytes that were flushed wait for the peer.</summary>
     private void FlushIfMuch()
     {
         if (IsDirect && NeedsFlush)
@@ -242,7 +246,8 @@ internal sealed partial class FrameOutput
     }
 
     /// <summary>
-    /// What is queued while no flush waits says nothing about the peer, and must not count against it.
+    /// Flushes frames of other threads that were queued while no flush waits. The peer has not delayed them, so they
+    /// must not count against <see cref="FrameHandlerOptions.MaxQueuedBytes"/>.
     /// </summary>
     private void FlushQueueOfOthers()
     {
@@ -306,5 +311,6 @@ internal sealed partial class FrameOutput
     }
 
     private SlowPeerException QueueIsFull(int queued)
-        => new($"{queued} bytes are waiting to be sent; MaxQueuedBytes is {_maxQueuedBytes}. The peer reads too slowly.");
+        => new(
+            $"The peer reads too slowly: {queued} bytes are waiting to be sent. MaxQueuedBytes is {_maxQueuedBytes}.");
 }

@@ -3,7 +3,8 @@ using Microsoft.AspNetCore.Connections;
 namespace KestrelEventLoopTransport.Framing.Connections;
 
 /// <summary>
-/// Made by the middleware, before TLS if the user put it there: so the transport is looked at when it is used.
+/// The feature of a connection. The middleware may create it before TLS replaces the transport, so the transport is
+/// read when the reader or writer is first used.
 /// </summary>
 internal sealed class FramingFeature(
     ConnectionContext connection, FrameCodec codec, FrameCodec writeCodec, FrameReaderOptions? options)

@@ -3,7 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Framing.Connections;
 
-/// <summary>A handler that came from the services or was made with them, and the scope it lives in.</summary>
+/// <summary>A handler that was taken from the services or created with them, and the scope in which it lives.</summary>
 internal sealed class HandlerScope
 {
     private readonly AsyncServiceScope _scope;
@@ -18,7 +18,8 @@ internal sealed class HandlerScope
 
     internal FrameHandler Handler { get; }
 
-    internal static HandlerScope Create<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(
+    internal static HandlerScope Create<
+        [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicConstructors)] THandler>(
         IServiceProvider services)
         where THandler : FrameHandler
     {
@@ -38,7 +39,7 @@ internal sealed class HandlerScope
         }
     }
 
-    // The host tells that it has stopped with a synchronous callback, and may be gone right after it.
+    // Synchronous, because ApplicationStopped is, and the host may be disposed right after it.
     internal void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     private async ValueTask DisposeAsync()

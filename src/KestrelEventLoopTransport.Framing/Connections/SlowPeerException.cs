@@ -1,7 +1,7 @@
 namespace KestrelEventLoopTransport.Framing.Connections;
 
 /// <summary>
-/// Too much waits for a peer that does not read. A type of its own, so that a callback which lets it through is not
-/// taken for a faulty one: it is the peer's doing.
+/// Too many bytes wait for a peer that does not read. It is a type of its own so that it counts as the peer's fault
+/// when a callback throws it, and not as an error of the application.
 /// </summary>
 internal sealed class SlowPeerException(string message) : InvalidOperationException(message);

@@ -4,8 +4,8 @@ using static KestrelEventLoopTransport.Framing.Connections.TurnFlags;
 namespace KestrelEventLoopTransport.Framing.Connections;
 
 /// <summary>
-/// Who runs a connection's callbacks, and which are due. One atomic word, because the reading loop, the work item,
-/// timers and the application's threads all change it. <see cref="TurnTransitions"/> says how.
+/// Which party runs a connection's callbacks, and which callbacks are due. One atomic word, because the reading loop,
+/// the work item, timers and the application's threads all change it. <see cref="TurnTransitions"/> says how.
 /// </summary>
 /// <remarks>
 /// <para>The legal states:</para>
@@ -17,7 +17,7 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 /// </item>
 /// <item>
 /// <see cref="Taken"/>, with any of <see cref="Queued"/>, <see cref="WakeDue"/> and <see cref="TickDue"/>: callbacks
-/// run, and whoever runs them sees to what is due;
+/// run, and the party that runs them takes care of what is due;
 /// </item>
 /// <item>
 /// <see cref="Taken"/> and <see cref="LoopWaits"/>, with any of <see cref="WakeDue"/> and <see cref="TickDue"/>: the

@@ -49,7 +49,9 @@ internal static class TurnTransitions
             : new(after, TurnAction.None);
     }
 
-    /// <summary>A tick or a wake becomes due. Whoever has the turn, or the work item in the queue, runs it.</summary>
+    /// <summary>
+    /// A tick or a wake becomes due. The party that has the turn runs it, or the work item in the queue.
+    /// </summary>
     internal static TurnMove Ask(TurnFlags before, TurnFlags due)
     {
         Debug.Assert(due is WakeDue or TickDue, "One of the two is asked for.");

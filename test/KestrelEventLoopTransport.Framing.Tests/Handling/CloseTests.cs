@@ -158,7 +158,7 @@ public sealed class CloseTests
         Assert.Equal(1, handler.Frames);
     }
 
-    /// <summary>One who sends may be the first to notice. It is no reason to blame the peer for not reading.</summary>
+    /// <summary>A sender may be the first to notice the end. The peer must not be blamed for not reading.</summary>
     [Theory]
     [InlineData(EndpointKind.EventLoop, false)]
     [InlineData(EndpointKind.EventLoop, true)]
@@ -170,7 +170,7 @@ public sealed class CloseTests
         var reset = Recorder.NewSource<bool>();
         var handler = new Recorder
         {
-            // While this runs nobody reads.
+            // Nothing reads from the connection while this runs.
             Frame = async (connection, _) =>
             {
                 entered.SetResult(true);

@@ -4,7 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
-/// <summary>A connection that is to be closed does not wait for its peer for ever.</summary>
+/// <summary>A closing connection waits for its peer for a limited time.</summary>
 public sealed class CloseTimeoutTests
 {
     // More than the kernel's buffers take.
@@ -81,7 +81,9 @@ public sealed class CloseTimeoutTests
         Assert.Null(await handler.End);
     }
 
-    /// <summary>The transport may have taken it all, and nobody else looks whether it can send it.</summary>
+    /// <summary>
+    /// The transport may have taken all bytes. Only the close timer notices that it cannot send them.
+    /// </summary>
     [Fact]
     public async Task What_the_transport_cannot_send_is_dropped_when_the_handler_is_done()
     {

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
-/// <summary>A codec of the application's own that fails in the middle of a frame harms nobody.</summary>
+/// <summary>A custom codec that fails in the middle of a frame does no harm to other frames.</summary>
 public sealed class EncodingTests
 {
     /// <summary>
@@ -101,7 +101,8 @@ public sealed class EncodingTests
     {
         public Action? Called { get; set; }
 
-        protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state) => FrameScanResult.More;
+        protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state)
+            => FrameScanResult.More;
 
         protected override void Encode(FramePayload frame, IBufferWriter<byte> output)
         {

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
 /// <summary>
-/// A real Kestrel with one endpoint. Fails the test if stopping hangs, or an error was logged that nobody asked for.
+/// A real Kestrel with one endpoint. Fails the test if stopping hangs, or an unexpected error was logged.
 /// </summary>
 internal sealed class Endpoint : IAsyncDisposable
 {

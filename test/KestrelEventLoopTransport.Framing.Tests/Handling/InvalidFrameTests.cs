@@ -36,7 +36,10 @@ public sealed class InvalidFrameTests
         await using var endpoint = await Endpoint.StartAsync(
             EndpointKind.EventLoop,
             listen => listen
-                .UseFrameCodec(FrameCodec.Line(8), FrameCodec.Line(200), new() { OversizedFrame = OversizedFrameBehavior.Discard })
+                .UseFrameCodec(
+                    FrameCodec.Line(8),
+                    FrameCodec.Line(200),
+                    new() { OversizedFrame = OversizedFrameBehavior.Discard })
                 .UseFrameHandler(handler));
         using var peer = await endpoint.ConnectAsync();
         const string Lines = "a\ntoo-long-line\r\nb\nanother long line\nyet another one\n";

@@ -147,7 +147,7 @@ public sealed class SendTests
         await Assert.ThrowsAnyAsync<ConnectionAbortedException>(() => connection.SendAsync(frame));
     }
 
-    /// <summary>One sends under a lock, say, and what comes later must not be overtaken by it.</summary>
+    /// <summary>A callback may wait for another thread that sends, for example for its lock.</summary>
     [Theory]
     [ClassData<EveryEndpointKind>]
     public async Task What_a_callback_writes_does_not_overtake_what_others_have_sent(EndpointKind kind)

@@ -27,7 +27,7 @@ public sealed class TurnTests
         var pipes = new InlineConnection(FrameCodec.Line(100));
         var running = pipes.RunAsync(handler);
 
-        // Disposed only when nobody waits for it: what a work item throws ends the process.
+        // Disposed when no thread waits for it any more, because an exception of a work item ends the process.
         using var release = new ManualResetEventSlim();
         var blockers = ThreadPool.ThreadCount + 100;
         var blocked = blockers;
@@ -118,7 +118,7 @@ public sealed class TurnTests
         Assert.Empty(handler.Violations);
     }
 
-    /// <summary>A heart-beat, say, while a long request is answered.</summary>
+    /// <summary>For example a heart-beat while a long request is answered.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -70,7 +70,12 @@ internal sealed class CodecSpec
     public override string ToString() => Name;
 
     public Decoding DecodeByReference(byte[] bytes, FrameReaderOptions options)
-        => Reference.Decode(bytes, Measure, Codec.MaxFrameLength, options, Codec is IncrementalCodec { EndsWithDelimiter: true });
+        => Reference.Decode(
+            bytes,
+            Measure,
+            Codec.MaxFrameLength,
+            options,
+            Codec is IncrementalCodec { EndsWithDelimiter: true });
 
     /// <summary>Something that looks like a frame of the codec, often without being one.</summary>
     public byte[] CreateContent(Random random)

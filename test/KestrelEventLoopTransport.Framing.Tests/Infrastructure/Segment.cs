@@ -31,7 +31,7 @@ internal sealed class Segment : ReadOnlySequenceSegment<byte>
         return new ReadOnlySequence<byte>(first, 0, last, last.Memory.Length);
     }
 
-    /// <summary>Overwrites the bytes from here on: who still looks at them sees it.</summary>
+    /// <summary>Overwrites the bytes from here on, so that a reader that still uses them fails.</summary>
     public void Poison()
     {
         for (var segment = this; segment is not null; segment = (Segment?)segment.Next)

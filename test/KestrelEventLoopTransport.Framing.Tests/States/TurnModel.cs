@@ -68,7 +68,8 @@ internal sealed class TurnModel(TurnMoves moves)
                 yield return WithdrawTick(begun);
                 break;
             case LoopPlace.Leaving:
-                world = world.IsConnected && world.DueBefore != None ? world.Break("Frames do not starve ticks") : world;
+                var isStarved = world.IsConnected && world.DueBefore != None;
+                world = isStarved ? world.Break("Frames do not starve ticks") : world;
                 yield return Leave(world with { Loop = LoopPlace.Outside, IsConnected = true });
                 break;
         }
@@ -135,11 +136,7 @@ internal sealed class TurnModel(TurnMoves moves)
         }
     }
 
-    private TurnWorld Leave(TurnWorld world)
-    {
-        var move = moves.Leave(world.Flags);
-        return Act(world, move);
-    }
+    private TurnWorld Leave(TurnWorld world) => Act(world, moves.Leave(world.Flags));
 
     private static TurnWorld Act(TurnWorld world, TurnMove move)
     {
@@ -147,7 +144,8 @@ internal sealed class TurnModel(TurnMoves moves)
         return move.Action switch
         {
             TurnAction.Queue => world with { Items = world.Items + 1 },
-            TurnAction.ResumeLoop when world.Loop != LoopPlace.Waiting => world.Break("Only a loop that waits is resumed"),
+            TurnAction.ResumeLoop when world.Loop != LoopPlace.Waiting
+                => world.Break("Only a loop that waits is resumed"),
             TurnAction.ResumeLoop => HaveTurn(world),
             _ => world,
         };

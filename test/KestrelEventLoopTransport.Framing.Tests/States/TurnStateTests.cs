@@ -7,6 +7,8 @@ namespace KestrelEventLoopTransport.Framing.Tests.States;
 /// <summary>The word behind a connection's turn: each transition, and every order of those that make them.</summary>
 public sealed class TurnStateTests
 {
+    private static readonly TurnFlags[] _states = [.. Enumerable.Range(0, 32).Select(static bits => (TurnFlags)bits)];
+
     private static readonly Dictionary<string, TurnMoves> _bugs = new()
     {
         ["A wake does not queue the work item"] = new()
@@ -104,16 +106,15 @@ public sealed class TurnStateTests
     public void The_legal_states_are_those_that_can_be_reached()
     {
         var reached = new TurnModel(new()).Explore().Select(static world => world.Flags).Distinct().Order();
-        var states = Enumerable.Range(0, 32).Select(static bits => (TurnFlags)bits);
 
-        Assert.Equal(states.Where(TurnTransitions.IsLegal), reached);
+        Assert.Equal(_states.Where(TurnTransitions.IsLegal), reached);
     }
 
     /// <summary>Also where no order of events leads to the two together.</summary>
     [Fact]
     public void Every_event_leads_from_a_legal_state_to_a_legal_state()
     {
-        foreach (var flags in Enumerable.Range(0, 32).Select(static bits => (TurnFlags)bits).Where(TurnTransitions.IsLegal))
+        foreach (var flags in _states.Where(TurnTransitions.IsLegal))
         {
             Assert.All(Events(flags), after => Assert.True(TurnTransitions.IsLegal(after), $"{flags} -> {after}"));
         }

@@ -9,7 +9,9 @@ internal readonly record struct TurnWorld
 
     public LoopPlace Loop { get; init; }
 
-    /// <summary>How often the loop will still deliver frames. The first time it calls OnConnectedAsync instead.</summary>
+    /// <summary>
+    /// How often the loop will still deliver frames. The first time it calls OnConnectedAsync instead.
+    /// </summary>
     public int Batches { get; init; }
 
     public bool IsConnected { get; init; }
