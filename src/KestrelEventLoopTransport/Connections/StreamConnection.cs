@@ -31,7 +31,9 @@ internal sealed partial class StreamConnection
     private readonly ConnectionSettings _settings;
     private ulong _token;
 
-    /// <param name="fd">The connected, non-blocking socket. <see cref="Register"/> makes the connection its owner.</param>
+    /// <param name="fd">
+    /// The connected, non-blocking socket. <see cref="Register"/> makes the connection its owner.
+    /// </param>
     /// <param name="loop">The loop that will poll it.</param>
     /// <param name="owner">Gets a call when the connection has ended.</param>
     /// <param name="settings">The listener's settings.</param>

@@ -267,7 +267,8 @@ public sealed class HookTests
             Assert.Equal("KestrelEventLoopTransport.Listening", entry.Category);
             Assert.Same(failure, entry.Exception);
             Assert.Equal(
-                $"A connection to {listener.EndPoint} was closed because ConfigureAcceptedSocket threw an exception, or "
+                $"A connection to {listener.EndPoint} was closed because ConfigureAcceptedSocket threw an "
+                    + $"exception, or "
                     + "an option of the accepted socket could not be set.",
                 entry.Message);
         });
