@@ -214,7 +214,7 @@ public sealed partial class FrameReader
 
     private void Take(out ReadOnlySequence<byte> frame)
     {
-        frame = _held.SliceFrame(_scan.Length, _scan.Head, _scan.Tail);
+        _held.SliceFrame(_scan, out frame);
         _found = false;
         BeginFrame();
     }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
+using KestrelEventLoopTransport.Framing.Codecs;
 
 namespace KestrelEventLoopTransport.Framing.Reading;
 
@@ -90,16 +91,20 @@ internal struct HeldBytes
         return true;
     }
 
-    /// <summary>The current frame, whose end was reached.</summary>
+    /// <summary>Gets the current frame, whose end was reached.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal readonly ReadOnlySequence<byte> SliceFrame(long length, int head, int tail)
+    internal readonly void SliceFrame(in DecoderState scan, out ReadOnlySequence<byte> frame)
     {
         if (_pieceSegment is { } segment && _start.IsIn(segment))
         {
-            return new ReadOnlySequence<byte>(segment, _start.Index + head, segment, _pieceStart.Index + _end - tail);
+            var end = _pieceStart.Index + _end - scan.Tail;
+            frame = new ReadOnlySequence<byte>(segment, _start.Index + scan.Head, segment, end);
         }
-
-        return _bytes.Slice(Start, _pieceStart.At(_end)).Slice(head, length - head - tail);
+        else
+        {
+            frame = _bytes.Slice(Start, _pieceStart.At(_end));
+            frame = frame.Slice(scan.Head, scan.Length - scan.Head - scan.Tail);
+        }
     }
 
     /// <summary>The next frame starts where the current one ends.</summary>
