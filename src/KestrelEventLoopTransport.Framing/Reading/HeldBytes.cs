@@ -102,10 +102,14 @@ internal struct HeldBytes
         }
         else
         {
-            frame = _bytes.Slice(Start, _pieceStart.At(_end));
-            frame = frame.Slice(scan.Head, scan.Length - scan.Head - scan.Tail);
+            SliceFarFrame(scan, out frame);
         }
     }
+
+    // Apart, so that the temporaries of slicing cost nothing where the frame lies in one piece.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private readonly void SliceFarFrame(in DecoderState scan, out ReadOnlySequence<byte> frame)
+        => frame = _bytes.Slice(Start, _pieceStart.At(_end)).Slice(scan.Head, scan.Length - scan.Head - scan.Tail);
 
     /// <summary>The next frame starts where the current one ends.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -113,7 +117,10 @@ internal struct HeldBytes
     {
         _start.MoveTo(_pieceStart, _end);
         _offset = _end;
-        SkipEmptyPieces(isAtStart: true);
+        if (_offset == _piece.Length)
+        {
+            SkipEmptyPieces(isAtStart: true);
+        }
     }
 
     /// <summary>Scans the current frame from its start again.</summary>
