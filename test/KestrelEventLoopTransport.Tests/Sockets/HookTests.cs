@@ -169,7 +169,7 @@ public sealed class HookTests
             "abstract" => new UnixDomainSocketEndPoint("\0" + path.Path),
             _ => new FileHandleEndPoint((ulong)outside.Handle, FileHandleType.Auto),
         };
-        var failure = new NotImplementedException("none of this");
+        var failure = new FormatException("none of this");
         SocketContext? leaked = null;
         await using var transport = new TestTransport(
             scheduling, options => options.EndpointDefaults.ConfigureListenSocket = context =>
@@ -236,7 +236,7 @@ public sealed class HookTests
         ApplicationScheduling scheduling)
     {
         var calls = 0;
-        var failure = new NotImplementedException("none of this");
+        var failure = new FormatException("none of this");
         await using var transport = new TestTransport(
             scheduling, options => options.EndpointDefaults.ConfigureAcceptedSocket = _ =>
         {
