@@ -15,9 +15,10 @@ namespace KestrelEventLoopTransport.Connections;
 //
 // Who closes the descriptor:
 //   Each half holds a reference to it (DescriptorHandle). A half releases its reference once: on the thread that stops
-//   the half, or, when a system call of the half is running, on the thread that makes the call. Start holds a reference
-//   until the loop's token is known. A thread that makes another system call holds one during the call. The thread that
-//   releases the last reference closes the descriptor, or passes it to a LingeringSocket.
+//   the half, or, when a system call of the half is running, on the thread that makes the call. The start of the
+//   connection holds one until the loop's token is known (EndStart). A thread that makes another system call holds one
+//   during the call. The thread that releases the last reference closes the descriptor, or passes it to a
+//   LingeringSocket.
 internal sealed partial class StreamConnection
 {
     // In place of a reason when none was given. Never thrown: each reader gets an exception of its own.

@@ -49,7 +49,7 @@ internal sealed partial class StreamConnection
         ReadOnlySpan<byte> remoteAddress,
         EndPoint? localEndPoint)
     {
-        // One for each half, and one for Start.
+        // One for each half, and one until EndStart.
         _descriptor = new DescriptorHandle(fd, references: 3);
         Loop = loop;
         _owner = owner;

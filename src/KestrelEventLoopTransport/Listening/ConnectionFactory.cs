@@ -1,5 +1,6 @@
 using System.Net;
 using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Connections.Lingering;
 using KestrelEventLoopTransport.Listening.Balancing;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
@@ -13,7 +14,7 @@ namespace KestrelEventLoopTransport.Listening;
 /// <param name="context">What the acceptors of the listener share.</param>
 /// <param name="limiter">Counts the connections.</param>
 /// <param name="selector">Assigns connections to loops.</param>
-internal sealed unsafe class ConnectionFactory(
+internal sealed class ConnectionFactory(
     ListenSocket socket,
     EventLoop acceptingLoop,
     EventLoopGroup group,
@@ -79,8 +80,7 @@ internal sealed unsafe class ConnectionFactory(
     internal void Refuse(int fd)
     {
         limiter.CountRefused();
-        var linger = stackalloc int[2] { 1, 0 };
-        _ = Libc.setsockopt(fd, Platform.SOL_SOCKET, Platform.SO_LINGER, linger, 2 * sizeof(int));
+        LingerOption.MakeCloseReset(fd);
         _ = Libc.close(fd);
         ListenerLog.ConnectionRefused(context.Logger, socket.EndPoint, context.Options.MaxConnections!.Value);
     }
