@@ -200,8 +200,7 @@ internal sealed class EventLoop
     {
         if (!_polled.HasNext)
         {
-            _polled.Poll(_work.IsEmpty ? _timers.NextDelay : 0);
-            _work.OnPolled();
+            _work.Poll(_timers.NextDelay);
         }
 
         if (!RunEvents(activity) || !RunWork(activity) || !RunPooled(activity))

@@ -9,39 +9,33 @@ namespace KestrelEventLoopTransport.Loops;
 /// </summary>
 /// <remarks>
 /// <para>
-/// No work is lost. Whoever posts enqueues first and then wakes the loop, unless a wake-up is on its way. The loop
-/// first polls, then says that no wake-up is on its way, and then reads the queue. So an item is either in the queue
-/// when the loop reads it, or its wake-up ends the next poll.
+/// No work is lost. A thread that posts enqueues first and then moves the <see cref="WakeWord"/>: it wakes the loop
+/// unless a wake-up is on its way, or moves the work to the pool if the loop has ended. The loop looks at the queue,
+/// polls, and says that no wake-up is on its way. Then it looks again. So an item is either in the queue at one of
+/// these looks, or its wake-up ends the next poll.
 /// </para>
 /// <para>
-/// The loop's own thread wakes nobody, since it reads the queue before it polls. Becoming the owner is a full fence: a
-/// thread that posts work and takes itself for the owner has enqueued before the next owner reads the queue.
-/// </para>
-/// <para>
-/// The end is a full fence as well: whoever posts either finds the end, and moves the work to the pool, or has enqueued
-/// before the end moves it.
+/// A thread that takes itself for the owner does not wake the loop. Enqueueing is a full fence, and so is becoming the
+/// owner: either the thread sees the next owner, or that one sees the item. The same holds for the end.
 /// </para>
 /// </remarks>
 internal sealed class WorkQueue(PolledSet polled, PoolDispatch pool)
 {
     private readonly ConcurrentQueue<IThreadPoolWorkItem> _items = new();
-    private int _ownerThreadId;
-    private int _wakePending;
-    private volatile bool _hasEnded;
+    private WakeWord _wake;
 
     /// <summary>Whether the calling thread is the one that runs the loop.</summary>
-    internal bool IsCurrent => Environment.CurrentManagedThreadId == Volatile.Read(ref _ownerThreadId);
+    internal bool IsCurrent => _wake.IsOwner;
 
     internal bool IsEmpty => _items.IsEmpty;
 
-    internal bool HasEnded => _hasEnded;
+    internal bool HasEnded => _wake.HasEnded;
 
     /// <summary>Runs an item on the loop's thread; on the thread pool when the loop has ended.</summary>
     internal void Post(IThreadPoolWorkItem item)
     {
         _items.Enqueue(item);
-        WakeLoop();
-        if (_hasEnded)
+        if (Wake() == WakeAction.MoveToPool)
         {
             MoveToPool();
         }
@@ -51,29 +45,37 @@ internal sealed class WorkQueue(PolledSet polled, PoolDispatch pool)
     /// Lets the loop poll again soon, if another thread runs it. A full fence then, so that the loop sees what was
     /// written before.
     /// </summary>
-    internal void WakeLoop()
-    {
-        if (!IsCurrent && Interlocked.Exchange(ref _wakePending, 1) == 0)
-        {
-            polled.Wake();
-        }
-    }
+    internal void WakeLoop() => Wake();
 
     /// <summary>The calling thread runs the loop from here on.</summary>
-    internal void SetOwner() => Interlocked.Exchange(ref _ownerThreadId, Environment.CurrentManagedThreadId);
+    internal void SetOwner() => _wake.Own();
 
-    /// <summary>The loop has polled, and is about to read the queue.</summary>
-    internal void OnPolled() => Interlocked.Exchange(ref _wakePending, 0);
+    /// <summary>Polls. Does not wait if there is work.</summary>
+    /// <param name="timeoutMilliseconds">-1 waits for ever, 0 does not wait.</param>
+    internal void Poll(int timeoutMilliseconds)
+    {
+        polled.Poll(IsEmpty ? timeoutMilliseconds : 0);
+        _wake.Poll();
+    }
 
     internal bool TryTake([NotNullWhen(true)] out IThreadPoolWorkItem? item) => _items.TryDequeue(out item);
 
     /// <summary>The loop has ended.</summary>
     internal void End()
     {
-        Interlocked.Exchange(ref _ownerThreadId, 0);
-        _hasEnded = true;
-        Interlocked.MemoryBarrier();
+        _wake.End();
         MoveToPool();
+    }
+
+    private WakeAction Wake()
+    {
+        var action = _wake.Post();
+        if (action == WakeAction.Wake)
+        {
+            polled.Wake();
+        }
+
+        return action;
     }
 
     private void MoveToPool()
