@@ -97,16 +97,6 @@ internal sealed partial class StreamConnection
     /// </summary>
     internal bool ShortReceiveEmpties => !_isUnix && Poller.ReportsUrgentData;
 
-    /// <summary>Whether the calling thread is inside <see cref="Dispatch"/> of this connection.</summary>
-    internal bool IsDispatching => ThreadActivity.Current is { } activity && ReferenceEquals(activity.Target, this);
-
-    /// <summary>
-    /// Whether what the calling thread flushes waits for the end of <see cref="Dispatch"/>. Not when it is stuck there:
-    /// then the supervisor does not look after it any more.
-    /// </summary>
-    internal bool HoldsOutput
-        => ThreadActivity.Current is { State.IsStuck: false } activity && ReferenceEquals(activity.Target, this);
-
     PipeReader IDuplexPipe.Input => Input;
 
     PipeWriter IDuplexPipe.Output => Output;
@@ -173,27 +163,21 @@ internal sealed partial class StreamConnection
     }
 
     /// <summary>
-    /// Runs application code, by completing what it awaits. What it flushes meanwhile is corked and goes out at the
-    /// end, or when the supervisor finds that there is none in sight.
+    /// Runs application code, by completing what it awaits. Where the supervisor watches it, what it flushes meanwhile
+    /// is corked and goes out at the end, or when the supervisor finds that there is none in sight.
     /// </summary>
     /// <param name="awaited">What the application awaits.</param>
     /// <param name="exception">What it fails with; null when it succeeds.</param>
     internal void Dispatch(ref ManualResetValueTaskSourceCore<bool> awaited, Exception? exception = null)
     {
-        if (ThreadActivity.Current is not { } activity)
+        var scope = CallbackScope.Enter(this);
+        using (scope)
         {
             Complete(ref awaited, exception);
-            return;
         }
 
-        var outer = activity.Enter(this);
-        try
+        if (scope.IsWatched)
         {
-            Complete(ref awaited, exception);
-        }
-        finally
-        {
-            activity.Exit(outer);
             Output.Uncork();
         }
     }

@@ -64,6 +64,12 @@ internal sealed class CallbackScheduler(
     }
 
     /// <summary>
+    /// Whether the calling thread, which has been at work for a target for a while, has to leave the rest to
+    /// <see cref="Yield"/>: if it is inside a callback of the target, and such a callback may keep a loop.
+    /// </summary>
+    internal bool MustYield(IDispatchTarget target) => RunOnLoop && CallbackPlace.Of(target).IsInside;
+
+    /// <summary>
     /// Runs the rest of a callback later, so that others get their turn: as work of the loop. With
     /// <see cref="ApplicationScheduling.Inline"/> it runs on the thread pool. Application code that waits synchronously
     /// for the rest would keep the loop for ever.

@@ -15,6 +15,9 @@ internal readonly ref struct CallbackScope
         _outer = outer;
     }
 
+    /// <summary>Whether the supervisor watches the scope.</summary>
+    internal bool IsWatched => _activity is not null;
+
     /// <summary>Begins a scope. Disposing it ends it. Scopes may nest.</summary>
     internal static CallbackScope Enter(IDispatchTarget target)
     {

@@ -103,7 +103,10 @@ public class OutputStatePlantedBugTests
 
     [Fact]
     public void A_writer_that_corks_after_its_dispatch_has_lost_its_loop()
-        => Finds("All is sent", (_, move) => move, new OutputStateModel { Dispatches = true, LooksForItsLoop = false });
+        => Finds(
+            "All is sent",
+            (_, move) => move,
+            new OutputStateModel { Writes = 1, Dispatches = true, LooksForItsLoop = false });
 
     [Fact]
     public void A_sender_that_reads_the_head_of_the_chain_once()

@@ -64,8 +64,9 @@ internal static class OutputStateWriter
         }
 
         yield return Defers(Deferral.None, Publish);
-        if (world.IsDispatching)
+        if (model.Dispatches)
         {
+            // Also if the thread has lost its loop: it looks for that afterwards.
             yield return Defers(Deferral.Cork, PublishCorked);
         }
 

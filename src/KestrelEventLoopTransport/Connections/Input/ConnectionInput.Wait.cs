@@ -210,7 +210,7 @@ internal sealed partial class ConnectionInput
     private static bool WeHaveEnded(InputFlags state)
         => (state & InputFlags.Ended) != 0 && (state & InputFlags.EndHeld) == 0;
 
-    private bool MustYield() => _read.IsOutOfReceives && _connection.RunsInline && _connection.IsDispatching;
+    private bool MustYield() => _read.IsOutOfReceives && _connection.Loop.Callbacks.MustYield(_connection);
 
     /// <summary>
     /// A reader that polls on the loop's thread keeps the loop from seeing its edge. From the second vain call on, the

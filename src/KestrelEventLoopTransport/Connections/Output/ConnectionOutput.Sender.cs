@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using KestrelEventLoopTransport.Connections.Buffers;
+using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Connections.Output;
@@ -89,7 +90,9 @@ internal sealed partial class ConnectionOutput
     }
 
     /// <summary>Lets committed bytes be sent.</summary>
-    private void Publish(Deferral deferral)
+    /// <param name="deferral">When.</param>
+    /// <param name="place">What the calling thread is inside of.</param>
+    private void Publish(Deferral deferral, CallbackPlace place = default)
     {
         switch (_state.Make(OutputTransitions.Publish, deferral).Action)
         {
@@ -104,9 +107,9 @@ internal sealed partial class ConnectionOutput
                 QueueWork(preferLocal: true);
                 break;
             default:
-                if (deferral == Deferral.Cork && !_connection.HoldsOutput)
+                if (deferral == Deferral.Cork && place.IsStuck)
                 {
-                    // The thread has lost its loop meanwhile. The supervisor may have uncorked before this cork.
+                    // The supervisor uncorks once more after it has taken the loop. That may be over.
                     Uncork();
                 }
 

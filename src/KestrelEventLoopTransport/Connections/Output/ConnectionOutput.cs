@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using System.Threading.Tasks.Sources;
+using KestrelEventLoopTransport.Loops;
 
 namespace KestrelEventLoopTransport.Connections.Output;
 
@@ -62,7 +63,8 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
         }
 
         _queue.Commit();
-        Publish(_deferral.OnFlush(_connection, _queue.Unsent));
+        var place = CallbackPlace.Of(_connection);
+        Publish(_deferral.OnFlush(place.IsInside, _queue.Unsent, _connection.MaxWriteBufferSize), place);
         if (_flush.IsOutstanding && IsStillFlushing(cancellationToken))
         {
             return new(this, _flush.Version);

@@ -29,22 +29,15 @@ internal struct DeferralPolicy
         _flushesSinceInput = 0;
     }
 
-    /// <param name="connection">The connection that is flushed.</param>
+    /// <param name="isInside">Whether the flush comes from inside a dispatch of the connection.</param>
     /// <param name="unsent">The bytes that are committed and not sent.</param>
-    internal Deferral OnFlush(StreamConnection connection, long unsent)
+    /// <param name="maxUnsent">The bytes at which a flush waits for room.</param>
+    internal Deferral OnFlush(bool isInside, long unsent, long maxUnsent)
     {
         _flushesSinceInput++;
-        if (unsent >= Math.Min(MaxDeferredBytes, connection.MaxWriteBufferSize))
-        {
-            return Deferral.None;
-        }
-
-        if (connection.HoldsOutput)
-        {
-            return Deferral.Cork;
-        }
-
-        // A dispatch that does not hold output has lost its loop, and no supervisor would uncork it.
-        return !connection.IsDispatching && (_flushesSinceInput > 1 || _isPiecemeal) ? Deferral.Queue : Deferral.None;
+        return unsent >= Math.Min(MaxDeferredBytes, maxUnsent) ? Deferral.None
+            : isInside ? Deferral.Cork
+            : _flushesSinceInput > 1 || _isPiecemeal ? Deferral.Queue
+            : Deferral.None;
     }
 }
