@@ -89,8 +89,6 @@ internal sealed partial class StreamConnection
 
     internal int MaxReceiveBlocks => _settings.MaxReceiveBlocks;
 
-    internal bool RunsInline => Loop.Callbacks.RunOnLoop;
-
     /// <summary>
     /// Whether a receive that brings less than asked for has emptied the socket. True for TCP only, and only when the
     /// poller reports urgent data.
@@ -118,7 +116,7 @@ internal sealed partial class StreamConnection
         // The output first: the input may run a handler, which may keep this thread.
         if ((events & (PollEvents.Writable | PollEvents.Error | PollEvents.HangUp)) != 0)
         {
-            Output.OnWritable(mayRunInline: (events & input) == 0);
+            Output.OnWritable(isLast: (events & input) == 0);
         }
 
         if ((events & input) != 0)

@@ -68,7 +68,7 @@ internal sealed record OutputStateModel
             .Actor("peer", Peer)
             .Actor("writer", Runs(w => w.Writer, (w, t) => w with { Writer = t }, WriterSteps))
             .Actor("loop", Runs(w => w.Loop, (w, t) => w with { Loop = t }, LoopSteps, completesFlush: true))
-            .Actor("pool", Runs(w => w.Pool, (w, t) => w with { Pool = t }, PoolSteps))
+            .Actor("pool", Runs(w => w.Pool, (w, t) => w with { Pool = t }, PoolSteps, completesFlush: true))
             .Actor("supervisor", Runs(w => w.Supervisor, (w, t) => w with { Supervisor = t }, SupervisorSteps))
             .Actor("closer", Runs(w => w.Closer, (w, t) => w with { Closer = t }, CloserSteps))
             .Actor("canceler", Runs(w => w.Canceler, (w, t) => w with { Canceler = t }, CancelerSteps))

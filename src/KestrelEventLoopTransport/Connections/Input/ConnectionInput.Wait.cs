@@ -69,20 +69,21 @@ internal sealed partial class ConnectionInput
     internal void OnReadable(PollEvents events)
     {
         var flags = events == PollEvents.Readable ? InputFlags.Ready : InputFlags.Ready | EndFlags(events);
-        var runsInline = _connection.RunsInline;
-        var actions = _state.OnEdge(flags, claims: !runsInline);
+        var callbacks = _connection.Loop.Callbacks;
+        var runsHere = callbacks.RunOnLoop;
+        var actions = _state.OnEdge(flags, claims: !runsHere);
         if ((actions & InputActions.Resume) == 0)
         {
             Follow(actions);
             OnEdgeWithoutReader(flags);
         }
-        else if (runsInline)
+        else if (runsHere)
         {
             Resume();
         }
         else
         {
-            _connection.Loop.Callbacks.Post(this);
+            callbacks.Post(this);
         }
     }
 
@@ -232,7 +233,8 @@ internal sealed partial class ConnectionInput
         return true;
     }
 
-    private bool MustDefer() => _read.First.IsFirst() && _buffer.End == StreamEnd.None && _connection.RunsInline;
+    private bool MustDefer()
+        => _read.First.IsFirst() && _buffer.End == StreamEnd.None && _connection.Loop.Callbacks.RunOnLoop;
 
     private ValueTask<ReadResult> Defer(CancellationToken cancellationToken)
     {

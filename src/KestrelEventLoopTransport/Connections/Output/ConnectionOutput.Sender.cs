@@ -29,25 +29,30 @@ internal sealed partial class ConnectionOutput
     internal void OnInput() => _deferral.OnInput();
 
     /// <summary>The loop saw that the socket is writable.</summary>
-    /// <param name="mayRunInline">Whether a flush that waits may complete on this thread.</param>
-    internal void OnWritable(bool mayRunInline)
+    /// <param name="isLast">Whether the loop has nothing else to do for the event.</param>
+    internal void OnWritable(bool isLast)
     {
         if (_state.Make(OutputTransitions.OnWritable).Action == OutputAction.Send)
         {
-            Send(mayRunInline);
+            Send(completesFlush: isLast && _connection.Loop.Callbacks.RunOnLoop);
+        }
+    }
+
+    /// <summary>The loop tries again, after the kernel was short of memory.</summary>
+    internal void Retry()
+    {
+        if (_state.Make(OutputTransitions.Uncork).Action == OutputAction.Send)
+        {
+            Send(completesFlush: _connection.Loop.Callbacks.RunOnLoop);
         }
     }
 
     /// <summary>Sends what was deferred, if anything.</summary>
-    /// <param name="mayRunInline">
-    /// Whether a flush that waits may complete on this thread. Only where no application code is below on the stack: it
-    /// might hold a lock that the continuation of the flush takes. Kestrel, for example, aborts under its own lock.
-    /// </param>
-    internal void Uncork(bool mayRunInline = false)
+    internal void Uncork()
     {
         if (_state.Has(OutputFlags.Deferred) && _state.Make(OutputTransitions.Uncork).Action == OutputAction.Send)
         {
-            Send(mayRunInline);
+            Send();
         }
     }
 
@@ -80,7 +85,7 @@ internal sealed partial class ConnectionOutput
         var action = _state.Make(OutputTransitions.TakeWork).Action;
         if ((action & OutputAction.Send) != 0)
         {
-            Send(mayRunInline: true);
+            Send(completesFlush: true);
         }
 
         if ((action & OutputAction.CompleteFlush) != 0)
@@ -117,7 +122,13 @@ internal sealed partial class ConnectionOutput
         }
     }
 
-    private void Send(bool mayRunInline = false)
+    /// <summary>Sends what is committed.</summary>
+    /// <param name="completesFlush">
+    /// Whether a flush that waits may complete on this thread. Only where the scheduler allows it, and where no
+    /// application code is below on the stack: it might hold a lock that the continuation of the flush takes. Kestrel,
+    /// for example, aborts under its own lock.
+    /// </param>
+    private void Send(bool completesFlush = false)
     {
         var budget = MaxSends;
         SendOutcome outcome;
@@ -126,7 +137,7 @@ internal sealed partial class ConnectionOutput
         {
             outcome = SendCommitted(ref budget, out error);
         }
-        while (!EndSend(outcome, error, mayRunInline));
+        while (!EndSend(outcome, error, completesFlush));
     }
 
     /// <summary>Sends until nothing committed is left, or something prevents it.</summary>
@@ -194,10 +205,8 @@ internal sealed partial class ConnectionOutput
     }
 
     /// <summary>Stops being the sender. False: there is more to send.</summary>
-    private bool EndSend(SendOutcome outcome, int error, bool mayRunInline)
+    private bool EndSend(SendOutcome outcome, int error, bool completesFlush)
     {
-        var completesFlush = mayRunInline && _connection.RunsInline && _connection.Loop.IsCurrent;
-
         BufferSegment? chain;
         OutputMove move;
         do
