@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using KestrelEventLoopTransport.IntegrationTests.Clients;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;

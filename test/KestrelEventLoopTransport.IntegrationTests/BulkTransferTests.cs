@@ -1,4 +1,3 @@
-using KestrelEventLoopTransport.IntegrationTests.Clients;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 
 namespace KestrelEventLoopTransport.IntegrationTests;

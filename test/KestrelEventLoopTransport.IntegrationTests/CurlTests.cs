@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using KestrelEventLoopTransport.IntegrationTests.Clients;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 using KestrelEventLoopTransport.IntegrationTests.Tools;
 using Microsoft.AspNetCore.Builder;

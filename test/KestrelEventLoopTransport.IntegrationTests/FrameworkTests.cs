@@ -2,7 +2,6 @@ using System.Net.Http.Json;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json;
-using KestrelEventLoopTransport.IntegrationTests.Clients;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.SignalR;

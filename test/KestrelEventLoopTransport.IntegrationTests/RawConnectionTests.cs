@@ -1,7 +1,6 @@
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
-using KestrelEventLoopTransport.IntegrationTests.Clients;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 
 namespace KestrelEventLoopTransport.IntegrationTests;

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text.Json;
-using KestrelEventLoopTransport.IntegrationTests.Clients;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.Extensions.DependencyInjection;
@@ -36,7 +35,7 @@ public sealed class SampleTests
     {
         await using var factory = Start(scheduling, 2);
 
-        TransportUnderTest.AssertUsedBy(factory.Services);
+        StockTransport.AssertNotUsedBy(factory.Services);
         Assert.Equal(
             scheduling, factory.Services.GetRequiredService<IOptions<EventLoopTransportOptions>>().Value.Scheduling);
     }

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net.ServerSentEvents;
 using System.Threading.Channels;
-using KestrelEventLoopTransport.IntegrationTests.Clients;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;

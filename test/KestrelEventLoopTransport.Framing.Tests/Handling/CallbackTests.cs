@@ -20,14 +20,14 @@ public sealed class CallbackTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
 
         var sent = Enumerable.Range(0, 1000).Select(static i => i.ToString(CultureInfo.InvariantCulture)).ToList();
         await peer.SendAsync(string.Concat(sent.Select(static line => line + "\n")));
         await peer.ShutdownAsync();
 
-        Assert.Equal(string.Concat(sent.Select(static line => $"> {line}\n")), await peer.ReceiveToEndAsync());
+        Assert.Equal(string.Concat(sent.Select(static line => $"> {line}\n")), await peer.ReceiveTextToEndAsync());
         Assert.Null(await handler.End);
         Assert.Equal(sent, received);
         Assert.Empty(handler.Violations);
@@ -54,7 +54,7 @@ public sealed class CallbackTests
             Tick = static async _ => await Task.Yield(),
             Woken = static async _ => await Task.Yield(),
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             kind, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(1) });
         using var peer = await endpoint.ConnectAsync();
         var connection = await handler.Connection;
@@ -122,7 +122,7 @@ public sealed class CallbackTests
             Woken = c => Fail("wake", failing, c),
             Disconnected = (c, _) => Fail("disconnected", failing, c),
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(5) });
         using var first = await endpoint.ConnectAsync();
         (await handler.Connection).Wake();
@@ -145,7 +145,7 @@ public sealed class CallbackTests
         Assert.Equal("answer", await second.ReceiveLineAsync());
 
         await endpoint.StopAsync();
-        var complaint = endpoint.Log.TakeSingle().ToString();
+        var complaint = endpoint.Logs.TakeSingle().ToString();
         Assert.Contains(callback.Split(',')[0], complaint, StringComparison.OrdinalIgnoreCase);
         Assert.Contains("on purpose", complaint, StringComparison.Ordinal);
 
@@ -169,11 +169,11 @@ public sealed class CallbackTests
             },
             Tick = static _ => throw new InvalidOperationException("on purpose"),
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop,
             handler,
             new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(1), MaxQueuedBytes = 10_000_000 });
-        using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
+        using var peer = await endpoint.ConnectAsync(static socket => socket.ReceiveBufferSize = 16 * 1024);
         while (Volatile.Read(ref handler.Ticks) < 10)
         {
             await Task.Delay(1);
@@ -182,7 +182,7 @@ public sealed class CallbackTests
         peer.Reset();
         Assert.Equal("on purpose", (await handler.End)!.Message);
         await endpoint.StopAsync();
-        Assert.Contains("on purpose", endpoint.Log.TakeSingle().ToString(), StringComparison.Ordinal);
+        Assert.Contains("on purpose", endpoint.Logs.TakeSingle().ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -197,13 +197,13 @@ public sealed class CallbackTests
                 throw new InvalidOperationException("on purpose");
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(1) });
         using var peer = await endpoint.ConnectAsync();
         Assert.Equal("on purpose", (await handler.End)!.Message);
         Assert.Equal((0, 0), (handler.Ticks, handler.Wakes));
         await endpoint.StopAsync();
-        endpoint.Log.TakeSingle();
+        endpoint.Logs.TakeSingle();
     }
 
     [Theory]
@@ -211,7 +211,7 @@ public sealed class CallbackTests
     public async Task What_is_not_a_frame_ends_the_connection_after_the_answers_to_earlier_ones(EndpointKind kind)
     {
         var handler = new Recorder { Frame = static (c, _) => Answer(c) };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler, codec: FrameCodec.Line(10));
+        await using var endpoint = await FrameServer.StartAsync(kind, handler, codec: FrameCodec.Line(10));
         using var peer = await endpoint.ConnectAsync();
 
         await peer.SendAsync("a\nb\nfar too long\n");
@@ -229,7 +229,7 @@ public sealed class CallbackTests
     public async Task A_reset_is_told_and_nobody_is_bothered(EndpointKind kind)
     {
         var handler = new Recorder();
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("a\n");
         peer.Reset();
@@ -249,10 +249,10 @@ public sealed class CallbackTests
                 }
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler);
+        await using var endpoint = await FrameServer.StartAsync(EndpointKind.EventLoop, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("a\n");
-        await peer.ReceiveCharacterAsync();
+        await peer.ReceiveExactlyAsync(1);
         peer.Reset();
         Assert.IsType<ConnectionResetException>(await handler.End);
     }
@@ -278,7 +278,7 @@ public sealed class CallbackTests
                 }
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler);
+        await using var endpoint = await FrameServer.StartAsync(EndpointKind.EventLoop, handler);
         using var peer = await endpoint.ConnectAsync();
         (await handler.Connection).Wake();
         Assert.Equal("a hundred", await peer.ReceiveLineAsync());

@@ -26,10 +26,10 @@ public sealed class CloseTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("a\nb\n");
-        Assert.Equal(Count * (Length + 1), (await peer.ReceiveToEndAsync()).Length);
+        Assert.Equal(Count * (Length + 1), (await peer.ReceiveTextToEndAsync()).Length);
         Assert.Null(await handler.End);
         Assert.Equal(1, handler.Frames);
     }
@@ -39,12 +39,12 @@ public sealed class CloseTests
     public async Task Close_from_another_thread_ends_an_idle_connection(EndpointKind kind)
     {
         var handler = new Recorder();
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
         var connection = await handler.Connection;
         Assert.Equal(SendResult.Accepted, connection.TrySend("bye"u8));
         connection.Close();
-        Assert.Equal("bye\n", await peer.ReceiveToEndAsync());
+        Assert.Equal("bye\n", await peer.ReceiveTextToEndAsync());
         Assert.Null(await handler.End);
     }
 
@@ -60,7 +60,7 @@ public sealed class CloseTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("a\nb\nc\n");
         Assert.Equal("enough", Assert.IsType<ConnectionAbortedException>(await handler.End).Message);
@@ -96,9 +96,9 @@ public sealed class CloseTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             kind, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(100) });
-        using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
+        using var peer = await endpoint.ConnectAsync(static socket => socket.ReceiveBufferSize = 16 * 1024);
         await peer.SendAsync("a\n");
         Assert.Equal("The peer is dead.", Assert.IsType<ConnectionAbortedException>(await handler.End).Message);
         Assert.Empty(handler.Violations);
@@ -118,7 +118,7 @@ public sealed class CloseTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         host = endpoint.Lifetime;
         using var first = await endpoint.ConnectAsync();
         using var second = await endpoint.ConnectAsync();
@@ -126,8 +126,8 @@ public sealed class CloseTests
         await Task.Delay(Timeout.Infinite, endpoint.Lifetime.ApplicationStopping)
             .ContinueWith(static _ => { }, TaskScheduler.Default).DefaultTimeout();
         await endpoint.StopAsync();
-        Assert.Equal("stopping\n", await first.ReceiveToEndAsync());
-        Assert.Equal("", await second.ReceiveToEndAsync());
+        Assert.Equal("stopping\n", await first.ReceiveTextToEndAsync());
+        Assert.Equal("", await second.ReceiveTextToEndAsync());
         Assert.Null(await handler.End);
     }
 
@@ -150,10 +150,10 @@ public sealed class CloseTests
                 connection.Write("after"u8);
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("a\nb\n");
-        Assert.Equal("before\n", await peer.ReceiveToEndAsync());
+        Assert.Equal("before\n", await peer.ReceiveTextToEndAsync());
         Assert.Null(await handler.End);
         Assert.Equal(1, handler.Frames);
     }
@@ -190,7 +190,7 @@ public sealed class CloseTests
                 }
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("a\n");
         await entered.Task.DefaultTimeout();

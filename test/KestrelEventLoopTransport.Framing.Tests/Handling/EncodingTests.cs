@@ -34,7 +34,7 @@ public sealed class EncodingTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop, handler, codec: new HalfwayCodec());
         using var peer = await endpoint.ConnectAsync();
         var connection = await handler.Connection;
@@ -80,7 +80,7 @@ public sealed class EncodingTests
             },
         };
         var codec = new HalfwayCodec();
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler, codec: codec);
+        await using var endpoint = await FrameServer.StartAsync(EndpointKind.EventLoop, handler, codec: codec);
         using var peer = await endpoint.ConnectAsync();
         var connection = await handler.Connection;
         codec.Called = () =>

@@ -12,7 +12,7 @@ public sealed class FrameEndpointTests
     public async Task The_endpoint_knows_its_connections_and_sends_to_all_of_them(EndpointKind kind)
     {
         var handler = new EndpointHandler();
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         Assert.Equal(0, handler.Endpoint.ConnectionCount);
         using var first = await endpoint.ConnectAsync();
         using var second = await endpoint.ConnectAsync();
@@ -26,7 +26,7 @@ public sealed class FrameEndpointTests
         Assert.Equal("to all", await second.ReceiveLineAsync());
 
         await first.ShutdownAsync();
-        await first.ReceiveToEndAsync();
+        await first.ReceiveTextToEndAsync();
         await Poll.UntilAsync(() => handler.Endpoint.ConnectionCount == 1);
         Assert.Equal(1, handler.Endpoint.Broadcast("to the rest"u8));
         Assert.Equal("to the rest", await second.ReceiveLineAsync());
@@ -38,12 +38,12 @@ public sealed class FrameEndpointTests
     public async Task The_handler_learns_of_the_start_and_may_say_goodbye(EndpointKind kind)
     {
         var handler = new EndpointHandler();
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         Assert.Equal("started", Assert.Single(handler.Events));
         using var peer = await endpoint.ConnectAsync();
         await Poll.UntilAsync(() => handler.Endpoint.ConnectionCount > 0);
         await endpoint.StopAsync();
-        Assert.Equal("goodbye\n", await peer.ReceiveToEndAsync());
+        Assert.Equal("goodbye\n", await peer.ReceiveTextToEndAsync());
         Assert.Equal(["started", "stopping"], handler.Events);
     }
 
@@ -54,7 +54,7 @@ public sealed class FrameEndpointTests
         bool isAsynchronous)
     {
         var log = new DisposalLog();
-        var endpoint = await Endpoint.StartAsync(
+        var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop,
             listen =>
             {
@@ -78,7 +78,7 @@ public sealed class FrameEndpointTests
     public async Task A_registered_handler_belongs_to_the_services()
     {
         var log = new DisposalLog();
-        var endpoint = await Endpoint.StartAsync(
+        var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop,
             static listen => listen.UseFrameCodec(FrameCodec.Line(100)).UseFrameHandler<DisposableHandler>(),
             services => services.AddSingleton(log).AddSingleton<ScopedService>().AddSingleton<DisposableHandler>());
@@ -108,7 +108,7 @@ public sealed class FrameEndpointTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop,
             listen => listen.UseFrameCodec(FrameCodec.Line(100)).UseFrameHandler(handler),
             services => services.AddSingleton(log).AddScoped<ScopedService>());
@@ -117,7 +117,7 @@ public sealed class FrameEndpointTests
         Assert.Equal("answer", await peer.ReceiveLineAsync());
         var connection = await handler.Connection;
         await peer.ShutdownAsync();
-        await peer.ReceiveToEndAsync();
+        await peer.ReceiveTextToEndAsync();
         await endpoint.StopAsync();
         Assert.Equal("scoped service", Assert.Single(log.Disposed));
         Assert.Throws<ObjectDisposedException>(() => connection.Services.GetService<DisposalLog>());

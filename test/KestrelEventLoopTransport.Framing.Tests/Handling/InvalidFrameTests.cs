@@ -13,7 +13,7 @@ public sealed class InvalidFrameTests
     public async Task A_frame_that_is_too_long_is_answered_before_the_connection_is_closed(EndpointKind kind)
     {
         var handler = Answer();
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             kind,
             listen => listen
                 .UseFrameCodec(FrameCodec.LengthPrefixed(16), FrameCodec.Line(200))
@@ -21,7 +21,8 @@ public sealed class InvalidFrameTests
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("\0\0\0\u0001a\u0080\0\0\0");
         Assert.Equal(
-            "ok\nTooLong A frame has 2147483648 bytes; the codec's maximum is 16.\n", await peer.ReceiveToEndAsync());
+            "ok\nTooLong A frame has 2147483648 bytes; the codec's maximum is 16.\n",
+            await peer.ReceiveTextToEndAsync());
         Assert.Equal(FrameError.TooLong, Assert.IsType<FrameException>(await handler.End).Error);
         Assert.Empty(handler.Violations);
     }
@@ -33,7 +34,7 @@ public sealed class InvalidFrameTests
     public async Task A_frame_that_is_dropped_is_answered_in_its_place(bool byteByByte)
     {
         var handler = Answer();
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop,
             listen => listen
                 .UseFrameCodec(
@@ -57,7 +58,7 @@ public sealed class InvalidFrameTests
 
         await peer.ShutdownAsync();
         static string TooLong(int length) => $"TooLong A frame has {length} bytes; the codec's maximum is 8.\n";
-        Assert.Equal($"ok\n{TooLong(13)}ok\n{TooLong(17)}{TooLong(15)}", await peer.ReceiveToEndAsync());
+        Assert.Equal($"ok\n{TooLong(13)}ok\n{TooLong(17)}{TooLong(15)}", await peer.ReceiveTextToEndAsync());
         Assert.Null(await handler.End);
         Assert.Empty(handler.Violations);
     }
@@ -67,11 +68,11 @@ public sealed class InvalidFrameTests
     public async Task A_frame_that_is_cut_off_is_answered(EndpointKind kind)
     {
         var handler = Answer();
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("a\nb");
         await peer.ShutdownAsync();
-        Assert.Equal("ok\nTruncated The stream ended inside a frame.\n", await peer.ReceiveToEndAsync());
+        Assert.Equal("ok\nTruncated The stream ended inside a frame.\n", await peer.ReceiveTextToEndAsync());
         Assert.Equal(FrameError.Truncated, Assert.IsType<FrameException>(await handler.End).Error);
     }
 
@@ -87,14 +88,14 @@ public sealed class InvalidFrameTests
                 throw new InvalidOperationException("on purpose");
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop, handler, codec: FrameCodec.Line(8));
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("much too long");
-        Assert.Equal("sorry\n", await peer.ReceiveToEndAsync());
+        Assert.Equal("sorry\n", await peer.ReceiveTextToEndAsync());
         Assert.Equal("on purpose", (await handler.End)!.Message);
         await endpoint.StopAsync();
-        Assert.Contains("OnInvalidFrameAsync", endpoint.Log.TakeSingle().ToString(), StringComparison.Ordinal);
+        Assert.Contains("OnInvalidFrameAsync", endpoint.Logs.TakeSingle().ToString(), StringComparison.Ordinal);
     }
 
     /// <summary>A peer can make a codec throw. Whose fault it is must be easy to see.</summary>
@@ -102,14 +103,14 @@ public sealed class InvalidFrameTests
     public async Task A_codec_that_throws_is_named()
     {
         var handler = new Recorder();
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop, handler, codec: new ThrowingCodec());
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("x");
         await peer.ReceiveUntilGoneAsync();
         await handler.End;
         await endpoint.StopAsync();
-        Assert.Contains("ThrowingCodec.Scan", endpoint.Log.TakeSingle().ToString(), StringComparison.Ordinal);
+        Assert.Contains("ThrowingCodec.Scan", endpoint.Logs.TakeSingle().ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -117,7 +118,7 @@ public sealed class InvalidFrameTests
     {
         var handler =
             new Recorder { Frame = static (_, _) => throw new FrameException(FrameError.Corrupted, "nonsense") };
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler);
+        await using var endpoint = await FrameServer.StartAsync(EndpointKind.EventLoop, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("x\n");
         await peer.ReceiveUntilGoneAsync();

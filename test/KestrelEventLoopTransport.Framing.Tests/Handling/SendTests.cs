@@ -21,7 +21,7 @@ public sealed class SendTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
         var connection = await handler.Connection;
 
@@ -76,9 +76,9 @@ public sealed class SendTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             kind, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(5) });
-        using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
+        using var peer = await endpoint.ConnectAsync(static socket => socket.ReceiveBufferSize = 16 * 1024);
 
         // 100 MB of answers to few bytes. How much fits the kernel's buffers differs; it is far less than a half.
         const int Lines = 2000;
@@ -110,10 +110,10 @@ public sealed class SendTests
         EndpointKind kind)
     {
         var handler = new Recorder();
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 16_000_000 },
             FrameCodec.Line(1_000_000));
-        using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
+        using var peer = await endpoint.ConnectAsync(static socket => socket.ReceiveBufferSize = 16 * 1024);
         var connection = await handler.Connection;
 
         // The kernel's buffers grow to some 4 MiB: so a full queue behind them cannot be sent. What is taken from the
@@ -168,7 +168,7 @@ public sealed class SendTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("x\ny\n");
         for (var i = 0; i < 16; i++)
@@ -199,9 +199,9 @@ public sealed class SendTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 100_000 });
-        using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
+        using var peer = await endpoint.ConnectAsync(static socket => socket.ReceiveBufferSize = 16 * 1024);
         (await handler.Connection).Wake();
 
         // 100 MB, if there were no limit.
@@ -237,7 +237,7 @@ public sealed class SendTests
                 }
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 1000 });
         using var peer = await endpoint.ConnectAsync();
         foreach (var how in (string[])["TrySend", "SendAsync"])
@@ -271,9 +271,9 @@ public sealed class SendTests
                 await connection.SendAsync(new byte[10_000]);
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 100_000 });
-        using var peer = await endpoint.ConnectAsync(receiveBufferSize: 16 * 1024);
+        using var peer = await endpoint.ConnectAsync(static socket => socket.ReceiveBufferSize = 16 * 1024);
         var connection = await handler.Connection;
         do
         {
@@ -292,12 +292,12 @@ public sealed class SendTests
     public async Task Nothing_happens_to_a_connection_that_is_over()
     {
         var handler = new Recorder();
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler);
+        await using var endpoint = await FrameServer.StartAsync(EndpointKind.EventLoop, handler);
         using var peer = await endpoint.ConnectAsync();
         var connection = await handler.Connection;
         await peer.ShutdownAsync();
         Assert.Null(await handler.End);
-        Assert.Equal("", await peer.ReceiveToEndAsync());
+        Assert.Equal("", await peer.ReceiveTextToEndAsync());
 
         await Assert.ThrowsAnyAsync<ConnectionAbortedException>(() => connection.SendAsync(new byte[1]));
         Assert.Equal(SendResult.Closed, connection.TrySend("a"u8));
@@ -324,7 +324,7 @@ public sealed class SendTests
                 connection.SendAsync("6"u8.ToArray()).GetAwaiter().GetResult();
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("a\nb\n");
         foreach (var expected in "123456123456")
@@ -349,7 +349,7 @@ public sealed class SendTests
                 Assert.Equal(1000, accepted);
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(kind, handler);
+        await using var endpoint = await FrameServer.StartAsync(kind, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("q\n");
         await peer.ShutdownAsync();
@@ -373,7 +373,7 @@ public sealed class SendTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler);
+        await using var endpoint = await FrameServer.StartAsync(EndpointKind.EventLoop, handler);
         using var peer = await endpoint.ConnectAsync();
         var connection = await handler.Connection;
         await Assert.ThrowsAsync<ArgumentException>(() => connection.SendAsync("a\nb"u8.ToArray()));

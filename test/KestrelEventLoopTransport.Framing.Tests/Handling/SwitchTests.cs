@@ -38,7 +38,7 @@ public sealed class SwitchTests
                 connection.Write(Encoding.Latin1.GetBytes($"line {frame}"));
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler, codec: line);
+        await using var endpoint = await FrameServer.StartAsync(EndpointKind.EventLoop, handler, codec: line);
         using var peer = await endpoint.ConnectAsync();
         const string Sent = "get\nset 5\na\nb\ncset 1\n\nget\n";
         foreach (var piece in Sent.Chunk(bytesAtOnce))
@@ -76,13 +76,13 @@ public sealed class SwitchTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler);
+        await using var endpoint = await FrameServer.StartAsync(EndpointKind.EventLoop, handler);
         using var peer = await endpoint.ConnectAsync();
         (await handler.Connection).Wake();
         Assert.IsType<InvalidOperationException>(await failure.Task.DefaultTimeout());
         await peer.SendAsync("a\n");
         await peer.ShutdownAsync();
-        Assert.Equal("answer\r\n", await peer.ReceiveToEndAsync());
+        Assert.Equal("answer\r\n", await peer.ReceiveTextToEndAsync());
     }
 
     [Fact]
@@ -97,7 +97,7 @@ public sealed class SwitchTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop,
             listen => listen.UseFrameCodec(static _ => new CountingCodec()).UseFrameHandler(handler));
         using var first = await endpoint.ConnectAsync();
@@ -125,7 +125,7 @@ public sealed class SwitchTests
                 return default;
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop,
             listen => listen.UseFrameCodec(FrameCodec.Line(10), FrameCodec.Line(2_000_000)).UseFrameHandler(handler));
         using var peer = await endpoint.ConnectAsync();
@@ -148,7 +148,7 @@ public sealed class SwitchTests
                 await connection.SendEncodedAsync("5\n"u8.ToArray());
             },
         };
-        await using var endpoint = await Endpoint.StartAsync(EndpointKind.EventLoop, handler);
+        await using var endpoint = await FrameServer.StartAsync(EndpointKind.EventLoop, handler);
         using var peer = await endpoint.ConnectAsync();
         await peer.SendAsync("a\n");
         foreach (var expected in (string[])["1", "2", "3", "45"])

@@ -96,7 +96,7 @@ public sealed class TurnTests
     public async Task Ticks_and_wakes_run_while_frames_keep_coming()
     {
         var handler = new Recorder();
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(1) });
         using var peer = await endpoint.ConnectAsync();
         var connection = await handler.Connection;
@@ -125,7 +125,7 @@ public sealed class TurnTests
     public async Task Ticks_run_beside_a_frame_only_where_that_is_allowed(bool isAllowed)
     {
         using var handler = new SlowHandler();
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop,
             handler,
             new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(1), AllowConcurrentTicks = isAllowed });
@@ -145,7 +145,7 @@ public sealed class TurnTests
         }
 
         await peer.ShutdownAsync();
-        await peer.ReceiveToEndAsync();
+        await peer.ReceiveTextToEndAsync();
         Assert.Equal(isAllowed, handler.HasOverlapped);
         Assert.False(handler.TicksOverlapped);
     }
@@ -156,7 +156,7 @@ public sealed class TurnTests
         var time = new ManualTime();
         TimeSpan? next = TimeSpan.FromMinutes(5);
         var handler = new Recorder { NextTick = () => next };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop,
             handler,
             new FrameHandlerOptions { TickInterval = TimeSpan.FromSeconds(10) },
@@ -202,12 +202,12 @@ public sealed class TurnTests
     public async Task A_tick_that_asks_for_a_delay_that_is_none_is_the_applications_fault()
     {
         var handler = new Recorder { NextTick = static () => TimeSpan.Zero };
-        await using var endpoint = await Endpoint.StartAsync(
+        await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(1) });
         using var peer = await endpoint.ConnectAsync();
         Assert.Contains("OnTickAsync returned 00:00:00", (await handler.End)!.Message, StringComparison.Ordinal);
         await endpoint.StopAsync();
-        Assert.Contains("OnTickAsync", endpoint.Log.TakeSingle().ToString(), StringComparison.Ordinal);
+        Assert.Contains("OnTickAsync", endpoint.Logs.TakeSingle().ToString(), StringComparison.Ordinal);
     }
 
     private sealed class SlowHandler : FrameHandler, IDisposable

@@ -1,4 +1,3 @@
-using KestrelEventLoopTransport.IntegrationTests.Clients;
 
 namespace KestrelEventLoopTransport.IntegrationTests.Infrastructure;
 

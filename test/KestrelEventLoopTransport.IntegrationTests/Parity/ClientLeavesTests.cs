@@ -1,5 +1,4 @@
 using System.Text;
-using KestrelEventLoopTransport.IntegrationTests.Clients;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;

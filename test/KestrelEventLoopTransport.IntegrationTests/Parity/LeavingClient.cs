@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using KestrelEventLoopTransport.IntegrationTests.Clients;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 
 namespace KestrelEventLoopTransport.IntegrationTests.Parity;

@@ -1,43 +1,31 @@
 using System.Net;
-using KestrelEventLoopTransport.IntegrationTests.Clients;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.IntegrationTests.Server;
 
 /// <summary>
-/// A real Kestrel on loopback with an endpoint for each protocol.
+/// The <see cref="TestServer"/> with an endpoint for each protocol, an echo and a Unix socket.
 /// Stops when disposed, and fails the test when stopping hangs or the server logged an error.
 /// </summary>
 internal sealed class ProtocolServer : IAsyncDisposable
 {
-    private readonly WebApplication _app;
-    private readonly CapturedLogs _log;
-    private readonly DirectoryInfo _directory;
-    private readonly Dictionary<string, ListenOptions> _endpoints;
-
-    private ProtocolServer(
-        WebApplication app, CapturedLogs log, DirectoryInfo directory, Dictionary<string, ListenOptions> endpoints)
-    {
-        _app = app;
-        _log = log;
-        _directory = directory;
-        _endpoints = endpoints;
-    }
+    private readonly SocketPath _socket = new();
+    private readonly Dictionary<string, ListenOptions> _endpoints = [];
+    private TestServer? _server;
 
     public IPEndPoint Http1EndPoint => _endpoints["http1"].IPEndPoint!;
 
     public IPEndPoint Http2EndPoint => _endpoints["h2c"].IPEndPoint!;
 
-    /// <summary>The endpoint of the <see cref="EchoConnectionHandler"/>.</summary>
+    /// <summary>The endpoint of <see cref="Echo"/>.</summary>
     public IPEndPoint EchoEndPoint => _endpoints["echo"].IPEndPoint!;
 
-    public string UnixSocketPath => _endpoints["unix"].SocketPath!;
+    public string UnixSocketPath => _socket.Path;
 
     public static async Task<ProtocolServer> StartAsync(
         ApplicationScheduling scheduling,
@@ -46,57 +34,42 @@ internal sealed class ProtocolServer : IAsyncDisposable
         Action<IServiceCollection>? services = null,
         Action<EventLoopTransportOptions>? transport = null)
     {
-        var directory = Directory.CreateTempSubdirectory("kestrel-");
-        var endpoints = new Dictionary<string, ListenOptions>();
-        var log = new CapturedLogs(IsComplaint);
-
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders().AddProvider(log).SetMinimumLevel(LogLevel.Warning);
-        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(20));
-        services?.Invoke(builder.Services);
-        builder.WebHost.UseKestrelHttpsConfiguration();
-        TransportUnderTest.Use(builder, options =>
+        var server = new ProtocolServer();
+        server._server = await TestServer.StartAsync(new TestSettings
         {
-            options.Scheduling = scheduling;
-            options.EventLoopCount = loops;
-            transport?.Invoke(options);
+            Scheduling = scheduling,
+            EndPoint = null,
+            Kestrel = server.Listen,
+            Transport = options =>
+            {
+                options.EventLoopCount = loops;
+                transport?.Invoke(options);
+            },
+            Services = services,
+            Map = app =>
+            {
+                app.UseWebSockets();
+                CommonEndpoints.Map(app);
+                map?.Invoke(app);
+            },
+            Grace = TimeSpan.FromSeconds(20),
+            MinimumLevel = LogLevel.Warning,
+            Complaints = IsComplaint,
+            Pools = null,
         });
-        builder.WebHost.ConfigureKestrel(kestrel =>
+        if (!StockTransport.IsUnderTest)
         {
-            // haproxy says https to a plain HTTP/2 server when its own client gave no scheme.
-            kestrel.AllowAlternateSchemes = true;
-            kestrel.Limits.MinRequestBodyDataRate = null;
-            kestrel.Limits.MinResponseDataRate = null;
-            kestrel.Limits.MaxRequestHeadersTotalSize = 64 * 1024;
-            Listen("http1", options => options.Protocols = HttpProtocols.Http1);
-            Listen("h2c", options => options.Protocols = HttpProtocols.Http2);
-            Listen("https", options => options.UseHttps(TestCertificate.Instance));
-            Listen("echo", options => options.UseConnectionHandler<EchoConnectionHandler>());
-            kestrel.ListenUnixSocket(
-                Path.Combine(directory.FullName, "http.sock"), options => endpoints["unix"] = options);
+            StockTransport.AssertNotUsedBy(server._server.Services);
+        }
 
-            void Listen(string name, Action<ListenOptions> configure)
-                => kestrel.Listen(IPAddress.Loopback, 0, options =>
-                {
-                    endpoints[name] = options;
-                    configure(options);
-                });
-        });
-
-        var app = builder.Build();
-        app.UseWebSockets();
-        CommonEndpoints.Map(app);
-        map?.Invoke(app);
-        TransportUnderTest.AssertUsedBy(app.Services);
-        await app.StartAsync(HangGuard.Token);
-        return new ProtocolServer(app, log, directory, endpoints);
+        return server;
     }
 
     /// <summary>The address under which a client of this protocol reaches the server.</summary>
     public Uri Address(ClientProtocol protocol) => protocol switch
     {
-        ClientProtocol.Http1 => new Uri($"http://{_endpoints["http1"].IPEndPoint}"),
-        ClientProtocol.Http2PriorKnowledge => new Uri($"http://{_endpoints["h2c"].IPEndPoint}"),
+        ClientProtocol.Http1 => new Uri($"http://{Http1EndPoint}"),
+        ClientProtocol.Http2PriorKnowledge => new Uri($"http://{Http2EndPoint}"),
         _ => new Uri($"https://{_endpoints["https"].IPEndPoint}"),
     };
 
@@ -104,19 +77,36 @@ internal sealed class ProtocolServer : IAsyncDisposable
 
     public HttpClient CreateClient(ClientProtocol protocol) => LoopbackHttpClient.Create(Address(protocol), protocol);
 
-    public Task StopAsync() => _app.StopAsync(HangGuard.Token);
+    public Task StopAsync() => _server!.StopAsync();
 
     public async ValueTask DisposeAsync()
     {
-        await _app.StopAsync(CancellationToken.None).WaitAsync(
-            TimeSpan.FromMilliseconds(HangGuard.Milliseconds), CancellationToken.None);
-        await _app.DisposeAsync().AsTask().WaitAsync(
-            TimeSpan.FromMilliseconds(HangGuard.Milliseconds), CancellationToken.None);
-        _directory.Delete(recursive: true);
-        _log.AssertEmpty();
+        await _server!.DisposeAsync();
+        _socket.Dispose();
     }
 
-    // What nobody should see in these tests: errors of any category, and warnings of the transport.
+    private void Listen(KestrelServerOptions kestrel)
+    {
+        // haproxy says https to a plain HTTP/2 server when its own client gave no scheme.
+        kestrel.AllowAlternateSchemes = true;
+        kestrel.Limits.MinRequestBodyDataRate = null;
+        kestrel.Limits.MinResponseDataRate = null;
+        kestrel.Limits.MaxRequestHeadersTotalSize = 64 * 1024;
+        Listen("http1", static options => options.Protocols = HttpProtocols.Http1);
+        Listen("h2c", static options => options.Protocols = HttpProtocols.Http2);
+        Listen("https", static options => options.UseHttps(TestCertificate.Instance));
+        Listen("echo", static options => options.Run(Echo.RunAsync));
+        kestrel.ListenUnixSocket(_socket.Path);
+
+        void Listen(string name, Action<ListenOptions> configure)
+            => kestrel.Listen(IPAddress.Loopback, 0, options =>
+            {
+                _endpoints[name] = options;
+                configure(options);
+            });
+    }
+
+    // What no test here expects: errors of any category, and warnings of the transport.
     private static bool IsComplaint(LogEntry entry)
         => entry.Level >= (entry.Category.Contains("Transport", StringComparison.Ordinal)
             ? LogLevel.Warning

@@ -12,19 +12,19 @@ public sealed class BlockingHandlerTests
         var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock);
         using var opening = roadblock;
-        using var old = await HttpPeer.ConnectToLoopAsync(server);
+        using var old = await TestApp.ConnectToLoopAsync(server);
         var peers = new List<HttpPeer>();
         try
         {
             for (var i = 0; i < blocked; i++)
             {
-                peers.Add(await HttpPeer.ConnectToLoopAsync(server));
+                peers.Add(await TestApp.ConnectToLoopAsync(server));
             }
 
             await Task.WhenAll(peers.Select(static peer => peer.SendAsync(TestApp.Block)));
             await roadblock.UntilArrivedAsync(blocked);
             Assert.All(roadblock.Threads, static name => Assert.True(TestApp.IsLoopThread(name), name));
-            using var fresh = await HttpPeer.ConnectToLoopAsync(server);
+            using var fresh = await TestApp.ConnectToLoopAsync(server);
             for (var i = 0; i < 20; i++)
             {
                 Assert.Equal(TestApp.Plain, await old.GetAsync(TestApp.Plain));
@@ -50,9 +50,9 @@ public sealed class BlockingHandlerTests
         var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock);
         using var opening = roadblock;
-        using var first = await HttpPeer.ConnectToLoopAsync(server);
-        using var blocked = await HttpPeer.ConnectToLoopAsync(server);
-        using var third = await HttpPeer.ConnectToLoopAsync(server);
+        using var first = await TestApp.ConnectToLoopAsync(server);
+        using var blocked = await TestApp.ConnectToLoopAsync(server);
+        using var third = await TestApp.ConnectToLoopAsync(server);
 
         for (var i = 0; i < 20; i++)
         {
@@ -77,10 +77,10 @@ public sealed class BlockingHandlerTests
         var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock);
         using var opening = roadblock;
-        using var other = await HttpPeer.ConnectToLoopAsync(server);
+        using var other = await TestApp.ConnectToLoopAsync(server);
         for (var i = 0; i < 4; i++)
         {
-            using var leaving = await HttpPeer.ConnectToLoopAsync(server);
+            using var leaving = await TestApp.ConnectToLoopAsync(server);
             await leaving.SendAsync(TestApp.Block);
             await roadblock.UntilArrivedAsync(i + 1);
         }

@@ -37,8 +37,8 @@ public sealed class BlockingListenerTests
         listener.Start();
 
         // Its end is measured by the thread that was stuck, and then, without a hand-off, by the supervisor.
-        using var first = await HttpPeer.ConnectToLoopAsync(server);
-        using var other = await HttpPeer.ConnectToLoopAsync(server);
+        using var first = await TestApp.ConnectToLoopAsync(server);
+        using var other = await TestApp.ConnectToLoopAsync(server);
         while (held.Arrived == 0)
         {
             Assert.Equal(TestApp.Sleep, await first.GetAsync(TestApp.Sleep));
@@ -63,22 +63,22 @@ public sealed class BlockingListenerTests
             Scheduling = ApplicationScheduling.Adaptive,
             App = new TestApp(roadblock).RunAsync,
             Transport = static options => options.EventLoopCount = 1,
-            Services = services => services.AddSingleton<ILoggerProvider>(new BlockingLogs("HandlersBlock", held)),
+            Services = services => services.AddSingleton<ILoggerProvider>(new EventHook("HandlersBlock", held.Block)),
         });
         using var opening = roadblock;
         using var releasing = held;
-        using var other = await HttpPeer.ConnectToLoopAsync(server);
+        using var other = await TestApp.ConnectToLoopAsync(server);
         var peers = new List<HttpPeer>();
         for (var i = 0; i < Often; i++)
         {
-            peers.Add(await HttpPeer.ConnectToLoopAsync(server));
+            peers.Add(await TestApp.ConnectToLoopAsync(server));
         }
 
         await Task.WhenAll(peers.Select(static peer => peer.SendAsync(TestApp.Block)));
         await roadblock.UntilArrivedAsync(Often);
         await held.UntilArrivedAsync(1);
 
-        using var last = await HttpPeer.ConnectToLoopAsync(server);
+        using var last = await TestApp.ConnectToLoopAsync(server);
         await AssertServedWhileBlockedAsync(roadblock, last, other);
         peers.ForEach(static peer => peer.Dispose());
     }
@@ -87,7 +87,7 @@ public sealed class BlockingListenerTests
     public async Task A_thread_that_defers_does_not_wait_for_a_provider()
     {
         var held = new Roadblock();
-        using var factory = LoggerFactory.Create(builder => builder.AddProvider(new BlockingLogs("Test", held)));
+        using var factory = LoggerFactory.Create(builder => builder.AddProvider(new EventHook("Test", held.Block)));
         using var releasing = held;
         var logger = SafeLogger.Create(factory, "test");
         var logged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -155,34 +155,5 @@ public sealed class BlockingListenerTests
         await roadblock.UntilArrivedAsync(arrived + 1);
         Assert.True(TestApp.IsLoopThread(roadblock.Threads.Last()));
         Assert.Equal(TestApp.Plain, await other.GetAsync(TestApp.Plain));
-    }
-
-    /// <summary>Blocks where one event of the transport is logged.</summary>
-    private sealed class BlockingLogs(string name, Roadblock held) : ILoggerProvider, ILogger
-    {
-        public ILogger CreateLogger(string categoryName) => this;
-
-        public void Dispose()
-        {
-        }
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull
-            => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(
-            LogLevel logLevel,
-            EventId eventId,
-            TState state,
-            Exception? exception,
-            Func<TState, Exception?, string> formatter)
-        {
-            if (eventId.Name == name)
-            {
-                held.Block();
-            }
-        }
     }
 }

@@ -27,7 +27,7 @@ public sealed class BusyLoopTests
             var peers = new List<HttpPeer>();
             for (var i = 0; i < blocked; i++)
             {
-                peers.Add(await HttpPeer.ConnectToLoopAsync(server));
+                peers.Add(await TestApp.ConnectToLoopAsync(server));
             }
 
             // They block at about the same time. Unless connections came to the same loop, there are several at once.

@@ -19,7 +19,7 @@ public sealed class ComputingHandlerTests
             // Round robin: two of each on every loop.
             for (var i = 0; i < Loops * 2; i++)
             {
-                (i < Loops ? computing : others).Add(await HttpPeer.ConnectToLoopAsync(server));
+                (i < Loops ? computing : others).Add(await TestApp.ConnectToLoopAsync(server));
             }
 
             await Task.WhenAll(computing.Select(static peer => peer.SendAsync(TestApp.Compute)));

@@ -212,5 +212,5 @@ public sealed class FlushedOutputTests
     private static async Task<HttpPeer> ConnectAsync(TestServer server, ApplicationScheduling scheduling)
         => scheduling == ApplicationScheduling.ThreadPool
             ? await HttpPeer.ConnectAsync(server)
-            : await HttpPeer.ConnectToLoopAsync(server);
+            : await TestApp.ConnectToLoopAsync(server);
 }

@@ -16,8 +16,8 @@ public sealed class InstrumentTests
         await using var server = await TestApp.StartAsync(roadblock);
         using var opening = roadblock;
         using var instruments = new LoopInstruments(server.Services);
-        using var blocked = await HttpPeer.ConnectToLoopAsync(server);
-        using var other = await HttpPeer.ConnectToLoopAsync(server);
+        using var blocked = await TestApp.ConnectToLoopAsync(server);
+        using var other = await TestApp.ConnectToLoopAsync(server);
         var overdue = instruments.OverdueSeconds.Count;
 
         await blocked.SendAsync(TestApp.Block);
@@ -89,8 +89,8 @@ public sealed class InstrumentTests
             throw new InvalidOperationException("The test's listener throws.");
         });
         listener.Start();
-        using var blocked = await HttpPeer.ConnectToLoopAsync(server);
-        using var other = await HttpPeer.ConnectToLoopAsync(server);
+        using var blocked = await TestApp.ConnectToLoopAsync(server);
+        using var other = await TestApp.ConnectToLoopAsync(server);
         await blocked.SendAsync(TestApp.Block);
         await roadblock.UntilArrivedAsync(1);
 
@@ -110,14 +110,14 @@ public sealed class InstrumentTests
         await using var server = await TestApp.StartAsync(roadblock);
         using var opening = roadblock;
         using var instruments = new LoopInstruments(server.Services);
-        using var other = await HttpPeer.ConnectToLoopAsync(server);
+        using var other = await TestApp.ConnectToLoopAsync(server);
 
         // One that waits for a page just when it is looked at seems to block.
         var handOffs = instruments.ComputingHandOffs;
         var peers = new List<HttpPeer>();
         do
         {
-            peers.Add(await HttpPeer.ConnectToLoopAsync(server));
+            peers.Add(await TestApp.ConnectToLoopAsync(server));
             await peers[^1].SendAsync(TestApp.Compute);
             await roadblock.UntilArrivedAsync(peers.Count);
             Assert.Equal(TestApp.Plain, await other.GetAsync(TestApp.Plain));

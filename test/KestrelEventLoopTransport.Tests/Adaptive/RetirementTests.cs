@@ -36,7 +36,7 @@ public sealed class RetirementTests
         var peers = new List<HttpPeer>();
         for (var i = 0; i < Blocked; i++)
         {
-            peers.Add(await HttpPeer.ConnectToLoopAsync(server));
+            peers.Add(await TestApp.ConnectToLoopAsync(server));
         }
 
         await Task.WhenAll(peers.Select(static peer => peer.SendAsync(TestApp.Block)));

@@ -54,7 +54,7 @@ public sealed class SelfRequestTests
         {
             for (var i = 0; i < Handlers; i++)
             {
-                peers.Add(await HttpPeer.ConnectToLoopAsync(server));
+                peers.Add(await TestApp.ConnectToLoopAsync(server));
             }
 
             await Task.WhenAll(peers.Select(static peer => peer.SendAsync("/meet")));
@@ -84,7 +84,7 @@ public sealed class SelfRequestTests
             return TestApp.RespondAsync(context, left == 0 ? "." : left + request(endPoint!, $"/{left - 1}"));
         });
         endPoint = (IPEndPoint)server.EndPoint;
-        using var peer = await HttpPeer.ConnectToLoopAsync(server);
+        using var peer = await TestApp.ConnectToLoopAsync(server);
 
         for (var i = 0; i < 3; i++)
         {

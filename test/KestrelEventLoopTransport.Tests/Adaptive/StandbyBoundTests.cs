@@ -27,13 +27,13 @@ public sealed class StandbyBoundTests : IDisposable
         var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock, loops: Loops, standbys: Standbys);
         using var opening = roadblock;
-        using var old = await HttpPeer.ConnectToLoopAsync(server);
+        using var old = await TestApp.ConnectToLoopAsync(server);
         var peers = new List<HttpPeer>();
         try
         {
             for (var i = 0; i < Blocked; i++)
             {
-                peers.Add(await HttpPeer.ConnectToLoopAsync(server));
+                peers.Add(await TestApp.ConnectToLoopAsync(server));
             }
 
             await Task.WhenAll(peers.Select(static peer => peer.SendAsync(TestApp.Block)));
@@ -52,7 +52,7 @@ public sealed class StandbyBoundTests : IDisposable
                 Assert.Equal(TestApp.Block, await peer.ReceiveAsync());
             }
 
-            using var late = await HttpPeer.ConnectToLoopAsync(server);
+            using var late = await TestApp.ConnectToLoopAsync(server);
             await Poll.UntilAsync(async () => TestApp.IsLoopThread(await old.GetAsync(TestApp.ThreadName)));
         }
         finally

@@ -55,8 +55,8 @@ public sealed partial class SupervisorWakeTests
         var roadblock = new Roadblock();
         await using var server = await TestApp.StartAsync(roadblock);
         using var opening = roadblock;
-        using var blocked = await HttpPeer.ConnectToLoopAsync(server);
-        using var other = await HttpPeer.ConnectToLoopAsync(server);
+        using var blocked = await TestApp.ConnectToLoopAsync(server);
+        using var other = await TestApp.ConnectToLoopAsync(server);
         await blocked.SendAsync(TestApp.Block);
         await roadblock.UntilArrivedAsync(1);
         Assert.Equal(TestApp.Plain, await other.GetAsync(TestApp.Plain));

@@ -35,6 +35,22 @@ internal sealed class TestApp(Roadblock roadblock)
             },
         });
 
+    /// <summary>A connection whose handler was last seen on the thread of a loop, and so will be next time.</summary>
+    public static async Task<HttpPeer> ConnectToLoopAsync(TestServer server)
+    {
+        var peer = await HttpPeer.ConnectAsync(server);
+        try
+        {
+            await Poll.UntilAsync(async () => IsLoopThread(await peer.GetAsync(ThreadName)));
+            return peer;
+        }
+        catch
+        {
+            peer.Dispose();
+            throw;
+        }
+    }
+
     public static Task RespondAsync(HttpContext context, string text)
     {
         var body = Encoding.ASCII.GetBytes(text);

@@ -1,8 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
-using KestrelEventLoopTransport.IntegrationTests.Server;
 
-namespace KestrelEventLoopTransport.IntegrationTests.Clients;
+namespace KestrelEventLoopTransport.Testing;
 
 /// <summary>
 /// Makes an <see cref="HttpClient"/> that speaks exactly one protocol, without a proxy, and trusts only the test's
@@ -10,10 +9,17 @@ namespace KestrelEventLoopTransport.IntegrationTests.Clients;
 /// </summary>
 internal static class LoopbackHttpClient
 {
-    public static HttpClient Create(Uri address, ClientProtocol protocol)
-        => Create(CreateHandler(), address, protocol is ClientProtocol.Http1 or ClientProtocol.Http1OverTls
+    public static HttpClient Create(Uri address, ClientProtocol protocol) => Create(CreateHandler(), address, protocol);
+
+    public static HttpClient Create(SocketsHttpHandler handler, Uri address, ClientProtocol protocol) => new(handler)
+    {
+        BaseAddress = address,
+        DefaultRequestVersion = protocol is ClientProtocol.Http1 or ClientProtocol.Http1OverTls
             ? HttpVersion.Version11
-            : HttpVersion.Version20);
+            : HttpVersion.Version20,
+        DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        Timeout = Timeout.InfiniteTimeSpan,
+    };
 
     /// <summary>An HTTP/1.1 client whose connections go to a Unix socket.</summary>
     public static HttpClient CreateForUnixSocket(string path)
@@ -33,24 +39,12 @@ internal static class LoopbackHttpClient
                 throw;
             }
         };
-        return Create(handler, new Uri("http://localhost"), HttpVersion.Version11);
+        return Create(handler, new Uri("http://localhost"), ClientProtocol.Http1);
     }
 
     public static SocketsHttpHandler CreateHandler() => new()
     {
         UseProxy = false,
-        SslOptions =
-        {
-            RemoteCertificateValidationCallback = (_, certificate, _, _)
-                => certificate?.GetCertHashString() == TestCertificate.Instance.GetCertHashString(),
-        },
-    };
-
-    private static HttpClient Create(SocketsHttpHandler handler, Uri address, Version version) => new(handler)
-    {
-        BaseAddress = address,
-        DefaultRequestVersion = version,
-        DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
-        Timeout = Timeout.InfiniteTimeSpan,
+        SslOptions = { RemoteCertificateValidationCallback = TestCertificate.IsTheOne },
     };
 }

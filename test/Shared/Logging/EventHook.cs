@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Logging;
 
-namespace KestrelEventLoopTransport.Tests.Infrastructure;
+namespace KestrelEventLoopTransport.Testing;
 
 /// <summary>A logging provider that runs an action where the transport logs a certain event, on that thread.</summary>
 internal sealed class EventHook(string name, Action action) : ILoggerProvider, ILogger

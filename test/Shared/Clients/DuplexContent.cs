@@ -2,7 +2,7 @@ using System.Net;
 using System.Text;
 using System.Threading.Channels;
 
-namespace KestrelEventLoopTransport.IntegrationTests.Clients;
+namespace KestrelEventLoopTransport.Testing;
 
 /// <summary>
 /// A request body that is written line by line while the response is read.
@@ -11,7 +11,8 @@ internal sealed class DuplexContent : HttpContent
 {
     private readonly Channel<string> _lines = Channel.CreateUnbounded<string>();
 
-    public ValueTask WriteLineAsync(string line) => _lines.Writer.WriteAsync(line, HangGuard.Token);
+    public ValueTask WriteLineAsync(string line)
+        => _lines.Writer.WriteAsync(line, TestContext.Current.CancellationToken);
 
     public void Complete() => _lines.Writer.Complete();
 

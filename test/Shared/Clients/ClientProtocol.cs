@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.IntegrationTests.Clients;
+namespace KestrelEventLoopTransport.Testing;
 
 /// <summary>
 /// What a client speaks with the server.

@@ -1,20 +1,25 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace KestrelEventLoopTransport.Testing;
 
-/// <summary>A started Kestrel. Disposing it stops it and checks that every block came back.</summary>
+/// <summary>
+/// A started Kestrel. Disposing it stops it and checks that every block came back, and that nothing was logged that
+/// must not be: see <see cref="TestSettings.Complaints"/>.
+/// </summary>
 internal sealed class TestServer : IAsyncDisposable
 {
     private readonly WebApplication _application;
-    private readonly ListenOptions _listenOptions;
+    private readonly ListenOptions? _listenOptions;
     private bool _stopped;
 
-    private TestServer(WebApplication application, ListenOptions listenOptions, TestSettings settings)
+    private TestServer(WebApplication application, ListenOptions? listenOptions, TestSettings settings)
     {
         _application = application;
         _listenOptions = listenOptions;
@@ -29,8 +34,10 @@ internal sealed class TestServer : IAsyncDisposable
 
     public CapturedLogs Logs => Settings.Logs;
 
+    public IHostApplicationLifetime Lifetime => _application.Lifetime;
+
     /// <summary>Where a client connects to.</summary>
-    public EndPoint EndPoint => _listenOptions.EndPoint;
+    public EndPoint EndPoint => _listenOptions!.EndPoint;
 
     public static Task<TestServer> StartAsync(ApplicationScheduling scheduling, ConnectionDelegate connection)
         => StartAsync(new TestSettings { Scheduling = scheduling, Connection = connection });
@@ -44,15 +51,9 @@ internal sealed class TestServer : IAsyncDisposable
         var application = settings.CreateApplication(listen =>
         {
             listenOptions = listen;
-            if (settings.Connection is not null)
-            {
-                listen.Use(_ => settings.Connection);
-            }
-            else
-            {
-                listen.Protocols = settings.Protocols;
-            }
+            Configure(listen, settings);
         });
+        settings.Map?.Invoke(application);
         if (settings.App is not null)
         {
             application.Run(settings.App);
@@ -68,17 +69,19 @@ internal sealed class TestServer : IAsyncDisposable
             throw;
         }
 
-        return new TestServer(application, listenOptions!, settings);
+        return new TestServer(application, listenOptions, settings);
     }
 
     public Task<RawClient> ConnectAsync(Action<System.Net.Sockets.Socket>? configure = null)
-        => RawClient.ConnectAsync(EndPoint, configure);
+        => RawClient.ConnectAsync(EndPoint, configure, Settings.UsesTls);
 
-    /// <summary>Stops as a host does; connections still open after <paramref name="grace"/> are aborted.</summary>
+    /// <summary>
+    /// Stops as a host does; connections still open after <paramref name="grace"/>, or the settings', are aborted.
+    /// </summary>
     public async Task StopAsync(TimeSpan? grace = null)
     {
         _stopped = true;
-        using var cancellation = new CancellationTokenSource(grace ?? TimeSpan.FromMilliseconds(100));
+        using var cancellation = new CancellationTokenSource(grace ?? Settings.Grace);
         await _application.StopAsync(cancellation.Token).DefaultTimeout();
     }
 
@@ -95,6 +98,29 @@ internal sealed class TestServer : IAsyncDisposable
         if (Settings.Pools is not null)
         {
             await Settings.Pools.AssertAllReturnedAsync();
+        }
+
+        if (Settings.Complaints is not null)
+        {
+            Logs.AssertEmpty();
+        }
+    }
+
+    private static void Configure(ListenOptions listen, TestSettings settings)
+    {
+        if (settings.UsesTls)
+        {
+            listen.UseHttps(TestCertificate.Instance);
+        }
+
+        settings.Listen?.Invoke(listen);
+        if (settings.Connection is not null)
+        {
+            listen.Use(_ => settings.Connection);
+        }
+        else
+        {
+            listen.Protocols = settings.Protocols;
         }
     }
 }

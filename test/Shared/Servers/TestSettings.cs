@@ -23,9 +23,27 @@ internal sealed class TestSettings
 
     public RequestDelegate? App { get; init; }
 
+    /// <summary>Adds middleware and routes, in place of <see cref="App"/>.</summary>
+    public Action<WebApplication>? Map { get; init; }
+
     public Action<KestrelServerOptions>? Kestrel { get; init; }
 
-    public EndPoint EndPoint { get; init; } = new IPEndPoint(IPAddress.Loopback, 0);
+    /// <summary>
+    /// Where the server listens; <see langword="null"/> where <see cref="Kestrel"/> names its endpoints.
+    /// </summary>
+    public EndPoint? EndPoint { get; init; } = new IPEndPoint(IPAddress.Loopback, 0);
+
+    /// <summary>Adds to the endpoint what comes before the connection's handler.</summary>
+    public Action<ListenOptions>? Listen { get; init; }
+
+    /// <summary>Whether the endpoint speaks TLS, and <see cref="TestServer.ConnectAsync"/> too.</summary>
+    public bool UsesTls { get; init; }
+
+    /// <summary>Whether Kestrel's own transport serves, with the same options.</summary>
+    public bool UsesStock { get; init; } = StockTransport.IsUnderTest;
+
+    /// <summary>How long a stop waits for open connections before it aborts them.</summary>
+    public TimeSpan Grace { get; init; } = TimeSpan.FromMilliseconds(100);
 
     public LogLevel MinimumLevel { get; init; } = LogLevel.Debug;
 
@@ -37,21 +55,33 @@ internal sealed class TestSettings
     /// <summary>Keys and values of the application's configuration.</summary>
     public Dictionary<string, string?>? Configuration { get; init; }
 
+    public IConfigurationSource? ConfigurationSource { get; init; }
+
     /// <summary>The pool whose blocks are counted; <see langword="null"/> leaves Kestrel's own in place.</summary>
     public CountingMemoryPoolFactory? Pools { get; init; } = new();
 
-    public CapturedLogs Logs { get; } = new();
+    /// <summary>
+    /// What must not be logged. With it, nothing else is captured, and disposing the server fails if something was.
+    /// </summary>
+    public Func<LogEntry, bool>? Complaints { get; init; }
+
+    public CapturedLogs Logs => field ??= new CapturedLogs(Complaints);
 
     public WebApplication CreateApplication(Action<ListenOptions>? listen = null)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.ClearProviders().AddProvider(Logs).SetMinimumLevel(MinimumLevel);
         builder.Configuration.AddInMemoryCollection(Configuration ?? []);
-        builder.WebHost.UseKestrelCore();
+        if (ConfigurationSource is not null)
+        {
+            ((IConfigurationBuilder)builder.Configuration).Add(ConfigurationSource);
+        }
+
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            if (listen is not null)
+            if (EndPoint is not null && listen is not null)
             {
                 kestrel.Listen(EndPoint, listen);
             }
@@ -59,7 +89,7 @@ internal sealed class TestSettings
             Kestrel?.Invoke(kestrel);
         });
         builder.Services.Configure<SocketTransportOptions>(ConfigureStock);
-        if (!StockTransport.IsUnderTest)
+        if (!UsesStock)
         {
             builder.WebHost.UseEventLoopTransport(Configure);
         }
@@ -67,6 +97,11 @@ internal sealed class TestSettings
         if (Pools is not null)
         {
             builder.Services.AddSingleton<IMemoryPoolFactory<byte>>(Pools);
+        }
+
+        if (Map is not null)
+        {
+            builder.Services.AddRouting();
         }
 
         Services?.Invoke(builder.Services);

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
@@ -8,6 +9,10 @@ namespace KestrelEventLoopTransport.Testing;
 internal static class TestCertificate
 {
     public static X509Certificate2 Instance { get; } = Create();
+
+    /// <summary>What a client asks: no other certificate will do, and no authority has signed this one.</summary>
+    public static bool IsTheOne(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
+        => certificate?.GetCertHashString() == Instance.GetCertHashString();
 
     private static X509Certificate2 Create()
     {
