@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 
@@ -8,7 +7,6 @@ namespace KestrelEventLoopTransport.IntegrationTests.Parity;
 internal sealed class LeavingClient : IDisposable
 {
     private readonly HttpClient _client;
-    private readonly Version _version;
     private readonly List<Task> _requests = [];
     private Socket? _socket;
 
@@ -24,14 +22,7 @@ internal sealed class LeavingClient : IDisposable
             await _socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
             return new NetworkStream(_socket, ownsSocket: true);
         };
-        _client = new HttpClient(handler)
-        {
-            BaseAddress = server.Address(protocol),
-            Timeout = Timeout.InfiniteTimeSpan,
-        };
-        _version = protocol is ClientProtocol.Http1 or ClientProtocol.Http1OverTls
-            ? HttpVersion.Version11
-            : HttpVersion.Version20;
+        _client = LoopbackHttpClient.Create(handler, server.Address(protocol), protocol);
     }
 
     /// <summary>Sends a request whose outcome the client does not care for.</summary>
@@ -40,8 +31,8 @@ internal sealed class LeavingClient : IDisposable
             new HttpRequestMessage(method, path)
             {
                 Content = content,
-                Version = _version,
-                VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+                Version = _client.DefaultRequestVersion,
+                VersionPolicy = _client.DefaultVersionPolicy,
             },
             HttpCompletionOption.ResponseHeadersRead,
             HangGuard.Token));

@@ -1,4 +1,3 @@
-using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 using KestrelEventLoopTransport.IntegrationTests.Server;
@@ -62,7 +61,7 @@ public sealed class RequestBufferingTests
 
         goOn.SetResult();
 
-        Assert.EndsWith(await ContentHash.OfPatternAsync(Upload), await ReceiveToEndAsync(connection));
+        Assert.EndsWith(await ContentHash.OfPatternAsync(Upload), await connection.ReceiveTextToEndAsync());
         await send.WaitAsync(HangGuard.Token);
 
         async Task SendAsync()
@@ -70,7 +69,7 @@ public sealed class RequestBufferingTests
             var chunk = new byte[16 * 1024];
             for (int n; (n = pattern.Read(chunk)) > 0;)
             {
-                await connection.WriteAsync(chunk.AsMemory(0, n), HangGuard.Token);
+                await connection.SendAsync(chunk.AsMemory(0, n));
                 Interlocked.Add(ref sent, n);
             }
         }
@@ -112,16 +111,14 @@ public sealed class RequestBufferingTests
                 static options => options.ShutdownTimeout = TimeSpan.FromMilliseconds(100)),
             static options => options.MaxReadBufferSize = Limit);
         using var connection = await ConnectAsync(server, tls: false);
-        await connection.WriteAsync(
-            Encoding.ASCII.GetBytes($"POST /never HTTP/1.1\r\nHost: h\r\nContent-Length: {Upload}\r\n\r\n"),
-            HangGuard.Token);
+        await connection.SendAsync($"POST /never HTTP/1.1\r\nHost: h\r\nContent-Length: {Upload}\r\n\r\n");
         await started.Task.WaitAsync(HangGuard.Token);
-        var send = connection.WriteAsync(new byte[Upload], HangGuard.Token).AsTask();
+        var send = connection.SendAsync(new byte[Upload]);
 
         await server.StopAsync();
 
         Assert.IsAssignableFrom<OperationCanceledException>(await outcome.Task.WaitAsync(HangGuard.Token));
-        await Assert.ThrowsAnyAsync<IOException>(() => send);
+        await Assert.ThrowsAsync<SocketException>(() => send);
     }
 
     /// <summary>
@@ -162,13 +159,13 @@ public sealed class RequestBufferingTests
         }
 
         using var connection = await ConnectAsync(server, protocol == ClientProtocol.Http1OverTls);
-        await connection.WriteAsync(
-            Encoding.ASCII.GetBytes(
-                $"POST /both HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {upload}\r\n\r\n"),
-            HangGuard.Token);
-        await new PatternStream(upload).CopyToAsync(connection, HangGuard.Token);
+        await connection.SendAsync(
+            $"POST /both HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {upload}\r\n\r\n");
+        using var pattern = new MemoryStream();
+        await new PatternStream(upload).CopyToAsync(pattern, HangGuard.Token);
+        await connection.SendAsync(pattern.ToArray());
 
-        Assert.EndsWith(expected + "\r\n0\r\n\r\n", await ReceiveToEndAsync(connection));
+        Assert.EndsWith(expected + "\r\n0\r\n\r\n", await connection.ReceiveTextToEndAsync());
     }
 
     private static Task<ProtocolServer> StartAsync(
@@ -189,44 +186,15 @@ public sealed class RequestBufferingTests
             null,
             options => options.MaxReadBufferSize = limit == 0 ? null : limit);
 
-    private static Task SendHeadersAsync(Stream connection)
-        => connection.WriteAsync(
-            Encoding.ASCII.GetBytes(
-                $"POST /late HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {Upload}\r\n\r\n"),
-            HangGuard.Token).AsTask();
+    private static Task SendHeadersAsync(RawClient connection)
+        => connection.SendAsync(
+            $"POST /late HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {Upload}\r\n\r\n");
 
-    private static async Task<Stream> ConnectAsync(ProtocolServer server, bool tls)
-    {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, SendBufferSize = KernelBuffer };
-        var address = server.Address(tls ? ClientProtocol.Http1OverTls : ClientProtocol.Http1);
-        await socket.ConnectAsync(address.Host, address.Port, HangGuard.Token);
-        var stream = new NetworkStream(socket, ownsSocket: true);
-        if (!tls)
-        {
-            return stream;
-        }
-
-        var secured = new SslStream(
-            stream,
-            false,
-            static (_, certificate, _, _)
-                => certificate?.GetCertHashString() == TestCertificate.Instance.GetCertHashString());
-        await secured.AuthenticateAsClientAsync(
-            new SslClientAuthenticationOptions
-            {
-                TargetHost = "localhost",
-                ApplicationProtocols = [SslApplicationProtocol.Http11],
-            },
-            HangGuard.Token);
-        return secured;
-    }
-
-    private static async Task<string> ReceiveToEndAsync(Stream connection)
-    {
-        using var all = new MemoryStream();
-        await connection.CopyToAsync(all, HangGuard.Token);
-        return Encoding.Latin1.GetString(all.ToArray());
-    }
+    private static Task<RawClient> ConnectAsync(ProtocolServer server, bool tls)
+        => RawClient.ConnectAsync(
+            tls ? server.HttpsEndPoint : server.Http1EndPoint,
+            static socket => socket.SendBufferSize = KernelBuffer,
+            tls);
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

@@ -20,6 +20,8 @@ internal sealed class ProtocolServer : IAsyncDisposable
 
     public IPEndPoint Http1EndPoint => _endpoints["http1"].IPEndPoint!;
 
+    public IPEndPoint HttpsEndPoint => _endpoints["https"].IPEndPoint!;
+
     public IPEndPoint Http2EndPoint => _endpoints["h2c"].IPEndPoint!;
 
     /// <summary>The endpoint of <see cref="Echo"/>.</summary>
@@ -70,7 +72,7 @@ internal sealed class ProtocolServer : IAsyncDisposable
     {
         ClientProtocol.Http1 => new Uri($"http://{Http1EndPoint}"),
         ClientProtocol.Http2PriorKnowledge => new Uri($"http://{Http2EndPoint}"),
-        _ => new Uri($"https://{_endpoints["https"].IPEndPoint}"),
+        _ => new Uri($"https://{HttpsEndPoint}"),
     };
 
     public string Url(ClientProtocol protocol, string path) => new Uri(Address(protocol), path).ToString();

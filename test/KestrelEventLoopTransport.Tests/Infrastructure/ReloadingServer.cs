@@ -1,11 +1,7 @@
 using System.Net;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Tests.Infrastructure;
 
@@ -15,36 +11,37 @@ namespace KestrelEventLoopTransport.Tests.Infrastructure;
 internal sealed class ReloadingServer : IAsyncDisposable
 {
     private readonly ReloadableValues _values;
-    private readonly WebApplication _application;
+    private readonly TestServer _server;
 
-    private ReloadingServer(ReloadableValues values)
+    private ReloadingServer(ReloadableValues values, TestServer server)
     {
         _values = values;
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Logging.ClearProviders().AddProvider(Logs).SetMinimumLevel(LogLevel.Debug);
-        ((IConfigurationBuilder)builder.Configuration).Add(values);
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel((context, kestrel) =>
-        {
-            kestrel.ConfigureHttpsDefaults(static https => https.ServerCertificate = TestCertificate.Instance);
-            kestrel.Configure(context.Configuration.GetSection("Kestrel"), reloadOnChange: true);
-        });
-        builder.WebHost.UseEventLoopTransport();
-        builder.Services.AddSingleton<IMemoryPoolFactory<byte>>(Pools);
-        _application = builder.Build();
-        _application.Run(static http => http.Response.WriteAsync("Hello"));
+        _server = server;
     }
 
-    public CapturedLogs Logs { get; } = new();
+    public CapturedLogs Logs => _server.Logs;
 
-    public CountingMemoryPoolFactory Pools { get; } = new();
+    public CountingMemoryPoolFactory Pools => _server.Settings.Pools!;
 
-    public EventLoopTransportMonitor Monitor => _application.Services.GetRequiredService<EventLoopTransportMonitor>();
+    public EventLoopTransportMonitor Monitor => _server.Monitor;
 
     public static async Task<ReloadingServer> StartAsync(Dictionary<string, string?> values)
     {
-        var server = new ReloadingServer(new ReloadableValues(values));
-        await server._application.StartAsync().DefaultTimeout();
-        return server;
+        var source = new ReloadableValues(values);
+        return new ReloadingServer(source, await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = ApplicationScheduling.Adaptive,
+            EndPoint = null,
+            ConfigurationSource = source,
+            Kestrel = static kestrel =>
+            {
+                kestrel.ConfigureHttpsDefaults(static https => https.ServerCertificate = TestCertificate.Instance);
+                kestrel.Configure(
+                    kestrel.ApplicationServices.GetRequiredService<IConfiguration>().GetSection("Kestrel"),
+                    reloadOnChange: true);
+            },
+            App = static http => http.Response.WriteAsync("Hello"),
+        }));
     }
 
     /// <summary>Replaces the whole configuration, and waits until Kestrel has done with it.</summary>
@@ -71,15 +68,10 @@ internal sealed class ReloadingServer : IAsyncDisposable
     {
         using var client = await RawClient.ConnectAsync(endPoint);
         await client.SendAsync("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-        return System.Text.Encoding.ASCII.GetString(await client.ReceiveToEndAsync());
+        return await client.ReceiveTextToEndAsync();
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _application.StopAsync().DefaultTimeout();
-        await _application.DisposeAsync().DefaultTimeout();
-        await Pools.AssertAllReturnedAsync();
-    }
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
 
     private int CountDone()
         => Logs.Entries.Count(

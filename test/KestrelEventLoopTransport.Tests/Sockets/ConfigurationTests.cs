@@ -412,25 +412,26 @@ public sealed class ConfigurationTests
     public async Task Endpoints_of_Kestrels_configuration_have_their_own_options()
     {
         using var path = new SocketPath();
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
+        await using var server = await TestServer.StartAsync(new TestSettings
         {
-            ["Kestrel:Endpoints:One:Url"] = "http://127.0.0.1:0",
-            ["Kestrel:Endpoints:Two:Url"] = "http://127.0.0.2:0",
-            ["Kestrel:Endpoints:Three:Url"] = "http://unix:" + path.Path,
-            ["Kestrel:EventLoopTransport:Priority"] = "1",
-            ["Kestrel:EventLoopTransport:Endpoints:One:Priority"] = "2",
-            ["Kestrel:EventLoopTransport:Endpoints:Three:SendBufferSize"] = "50000",
-            ["Kestrel:EventLoopTransport:Endpoints:Three:Unix:FileMode"] = "600",
+            Scheduling = ApplicationScheduling.Adaptive,
+            EndPoint = null,
+            Configuration = new()
+            {
+                ["Kestrel:Endpoints:One:Url"] = "http://127.0.0.1:0",
+                ["Kestrel:Endpoints:Two:Url"] = "http://127.0.0.2:0",
+                ["Kestrel:Endpoints:Three:Url"] = "http://unix:" + path.Path,
+                ["Kestrel:EventLoopTransport:Priority"] = "1",
+                ["Kestrel:EventLoopTransport:Endpoints:One:Priority"] = "2",
+                ["Kestrel:EventLoopTransport:Endpoints:Three:SendBufferSize"] = "50000",
+                ["Kestrel:EventLoopTransport:Endpoints:Three:Unix:FileMode"] = "600",
+            },
+            Kestrel = static kestrel => kestrel.Configure(
+                kestrel.ApplicationServices.GetRequiredService<IConfiguration>().GetSection("Kestrel")),
         });
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(
-            (context, kestrel) => kestrel.Configure(context.Configuration.GetSection("Kestrel")));
-        builder.WebHost.UseEventLoopTransport();
-        await using var application = builder.Build();
-        await application.StartAsync().DefaultTimeout();
 
         var endPoints =
-            application.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
+            server.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses
             .Where(static address => !address.Contains("unix", StringComparison.Ordinal))
             .Select(static address => new Uri(address))
             .ToDictionary(static uri => uri.Host, static uri => IPEndPoint.Parse(uri.Authority));
@@ -446,8 +447,6 @@ public sealed class ConfigurationTests
             100_000,
             Libc.GetSocketOption(ListeningSockets.FindUnixDescriptor(path.Path), Libc.SOL_SOCKET, Libc.SO_SNDBUF));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path.Path));
-
-        await application.StopAsync().DefaultTimeout();
     }
 
     [Theory]
