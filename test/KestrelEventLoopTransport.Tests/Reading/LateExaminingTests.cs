@@ -10,7 +10,7 @@ namespace KestrelEventLoopTransport.Tests.Reading;
 /// each read returns at once. They burn a processor, and must see what arrives all the same.
 /// </summary>
 [Trait("Contract", "28")]
-public sealed class LateExaminingTests
+public sealed class LateExaminingTests : ReaderTests
 {
     private const int Message = 12;
     private const int FirstPart = 4;
@@ -57,28 +57,28 @@ public sealed class LateExaminingTests
         await AssertBodyGetsTheRestAsync(ApplicationScheduling.Inline);
     }
 
-    private static async Task AssertGetsTheRestAsync(ApplicationScheduling? scheduling)
+    private async Task AssertGetsTheRestAsync(ApplicationScheduling? scheduling)
     {
-        await using var subject = await ReaderSubject.CreateAsync(scheduling);
+        await OpenAsync(scheduling);
         var spinning = NewSignal();
-        var read = Task.Run(() => ReadMessageAsync(subject.Reader, spinning));
-        await subject.FeedAsync(Pattern.Create(FirstPart));
+        var read = Task.Run(() => ReadMessageAsync(Reader, spinning));
+        await FeedAsync(Pattern.Create(FirstPart));
         await spinning.Task.DefaultTimeout();
 
-        await subject.FeedAsync(Pattern.Create(Message - FirstPart, 0, FirstPart));
+        await FeedAsync(Pattern.Create(Message - FirstPart, 0, FirstPart));
 
         Assert.Equal(Pattern.Create(Message), await read.DefaultTimeout());
     }
 
-    private static async Task AssertSeesTheEndAsync(ApplicationScheduling? scheduling)
+    private async Task AssertSeesTheEndAsync(ApplicationScheduling? scheduling)
     {
-        await using var subject = await ReaderSubject.CreateAsync(scheduling);
+        await OpenAsync(scheduling);
         var spinning = NewSignal();
-        var read = Task.Run(() => ReadMessageAsync(subject.Reader, spinning));
-        await subject.FeedAsync(Pattern.Create(FirstPart));
+        var read = Task.Run(() => ReadMessageAsync(Reader, spinning));
+        await FeedAsync(Pattern.Create(FirstPart));
         await spinning.Task.DefaultTimeout();
 
-        await subject.EndAsync();
+        await EndAsync();
 
         Assert.Equal(Pattern.Create(FirstPart), await read.DefaultTimeout());
     }

@@ -11,7 +11,7 @@ namespace KestrelEventLoopTransport.Tests.Writing;
 /// </summary>
 [Trait("Contract", "17")]
 [Trait("Contract", "29")]
-public sealed class UnawaitedFlushTests
+public sealed class UnawaitedFlushTests : WriterTests
 {
     private const int Flushes = 2000;
 
@@ -96,15 +96,15 @@ public sealed class UnawaitedFlushTests
     [Trait("Contract", "26")]
     public async Task One_of_several_pending_flushes_may_be_awaited(ApplicationScheduling? scheduling)
     {
-        await using var subject = await WriterSubject.CreateAsync(scheduling);
-        var written = WriteUntilFlushWaits(subject.Writer);
-        var ignored = subject.Writer.FlushAsync();
-        var awaited = subject.Writer.FlushAsync();
+        await OpenAsync(scheduling);
+        var written = WriteUntilFlushWaits(Writer);
+        var ignored = Writer.FlushAsync();
+        var awaited = Writer.FlushAsync();
         Assert.False(ignored.IsCompleted);
         Assert.False(awaited.IsCompleted);
 
         var flush = awaited.AsTask();
-        Pattern.AssertMatches(await subject.ReceiveAsync(written));
+        Pattern.AssertMatches(await ReceiveAsync(written));
 
         Assert.False((await flush.DefaultTimeout()).IsCanceled);
     }
@@ -114,10 +114,10 @@ public sealed class UnawaitedFlushTests
     [Trait("Contract", "26")]
     public async Task Awaiting_two_flushes_at_once_throws_from_the_second(ApplicationScheduling? scheduling)
     {
-        await using var subject = await WriterSubject.CreateAsync(scheduling);
-        WriteUntilFlushWaits(subject.Writer);
-        var first = subject.Writer.FlushAsync();
-        var second = subject.Writer.FlushAsync();
+        await OpenAsync(scheduling);
+        WriteUntilFlushWaits(Writer);
+        var first = Writer.FlushAsync();
+        var second = Writer.FlushAsync();
 
         var awaited = first.AsTask();
 
@@ -130,10 +130,10 @@ public sealed class UnawaitedFlushTests
     [Trait("Contract", "26")]
     public async Task A_flush_that_joins_one_that_nobody_awaits_has_its_own_token(ApplicationScheduling? scheduling)
     {
-        await using var subject = await WriterSubject.CreateAsync(scheduling);
-        WriteUntilFlushWaits(subject.Writer);
+        await OpenAsync(scheduling);
+        WriteUntilFlushWaits(Writer);
         using var cancellation = new CancellationTokenSource();
-        var flush = subject.Writer.FlushAsync(cancellation.Token).AsTask();
+        var flush = Writer.FlushAsync(cancellation.Token).AsTask();
         Assert.False(flush.IsCompleted);
 
         cancellation.Cancel();
@@ -147,16 +147,16 @@ public sealed class UnawaitedFlushTests
     [FailsOnStock("Pipe tells the next flush that it was cancelled.")]
     public async Task The_token_of_a_flush_that_is_over_hits_no_later_one(ApplicationScheduling scheduling)
     {
-        await using var subject = await WriterSubject.CreateAsync(scheduling);
-        var written = WriteUntilFlushWaits(subject.Writer);
+        await OpenAsync(scheduling);
+        var written = WriteUntilFlushWaits(Writer);
         using var cancellation = new CancellationTokenSource();
-        var ignored = subject.Writer.FlushAsync(cancellation.Token);
-        await subject.ReceiveAsync(written);
+        var ignored = Writer.FlushAsync(cancellation.Token);
+        await ReceiveAsync(written);
         await Poll.UntilAsync(() => ignored.IsCompleted);
 
         cancellation.Cancel();
 
-        Assert.False((await subject.Writer.FlushAsync().DefaultTimeout()).IsCanceled);
+        Assert.False((await Writer.FlushAsync().DefaultTimeout()).IsCanceled);
     }
 
     [Theory]
