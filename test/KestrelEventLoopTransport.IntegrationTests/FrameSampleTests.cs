@@ -75,12 +75,10 @@ public sealed class FrameSampleTests
     public async Task What_is_no_command_is_answered_as_by_redis(string sent, string answer)
     {
         await using var redis = await SampleProcess.StartAsync("RedisLite");
-        using var client = new TcpClient("127.0.0.1", redis.Port);
-        await using var stream = client.GetStream();
-        await stream.WriteAsync(Encoding.ASCII.GetBytes(sent), HangGuard.Token);
-        client.Client.Shutdown(SocketShutdown.Send);
-        using var reader = new StreamReader(stream, Encoding.ASCII);
-        Assert.Equal(answer, await reader.ReadToEndAsync(HangGuard.Token));
+        using var client = await RawClient.ConnectAsync(redis.EndPoint);
+        await client.SendAsync(sent);
+        client.ShutdownSend();
+        Assert.Equal(answer, await client.ReceiveTextToEndAsync());
     }
 
     [Fact(Timeout = HangGuard.Milliseconds)]
@@ -118,10 +116,11 @@ public sealed class FrameSampleTests
     {
         await using var chat = await SampleProcess.StartAsync("Chat", "--transport", transport, "--heartbeat", "2");
         var codec = FrameCodec.LengthPrefixed(1024, prefixSize: 2);
-        using var listener = new TcpClient("127.0.0.1", chat.Port);
-        using var dead = new TcpClient("127.0.0.1", chat.Port);
-        var reader = new FrameReader(PipeReader.Create(listener.GetStream()), codec);
-        var writer = new FrameWriter(PipeWriter.Create(listener.GetStream()), codec);
+        using var listener = await RawClient.ConnectAsync(chat.EndPoint);
+        using var dead = await RawClient.ConnectAsync(chat.EndPoint);
+        using var stream = new NetworkStream(listener.Socket);
+        var reader = new FrameReader(PipeReader.Create(stream), codec);
+        var writer = new FrameWriter(PipeWriter.Create(stream), codec);
 
         // One who goes at once does not hear what is told afterwards: this one stays until it has heard itself.
         var client = ToolProcess.RunAsync("sh", "-c", $"""
@@ -152,7 +151,7 @@ public sealed class FrameSampleTests
 
         Assert.All(expected, end => Assert.True(WasHeard(end), $"Nobody said '…{end}': {string.Join(" | ", heard)}"));
         Assert.Contains(": hello", (await client).AssertSuccess().Output, StringComparison.Ordinal);
-        await AssertGoneAsync(dead);
+        await dead.ReceiveUntilGoneAsync();
 
         // The one who has answered is still there.
         await writer.WriteAsync("still here"u8.ToArray(), HangGuard.Token);
@@ -173,9 +172,10 @@ public sealed class FrameSampleTests
     {
         await using var chat = await SampleProcess.StartAsync("Chat");
         var codec = FrameCodec.LengthPrefixed(1024, prefixSize: 2);
-        using var client = new TcpClient("127.0.0.1", chat.Port);
-        var reader = new FrameReader(PipeReader.Create(client.GetStream()), codec);
-        var writer = new FrameWriter(PipeWriter.Create(client.GetStream()), codec);
+        using var client = await RawClient.ConnectAsync(chat.EndPoint);
+        using var stream = new NetworkStream(client.Socket);
+        var reader = new FrameReader(PipeReader.Create(stream), codec);
+        var writer = new FrameWriter(PipeWriter.Create(stream), codec);
 
         // Whatever the name in front of it takes, one of these is cut within a character.
         var utf8 = new UTF8Encoding(false, throwOnInvalidBytes: true);
@@ -192,21 +192,6 @@ public sealed class FrameSampleTests
                 var message = utf8.GetString(frame);
                 heard += message.EndsWith('€') ? 1 : 0;
             }
-        }
-    }
-
-    private static async Task AssertGoneAsync(TcpClient client)
-    {
-        var buffer = new byte[4096];
-        try
-        {
-            while (await client.GetStream().ReadAsync(buffer, HangGuard.Token) > 0)
-            {
-            }
-        }
-        catch (IOException)
-        {
-            // Reset, as it should be.
         }
     }
 }

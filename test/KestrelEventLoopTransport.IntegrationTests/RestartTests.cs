@@ -77,13 +77,13 @@ public sealed partial class RestartTests
             "systemd-socket-activate",
             ["-l", $"127.0.0.1:{port}", "--fdname=web", "dotnet",
             .. Arguments("http://127.0.0.1:0", AcceptMode.SharedListener)]);
-        using var client = new HttpClient();
+        using var client = LoopbackHttpClient.Create(new Uri($"http://127.0.0.1:{port}"), ClientProtocol.Http1);
         string? answer = null;
         while (answer is null)
         {
             try
             {
-                answer = await client.GetStringAsync($"http://127.0.0.1:{port}/", HangGuard.Token);
+                answer = await client.GetStringAsync("/", HangGuard.Token);
             }
             catch (HttpRequestException) when (!systemd.HasExited)
             {

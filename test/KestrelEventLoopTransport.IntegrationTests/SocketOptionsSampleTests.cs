@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using KestrelEventLoopTransport.IntegrationTests.Tools;
 
@@ -60,8 +59,7 @@ public sealed partial class SocketOptionsSampleTests
                 "--Kestrel:EventLoopTransport:Backlog=17",
             ]);
         await WaitUntilServedAsync(sample, port);
-        using var client = new TcpClient();
-        await client.ConnectAsync(IPAddress.Loopback, port, HangGuard.Token);
+        using var client = await RawClient.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port));
 
         var listening = await ToolProcess.RunAsync("ss", "-Htlnm", $"sport = :{port}");
         Assert.Equal(0, listening.ExitCode);
@@ -127,11 +125,9 @@ public sealed partial class SocketOptionsSampleTests
                     await WaitAsync(process, () => process.Output.Contains("Listening on", StringComparison.Ordinal));
                     for (var i = 0; i < 20; i++)
                     {
-                        using var client = new TcpClient();
-                        await client.ConnectAsync(IPAddress.Loopback, port, HangGuard.Token);
-                        await client.GetStream().WriteAsync(
-                            "GET /plaintext HTTP/1.1\r\nHost: h\r\n\r\n"u8.ToArray(), HangGuard.Token);
-                        Assert.NotEqual(0, await client.GetStream().ReadAsync(new byte[4096], HangGuard.Token));
+                        using var client = await RawClient.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port));
+                        await client.SendAsync("GET /plaintext HTTP/1.1\r\nHost: h\r\n\r\n");
+                        await client.ReceiveThroughAsync("Hello, World!");
                     }
                 }
 
@@ -190,27 +186,19 @@ public sealed partial class SocketOptionsSampleTests
 
     private static async Task<string> GetAsync(int port)
     {
-        using var client = new HttpClient();
-        return await client.GetStringAsync(new Uri($"http://127.0.0.1:{port}/"), HangGuard.Token);
+        using var client = LoopbackHttpClient.Create(new Uri($"http://127.0.0.1:{port}"), ClientProtocol.Http1);
+        return await client.GetStringAsync("/", HangGuard.Token);
     }
 
-    private static Task WaitUntilServedAsync(ToolProcess process, int port) => WaitAsync(process, () =>
-    {
-        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            probe.Connect(IPAddress.Loopback, port);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    });
+    private static Task WaitUntilServedAsync(ToolProcess process, int port)
+        => WaitAsync(process, () => RawClient.CanConnectAsync(new IPEndPoint(IPAddress.Loopback, port)));
 
-    private static async Task WaitAsync(ToolProcess process, Func<bool> condition)
+    private static Task WaitAsync(ToolProcess process, Func<bool> condition)
+        => WaitAsync(process, () => Task.FromResult(condition()));
+
+    private static async Task WaitAsync(ToolProcess process, Func<Task<bool>> condition)
     {
-        while (!condition())
+        while (!await condition())
         {
             Assert.False(process.HasExited, process.Output + process.Error);
             await Task.Delay(20, HangGuard.Token);

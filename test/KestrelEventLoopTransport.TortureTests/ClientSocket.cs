@@ -4,6 +4,7 @@ using System.Net.Sockets;
 namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>Makes clients' sockets: plain ones, that no fault touches.</summary>
+/// <remarks>Not a <see cref="RawClient"/>: faults are told apart by the client's port.</remarks>
 internal static class ClientSocket
 {
     private const int FirstPort = 10_000;

@@ -8,6 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>The transport as Kestrel would use it, under the test's own hand.</summary>
+/// <remarks>Not a <see cref="TestTransport"/>, whose calls must not fail: here each may meet a fault.</remarks>
 internal sealed class DirectServer : TortureServer
 {
     // At worst one attempt in twelve succeeds: three loops and three listeners make fifteen calls.

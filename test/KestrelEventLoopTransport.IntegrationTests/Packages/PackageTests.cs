@@ -1,6 +1,5 @@
 using System.IO.Compression;
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
@@ -93,13 +92,10 @@ public sealed partial class PackageTests(PackedApp app) : IClassFixture<PackedAp
         using var http = LoopbackHttpClient.Create(new Uri($"http://{match.Groups[1].Value}"), ClientProtocol.Http1);
         Assert.Equal("2 loops", await http.GetStringAsync("/loops", HangGuard.Token));
 
-        using var client = new TcpClient();
-        await client.ConnectAsync(IPEndPoint.Parse(match.Groups[2].Value), HangGuard.Token);
-        await using var stream = client.GetStream();
-        await stream.WriteAsync("one\ntwo\n"u8.ToArray(), HangGuard.Token);
-        client.Client.Shutdown(SocketShutdown.Send);
-        using var reader = new StreamReader(stream, Encoding.ASCII);
-        Assert.Equal("one\ntwo\n", await reader.ReadToEndAsync(HangGuard.Token));
+        using var client = await RawClient.ConnectAsync(IPEndPoint.Parse(match.Groups[2].Value));
+        await client.SendAsync("one\ntwo\n");
+        client.ShutdownSend();
+        Assert.Equal("one\ntwo\n", await client.ReceiveTextToEndAsync());
         Assert.Equal(0, (await process.StopAsync()).AssertSuccess().ExitCode);
     }
 

@@ -99,26 +99,12 @@ internal sealed class ReverseProxy : IAsyncDisposable
             configuration, writeConfiguration(directory.FullName, socketPath), HangGuard.Token);
         var process = ToolProcess.Start(tool, arguments(directory.FullName, configuration));
         var proxy = new ReverseProxy(directory, process, socketPath);
-        while (!await proxy.AcceptsAsync())
+        while (!await RawClient.CanConnectAsync(new UnixDomainSocketEndPoint(socketPath)))
         {
             Assert.False(process.HasExited, $"{tool} ended: {process.Error}");
             await Task.Delay(20, HangGuard.Token);
         }
 
         return proxy;
-    }
-
-    private async Task<bool> AcceptsAsync()
-    {
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(_socketPath), HangGuard.Token);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text.RegularExpressions;
 
 namespace KestrelEventLoopTransport.IntegrationTests.Tools;
@@ -11,6 +12,8 @@ internal sealed partial class SampleProcess : IAsyncDisposable
     private SampleProcess(ToolProcess process) => _process = process;
 
     public int Port { get; private set; }
+
+    public IPEndPoint EndPoint => new(IPAddress.Loopback, Port);
 
     public static string PathOf(string sample)
     {

@@ -228,6 +228,7 @@ public sealed class RegistrationTests
         await transport.Pools.AssertAllReturnedAsync();
     }
 
+    // Not by TestSettings, which registers the transport itself.
     private static WebApplication BuildHost(Action<IWebHostBuilder> use)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());

@@ -542,6 +542,7 @@ public sealed class ConfigurationTests
         return new ConfigurationBuilder().AddInMemoryCollection(data).Build();
     }
 
+    // Not by TestSettings, which sets options in code.
     private static EventLoopTransportOptions Read(
         IConfiguration configuration, Action<IWebHostBuilder>? register = null)
     {

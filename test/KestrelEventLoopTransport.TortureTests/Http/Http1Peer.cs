@@ -6,6 +6,7 @@ using System.Text;
 namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>A client that pipelines requests on one connection, each byte of the responses verified.</summary>
+/// <remarks>Not an <see cref="HttpPeer"/>, which fails its test when a fault ends the connection.</remarks>
 internal sealed class Http1Peer
 {
     private const int MaxRequests = 30;

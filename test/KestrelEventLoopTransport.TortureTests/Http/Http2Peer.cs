@@ -5,6 +5,7 @@ using System.Net.Sockets;
 namespace KestrelEventLoopTransport.TortureTests;
 
 /// <summary>.NET's client with many streams on one connection.</summary>
+/// <remarks>Not <see cref="LoopbackHttpClient"/>'s: faults are told apart by the client's port.</remarks>
 internal sealed class Http2Peer
 {
     private const int MaxStreams = 12;

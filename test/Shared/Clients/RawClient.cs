@@ -40,6 +40,20 @@ internal sealed class RawClient(Socket socket) : IDisposable
         }
     }
 
+    /// <summary>Whether somebody listens there.</summary>
+    public static async Task<bool> CanConnectAsync(EndPoint endPoint)
+    {
+        try
+        {
+            using var client = await ConnectAsync(endPoint);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>A client that is not connected yet.</summary>
     public static RawClient Create(EndPoint endPoint, Action<Socket>? configure = null)
     {
