@@ -21,7 +21,7 @@ public sealed class BackPressureTests
     [ClassData<EveryScheduling>]
     public async Task A_client_that_sends_is_held_back_until_the_app_reads(ApplicationScheduling scheduling)
     {
-        var (started, goOn) = (NewSignal(), NewSignal());
+        var (started, goOn) = (Signal.New(), Signal.New());
         await using var server = await ProtocolServer.StartAsync(
             scheduling, 2, app => app.MapPost("/late-upload", async (HttpContext context) =>
         {
@@ -73,7 +73,7 @@ public sealed class BackPressureTests
         const int Bytes = 2_000_000;
         await using var server = await ProtocolServer.StartAsync(scheduling, loops);
         using var client = server.CreateClient(ClientProtocol.Http1);
-        var othersServed = NewSignal();
+        var othersServed = Signal.New();
 
         var readers = Enumerable.Range(0, Readers).Select(ReadSlowlyAsync).ToArray();
         for (var request = 0; request < 500; request++)
@@ -146,6 +146,4 @@ public sealed class BackPressureTests
             }
         }
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

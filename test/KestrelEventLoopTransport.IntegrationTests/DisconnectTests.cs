@@ -28,7 +28,7 @@ public sealed class DisconnectTests
     public async Task RequestAborted_fires_when_an_HTTP2_client_cancels(
         ApplicationScheduling scheduling, ClientProtocol protocol)
     {
-        var (started, aborted) = (NewSignal(), NewSignal());
+        var (started, aborted) = (Signal.New(), Signal.New());
         await using var server = await ProtocolServer.StartAsync(scheduling, 2, app => MapWait(app, started, aborted));
         using var client = server.CreateClient(protocol);
         using var cancellation = CancellationTokenSource.CreateLinkedTokenSource(HangGuard.Token);
@@ -48,7 +48,7 @@ public sealed class DisconnectTests
     [Trait("Contract", "21")]
     public async Task A_request_that_the_app_aborts_ends_in_a_reset(ApplicationScheduling scheduling, int loops)
     {
-        var firstPartArrived = NewSignal();
+        var firstPartArrived = Signal.New();
         await using var server = await ProtocolServer.StartAsync(
             scheduling, loops, app => app.MapGet("/abort", async (HttpContext context) =>
         {
@@ -96,7 +96,7 @@ public sealed class DisconnectTests
     [Trait("Contract", "24")]
     public async Task A_stop_lets_a_running_request_finish(ApplicationScheduling scheduling, int loops)
     {
-        var (started, finish) = (NewSignal(), NewSignal());
+        var (started, finish) = (Signal.New(), Signal.New());
         await using var server = await ProtocolServer.StartAsync(
             scheduling, loops, app => app.MapGet("/slow", async () =>
         {
@@ -118,7 +118,7 @@ public sealed class DisconnectTests
 
     private static async Task DisconnectAsync(ApplicationScheduling scheduling, int loops, Action<RawClient> disconnect)
     {
-        var (started, aborted) = (NewSignal(), NewSignal());
+        var (started, aborted) = (Signal.New(), Signal.New());
         await using var server = await ProtocolServer.StartAsync(
             scheduling, loops, app => MapWait(app, started, aborted));
         using var client = await RawClient.ConnectAsync(server.Http1EndPoint);
@@ -140,6 +140,4 @@ public sealed class DisconnectTests
             started.SetResult();
             await aborted.Task;
         });
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

@@ -55,7 +55,7 @@ public sealed class HttpClientTests
         static void MapMeetingPoint(WebApplication app)
         {
             var arrived = 0;
-            var all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var all = Signal.New();
             app.MapPost("/meet", async (HttpContext context) =>
             {
                 using var reader = new StreamReader(context.Request.Body);

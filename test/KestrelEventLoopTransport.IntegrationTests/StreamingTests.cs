@@ -51,7 +51,7 @@ public sealed class StreamingTests
     {
         const int Polls = 50;
         var waiting = 0;
-        var allWait = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var allWait = Signal.New();
         var news = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var server = await ProtocolServer.StartAsync(scheduling, 2, app =>
         {

@@ -39,6 +39,8 @@ internal static class FrameServer
             Services = services,
             Grace = TimeSpan.FromSeconds(30),
             Complaints = IsComplaint,
+
+            // Kestrel's own, as in an application.
             Pools = null,
         });
 

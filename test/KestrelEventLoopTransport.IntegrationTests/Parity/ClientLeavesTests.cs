@@ -87,7 +87,7 @@ public sealed class ClientLeavesTests
     public async Task Before_the_handler_writes(ApplicationScheduling scheduling, ClientProtocol protocol)
         => await LeaveAsync(scheduling, protocol, HttpMethod.Get, static async (http, started) =>
         {
-            var left = NewSignal();
+            var left = Signal.New();
             http.RequestAborted.Register(left.SetResult);
             started.SetResult();
             await left.Task;
@@ -106,7 +106,7 @@ public sealed class ClientLeavesTests
         foreach (var reset in new[] { false, true })
         {
             var logs = new CapturedLogs();
-            var (started, aborted) = (NewSignal(), NewSignal());
+            var (started, aborted) = (Signal.New(), Signal.New());
             var outcome = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
             await using var server = await ProtocolServer.StartAsync(
                 scheduling, 2, app => app.Map("/left", async (HttpContext http) =>
@@ -155,6 +155,4 @@ public sealed class ClientLeavesTests
         var text = new StringBuilder().AppendJoin(Environment.NewLine, ends).ToString();
         Assert.True(ends.Count > 0 && ends[0].EventId.Id == (reset ? ConnectionReset : ConnectionReadFin), text);
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

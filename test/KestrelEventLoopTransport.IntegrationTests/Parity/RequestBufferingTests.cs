@@ -35,7 +35,7 @@ public sealed class RequestBufferingTests
     public async Task An_upload_that_is_read_late_is_held_back_at_the_limit_and_arrives(
         ApplicationScheduling scheduling, long limit, bool tls)
     {
-        var (started, goOn) = (NewSignal(), NewSignal());
+        var (started, goOn) = (Signal.New(), Signal.New());
         await using var server = await StartAsync(scheduling, limit, started, goOn);
         using var connection = await ConnectAsync(server, tls);
         using var pattern = new PatternStream(Upload);
@@ -97,7 +97,7 @@ public sealed class RequestBufferingTests
     public async Task A_stop_ends_an_upload_that_is_held_back(ApplicationScheduling scheduling)
     {
         const int Limit = 16 * 1024;
-        var started = NewSignal();
+        var started = Signal.New();
         var outcome = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var server = await ProtocolServer.StartAsync(
             scheduling,
@@ -195,6 +195,4 @@ public sealed class RequestBufferingTests
             tls ? server.HttpsEndPoint : server.Http1EndPoint,
             static socket => socket.SendBufferSize = KernelBuffer,
             tls);
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

@@ -57,6 +57,8 @@ internal sealed class ProtocolServer : IAsyncDisposable
             Grace = TimeSpan.FromSeconds(20),
             MinimumLevel = LogLevel.Warning,
             Complaints = IsComplaint,
+
+            // Kestrel's own, as in an application.
             Pools = null,
         });
         if (!StockTransport.IsUnderTest)

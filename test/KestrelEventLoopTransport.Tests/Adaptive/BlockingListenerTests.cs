@@ -90,7 +90,7 @@ public sealed class BlockingListenerTests
         using var factory = LoggerFactory.Create(builder => builder.AddProvider(new EventHook("Test", held.Block)));
         using var releasing = held;
         var logger = SafeLogger.Create(factory, "test");
-        var logged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var logged = Signal.New();
         new Thread(() =>
         {
             SafeLogger.DeferOnThisThread();

@@ -55,7 +55,7 @@ public sealed class FlushedOutputTests
     public async Task Several_flushes_arrive_although_input_is_left_and_the_handler_blocks(
         ApplicationScheduling scheduling)
     {
-        var waiting = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var waiting = Signal.New();
         var roadblock = new Roadblock();
         await using var server = await TestServer.StartAsync(new TestSettings
         {

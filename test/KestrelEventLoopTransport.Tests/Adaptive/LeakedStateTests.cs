@@ -34,7 +34,7 @@ public sealed class LeakedStateTests
     public Task What_a_bare_callback_sets_is_not_seen_by_the_next(ApplicationScheduling scheduling, bool suppressFlow)
         => AssertNothingLeaksAsync(scheduling, (connection, use) =>
         {
-            var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var ended = Signal.New();
             Read();
             return ended.Task;
 

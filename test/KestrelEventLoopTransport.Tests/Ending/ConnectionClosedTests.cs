@@ -100,7 +100,7 @@ public sealed class ConnectionClosedTests
     {
         await using var transport = new TestTransport(scheduling);
         await using var pair = await transport.ConnectAsync();
-        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var started = Signal.New();
         using var release = new ManualResetEventSlim();
         var done = false;
         pair.Connection.ConnectionClosed.Register(() =>
@@ -142,8 +142,8 @@ public sealed class ConnectionClosedTests
     [MemberData(nameof(PeerEndings))]
     public async Task RequestAborted_fires_during_a_long_request(ApplicationScheduling scheduling, bool reset)
     {
-        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var aborted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var started = Signal.New();
+        var aborted = Signal.New();
         await using var server = await TestServer.StartHttpAsync(scheduling, async http =>
         {
             http.RequestAborted.Register(aborted.SetResult);
@@ -168,7 +168,7 @@ public sealed class ConnectionClosedTests
 
     private static Task Closed(ConnectionContext connection)
     {
-        var closed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var closed = Signal.New();
         connection.ConnectionClosed.Register(() => closed.TrySetResult());
         return closed.Task;
     }

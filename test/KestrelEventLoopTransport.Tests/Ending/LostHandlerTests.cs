@@ -21,7 +21,7 @@ public sealed class LostHandlerTests
         ApplicationScheduling scheduling, bool reset)
     {
         using var entered = new SemaphoreSlim(0);
-        var release = NewSignal();
+        var release = Signal.New();
         await using var server = await TestServer.StartHttpAsync(scheduling, async _ =>
         {
             entered.Release();
@@ -45,7 +45,7 @@ public sealed class LostHandlerTests
         ApplicationScheduling scheduling, bool reset)
     {
         using var entered = new SemaphoreSlim(0);
-        var release = NewSignal();
+        var release = Signal.New();
         await using var server = await TestServer.StartAsync(new TestSettings
         {
             Scheduling = scheduling,
@@ -118,7 +118,7 @@ public sealed class LostHandlerTests
         await (await transport.ConnectAsync()).DisposeAsync();
         var start = ProcessState.Capture();
         await using var pair = await transport.ConnectAsync();
-        var closed = NewSignal();
+        var closed = Signal.New();
         pair.Connection.ConnectionClosed.Register(() => closed.TrySetResult());
         await pair.Client.SendAsync(Pattern.Create(Length));
         pair.Client.Dispose();
@@ -194,6 +194,4 @@ public sealed class LostHandlerTests
             .Select(static e => e.Message)
             .Distinct()
             .Count();
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

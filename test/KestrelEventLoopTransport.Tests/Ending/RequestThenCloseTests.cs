@@ -53,7 +53,7 @@ public sealed class RequestThenCloseTests
         for (var i = 0; i < 10; i++)
         {
             await using var pair = await transport.ConnectAsync(listener);
-            var closed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var closed = Signal.New();
             pair.Connection.ConnectionClosed.Register(() => closed.TrySetResult());
             await pair.Client.SendAsync(Pattern.Create(150_000));
             pair.Client.Dispose();

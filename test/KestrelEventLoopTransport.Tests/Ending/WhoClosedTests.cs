@@ -67,7 +67,7 @@ public sealed class WhoClosedTests
         foreach (var reset in new[] { true, false })
         {
             await using var pair = await transport.ConnectAsync();
-            var closed = NewSignal();
+            var closed = Signal.New();
             pair.Connection.ConnectionClosed.Register(() => closed.TrySetResult());
             if (reset)
             {
@@ -95,8 +95,8 @@ public sealed class WhoClosedTests
     {
         foreach (var (reset, id) in new[] { (true, ConnectionReset), (false, ConnectionReadFin) })
         {
-            var started = NewSignal();
-            var aborted = NewSignal();
+            var started = Signal.New();
+            var aborted = Signal.New();
             await using var server = await TestServer.StartHttpAsync(scheduling, async http =>
             {
                 http.RequestAborted.Register(aborted.SetResult);
@@ -222,6 +222,4 @@ public sealed class WhoClosedTests
             () => Of(logs, id).Any(e => e.Message.Contains(connection.ConnectionId, StringComparison.Ordinal)
                 && e.Message.Contains(text, StringComparison.Ordinal)),
             () => $"{id} {text} among: {string.Join(Environment.NewLine, logs.Entries)}");
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

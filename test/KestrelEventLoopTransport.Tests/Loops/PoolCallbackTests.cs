@@ -109,7 +109,7 @@ public sealed class PoolCallbackTests
     public async Task The_rest_of_a_callback_that_yields_is_supervised(ApplicationScheduling scheduling)
     {
         await using var subject = new LoopSubject(scheduling);
-        var overdue = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var overdue = Signal.New();
         var rest = LoopSubject.Callback(
             () => Assert.True(overdue.Task.Wait(TaskTimeoutExtensions.Default)), () => overdue.TrySetResult());
 

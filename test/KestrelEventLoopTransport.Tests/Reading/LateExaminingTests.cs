@@ -60,7 +60,7 @@ public sealed class LateExaminingTests : ReaderTests
     private async Task AssertGetsTheRestAsync(ApplicationScheduling? scheduling)
     {
         await OpenAsync(scheduling);
-        var spinning = NewSignal();
+        var spinning = Signal.New();
         var read = Task.Run(() => ReadMessageAsync(Reader, spinning));
         await FeedAsync(Pattern.Create(FirstPart));
         await spinning.Task.DefaultTimeout();
@@ -73,7 +73,7 @@ public sealed class LateExaminingTests : ReaderTests
     private async Task AssertSeesTheEndAsync(ApplicationScheduling? scheduling)
     {
         await OpenAsync(scheduling);
-        var spinning = NewSignal();
+        var spinning = Signal.New();
         var read = Task.Run(() => ReadMessageAsync(Reader, spinning));
         await FeedAsync(Pattern.Create(FirstPart));
         await spinning.Task.DefaultTimeout();
@@ -85,7 +85,7 @@ public sealed class LateExaminingTests : ReaderTests
 
     private static async Task AssertHandlerGetsTheRestAsync(ApplicationScheduling scheduling)
     {
-        var spinning = NewSignal();
+        var spinning = Signal.New();
         await using var server = await TestServer.StartAsync(
             scheduling,
             async connection => await connection.Transport.Output.WriteAsync(
@@ -101,7 +101,7 @@ public sealed class LateExaminingTests : ReaderTests
 
     private static async Task AssertBodyGetsTheRestAsync(ApplicationScheduling scheduling)
     {
-        var spinning = NewSignal();
+        var spinning = Signal.New();
         await using var server = await TestServer.StartHttpAsync(
             scheduling,
             async http => await http.Response.Body.WriteAsync(
@@ -122,7 +122,7 @@ public sealed class LateExaminingTests : ReaderTests
     [FailsOnStock("A continuation that spins inline keeps the thread that would receive.")]
     public async Task A_handler_that_examines_nothing_is_told_of_a_reset(ApplicationScheduling scheduling)
     {
-        var spinning = NewSignal();
+        var spinning = Signal.New();
         var outcome = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var server = await TestServer.StartAsync(scheduling, async connection =>
             outcome.SetResult(await Record.ExceptionAsync(
@@ -165,6 +165,4 @@ public sealed class LateExaminingTests : ReaderTests
             }
         }
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

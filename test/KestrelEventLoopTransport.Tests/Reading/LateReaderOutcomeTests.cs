@@ -12,7 +12,7 @@ public sealed class LateReaderOutcomeTests
     [ClassData<EveryScheduling>]
     public async Task A_reset_stays_a_reset_for_a_body_that_is_read_later(ApplicationScheduling scheduling)
     {
-        var (started, aborted) = (NewSignal(), NewSignal());
+        var (started, aborted) = (Signal.New(), Signal.New());
         var outcome = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var server = await TestServer.StartHttpAsync(scheduling, async http =>
         {
@@ -72,10 +72,8 @@ public sealed class LateReaderOutcomeTests
 
     private static Task Closed(ConnectionContext connection)
     {
-        var closed = NewSignal();
+        var closed = Signal.New();
         connection.ConnectionClosed.Register(() => closed.TrySetResult());
         return closed.Task;
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

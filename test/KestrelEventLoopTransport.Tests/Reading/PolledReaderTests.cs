@@ -115,7 +115,7 @@ public sealed class PolledReaderTests
 
     private static async Task AssertIsStoppedAsync(ApplicationScheduling scheduling)
     {
-        var polling = NewSignal();
+        var polling = Signal.New();
         var outcome = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var server = await TestServer.StartAsync(scheduling, async connection =>
         {
@@ -137,7 +137,7 @@ public sealed class PolledReaderTests
     private static async Task<Seen> PollWhileAsync(
         ApplicationScheduling scheduling, Func<RawClient, ConnectionContext, Task> action)
     {
-        var polling = NewSignal();
+        var polling = Signal.New();
         var seen = new TaskCompletionSource<Seen>(TaskCreationOptions.RunContinuationsAsynchronously);
         ConnectionContext? context = null;
         await using var server = await TestServer.StartAsync(scheduling, async connection =>
@@ -199,8 +199,6 @@ public sealed class PolledReaderTests
             return Task.FromException<Seen>(exception);
         }
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private sealed record Seen(byte[] Bytes, bool IsCompleted, bool IsCanceled);
 }

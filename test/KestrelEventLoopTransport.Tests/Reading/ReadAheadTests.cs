@@ -57,7 +57,7 @@ public sealed class ReadAheadTests
     {
         const int Unlimited = 12 * 1024 * 1024;
         var upload = (limit == 0 ? Unlimited : limit) + (4 * 1024 * 1024);
-        var (started, goOn) = (NewSignal(), NewSignal());
+        var (started, goOn) = (Signal.New(), Signal.New());
         var length = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var server = await TestServer.StartAsync(new TestSettings
         {
@@ -189,6 +189,4 @@ public sealed class ReadAheadTests
             input.AdvanceTo(result.Buffer.End);
         }
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

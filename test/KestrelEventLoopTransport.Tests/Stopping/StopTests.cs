@@ -60,8 +60,8 @@ public sealed class StopTests
     [ClassData<EveryScheduling>]
     public async Task Stop_lets_a_request_in_progress_finish(ApplicationScheduling scheduling)
     {
-        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var finish = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var started = Signal.New();
+        var finish = Signal.New();
         await using var server = await TestServer.StartHttpAsync(scheduling, async http =>
         {
             started.SetResult();
@@ -164,9 +164,9 @@ public sealed class StopTests
     public async Task Stop_does_not_wait_for_a_handler_that_is_stuck_and_its_end_after_the_stop_is_clean(
         ApplicationScheduling scheduling)
     {
-        var stuck = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var stuck = Signal.New();
+        var release = Signal.New();
+        var ended = Signal.New();
         await using var server = await TestServer.StartAsync(scheduling, async connection =>
         {
             await connection.Transport.Input.ReadAsync();

@@ -19,7 +19,7 @@ public sealed class UnawaitedFlushTests : WriterTests
     [ClassData<EveryScheduling>]
     public async Task Thousands_of_small_flushes_are_taken_and_arrive_in_order(ApplicationScheduling scheduling)
     {
-        var written = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var written = Signal.New();
         await using var server = await TestServer.StartAsync(scheduling, connection => RunAsync(written, async () =>
         {
             for (var i = 0; i < Flushes; i++)
@@ -41,8 +41,8 @@ public sealed class UnawaitedFlushTests : WriterTests
     public async Task Flushes_above_MaxWriteBufferSize_are_taken_and_arrive_in_order(ApplicationScheduling scheduling)
     {
         const int Chunk = 8 * 1024;
-        var written = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var flushed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var written = Signal.New();
+        var flushed = Signal.New();
         await using var server = await TestServer.StartAsync(scheduling, async connection =>
         {
             await RunAsync(written, () =>
