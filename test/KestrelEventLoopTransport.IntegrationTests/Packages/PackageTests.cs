@@ -1,5 +1,7 @@
 using System.IO.Compression;
 using System.Net;
+using System.Reflection.PortableExecutable;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
@@ -63,11 +65,50 @@ public sealed partial class PackageTests(PackedApp app) : IClassFixture<PackedAp
         }
     }
 
+    [Theory(Timeout = HangGuard.PackageMilliseconds)]
+    [MemberData(nameof(Packages))]
+    public async Task A_package_has_precompiled_code_for_each_system_and_IL_for_the_rest(string name)
+    {
+        await using var package = await ZipFile.OpenReadAsync(app.PackageOf(name), HangGuard.Token);
+        var assemblies = package.Entries.Where(entry => entry.Name == $"{name}.dll").ToList();
+        Assert.Equal(
+            [
+                "lib/net10.0", "runtimes/linux-arm64/lib/net10.0", "runtimes/linux-x64/lib/net10.0",
+                "runtimes/osx-arm64/lib/net10.0", "runtimes/osx-x64/lib/net10.0",
+            ],
+            assemblies.Select(entry => Path.GetDirectoryName(entry.FullName)).Order());
+        foreach (var assembly in assemblies)
+        {
+            await using var stream = await assembly.OpenAsync(HangGuard.Token);
+            var bytes = new MemoryStream();
+            await stream.CopyToAsync(bytes, HangGuard.Token);
+            Assert.Equal(!assembly.FullName.StartsWith("lib/", StringComparison.Ordinal), IsPrecompiled(bytes));
+        }
+    }
+
     [Fact(Timeout = HangGuard.PackageMilliseconds)]
-    public async Task An_app_outside_the_repository_is_built_from_the_packages_and_serves()
+    public async Task An_app_outside_the_repository_is_built_from_the_packages_and_loads_precompiled_code()
     {
         var output = await app.MakeAsync("build", "built");
-        await AssertServesAsync("dotnet", Path.Combine(output, "App.dll"));
+        await AssertServesAsync("dotnet", [Path.Combine(output, "App.dll")], AssertPrecompiled);
+    }
+
+    [Fact(Timeout = HangGuard.PackageMilliseconds)]
+    public async Task So_does_an_app_that_is_built_for_one_system()
+    {
+        var output = await app.MakeAsync(
+            "build", "built-for-one", "--runtime", RuntimeInformation.RuntimeIdentifier, "--self-contained", "false");
+        Assert.False(Directory.Exists(Path.Combine(output, "runtimes")));
+        await AssertServesAsync("dotnet", [Path.Combine(output, "App.dll")], AssertPrecompiled);
+    }
+
+    [Fact(Timeout = HangGuard.PackageMilliseconds)]
+    public async Task It_is_published_as_a_single_file_and_serves()
+    {
+        var output = await app.MakeAsync(
+            "publish", "single", "-p:PublishSingleFile=true", "--self-contained", "false");
+        Assert.False(File.Exists(Path.Combine(output, "App.dll")));
+        await AssertServesAsync(Path.Combine(output, "App"), [], _ => { });
     }
 
     [Fact(Timeout = HangGuard.PackageMilliseconds)]
@@ -76,10 +117,10 @@ public sealed partial class PackageTests(PackedApp app) : IClassFixture<PackedAp
         Assert.SkipUnless(ToolProcess.IsInstalled("gcc"), "gcc is not installed");
         var output = await app.MakeAsync("publish", "published", "-p:PublishAot=true", "-p:CppCompilerAndLinker=gcc");
         Assert.False(File.Exists(Path.Combine(output, "App.dll")));
-        await AssertServesAsync(Path.Combine(output, "App"));
+        await AssertServesAsync(Path.Combine(output, "App"), [], _ => { });
     }
 
-    private static async Task AssertServesAsync(string tool, params IEnumerable<string> arguments)
+    private static async Task AssertServesAsync(string tool, string[] arguments, Action<ToolProcess> examine)
     {
         await using var process = ToolProcess.Start(tool, arguments);
         Match match;
@@ -96,7 +137,31 @@ public sealed partial class PackageTests(PackedApp app) : IClassFixture<PackedAp
         await client.SendAsync("one\ntwo\n");
         client.ShutdownSend();
         Assert.Equal("one\ntwo\n", await client.ReceiveTextToEndAsync());
+        examine(process);
         Assert.Equal(0, (await process.StopAsync()).AssertSuccess().ExitCode);
+    }
+
+    // What the process has mapped is what it loaded, wherever the host found it.
+    private static void AssertPrecompiled(ToolProcess process)
+    {
+        var files = File.ReadLines($"/proc/{process.Id}/maps")
+            .Select(line => line[(line.LastIndexOf(' ') + 1)..])
+            .Where(path => Path.GetFileName(path).StartsWith("KestrelEventLoopTransport", StringComparison.Ordinal))
+            .Distinct()
+            .ToList();
+        Assert.Equal(2, files.Count);
+        Assert.All(files, file =>
+        {
+            using var stream = File.OpenRead(file);
+            Assert.True(IsPrecompiled(stream), $"{file} has no precompiled code");
+        });
+    }
+
+    private static bool IsPrecompiled(Stream assembly)
+    {
+        assembly.Position = 0;
+        using var reader = new PEReader(assembly, PEStreamOptions.LeaveOpen);
+        return reader.PEHeaders.CorHeader!.ManagedNativeHeaderDirectory.Size > 0;
     }
 
     [GeneratedRegex(@"Listening: (\S+) (\S+)\s")]
