@@ -30,8 +30,19 @@ internal static class Workloads
         new("json", "JSON", Request, new WrkLoad("/json"), new ResponseCheck("/json", _json)),
         new("64k", "64 KB responses", Request, new WrkLoad("/64k"),
             new ResponseCheck("/64k", new byte[BenchmarkEndpoints.LargeBodySize])),
-        new("http2", "HTTP/2, 8 × 32 streams", Request, new H2Load("/plaintext"),
-            new ResponseCheck("/plaintext", _plaintext, Http2: true)),
+        Http2("http2", clients: 8, streams: 32),
+        Http2("http2-1x100", clients: 1, streams: 100),
+        Http2("http2-32x1", clients: 32, streams: 1),
+        new("grpc", "gRPC, unary", Request, new GrpcLoad(GrpcShape.Unary)),
+        new("grpc-tls", "gRPC over TLS, unary", Request, new GrpcLoad(GrpcShape.Unary, Https: true)),
+        new("grpc-stream", "gRPC, server streams", Message, new GrpcLoad(GrpcShape.ServerStream)),
+        new("grpc-stream-tls", "gRPC over TLS, server streams", Message,
+            new GrpcLoad(GrpcShape.ServerStream, Https: true)),
+        new("grpc-duplex", "gRPC, echo on duplex streams", Message, new GrpcLoad(GrpcShape.Duplex)),
+        new("grpc-duplex-tls", "gRPC over TLS, echo on duplex streams", Message,
+            new GrpcLoad(GrpcShape.Duplex, Https: true)),
+        Await("await", connections: 64),
+        Await("await-1000", connections: 1000),
         new("echo", "Raw echo, 128 B", Message, new NativeLoad("echo", Connections, MessageSize), HasFloor: true),
         new(Close, "Connection per request", Request, new WrkLoad("/plaintext", CloseConnections: true),
             new ResponseCheck("/plaintext", _plaintext), HasFloor: true),
@@ -45,4 +56,12 @@ internal static class Workloads
         new("block", "Plaintext beside 8 blocked handlers", Request, new BlockLoad(),
             new ResponseCheck("/plaintext", _plaintext)),
     ];
+
+    private static Workload Http2(string name, int clients, int streams)
+        => new(name, $"HTTP/2, {clients} × {streams}", Request, new H2Load("/plaintext", clients, streams),
+            new ResponseCheck("/plaintext", _plaintext, Http2: true));
+
+    private static Workload Await(string name, int connections)
+        => new(name, $"Handlers that await 10 ms, {connections:N0} connections", Request,
+            new WrkLoad("/await", Connections: connections), new ResponseCheck("/await", _plaintext));
 }

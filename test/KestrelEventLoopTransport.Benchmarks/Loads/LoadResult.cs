@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using KestrelEventLoopTransport.Benchmarks.Driver;
 
 namespace KestrelEventLoopTransport.Benchmarks.Loads;
@@ -13,9 +14,14 @@ internal sealed record LoadResult(
     double P99,
     double P999)
 {
-    private static readonly JsonSerializerOptions _camelCase = new(JsonSerializerDefaults.Web);
+    private static readonly JsonSerializerOptions _camelCase = new(JsonSerializerDefaults.Web)
+    {
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
 
-    // Reads the JSON line that the C generator and wrk's script print last.
+    public string ToJsonLine() => JsonSerializer.Serialize(this, _camelCase);
+
+    // Reads the JSON line that every generator of our own and wrk's script print last.
     public static LoadResult FromJsonLine(string output)
     {
         var line = output.Split('\n').LastOrDefault(line => line.StartsWith('{'))

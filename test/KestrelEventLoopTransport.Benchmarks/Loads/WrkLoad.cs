@@ -4,10 +4,10 @@ using KestrelEventLoopTransport.Benchmarks.Server;
 
 namespace KestrelEventLoopTransport.Benchmarks.Loads;
 
-internal sealed record WrkLoad(string Path, bool Https = false, int Pipeline = 1, bool CloseConnections = false) : ILoad
+internal sealed record WrkLoad(
+    string Path, bool Https = false, int Pipeline = 1, bool CloseConnections = false, int Connections = 64)
+    : ILoad
 {
-    private const int Connections = 64;
-
     public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings)
     {
         // wrk takes whole seconds only, but ends early and in good order on SIGINT.

@@ -24,6 +24,7 @@ internal static class BenchmarkEndpoints
         "/mixed" => Interlocked.Increment(ref _mixed) % 100 == 0
             ? SleepThenPlaintext(context.Response, 20)
             : Plaintext(context.Response),
+        "/await" => AwaitThenPlaintextAsync(context.Response),
         "/64k" => LargeAsync(context.Response),
         "/upload" => UploadAsync(context),
         "/download" => DownloadAsync(context),
@@ -36,6 +37,13 @@ internal static class BenchmarkEndpoints
     {
         Thread.Sleep(milliseconds);
         return Plaintext(response);
+    }
+
+    // A handler that awaits what ends elsewhere, as an answer of a database does.
+    private static async Task AwaitThenPlaintextAsync(HttpResponse response)
+    {
+        await Task.Delay(10);
+        await Plaintext(response);
     }
 
     private static Task Plaintext(HttpResponse response)

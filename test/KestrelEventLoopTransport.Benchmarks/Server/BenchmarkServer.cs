@@ -15,6 +15,7 @@ internal static class BenchmarkServer
         builder.Logging.ClearProviders();
         UseTransport(builder.WebHost, settings);
         builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.Services.AddGrpc();
 
         using var certificate = ServerCertificate.Create();
         var listeners = new List<ListenOptions>();
@@ -44,6 +45,11 @@ internal static class BenchmarkServer
 
         var app = builder.Build();
         app.Map("/ws", branch => branch.UseWebSockets().Run(BenchmarkEndpoints.EchoWebSocketAsync));
+
+        // A branch has routing of its own; the other requests are not routed.
+        app.MapWhen(
+            context => context.Request.Path.StartsWithSegments(GrpcEcho.Path),
+            branch => branch.UseRouting().UseEndpoints(endpoints => endpoints.MapGrpcService<GrpcEcho>()));
         app.Run(BenchmarkEndpoints.HandleAsync);
 
         await app.StartAsync(cancellationToken);
