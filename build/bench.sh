@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # Measures Kestrel's transports against each other on this machine, loopback only.
 #
-#   build/bench.sh                                everything, about half an hour
-#   build/bench.sh --quick                        everything, about two minutes; rough, before the JIT is done
-#   build/bench.sh --latency                      and latencies with all candidates at the same rate
+#   build/bench.sh                                everything, about three quarters of an hour
+#   build/bench.sh --quick                        everything, about five minutes; rough, before the JIT is done
+#   build/bench.sh --latency                      and latencies with all candidates at the same rate, 20 minutes more
 #   build/bench.sh --only plaintext,json --candidates sockets,Inline --rounds 7 --seconds 5
+#   build/bench.sh --only echo --peer 'other=echo READY echo=9000; exec other-server --port 9000'
+#
+# A row takes candidates x (1.5 x warm-up + rounds x seconds): by default one minute, for 5 candidates and 5 rounds of
+# 1.5 s after 3 s of load. CONTRIBUTING.md says what a --peer is.
 #
 # Results: the terminal, artifacts/bench/results.md and artifacts/bench/*.svg. All options: build/bench.sh --help
 set -euo pipefail
@@ -12,11 +16,11 @@ command="build/bench.sh${*:+ $*}"
 cd "$(dirname "$0")/.."
 
 . build/tools.sh
-install_tools wrk h2load gnuplot gcc /usr/include/stdio.h
+install_tools wrk h2load strace gnuplot gcc /usr/include/stdio.h /usr/include/openssl/ssl.h
 
 mkdir -p artifacts/native
 for program in floor load; do
-  gcc -O2 -Wall -Wextra -Werror -o "artifacts/native/$program" "test/native/$program.c"
+  gcc -O2 -Wall -Wextra -Werror -o "artifacts/native/$program" "test/native/$program.c" -lssl
 done
 dotnet build --nologo --verbosity quiet --configuration Release test/KestrelEventLoopTransport.Benchmarks
 
