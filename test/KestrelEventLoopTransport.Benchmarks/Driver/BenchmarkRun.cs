@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using KestrelEventLoopTransport.Benchmarks.Reports;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
@@ -6,10 +7,9 @@ internal static class BenchmarkRun
 {
     public static async Task<int> RunAsync(RunSettings settings, CancellationToken cancellationToken)
     {
-        var candidates = Candidate.All(settings);
-        var workloadNames = Workloads.All.Select(workload => workload.Name).Append(Workloads.Idle).ToList();
-        if (!AreKnown("--only", settings.Only, workloadNames)
-            || !AreKnown("--candidates", settings.Candidates, candidates.Select(candidate => candidate.Name)))
+        var all = Candidate.All(settings);
+        if (!AreKnown("--only", settings.Only, Rows.All.Select(row => row.Name))
+            || !AreKnown("--candidates", settings.Candidates, all.Select(candidate => candidate.Name)))
         {
             return 1;
         }
@@ -22,36 +22,59 @@ internal static class BenchmarkRun
             return 1;
         }
 
-        candidates = [.. candidates.Where(candidate => IsChosen(settings.Candidates, candidate.Name))];
         Directory.CreateDirectory(settings.OutputDirectory);
+        var begin = Stopwatch.GetTimestamp();
+        List<Candidate> candidates =
+            [.. all.Where(candidate => candidate.IsPeer || IsChosen(settings.Candidates, candidate.Name))];
+        var results = await RunRowsAsync(candidates, settings, cancellationToken);
+        return await ReportAsync(results, Stopwatch.GetElapsedTime(begin), settings, cancellationToken);
+    }
 
-        var results = new List<WorkloadResult>();
-        foreach (var workload in Workloads.All.Where(workload => IsChosen(settings.Only, workload.Name)))
-        {
-            results.Add(await new WorkloadRun(workload, settings).RunAsync(candidates, cancellationToken));
-        }
-
-        var tables = results
-            .SelectMany(result => new[] { WorkloadTable.Of(result), LatencyTable.Of(result) })
-            .OfType<ResultTable>()
+    private static async Task<List<IRowResult>> RunRowsAsync(
+        List<Candidate> candidates,
+        RunSettings settings,
+        CancellationToken cancellationToken)
+    {
+        var rows = Rows.All
+            .Where(row => IsChosen(settings.Only, row.Name))
+            .Select(row => (Row: row, Candidates: candidates.FindAll(candidate => TakesPart(candidate, row))))
             .ToList();
-        if (IsChosen(settings.Only, Workloads.Idle))
+        await using var servers = new RunningServers(settings);
+        await servers.StartAsync(rows.SelectMany(row => row.Candidates).Distinct(), cancellationToken);
+        var results = new List<IRowResult>();
+        foreach (var (row, candidatesOfRow) in rows)
         {
-            var idle = await new IdleRun(settings).RunAsync(candidates, cancellationToken);
-            tables.Add(IdleTable.Of(idle, settings.IdleConnections));
+            results.Add(await row.RunAsync(candidatesOfRow, servers, settings, cancellationToken));
         }
 
+        await servers.StopAsync();
+        return results;
+
+        // A candidate for one workload takes part in others if it was asked for.
+        bool TakesPart(Candidate candidate, IRow row)
+            => row.TakesPart(settings.Candidates.Count > 0 ? candidate with { OnlyWorkload = null } : candidate);
+    }
+
+    private static async Task<int> ReportAsync(
+        List<IRowResult> results,
+        TimeSpan duration,
+        RunSettings settings,
+        CancellationToken cancellationToken)
+    {
+        var workloads = results.OfType<WorkloadResult>().ToList();
+        ResultTable?[] summaries = [SummaryTable.OfCpu(workloads), SummaryTable.OfLatency(workloads)];
+        List<ResultTable> tables = [.. summaries.OfType<ResultTable>(), .. results.SelectMany(row => row.Tables)];
         Console.WriteLine();
         foreach (var table in tables)
         {
             Console.WriteLine(table.ToText());
         }
 
-        var pictures = await SvgBars.DrawAsync(results, settings.OutputDirectory, cancellationToken);
+        var pictures = await SvgBars.DrawAsync(workloads, settings.OutputDirectory, cancellationToken);
         var report = Path.Combine(settings.OutputDirectory, "results.md");
-        await File.WriteAllTextAsync(report, MarkdownReport.Of(settings, tables, pictures), cancellationToken);
+        await File.WriteAllTextAsync(
+            report, MarkdownReport.Of(settings, duration, tables, pictures), cancellationToken);
         Console.WriteLine($"Written to {Path.GetRelativePath(Environment.CurrentDirectory, report)}");
-
         if (tables.Any(table => table.Failures.Count > 0))
         {
             Console.Error.WriteLine("FAILED: see the tables above.");

@@ -1,31 +1,45 @@
+using System.Net.Sockets;
+
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-internal sealed class CandidateResult(Candidate candidate)
+// What the rounds have measured of one candidate.
+internal sealed class CandidateResult<TWindow>(Candidate candidate)
 {
     public Candidate Candidate { get; } = candidate;
 
-    public List<Window> Windows { get; } = [];
+    // One for each round.
+    public List<TWindow> Windows { get; } = [];
 
-    // At the rate that is the same for all candidates, see --latency.
-    public List<Window> PacedWindows { get; } = [];
+    public string? Failure { get; private set; }
 
-    // Resident bytes after the load.
-    public long ResidentBytes { get; set; }
+    public double Median(Func<TWindow, double> value) => Windows.Select(value).Median();
 
-    public string? Failure { get; set; }
+    // The median of the rounds' ratios: what slows the machine down for a while is in both parts of a ratio.
+    public double MedianRatio(CandidateResult<TWindow> baseline, Func<TWindow, double> value)
+        => Windows.Zip(baseline.Windows, (window, other) => value(window) / value(other)).Median();
 
-    // Half the distance between the dearest and the cheapest round, as a share of the median.
-    public double Spread
-        => (Windows.Max(window => window.Cpu) - Windows.Min(window => window.Cpu)) / 2 / Median(w => w.Cpu);
+    // Half the distance between the highest and the lowest round, as a share of the median.
+    public double Spread(Func<TWindow, double> value)
+        => (Windows.Max(value) - Windows.Min(value)) / 2 / Median(value);
 
-    public double Median(Func<Window, double> value) => Median(Windows, value);
-
-    public double PacedMedian(Func<Window, double> value) => Median(PacedWindows, value);
-
-    private static double Median(List<Window> windows, Func<Window, double> value)
+    // A failure takes the candidate out of this row and makes the run fail at its end.
+    public async Task GuardAsync(Func<Task> step)
     {
-        var sorted = windows.Select(value).Order().ToArray();
-        var middle = sorted.Length / 2;
-        return sorted.Length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+        if (Failure is not null)
+        {
+            return;
+        }
+
+        try
+        {
+            await step();
+        }
+        catch (Exception e)
+            when (e is BenchmarkFailedException or HttpRequestException or SocketException or IOException
+                or TaskCanceledException { InnerException: TimeoutException })
+        {
+            Failure = e.Message;
+            Console.WriteLine($"  FAILED    {Candidate.Name}: {e.Message}");
+        }
     }
 }

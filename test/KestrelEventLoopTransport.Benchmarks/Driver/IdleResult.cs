@@ -1,14 +1,8 @@
+using KestrelEventLoopTransport.Benchmarks.Reports;
+
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-// What 10,000 idle connections cost their server; bytes per connection above the server without them.
-internal sealed record IdleResult(Candidate Candidate)
+internal sealed record IdleResult(IReadOnlyList<IdleCandidate> Candidates, int Connections) : IRowResult
 {
-    // Connections of the raw echo port: the transport alone, without HTTP above it.
-    public IdleMemory Raw { get; init; }
-
-    public IdleMemory Fresh { get; init; }
-
-    public IdleMemory AfterRequest { get; init; }
-
-    public string? Failure { get; init; }
+    public IEnumerable<ResultTable> Tables => [IdleTable.Of(Candidates, Connections)];
 }

@@ -8,14 +8,33 @@ internal static class RunCommand
     {
         var quick = new Option<bool>("--quick")
         {
-            Description = "Few and short rounds, before the JIT is done: whether all works, in about two minutes.",
+            Description = "Few and short rounds, before the JIT is done: whether all works, in about five minutes.",
         };
         var only =
-            new Option<string?>("--only") { Description = $"Workloads, separated by commas: {Names(WorkloadNames)}." };
+            new Option<string?>("--only") { Description = $"Rows, separated by commas: {RowNames}." };
         var candidates = new Option<string?>("--candidates") { Description = "Candidates, separated by commas." };
-        var rounds = new Option<int?>("--rounds") { Description = "Rounds per workload (5; quick: 2)." };
-        var seconds = new Option<double?>("--seconds") { Description = "Length of a measured window (3; quick: 0.2)." };
-        var warmUp = new Option<double?>("--warm-up") { Description = "Load before the first window (9; quick: 0.3)." };
+        var peers = new Option<string[]>("--peer")
+        {
+            Description =
+                "A further candidate, NAME=COMMAND, whose command prints \"READY http=PORT ...\" and ends with "
+                    + "\"exec PROGRAM\": see CONTRIBUTING.md. May be repeated.",
+        };
+        peers.Validators.Add(result =>
+        {
+            if (result.Tokens.Any(token => Peer.Parse(token.Value) is null))
+            {
+                result.AddError("--peer: expected NAME=COMMAND.");
+            }
+        });
+        var rounds = new Option<int?>("--rounds") { Description = "Rounds per row (5; quick: 2)." };
+        var seconds = new Option<double?>("--seconds")
+        {
+            Description = "Length of a measured window (1.5; quick: 0.2).",
+        };
+        var warmUp = new Option<double?>("--warm-up")
+        {
+            Description = "Load before the first window of a row (3; quick: 0.3).",
+        };
         var latency = new Option<bool>("--latency")
         {
             Description =
@@ -42,9 +61,10 @@ internal static class RunCommand
         var title =
             new Option<string?>("--command") { Description = "The command that the report names as its origin." };
 
-        var command = new Command("run", "Measures all candidates under all workloads.")
+        var command = new Command("run", "Measures all candidates in all rows.")
         {
-            quick, only, candidates, rounds, seconds, warmUp, latency, idle, serverCpu, loadCpu, native, output, title,
+            quick, only, candidates, peers, rounds, seconds, warmUp, latency, idle, serverCpu, loadCpu, native, output,
+            title,
         };
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -53,9 +73,10 @@ internal static class RunCommand
             {
                 Only = Split(arguments.GetValue(only)),
                 Candidates = Split(arguments.GetValue(candidates)),
+                Peers = [.. (arguments.GetValue(peers) ?? []).Select(peer => Peer.Parse(peer)!)],
                 Rounds = arguments.GetValue(rounds) ?? (isQuick ? 2 : 5),
-                Seconds = arguments.GetValue(seconds) ?? (isQuick ? 0.2 : 3),
-                WarmUpSeconds = arguments.GetValue(warmUp) ?? (isQuick ? 0.3 : 9),
+                Seconds = arguments.GetValue(seconds) ?? (isQuick ? 0.2 : 1.5),
+                WarmUpSeconds = arguments.GetValue(warmUp) ?? (isQuick ? 0.3 : 3),
                 Latency = arguments.GetValue(latency),
                 IdleConnections = arguments.GetValue(idle) ?? (isQuick ? 2_000 : 10_000),
                 ServerCpu = arguments.GetValue(serverCpu),
@@ -68,6 +89,11 @@ internal static class RunCommand
             {
                 return await BenchmarkRun.RunAsync(settings, cancellationToken);
             }
+            catch (BenchmarkFailedException e)
+            {
+                Console.Error.WriteLine(e.Message);
+                return 1;
+            }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
                 Console.Error.WriteLine("Interrupted.");
@@ -77,10 +103,7 @@ internal static class RunCommand
         return command;
     }
 
-    private static IEnumerable<string> WorkloadNames
-        => [.. Workloads.All.Select(workload => workload.Name), Workloads.Idle];
-
-    private static string Names(IEnumerable<string> names) => string.Join(", ", names);
+    private static string RowNames => string.Join(", ", Rows.All.Select(row => row.Name));
 
     private static string[] Split(string? list)
         => list?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];

@@ -8,6 +8,8 @@ internal sealed record RunSettings
     // Names of candidates; empty: all.
     public required IReadOnlyList<string> Candidates { get; init; }
 
+    public required IReadOnlyList<Peer> Peers { get; init; }
+
     public required int Rounds { get; init; }
 
     public required double Seconds { get; init; }

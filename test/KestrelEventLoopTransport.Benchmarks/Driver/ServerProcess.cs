@@ -11,13 +11,18 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     private readonly Process _process;
 
-    private ServerProcess(Process process, ServerPorts ports)
+    private readonly bool _isPeer;
+
+    private ServerProcess(Process process, ServerPorts ports, bool isPeer)
     {
         _process = process;
+        _isPeer = isPeer;
         Ports = ports;
     }
 
     public ServerPorts Ports { get; }
+
+    public int Id => _process.Id;
 
     public static async Task<ServerProcess> StartAsync(
         Candidate candidate,
@@ -45,10 +50,16 @@ internal sealed class ServerProcess : IAsyncDisposable
             using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             timeout.CancelAfter(_patience);
             var line = await process.StandardOutput.ReadLineAsync(timeout.Token);
-            var ports = line is null ? null : ServerPorts.Parse(line);
-            return new ServerProcess(
-                process,
-                ports ?? throw new BenchmarkFailedException($"{candidate.Name} did not start: {line}"));
+            var ports = (line is null ? null : ServerPorts.Parse(line))
+                ?? throw new BenchmarkFailedException($"{candidate.Name} did not start: {line}");
+            if (candidate.IsPeer)
+            {
+                // Its shell has printed the line before it became the server.
+                await ports.WaitAsync(timeout.Token);
+            }
+
+            _ = process.StandardOutput.BaseStream.CopyToAsync(Stream.Null, CancellationToken.None);
+            return new ServerProcess(process, ports, candidate.IsPeer);
         }
         catch
         {
@@ -83,6 +94,20 @@ internal sealed class ServerProcess : IAsyncDisposable
         }
     }
 
+    // Of all threads that live, voluntary or not.
+    public long ContextSwitches
+    {
+        get
+        {
+            ThrowIfExited();
+            return Directory.EnumerateDirectories($"/proc/{Id}/task")
+                .SelectMany(thread => File.ReadLines(Path.Combine(thread, "status")))
+                .Where(line => line.Contains("ctxt_switches:", StringComparison.Ordinal))
+                .Sum(line => long.Parse(line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..],
+                    CultureInfo.InvariantCulture));
+        }
+    }
+
     public long ResidentBytes
     {
         get
@@ -93,10 +118,16 @@ internal sealed class ServerProcess : IAsyncDisposable
         }
     }
 
-    // Asks the server to end. Not ending in time, or not cleanly, is a failure of what is measured.
+    // Asks the server to end. Not ending in time, or not cleanly, is a failure of what is measured. A peer need not
+    // know that its standard input is its life line.
     public async Task StopAsync()
     {
         ThrowIfExited();
+        if (_isPeer)
+        {
+            return;
+        }
+
         _process.StandardInput.Close();
         using var timeout = new CancellationTokenSource(_patience);
         try

@@ -3,118 +3,77 @@ using KestrelEventLoopTransport.Benchmarks.Loads;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-// All candidates under one workload. Every candidate's server lives for all rounds, so that its code is compiled once;
-// a round measures each in turn, so that a change of the machine's speed meets all of them.
-internal sealed class WorkloadRun(Workload workload, RunSettings settings)
+// All candidates under one workload: each is warmed up, then the rounds begin.
+internal sealed class WorkloadRun(Workload workload, RunningServers servers, RunSettings settings)
 {
     private const int Attempts = 3;
 
-    private readonly Dictionary<CandidateResult, ServerProcess> _servers = [];
-
-    public async Task<WorkloadResult> RunAsync(IEnumerable<Candidate> candidates, CancellationToken cancellationToken)
-    {
-        Console.WriteLine($"\n{workload.Title}");
-        var results = candidates
-            .Where(candidate => workload.HasFloor || !candidate.IsFloor)
-            .Where(candidate => settings.Candidates.Count > 0
-                || (candidate.OnlyWorkload ?? workload.Name) == workload.Name)
-            .Select(candidate => new CandidateResult(candidate))
-            .ToList();
-        try
-        {
-            foreach (var result in results)
-            {
-                await GuardAsync(result, () => StartAsync(result, cancellationToken));
-            }
-
-            await RunRoundsAsync(results, workload.Load, result => result.Windows, cancellationToken);
-            if (settings.Latency)
-            {
-                await RunPacedAsync(new WorkloadResult(workload, results), cancellationToken);
-            }
-
-            await Task.WhenAll(results.Select(result => GuardAsync(result, () =>
-            {
-                result.ResidentBytes = _servers[result].ResidentBytes;
-                return _servers[result].StopAsync();
-            })));
-        }
-        finally
-        {
-            foreach (var server in _servers.Values)
-            {
-                await server.DisposeAsync();
-            }
-        }
-
-        return new WorkloadResult(workload, results);
-    }
-
-    private async Task RunRoundsAsync(
-        List<CandidateResult> results,
-        ILoad load,
-        Func<CandidateResult, List<Window>> windows,
+    public async Task<WorkloadResult> RunAsync(
+        IEnumerable<Candidate> candidates,
         CancellationToken cancellationToken)
     {
-        for (var round = 0; round < settings.Rounds; round++)
+        Console.WriteLine($"\n{workload.Title}");
+        var saturated = new Rounds<Window>(
+            await servers.ServingAsync(candidates, workload.Load, workload.Check, cancellationToken));
+        foreach (var result in saturated.Results)
         {
-            // Each round begins with another candidate: nobody always runs after the same neighbour.
-            for (var i = 0; i < results.Count; i++)
-            {
-                var result = results[(i + round) % results.Count];
-                await GuardAsync(
-                    result,
-                    () => MeasureAsync(result, load, windows(result), cancellationToken));
-            }
+            await result.GuardAsync(() => WarmUpAsync(result.Candidate, cancellationToken));
         }
+
+        await saturated.RunAsync(
+            settings.Rounds, result => MeasureAsync(result, workload.Load, cancellationToken));
+        await servers.DropFailedAsync(saturated);
+        var rate = saturated.Baseline?.Median(window => window.Throughput) * Workload.PacedShare;
+        var paced = settings.Latency ? await RunPacedAsync(saturated, rate, cancellationToken) : null;
+        return new WorkloadResult(workload, saturated, paced, rate ?? 0);
     }
 
-    // All candidates at the same rate: at saturation latency only says throughput again.
-    private async Task RunPacedAsync(WorkloadResult result, CancellationToken cancellationToken)
+    private async Task WarmUpAsync(Candidate candidate, CancellationToken cancellationToken)
     {
-        if (result.PacedRate is not { } rate)
-        {
-            Console.WriteLine(
-                $"  no latency at equal load: {Candidate.Baseline}, which sets the rate, was not measured");
-        }
-        else if (workload.Load.AtRate(rate) is not { } load)
-        {
-            Console.WriteLine("  no latency at equal load: this workload cannot be held at a rate");
-        }
-        else
-        {
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  at {rate:N0} {workload.Rate}"));
-            var servers = result.Candidates.Where(candidate => !candidate.Candidate.IsFloor).ToList();
-            await RunRoundsAsync(servers, load, candidate => candidate.PacedWindows, cancellationToken);
-        }
-    }
-
-    private async Task StartAsync(CandidateResult result, CancellationToken cancellationToken)
-    {
-        Console.WriteLine($"  {"warm-up",-9} {result.Candidate.Name}");
-        var server = await ServerProcess.StartAsync(result.Candidate, settings, cancellationToken);
-        _servers.Add(result, server);
+        Console.WriteLine($"  {"warm-up",-9} {candidate.Name}");
+        var server = await servers.GetAsync(candidate, cancellationToken);
         if (workload.Check is { } check)
         {
             await check.RunAsync(server.Ports, cancellationToken);
         }
 
-        // On one busy processor the JIT takes half a minute to settle, and until then the figures are of instrumented
-        // code. The server has counted its processors by now, so it may use both while it warms up.
-        await server.PinAsync(settings.ServerCpu, settings.LoadCpu);
-        await LoadProcess.RunAsync(workload.Load, server.Ports, settings.WarmUpSeconds, settings, cancellationToken);
-        await server.PinAsync(settings.ServerCpu);
-        await LoadProcess.RunAsync(
-            workload.Load, server.Ports, settings.WarmUpSeconds / 2, settings, cancellationToken);
+        await servers.WarmUpAsync(candidate, workload.Load, cancellationToken);
     }
 
-    private async Task MeasureAsync(
-        CandidateResult result,
-        ILoad generator,
-        List<Window> windows,
+    // All candidates at the same rate: at saturation latency only says throughput again.
+    private async Task<Rounds<Window>?> RunPacedAsync(
+        Rounds<Window> saturated,
+        double? rate,
         CancellationToken cancellationToken)
     {
-        var server = _servers[result];
+        if (rate is null)
+        {
+            Console.WriteLine(
+                $"  no latency at equal load: {Candidate.Baseline}, which sets the rate, was not measured");
+            return null;
+        }
+
+        if (workload.Load.AtRate(rate.Value) is not { } load)
+        {
+            Console.WriteLine("  no latency at equal load: this workload cannot be held at a rate");
+            return null;
+        }
+
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  at {rate:N0} {workload.Rate}"));
+        var paced = new Rounds<Window>(saturated.Results
+            .Where(result => result.Failure is null && !result.Candidate.IsFloor)
+            .Select(result => result.Candidate));
+        await paced.RunAsync(settings.Rounds, result => MeasureAsync(result, load, cancellationToken));
+        await servers.DropFailedAsync(paced);
+        return paced;
+    }
+
+    private async Task<Window> MeasureAsync(
+        CandidateResult<Window> result,
+        ILoad generator,
+        CancellationToken cancellationToken)
+    {
+        var server = await servers.GetAsync(result.Candidate, cancellationToken);
         var seconds = settings.Seconds;
         var before = server.CpuTime;
         var load = await LoadProcess.RunAsync(generator, server.Ports, seconds, settings, cancellationToken);
@@ -134,40 +93,16 @@ internal sealed class WorkloadRun(Workload workload, RunSettings settings)
         }
 
         var cpu = server.CpuTime - before;
+        if (cpu == TimeSpan.Zero)
+        {
+            throw new BenchmarkFailedException("the process took no CPU time: does the command end with exec?");
+        }
 
-        var operations = workload.Operations(load);
-        var window = new Window(
-            cpu.TotalMicroseconds / operations,
-            operations / load.Seconds,
-            load.P50,
-            load.P99,
-            load.P999,
-            cpu.TotalSeconds / load.Seconds);
-        windows.Add(window);
+        var window = Window.Of(cpu, workload.Operations(load), load);
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"  {$"{windows.Count}/{settings.Rounds}",-9} {result.Candidate.Name,-16} {window.Cpu,9:F2} "
+            $"  {$"{result.Windows.Count + 1}/{settings.Rounds}",-9} {result.Candidate.Name,-16} {window.Cpu,9:F2} "
                 + $"µs/{workload.Unit} {window.Throughput,12:N0} {workload.Rate}"));
-    }
-
-    // A failure takes its candidate out of this workload and makes the run fail at its end.
-    private static async Task GuardAsync(CandidateResult result, Func<Task> step)
-    {
-        if (result.Failure is not null)
-        {
-            return;
-        }
-
-        try
-        {
-            await step();
-        }
-        catch (Exception e)
-            when (e is BenchmarkFailedException or HttpRequestException
-                or TaskCanceledException { InnerException: TimeoutException })
-        {
-            result.Failure = e.Message;
-            Console.WriteLine($"  FAILED    {result.Candidate.Name}: {e.Message}");
-        }
+        return window;
     }
 }

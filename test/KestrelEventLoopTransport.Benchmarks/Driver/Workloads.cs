@@ -5,9 +5,6 @@ namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
 internal static class Workloads
 {
-    // Idle connections are counted in bytes, not in operations, and have a measurement of their own.
-    public const string Idle = "idle";
-
     // Where the ways to accept differ.
     public const string Close = "close";
 
@@ -41,12 +38,18 @@ internal static class Workloads
         new("grpc-duplex", "gRPC, echo on duplex streams", Message, new GrpcLoad(GrpcShape.Duplex)),
         new("grpc-duplex-tls", "gRPC over TLS, echo on duplex streams", Message,
             new GrpcLoad(GrpcShape.Duplex, Https: true)),
+        new("mqtt", "MQTT, publish with QoS 1, 128 B", Message, new NativeLoad("mqtt", Connections, MessageSize)),
         Await("await", connections: 64),
         Await("await-1000", connections: 1000),
         new("echo", "Raw echo, 128 B", Message, new NativeLoad("echo", Connections, MessageSize), HasFloor: true),
         new(Close, "Connection per request", Request, new WrkLoad("/plaintext", CloseConnections: true),
             new ResponseCheck("/plaintext", _plaintext), HasFloor: true),
         new("tls", "Plaintext over TLS", Request, new WrkLoad("/plaintext", Https: true),
+            new ResponseCheck("/plaintext", _plaintext, Https: true)),
+        new("tls-64k", "64 KB responses over TLS", Request, new WrkLoad("/64k", Https: true),
+            new ResponseCheck("/64k", new byte[BenchmarkEndpoints.LargeBodySize], Https: true)),
+        new("tls-close", "TLS, connection per request", Request,
+            new WrkLoad("/plaintext", Https: true, CloseConnections: true),
             new ResponseCheck("/plaintext", _plaintext, Https: true)),
         new("upload", "Upload", Workload.Megabyte, new NativeLoad("upload", BulkConnections, BulkSize)),
         new("download", "Download", Workload.Megabyte, new NativeLoad("download", BulkConnections, BulkSize)),

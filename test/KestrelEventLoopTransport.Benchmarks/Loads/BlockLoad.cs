@@ -12,6 +12,8 @@ internal sealed class BlockLoad : ILoad
 
     private const int Sleepers = 8;
 
+    public int Port(ServerPorts ports) => ports.Http;
+
     public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings)
     {
         var duration = seconds.ToString(CultureInfo.InvariantCulture);
@@ -23,7 +25,7 @@ internal sealed class BlockLoad : ILoad
             load() (
               timeout --preserve-status --signal=INT {duration} \
                 wrk --threads=1 --connections=$1 --duration=1h --timeout=10s --script "{script}" \
-                    http://127.0.0.1:{ports.Http}$2
+                    http://127.0.0.1:{Port(ports)}$2
             )
             sleepers=$(mktemp)
             load {Sleepers} /sleep >"$sleepers" &

@@ -25,6 +25,7 @@ internal sealed class GrpcClient(GrpcShape shape, double seconds)
         var opened = Enumerable.Range(0, channels).Select(_ => Open(origin)).ToList();
         var workers = channels * callsPerChannel;
         var interval = rate > 0 ? workers * MessagesPerOperation / rate : 0;
+        await Task.WhenAll(opened.Select(channel => channel.ConnectAsync()));
         _clock.Start();
         var results = await Task.WhenAll(Enumerable.Range(0, workers).Select(worker =>
             Task.Run(() => WorkAsync(opened[worker % channels], interval, interval * worker / workers))));

@@ -12,11 +12,13 @@ internal sealed record GrpcLoad(GrpcShape Shape, bool Https = false, double Rate
     private const int Channels = 4;
     private const int CallsPerChannel = 16;
 
+    public int Port(ServerPorts ports) => Https ? ports.Https : ports.H2c;
+
     public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings) =>
     [
         Environment.ProcessPath!,
         GrpcCommand.Name,
-        Https ? $"https://127.0.0.1:{ports.Https}" : $"http://127.0.0.1:{ports.H2c}",
+        $"{(Https ? "https" : "http")}://127.0.0.1:{Port(ports)}",
         $"--shape={Shape}",
         $"--channels={Channels}",
         $"--calls={CallsPerChannel}",

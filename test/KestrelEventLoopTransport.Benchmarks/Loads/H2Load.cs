@@ -5,15 +5,15 @@ using KestrelEventLoopTransport.Benchmarks.Server;
 
 namespace KestrelEventLoopTransport.Benchmarks.Loads;
 
-// HTTP/2 without TLS, by prior knowledge, or HTTP/1.1 over TLS.
+// HTTP/2 without TLS, by prior knowledge.
 // Rate: Requests per second over all clients; 0: as many as possible. h2load sends what is due every 10 ms, in a burst,
 // and counts latency from the sending.
-internal sealed partial record H2Load(
-    string Path, int Clients = 8, int Streams = 32, bool Https = false, double Rate = 0)
-    : ILoad
+internal sealed partial record H2Load(string Path, int Clients, int Streams, double Rate = 0) : ILoad
 {
-    // The share of a paced window that belongs to connecting; TLS handshakes at once are a load of their own.
+    // The share of a paced window that belongs to connecting.
     private const double ConnectShare = 0.2;
+
+    public int Port(ServerPorts ports) => ports.H2c;
 
     public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings)
     {
@@ -23,17 +23,12 @@ internal sealed partial record H2Load(
             $"--duration={(int)(seconds * 1000)}ms",
             $"--log-file={LogFile(settings)}",
         ];
-        if (Https)
-        {
-            line.Add("--h1");
-        }
-
         if (Rate > 0)
         {
             line.Add(string.Create(CultureInfo.InvariantCulture, $"--rps={Rate / Clients:F3}"));
         }
 
-        line.Add((Https ? $"https://127.0.0.1:{ports.Https}" : $"http://127.0.0.1:{ports.H2c}") + Path);
+        line.Add($"http://127.0.0.1:{Port(ports)}{Path}");
         return line;
     }
 

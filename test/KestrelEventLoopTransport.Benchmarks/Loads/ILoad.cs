@@ -5,6 +5,9 @@ namespace KestrelEventLoopTransport.Benchmarks.Loads;
 
 internal interface ILoad
 {
+    // The port that the load needs; 0 when the server does not have it.
+    int Port(ServerPorts ports);
+
     // The command line of the generator, program first.
     IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings);
 

@@ -8,23 +8,41 @@ namespace KestrelEventLoopTransport.Benchmarks.Loads;
 // What: The bytes of a message or body; for "get" the path.
 // Rate: Operations per second; 0: as many as possible.
 // Depth: Requests of "get" that are sent at once.
-internal sealed record NativeLoad(string Mode, int Connections, string What, double Rate = 0, int Depth = 1) : ILoad
+// Https, CloseConnections: "get" only; the latter opens a connection for each request.
+internal sealed record NativeLoad(
+    string Mode,
+    int Connections,
+    string What,
+    double Rate = 0,
+    int Depth = 1,
+    bool Https = false,
+    bool CloseConnections = false)
+    : ILoad
 {
     public NativeLoad(string mode, int connections, int bytes)
         : this(mode, connections, bytes.ToString(CultureInfo.InvariantCulture))
     {
     }
 
+    public int Port(ServerPorts ports) => Mode switch
+    {
+        "echo" => ports.Echo,
+        "mqtt" => ports.Mqtt,
+        _ => Https ? ports.Https : ports.Http,
+    };
+
     public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings) =>
     [
         Path.Combine(settings.NativeDirectory, "load"),
         Mode,
-        (Mode == "echo" ? ports.Echo : ports.Http).ToString(CultureInfo.InvariantCulture),
+        Port(ports).ToString(CultureInfo.InvariantCulture),
         Connections.ToString(CultureInfo.InvariantCulture),
         What,
         seconds.ToString(CultureInfo.InvariantCulture),
         Rate.ToString(CultureInfo.InvariantCulture),
         Depth.ToString(CultureInfo.InvariantCulture),
+        .. Https ? ["tls"] : Array.Empty<string>(),
+        .. CloseConnections ? ["close"] : Array.Empty<string>(),
     ];
 
     public LoadResult Read(string output, RunSettings settings) => LoadResult.FromJsonLine(output);

@@ -8,6 +8,8 @@ internal sealed record WrkLoad(
     string Path, bool Https = false, int Pipeline = 1, bool CloseConnections = false, int Connections = 64)
     : ILoad
 {
+    public int Port(ServerPorts ports) => Https ? ports.Https : ports.Http;
+
     public IReadOnlyList<string> CommandLine(ServerPorts ports, double seconds, RunSettings settings)
     {
         // wrk takes whole seconds only, but ends early and in good order on SIGINT.
@@ -22,7 +24,7 @@ internal sealed record WrkLoad(
             line.AddRange(["--header", "Connection: close"]);
         }
 
-        var origin = Https ? $"https://127.0.0.1:{ports.Https}" : $"http://127.0.0.1:{ports.Http}";
+        var origin = $"{(Https ? "https" : "http")}://127.0.0.1:{Port(ports)}";
         line.AddRange([origin + Path, "--", Pipeline.ToString(CultureInfo.InvariantCulture)]);
         return line;
     }
@@ -36,12 +38,7 @@ internal sealed record WrkLoad(
         return Pipeline == 1 ? result : result with { P50 = double.NaN, P99 = double.NaN, P999 = double.NaN };
     }
 
-    // wrk itself cannot hold a rate. The project's own generator has no TLS, and neither of the two that can hold one
-    // opens a connection per request.
-    public ILoad? AtRate(double rate) => this switch
-    {
-        { CloseConnections: true } => null,
-        { Https: true } => new H2Load(Path, Connections, Streams: 1, Https: true).AtRate(rate),
-        _ => new NativeLoad("get", Connections, Path, rate, Pipeline),
-    };
+    // wrk itself cannot hold a rate.
+    public ILoad? AtRate(double rate) => new NativeLoad(
+        "get", Connections, Path, rate, Pipeline, Https, CloseConnections);
 }

@@ -11,7 +11,7 @@ internal static class IdleTable
         "RSS raw", "RSS HTTP", "RSS after a request",
     ];
 
-    public static ResultTable Of(IReadOnlyList<IdleResult> results, int connections)
+    public static ResultTable Of(IReadOnlyList<IdleCandidate> results, int connections)
     {
         var baseline = results.FirstOrDefault(result =>
             result.Candidate.Name == Candidate.Baseline && result.Failure is null);
@@ -25,7 +25,7 @@ internal static class IdleTable
                 .Select(result => $"{result.Candidate.Name}: {result.Failure}")]);
     }
 
-    private static string[] Row(IdleResult result, IdleResult? baseline)
+    private static string[] Row(IdleCandidate result, IdleCandidate? baseline)
     {
         if (result.Failure is not null)
         {

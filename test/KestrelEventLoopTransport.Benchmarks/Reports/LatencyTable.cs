@@ -6,37 +6,17 @@ namespace KestrelEventLoopTransport.Benchmarks.Reports;
 // What the clients waited when all candidates had the same to do.
 internal static class LatencyTable
 {
-    // Null when the workload was not measured at a rate. Failures are in the workload's own table.
-    public static ResultTable? Of(WorkloadResult result)
-    {
-        var workload = result.Workload;
-        var measured = result.Candidates
-            .Where(candidate => candidate.Failure is null && candidate.PacedWindows.Count > 0)
-            .ToList();
-        string[] columns =
-        [
-            "candidate", workload.Rate, "p50 µs", "p99 µs", "to stock", "p99.9 µs", $"µs CPU/{workload.Unit}",
-        ];
-        return measured.Count == 0
-            ? null
-            : new ResultTable(
-                string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{workload.Title}, at {Workload.PacedShare * 100:F0} % of stock's maximum "
-                        + $"({result.PacedRate:N0} {workload.Rate})"),
-                columns,
-                [.. measured.Select(candidate => Row(result, candidate))],
-                []);
-    }
+    public static ResultTable Of(Workload workload, Rounds<Window> rounds, double rate) => CandidateTable.Of(
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{workload.Title}, at {Workload.PacedShare * 100:F0} % of stock's maximum ({rate:N0} {workload.Rate})"),
+        rounds,
+        (workload.Rate, result => Format(result.Median(window => window.Throughput), "N0")),
+        ("p50 µs", result => Format(result.Median(window => window.P50), "N0")),
+        ("p99 µs", result => Format(result.Median(window => window.P99), "N0")),
+        ("to stock", result => Format(rounds.Ratio(result, window => window.P99), "F2")),
+        ("p99.9 µs", result => Format(result.Median(window => window.P999), "N0")),
+        ($"µs CPU/{workload.Unit}", result => Format(result.Median(window => window.Cpu), "F2")));
 
-    private static string[] Row(WorkloadResult result, CandidateResult candidate) =>
-    [
-        candidate.Candidate.Name,
-        WorkloadTable.Format(candidate.PacedMedian(window => window.Throughput), "N0"),
-        WorkloadTable.Format(candidate.PacedMedian(window => window.P50), "N0"),
-        WorkloadTable.Format(candidate.PacedMedian(window => window.P99), "N0"),
-        result.PacedP99ToBaseline(candidate) is { } ratio ? WorkloadTable.Format(ratio, "F2") : "–",
-        WorkloadTable.Format(candidate.PacedMedian(window => window.P999), "N0"),
-        WorkloadTable.Format(candidate.PacedMedian(window => window.Cpu), "F2"),
-    ];
+    private static string Format(double? value, string format) => CandidateTable.Format(value, format);
 }

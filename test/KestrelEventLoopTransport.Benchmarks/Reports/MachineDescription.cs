@@ -5,15 +5,14 @@ namespace KestrelEventLoopTransport.Benchmarks.Reports;
 
 internal static class MachineDescription
 {
-    public static IEnumerable<string> Lines()
+    public static string Line()
     {
         var memory = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 1e9;
-        yield return $"Processor: {ProcessorModel()}, {Environment.ProcessorCount} available, "
-            + $"{RuntimeInformation.OSArchitecture}";
-        yield return string.Create(CultureInfo.InvariantCulture, $"Memory: {memory:F0} GB");
-        yield return $"Kernel: {File.ReadAllText("/proc/sys/kernel/ostype").Trim()} "
-            + $"{File.ReadAllText("/proc/sys/kernel/osrelease").Trim()}";
-        yield return $"Runtime: {RuntimeInformation.FrameworkDescription}";
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{Environment.ProcessorCount} processors ({ProcessorModel()}, {RuntimeInformation.OSArchitecture}), "
+                + $"{memory:F0} GB, Linux {File.ReadAllText("/proc/sys/kernel/osrelease").Trim()}, "
+                + $"{RuntimeInformation.FrameworkDescription}");
     }
 
     private static string ProcessorModel()

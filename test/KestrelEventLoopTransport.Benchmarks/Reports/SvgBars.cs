@@ -15,7 +15,7 @@ internal static class SvgBars
         CancellationToken cancellationToken)
     {
         var pictures = new List<string>();
-        foreach (var result in results.Where(result => result.Candidates.Any(candidate => candidate.Failure is null)))
+        foreach (var result in results.Where(row => row.Saturated.Results.Any(candidate => candidate.Failure is null)))
         {
             var path = Path.Combine(directory, result.Workload.Name + ".svg");
             if (!await RunGnuplotAsync(Script(result, path), cancellationToken))
@@ -49,7 +49,7 @@ internal static class SvgBars
             unset key
             $bars << END
             """);
-        foreach (var candidate in result.Candidates.Where(candidate => candidate.Failure is null))
+        foreach (var candidate in result.Saturated.Results.Where(candidate => candidate.Failure is null))
         {
             script.AppendLine(string.Create(
                 CultureInfo.InvariantCulture,

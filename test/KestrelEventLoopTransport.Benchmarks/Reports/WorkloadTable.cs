@@ -1,49 +1,24 @@
-using System.Globalization;
 using KestrelEventLoopTransport.Benchmarks.Driver;
 
 namespace KestrelEventLoopTransport.Benchmarks.Reports;
 
 internal static class WorkloadTable
 {
-    public static ResultTable Of(WorkloadResult result)
+    public static ResultTable Of(WorkloadResult row)
     {
-        var workload = result.Workload;
-        string[] columns =
-        [
-            "candidate", $"µs CPU/{workload.Unit}", "to stock", "±",
-            workload.Rate, "p50 µs", "p99 µs", "p99.9 µs", "busy", "RSS MB",
-        ];
-        var failed = result.Candidates.Where(candidate => candidate.Failure is not null);
-        return new ResultTable(
-            workload.Title,
-            columns,
-            [.. result.Candidates.Select(candidate => Row(result, candidate, columns.Length))],
-            [.. failed.Select(candidate => $"{candidate.Candidate.Name}: {candidate.Failure}")]);
+        var rounds = row.Saturated;
+        return CandidateTable.Of(
+            row.Workload.Title,
+            rounds,
+            ($"µs CPU/{row.Workload.Unit}", result => Format(result.Median(window => window.Cpu), "F2")),
+            ("to stock", result => Format(rounds.Ratio(result, window => window.Cpu), "F2")),
+            ("±", result => Format(result.Spread(window => window.Cpu) * 100, "F0") + "%"),
+            (row.Workload.Rate, result => Format(result.Median(window => window.Throughput), "N0")),
+            ("p50 µs", result => Format(result.Median(window => window.P50), "N0")),
+            ("p99 µs", result => Format(result.Median(window => window.P99), "N0")),
+            ("p99.9 µs", result => Format(result.Median(window => window.P999), "N0")),
+            ("busy", result => Format(result.Median(window => window.Busy) * 100, "F0") + "%"));
     }
 
-    private static string[] Row(WorkloadResult result, CandidateResult candidate, int columns)
-    {
-        if (candidate.Failure is not null)
-        {
-            return [candidate.Candidate.Name, "FAILED", .. Enumerable.Repeat("", columns - 2)];
-        }
-
-        return
-        [
-            candidate.Candidate.Name,
-            Format(candidate.Median(window => window.Cpu), "F2"),
-            result.RatioToBaseline(candidate) is { } ratio ? Format(ratio, "F2") : "–",
-            Format(candidate.Spread * 100, "F0") + "%",
-            Format(candidate.Median(window => window.Throughput), "N0"),
-            Format(candidate.Median(window => window.P50), "N0"),
-            Format(candidate.Median(window => window.P99), "N0"),
-            Format(candidate.Median(window => window.P999), "N0"),
-            Format(candidate.Median(window => window.Busy) * 100, "F0") + "%",
-            Format(candidate.ResidentBytes / 1e6, "N0"),
-        ];
-    }
-
-    // Not a number is what the load generator cannot tell.
-    public static string Format(double value, string format)
-        => double.IsNaN(value) ? "–" : value.ToString(format, CultureInfo.InvariantCulture);
+    private static string Format(double? value, string format) => CandidateTable.Format(value, format);
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using MQTTnet.AspNetCore;
 
 namespace KestrelEventLoopTransport.Benchmarks.Server;
 
@@ -16,6 +17,7 @@ internal static class BenchmarkServer
         UseTransport(builder.WebHost, settings);
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Services.AddGrpc();
+        builder.Services.AddMqttServer().AddConnections();
 
         using var certificate = ServerCertificate.Create();
         var listeners = new List<ListenOptions>();
@@ -26,6 +28,7 @@ internal static class BenchmarkServer
             Listen(HttpProtocols.Http1AndHttp2, listen => listen.UseHttps(certificate));
             Listen(HttpProtocols.Http2, _ => { });
             Listen(HttpProtocols.None, listen => listen.UseConnectionHandler<EchoConnectionHandler>());
+            Listen(HttpProtocols.None, listen => listen.UseMqtt());
 
             void Listen(HttpProtocols protocols, Action<ListenOptions> configure)
             {
@@ -54,7 +57,7 @@ internal static class BenchmarkServer
 
         await app.StartAsync(cancellationToken);
         var ports = listeners.ConvertAll(listen => listen.IPEndPoint!.Port);
-        Console.WriteLine(new ServerPorts(ports[0], ports[1], ports[2], ports[3]));
+        Console.WriteLine(new ServerPorts(ports[0], ports[1], ports[2], ports[3], ports[4]));
 
         if (settings.ExitWithStdin)
         {

@@ -27,7 +27,7 @@ internal static class ServerCommand
         };
         var firstPort = new Option<int>("--first-port")
         {
-            Description = "Port of HTTP; HTTPS, h2c and raw echo follow. 0: free ports.",
+            Description = "Port of HTTP; HTTPS, h2c, raw echo and MQTT follow. 0: free ports.",
         };
         var exitWithStdin = new Option<bool>("--exit-with-stdin")
         {

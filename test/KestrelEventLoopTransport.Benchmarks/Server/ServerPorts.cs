@@ -1,16 +1,46 @@
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 
 namespace KestrelEventLoopTransport.Benchmarks.Server;
 
 // The ports of a started server, as the line on its standard output that says it is ready.
-internal sealed record ServerPorts(int Http, int Https, int H2c, int Echo)
+internal sealed record ServerPorts(int Http, int Https, int H2c, int Echo, int Mqtt)
 {
     private const string Ready = "READY";
 
     public override string ToString()
-        => string.Create(CultureInfo.InvariantCulture, $"{Ready} http={Http} https={Https} h2c={H2c} echo={Echo}");
+        => string.Create(
+            CultureInfo.InvariantCulture,
+            $"{Ready} http={Http} https={Https} h2c={H2c} echo={Echo} mqtt={Mqtt}");
 
-    // Null when the line is not the ready line. The floor server has no HTTPS and no h2c: those are 0.
+    // Returns when all of them accept connections.
+    public async Task WaitAsync(CancellationToken cancellationToken)
+    {
+        foreach (var port in new[] { Http, Https, H2c, Echo, Mqtt }.Where(port => port != 0))
+        {
+            while (!await AcceptsAsync(port, cancellationToken))
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(20), cancellationToken);
+            }
+        }
+    }
+
+    private static async Task<bool> AcceptsAsync(int port, CancellationToken cancellationToken)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            await socket.ConnectAsync(IPAddress.Loopback, port, cancellationToken);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    // Null when the line is not the ready line. Ports that the line does not name are 0.
     public static ServerPorts? Parse(string line)
     {
         var words = line.Split(' ');
@@ -26,6 +56,7 @@ internal sealed record ServerPorts(int Http, int Https, int H2c, int Echo)
             ports.GetValueOrDefault("http"),
             ports.GetValueOrDefault("https"),
             ports.GetValueOrDefault("h2c"),
-            ports.GetValueOrDefault("echo"));
+            ports.GetValueOrDefault("echo"),
+            ports.GetValueOrDefault("mqtt"));
     }
 }

@@ -5,39 +5,49 @@ namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
 // Opens thousands of connections to each candidate and lets the server say what they cost, then sends one
 // request over each of them and asks again.
-internal sealed class IdleRun(RunSettings settings)
+internal sealed class IdleRow : IRow
 {
     private const int WarmUpConnections = 500;
     private const int MostLooks = 50;
 
     private static readonly TimeSpan _betweenLooks = TimeSpan.FromMilliseconds(200);
 
-    public async Task<IReadOnlyList<IdleResult>> RunAsync(
-        IEnumerable<Candidate> candidates,
+    public string Name => "idle";
+
+    public bool TakesPart(Candidate candidate)
+        => !candidate.IsFloor && !candidate.IsPeer && candidate.OnlyWorkload is null;
+
+    public async Task<IRowResult> RunAsync(
+        IReadOnlyList<Candidate> candidates,
+        RunningServers servers,
+        RunSettings settings,
         CancellationToken cancellationToken)
     {
         Console.WriteLine($"\n{settings.IdleConnections} idle connections");
-        var results = new List<IdleResult>();
-        foreach (var candidate in candidates.Where(candidate => !candidate.IsFloor && candidate.OnlyWorkload is null))
+        var results = new List<IdleCandidate>();
+        foreach (var candidate in candidates)
         {
             try
             {
-                results.Add(await MeasureAsync(candidate, cancellationToken));
+                results.Add(await MeasureAsync(candidate, settings, cancellationToken));
             }
             catch (Exception e) when (e is BenchmarkFailedException or HttpRequestException or SocketException
                 or TaskCanceledException { InnerException: TimeoutException })
             {
                 Console.WriteLine($"  FAILED    {candidate.Name}: {e.Message}");
-                results.Add(new IdleResult(candidate) { Failure = e.Message });
+                results.Add(new IdleCandidate(candidate) { Failure = e.Message });
             }
         }
 
-        return results;
+        return new IdleResult(results, settings.IdleConnections);
     }
 
-    private async Task<IdleResult> MeasureAsync(Candidate candidate, CancellationToken cancellationToken)
+    private static async Task<IdleCandidate> MeasureAsync(
+        Candidate candidate,
+        RunSettings settings,
+        CancellationToken cancellationToken)
     {
-        var raw = await MeasureRawAsync(candidate, cancellationToken);
+        var raw = await MeasureRawAsync(candidate, settings, cancellationToken);
         await using var server = await ServerProcess.StartAsync(candidate, settings, cancellationToken);
         using var client = ClientOf(server);
 
@@ -62,7 +72,7 @@ internal sealed class IdleRun(RunSettings settings)
         connections.Dispose();
         await server.StopAsync();
 
-        return new IdleResult(candidate)
+        return new IdleCandidate(candidate)
         {
             Raw = raw,
             Fresh = fresh.PerConnection(baseline, settings.IdleConnections),
@@ -71,7 +81,10 @@ internal sealed class IdleRun(RunSettings settings)
     }
 
     // In a process of its own: what one kind of connection leaves behind must not serve the other.
-    private async Task<IdleMemory> MeasureRawAsync(Candidate candidate, CancellationToken cancellationToken)
+    private static async Task<IdleMemory> MeasureRawAsync(
+        Candidate candidate,
+        RunSettings settings,
+        CancellationToken cancellationToken)
     {
         await using var server = await ServerProcess.StartAsync(candidate, settings, cancellationToken);
         using var client = ClientOf(server);
