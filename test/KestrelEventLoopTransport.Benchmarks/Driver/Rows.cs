@@ -4,10 +4,11 @@ internal static class Rows
 {
     public static IReadOnlyList<IRow> All { get; } =
     [
-        .. Workloads.All.Select(workload => new WorkloadRow(workload)),
+        // First: handlers that block leave threads behind, which would be counted.
         new QuietRow(100),
         new QuietRow(500),
         new QuietRow(2000),
+        .. Workloads.All.Select(workload => new WorkloadRow(workload)),
         new StartRow(),
         new IdleRow(),
     ];
