@@ -26,44 +26,44 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
             sends ? OutputBusy : default,
             new(
                 Steps(Register, SetToken, transitions.References > 2 ? Release : Nothing),
-                peer == Nothing ? "" : Steps(AwaitRegistered, peer, BeginReceive, AnnounceIfCompleted),
-                abort == Nothing ? "" : Steps(AwaitStarted, abort),
-                disposes ? Steps(AwaitStarted, BeginDispose, LookForFinish) : "",
-                sends ? Steps(AwaitStarted, Send, EndSend) : "",
+                peer == Nothing ? default : Steps(AwaitRegistered, peer, BeginReceive, AnnounceIfCompleted),
+                abort == Nothing ? default : Steps(AwaitStarted, abort),
+                disposes ? Steps(AwaitStarted, BeginDispose, LookForFinish) : default,
+                sends ? Steps(AwaitStarted, Send, EndSend) : default,
                 borrows ? Steps(AwaitStarted, Borrow)
                     : disposesTwice ? Steps(AwaitStarted, BeginDispose, LookForFinish)
-                    : "",
-                ""),
+                    : default,
+                default),
             null);
 
     /// <summary>What a thread's next step leads to. Nothing while it waits.</summary>
     internal IEnumerable<ConnectionEndModel> Next(ConnectionEndModel model, int thread)
     {
         var steps = model.Threads[thread];
-        if (steps.Length == 0)
+        if (steps.IsEmpty)
         {
             yield break;
         }
 
-        var rest = model with { Threads = model.Threads.With(thread, steps[1..]) };
-        foreach (var (next, before) in Run(rest, (ConnectionEndStep)steps[0]))
+        var rest = model with { Threads = model.Threads.With(thread, steps.Rest) };
+        foreach (var (next, before) in Run(rest, steps.Next))
         {
             yield return next with { Threads = next.Threads.With(thread, before + next.Threads[thread]) };
         }
     }
 
-    private static string Steps(params ConnectionEndStep[] steps)
-        => string.Concat(steps.Where(step => step != Nothing).Select(step => (char)step));
+    private static EndSteps Steps(params ReadOnlySpan<ConnectionEndStep> steps) => new(steps);
 
-    private static ConnectionEndModel Queue(ConnectionEndModel model, params ConnectionEndStep[] steps)
+    private static ConnectionEndModel Queue(ConnectionEndModel model, params ReadOnlySpan<ConnectionEndStep> steps)
         => model with { Threads = model.Threads.With(Pool, model.Threads[Pool] + Steps(steps)) };
 
-    private IEnumerable<(ConnectionEndModel Model, string Steps)> Run(ConnectionEndModel model, ConnectionEndStep step)
+    private IEnumerable<(ConnectionEndModel Model, EndSteps Steps)> Run(
+        ConnectionEndModel model, ConnectionEndStep step)
     {
         switch (step)
         {
             case AwaitRegistered when !model.Has(Registered):
-            case AwaitStarted when model.Threads.Acceptor.Length > 0:
+            case AwaitStarted when !model.Threads.Acceptor.IsEmpty:
             case AwaitFinish when !model.Has(Finished):
             case Watch when model.Has(InputBusy):
                 return [];
@@ -79,45 +79,45 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
         }
     }
 
-    private IEnumerable<(ConnectionEndModel Model, string Steps)> RunAnnounce(ConnectionEndModel model)
+    private IEnumerable<(ConnectionEndModel Model, EndSteps Steps)> RunAnnounce(ConnectionEndModel model)
     {
         var (end, action) = transitions.Begin(model.End, ConnectionEndFlags.Announcing, ConnectionEndAction.Announce);
         var next = model with { End = end };
         return action != ConnectionEndAction.Announce
-            ? [(next, "")]
+            ? [(next, default)]
             : [
                 (next, Steps(Fire, EndAnnounce)),
-                (Queue(next, Fire, EndAnnounce), ""),
+                (Queue(next, Fire, EndAnnounce), default),
             ];
     }
 
-    private (ConnectionEndModel Model, string Steps) RunOne(ConnectionEndModel model, ConnectionEndStep step)
+    private (ConnectionEndModel Model, EndSteps Steps) RunOne(ConnectionEndModel model, ConnectionEndStep step)
         => step < GiveReason ? RunInput(model, step)
             : step < BeginDispose ? RunAbort(model, step)
             : step < Send ? RunDispose(model, step)
             : step < Borrow ? RunOutput(model, step)
             : RunClose(model, step);
 
-    private static (ConnectionEndModel Model, string Steps) RunInput(ConnectionEndModel model, ConnectionEndStep step)
+    private static (ConnectionEndModel Model, EndSteps Steps) RunInput(ConnectionEndModel model, ConnectionEndStep step)
     {
         switch (step)
         {
             case Register:
-                return (model.With(Registered), "");
+                return (model.With(Registered), default);
             case SetToken:
-                return (model.With(TokenKnown), "");
+                return (model.With(TokenKnown), default);
             case PeerFinishes:
-                return (model.With(PeerFinished), "");
+                return (model.With(PeerFinished), default);
             case PeerResets:
-                return (model.With(PeerReset), "");
+                return (model.With(PeerReset), default);
             case AnnounceIfCompleted:
-                return (model, model.Has(InputCompleted) ? Steps(Announce) : "");
+                return (model, model.Has(InputCompleted) ? Steps(Announce) : default);
             case BeginReceive or Watch:
                 return model.Has(InputBusy | InputStopped | InputClosing | InputCompleted | InputEnded)
-                    ? (model, "")
+                    ? (model, default)
                     : (model.With(InputBusy), Steps(Receive, EndReceive));
             case Receive:
-                return (model.Call().With(InputEnded), "");
+                return (model.Call().With(InputEnded), default);
             case EndReceive:
                 var releases = model.Has(InputStopped);
                 var next = model.Without(InputBusy);
@@ -125,24 +125,24 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
             case OnInputEnded:
                 return (model, model.Has(PeerReset) ? Steps(StopHalves, Announce) : Steps(StopIfAborted, Announce));
             case StopIfAborted:
-                return (model, model.End.Has(ConnectionEndFlags.Aborted) ? Steps(StopHalves) : "");
+                return (model, model.End.Has(ConnectionEndFlags.Aborted) ? Steps(StopHalves) : default);
             default:
-                return (model, "");
+                return (model, default);
         }
     }
 
-    private (ConnectionEndModel Model, string Steps) RunAbort(ConnectionEndModel model, ConnectionEndStep step)
+    private (ConnectionEndModel Model, EndSteps Steps) RunAbort(ConnectionEndModel model, ConnectionEndStep step)
     {
         switch (step)
         {
             case GiveReason or GiveReasonToReset when model.Has(ReasonGiven):
-                return (model, "");
+                return (model, default);
             case GiveReason:
                 return (model.With(ReasonGiven), Steps(SetAborted, LookForFin, Announce));
             case GiveReasonToReset:
                 return (model.With(ReasonGiven), Steps(SetResets, StopHalves, Announce));
             case SetAborted or SetResets:
-                return (model with { End = transitions.Abort(model.End, step == SetResets) }, "");
+                return (model with { End = transitions.Abort(model.End, step == SetResets) }, default);
             case LookForFin:
                 return (model, Steps(model.Has(PeerFinished) ? LookForEnd : StopHalves));
             case LookForEnd:
@@ -150,11 +150,11 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
             case LookForReader:
                 return (model, model.Has(InputCompleted) ? Steps(StopHalves) : Steps(StopOutput, TakeRest));
             default:
-                return (Queue(model, Watch), "");
+                return (Queue(model, Watch), default);
         }
     }
 
-    private (ConnectionEndModel Model, string Steps) RunDispose(ConnectionEndModel model, ConnectionEndStep step)
+    private (ConnectionEndModel Model, EndSteps Steps) RunDispose(ConnectionEndModel model, ConnectionEndStep step)
     {
         switch (step)
         {
@@ -163,37 +163,38 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
                 var (end, action) = transitions.Begin(model.End, ConnectionEndFlags.Disposing, complete);
                 return (
                     model with { End = end },
-                    action == complete ? Steps(CompleteInput, CompleteOutput, EndDispose) : "");
+                    action == complete ? Steps(CompleteInput, CompleteOutput, EndDispose) : default);
             case CompleteInput:
                 return (model.With(InputCompleted), Steps(LookForPeer));
             case LookForPeer:
-                return (model, model.Has(PeerFinished | PeerReset) ? Steps(StopIfAborted, Announce) : "");
+                return (model, model.Has(PeerFinished | PeerReset) ? Steps(StopIfAborted, Announce) : default);
             case CompleteOutput:
                 var completed = model.Once(OutputCompleted);
                 return model.Has(OutputStopped) || !model.Has(OutputBusy)
                     ? (completed, Steps(OnOutputDrained))
-                    : (completed.With(OutputDraining), "");
+                    : (completed.With(OutputDraining), default);
             case EndDispose:
                 return After(model, transitions.End(model.End, ConnectionEndFlags.Disposed));
             case LookForFinish:
                 return model.End.IsFinished
-                    ? (model.With(DisposeReturned), "")
+                    ? (model.With(DisposeReturned), default)
                     : (model, Steps(Wait, LookAgainForFinish, AwaitFinish));
             case Wait:
-                return (model.With(Waits), "");
+                return (model.With(Waits), default);
             case LookAgainForFinish:
-                return (model.End.IsFinished ? model.With(Finished) : model, "");
+                return (model.End.IsFinished ? model.With(Finished) : model, default);
             default:
-                return (model.With(DisposeReturned), "");
+                return (model.With(DisposeReturned), default);
         }
     }
 
-    private static (ConnectionEndModel Model, string Steps) RunOutput(ConnectionEndModel model, ConnectionEndStep step)
+    private static (ConnectionEndModel Model, EndSteps Steps) RunOutput(
+        ConnectionEndModel model, ConnectionEndStep step)
     {
         switch (step)
         {
             case Send:
-                return (model.Has(OutputStopped) ? model : model.Call(), "");
+                return (model.Has(OutputStopped) ? model : model.Call(), default);
             case EndSend:
                 var drains = model.Has(OutputDraining) ? OnOutputDrained : Nothing;
                 var next = model.Without(OutputBusy | OutputDraining);
@@ -206,51 +207,52 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
                 var sendsFin = model.End.Has(ConnectionEndFlags.Aborted) && !model.End.Has(ConnectionEndFlags.Resets);
                 return (model, Steps(sendsFin ? ShutDown : Nothing, Release));
             default:
-                return (model.Call(), "");
+                return (model.Call(), default);
         }
     }
 
-    private (ConnectionEndModel Model, string Steps) RunClose(ConnectionEndModel model, ConnectionEndStep step)
+    private (ConnectionEndModel Model, EndSteps Steps) RunClose(ConnectionEndModel model, ConnectionEndStep step)
     {
         switch (step)
         {
             case Borrow:
                 var (added, isAdded) = transitions.AddReference(model.Descriptor);
-                return (model with { Descriptor = added }, isAdded ? Steps(Call, Release) : "");
+                return (model with { Descriptor = added }, isAdded ? Steps(Call, Release) : default);
             case Call:
-                return (model.Call(), "");
+                return (model.Call(), default);
             case Release:
                 var (released, isLast) = transitions.Release(model.Descriptor);
                 return (
-                    model with { Descriptor = released }, isLast ? Steps(CloseDescriptor, TellOwner, EndClose) : "");
+                    model with { Descriptor = released },
+                    isLast ? Steps(CloseDescriptor, TellOwner, EndClose) : default);
             case StopHalves or StopHalvesAndLinger:
                 var (end, action) = transitions.BeginClose(model.End, step == StopHalvesAndLinger);
                 return (
                     model with { End = end },
-                    action == ConnectionEndAction.StopHalves ? Steps(StopInput, StopOutput) : "");
+                    action == ConnectionEndAction.StopHalves ? Steps(StopInput, StopOutput) : default);
             case StopInput when model.Has(InputStopped):
             case StopOutput when model.Has(OutputStopped):
-                return (model, "");
+                return (model, default);
             case StopInput:
                 return model.Has(InputBusy)
-                    ? (model.With(InputStopped), "")
+                    ? (model.With(InputStopped), default)
                     : (model.With(InputStopped).Once(InputReleased), Steps(Release));
             case StopOutput:
                 return model.Has(OutputBusy)
-                    ? (model.With(OutputStopped), "")
+                    ? (model.With(OutputStopped), default)
                     : (model.With(OutputStopped).Once(OutputReleased), Steps(ReleaseOutput));
             case CloseDescriptor:
-                return (Close(model), "");
+                return (Close(model), default);
             case TellOwner:
-                return (model.Once(OwnerToldOfConnection), "");
+                return (model.Once(OwnerToldOfConnection), default);
             case EndClose:
                 return After(model, transitions.EndClose(model.End));
             case Fire:
-                return (model.Once(ClosedFired), "");
+                return (model.Once(ClosedFired), default);
             case EndAnnounce:
                 return After(model, transitions.End(model.End, ConnectionEndFlags.Announced));
             default:
-                return (Complete(model), "");
+                return (Complete(model), default);
         }
     }
 
@@ -274,7 +276,7 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
         return model.Has(Waits) ? next.With(Finished) : next;
     }
 
-    private static (ConnectionEndModel Model, string Steps) After(
+    private static (ConnectionEndModel Model, EndSteps Steps) After(
         ConnectionEndModel model, (ConnectionEndState Next, ConnectionEndAction Action) moved)
         => (model with { End = moved.Next }, Steps(moved.Action == ConnectionEndAction.Finish ? Finish : Nothing));
 }

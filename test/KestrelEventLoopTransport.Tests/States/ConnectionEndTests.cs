@@ -107,12 +107,12 @@ public class ConnectionEndTests
         yield return () => Explore(program, program.Start(PeerResets, sends: true, borrows: true));
         yield return () => Explore(program, program.Start(PeerFinishes, GiveReason, sends: true));
         yield return () => Explore(program, program.Start(Nothing, GiveReason, disposes: true, disposesTwice: true));
-        foreach (var peer in new[] { Nothing, PeerFinishes, PeerResets })
+        foreach (var peer in new[] { PeerResets, PeerFinishes, Nothing })
         {
             foreach (var abort in new[] { Nothing, GiveReason, GiveReasonToReset })
             {
-                yield return () => Explore(program, program.Start(peer, abort, disposes: true, sends: true));
                 yield return () => Explore(program, program.Start(peer, abort, disposes: true, borrows: true));
+                yield return () => Explore(program, program.Start(peer, abort, disposes: true, sends: true));
             }
         }
     }
@@ -120,7 +120,7 @@ public class ConnectionEndTests
     private static IReadOnlyCollection<ConnectionEndModel> Explore(
         ConnectionEndProgram program, ConnectionEndModel first)
     {
-        var disposes = first.Threads.Disposing.Length > 0;
+        var disposes = !first.Threads.Disposing.IsEmpty;
         var explorer = new Explorer<ConnectionEndModel>()
             .Always("No rule is broken", model => model.Broken is null)
             .Always("The state is legal", model => model.End.IsLegal)

@@ -1,15 +1,17 @@
+using Steps = KestrelEventLoopTransport.Tests.States.EndSteps;
+
 namespace KestrelEventLoopTransport.Tests.States;
 
-/// <summary>The steps that each thread has still to do, as characters, the next one first.</summary>
+/// <summary>The steps that each thread has still to do.</summary>
 internal readonly record struct ConnectionEndThreads(
-    string Acceptor, string Loop, string Aborting, string Disposing, string Sending, string Borrowing, string Pool)
+    Steps Acceptor, Steps Loop, Steps Aborting, Steps Disposing, Steps Sending, Steps Borrowing, Steps Pool)
 {
     internal static readonly string[] Names =
         ["acceptor", "loop", "aborting", "disposing", "sending", "borrowing", "pool"];
 
-    internal bool AreDone => this == new ConnectionEndThreads("", "", "", "", "", "", "");
+    internal bool AreDone => this == default;
 
-    internal string this[int thread] => thread switch
+    internal Steps this[int thread] => thread switch
     {
         0 => Acceptor,
         1 => Loop,
@@ -20,7 +22,7 @@ internal readonly record struct ConnectionEndThreads(
         _ => Pool,
     };
 
-    internal ConnectionEndThreads With(int thread, string steps) => thread switch
+    internal ConnectionEndThreads With(int thread, Steps steps) => thread switch
     {
         0 => this with { Acceptor = steps },
         1 => this with { Loop = steps },

@@ -12,6 +12,7 @@ internal sealed class Explorer<TState>
     private readonly List<(string Actor, Func<TState, IEnumerable<TState>> Steps)> _actors = [];
     private readonly List<(string Name, Func<TState, bool> Holds)> _invariants = [];
     private readonly List<(string Name, Func<TState, bool> Holds)> _ends = [];
+    private bool _alwaysEnds;
 
     /// <summary>
     /// Adds an actor: from a state, the states that its next step may lead to. None: it waits, or is done.
@@ -36,63 +37,96 @@ internal sealed class Explorer<TState>
         return this;
     }
 
-    /// <summary>Visits all states. Returns them; throws with the way to the first one that is not legal.</summary>
-    internal IReadOnlyCollection<TState> Explore(TState first)
+    /// <summary>Adds that a state that no actor leaves can be reached from every state.</summary>
+    internal Explorer<TState> AlwaysEnds()
     {
-        var cameFrom = new Dictionary<TState, (TState? Before, string Actor)> { [first] = (default, "start") };
-        var open = new Queue<TState>([first]);
-        while (open.TryDequeue(out var state))
+        _alwaysEnds = true;
+        return this;
+    }
+
+    /// <summary>Visits all states. Returns them; throws with the way to the first one that is not legal.</summary>
+    internal IReadOnlyList<TState> Explore(TState first)
+    {
+        var found = new FoundStates<TState>();
+        found.Add(first, before: 0, actor: 0);
+        var steps = new List<(int From, int To)>();
+        var ends = new List<int>();
+
+        // The states are visited in the order in which they were found, so the ways to them are the shortest.
+        for (var at = 0; at < found.Count; at++)
         {
-            Check(_invariants, state, cameFrom);
+            var state = found[at];
+            Check(_invariants, found, at);
             var isEnd = true;
-            foreach (var (actor, steps) in _actors)
+            for (var actor = 0; actor < _actors.Count; actor++)
             {
-                foreach (var next in steps(state))
+                foreach (var next in _actors[actor].Steps(state))
                 {
                     isEnd = false;
-                    if (cameFrom.TryAdd(next, (state, actor)))
-                    {
-                        open.Enqueue(next);
-                    }
+                    steps.Add((at, found.Add(next, at, actor)));
                 }
             }
 
             if (isEnd)
             {
-                Check(_ends, state, cameFrom);
+                Check(_ends, found, at);
+                ends.Add(at);
             }
         }
 
-        return cameFrom.Keys;
+        if (_alwaysEnds && FindWithoutEnd(found.Count, steps, ends) is int lost)
+        {
+            throw Illegal("An end can be reached", found, lost);
+        }
+
+        return found;
     }
 
-    private static void Check(
-        List<(string Name, Func<TState, bool> Holds)> rules,
-        TState state,
-        Dictionary<TState, (TState? Before, string Actor)> cameFrom)
+    /// <summary>The first state from which no order of steps leads to an end.</summary>
+    private static int? FindWithoutEnd(int count, List<(int From, int To)> steps, List<int> ends)
+    {
+        var reaches = new bool[count];
+        ends.ForEach(end => reaches[end] = true);
+
+        // Most steps lead to a later state: a few rounds from the last to the first are enough.
+        for (var isChanged = true; isChanged;)
+        {
+            isChanged = false;
+            for (var i = steps.Count - 1; i >= 0; i--)
+            {
+                var (from, to) = steps[i];
+                if (reaches[to] && !reaches[from])
+                {
+                    isChanged = reaches[from] = true;
+                }
+            }
+        }
+
+        return Array.IndexOf(reaches, false) is >= 0 and var first ? first : null;
+    }
+
+    private void Check(List<(string Name, Func<TState, bool> Holds)> rules, FoundStates<TState> found, int at)
     {
         foreach (var (name, holds) in rules)
         {
-            if (!holds(state))
+            if (!holds(found[at]))
             {
-                throw new IllegalStateException($"{name}, but not after:{Environment.NewLine}{Way(state, cameFrom)}");
+                throw Illegal(name, found, at);
             }
         }
     }
 
-    private static string Way(TState state, Dictionary<TState, (TState? Before, string Actor)> cameFrom)
+    /// <summary>Says which rule is broken, and the way to the state that breaks it.</summary>
+    private IllegalStateException Illegal(string rule, FoundStates<TState> found, int at)
     {
         var lines = new List<string>();
-        for (var (at, from) = (state, cameFrom[state]); ; (at, from) = (from.Before!, cameFrom[from.Before!]))
+        for (; at > 0; at = found.Origin(at).Before)
         {
-            lines.Add($"{from.Actor}: {at}");
-            if (from.Actor == "start")
-            {
-                break;
-            }
+            lines.Add($"{_actors[found.Origin(at).Actor].Actor}: {found[at]}");
         }
 
+        lines.Add($"start: {found[0]}");
         lines.Reverse();
-        return string.Join(Environment.NewLine, lines);
+        return new($"{rule}, but not after:{Environment.NewLine}{string.Join(Environment.NewLine, lines)}");
     }
 }

@@ -19,6 +19,21 @@ public class ExplorerTests
     }
 
     [Fact]
+    public void Finds_the_state_from_which_no_order_of_steps_leads_to_an_end()
+    {
+        // From 1 on it only turns.
+        var explorer = new Explorer<int>()
+            .AlwaysEnds()
+            .Actor("walks", static state => state == 0 ? [1, 3] : [])
+            .Actor("turns", static state => state == 1 ? [2] : state == 2 ? [1] : []);
+
+        var exception = Assert.Throws<IllegalStateException>(() => explorer.Explore(0));
+
+        Assert.StartsWith("An end can be reached", exception.Message, StringComparison.Ordinal);
+        Assert.EndsWith("walks: 1", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Visits_every_order_of_the_steps()
     {
         var states = new Explorer<Counter>()

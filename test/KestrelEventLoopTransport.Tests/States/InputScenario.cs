@@ -47,6 +47,7 @@ internal sealed record InputScenario(
     {
         var actors = new InputActors(moves, Bytes);
         var explorer = new Explorer<InputModel>()
+            .AlwaysEnds()
             .Actor("peer", actors.Peer)
             .Actor("loop", actors.Loop)
             .Actor("watch", actors.Watch)
@@ -77,17 +78,6 @@ internal sealed record InputScenario(
                 "No thread is left in between",
                 state => state is { Loop: AheadPlace.Idle, Watch: AheadPlace.Idle, MustFree: false })
             .Explore(new InputModel { ReadsLeft = (byte)Reads });
-    }
-
-    /// <summary>All steps that lead on from a state.</summary>
-    internal IEnumerable<InputModel> StepsFrom(InputModel state, InputMoves moves)
-    {
-        var actors = new InputActors(moves, Bytes);
-        return actors.Peer(state)
-            .Concat(actors.Loop(state))
-            .Concat(actors.Watch(state))
-            .Concat(actors.Reader(state))
-            .Concat(Others.SelectMany(other => other(actors)(state)));
     }
 
     // The peer always finishes, so a read that waits for ever was forgotten.
