@@ -9,8 +9,8 @@
 #
 # usage: build/test.sh [--fast] [options of the xunit runner]     e.g. build/test.sh -class '*CurlTests'
 #
-# --fast is for the time before a commit, two to three minutes: the test projects once, without the torture tests and those that
-# are marked [Slow].
+# --fast is for the time before a commit, less than two minutes on two cores: the test projects once, without the torture tests
+# and those that are marked [Slow].
 #
 # The last line is "N passed, N failed, N skipped". A build, a format check or a test project that did not
 # end as it should counts as one failed. TEST_TIMEOUT bounds each test project, in seconds (default 600).

@@ -41,14 +41,10 @@ public sealed class AcceptQueueTests
             {
                 for (var i = 0; i < Rounds; i++)
                 {
-                    AcceptQueue? queue;
-                    while ((queue = Interlocked.Exchange(ref current, null)) is null)
-                    {
-                        // The other thread makes one.
-                    }
-
+                    AcceptQueue? queue = null;
+                    SpinUntil(() => (queue = Interlocked.Exchange(ref current, null)) is not null);
                     Thread.SpinWait(i % 16);
-                    queue.Complete();
+                    queue!.Complete();
                 }
             },
             TaskCreationOptions.LongRunning);
@@ -56,7 +52,7 @@ public sealed class AcceptQueueTests
         {
             var queue = new AcceptQueue(_endPoint, null!);
             Volatile.Write(ref current, queue);
-            SpinWait.SpinUntil(() => Volatile.Read(ref current) is null);
+            SpinUntil(() => Volatile.Read(ref current) is null);
             Assert.Null(await queue.AcceptAsync(default).DefaultTimeout());
         }
 
@@ -122,6 +118,16 @@ public sealed class AcceptQueueTests
         }
 
         await clients.DefaultTimeout();
+    }
+
+    // SpinWait.SpinUntil would sleep.
+    private static void SpinUntil(Func<bool> condition)
+    {
+        var spin = new SpinWait();
+        while (!condition())
+        {
+            spin.SpinOnce(sleep1Threshold: -1);
+        }
     }
 
     /// <summary>As in code that a loop runs: how many it gets at once, and the accept that it does not.</summary>

@@ -124,6 +124,10 @@ public sealed class UnixSocketTests
         Assert.Equal(0, Libc.listen(fd, 1));
         Assert.Equal(0, Libc.close(fd));
         Assert.True(File.Exists(path.Path));
+
+        // A process that another test starts at this moment has a copy of the descriptor until it runs its program.
+        await Poll.UntilAsync(
+            () => !File.ReadAllText("/proc/net/unix").Contains(path.Path, StringComparison.Ordinal));
         await using var transport = new TestTransport(scheduling);
 
         var listener = await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
