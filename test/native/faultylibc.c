@@ -9,7 +9,8 @@
  *
  *  - An edge-triggered program may wait after EAGAIN, and after a read or write that brought less than it asked for
  *    (epoll(7), questions 9). So each injected EAGAIN, short read and short write of a registered descriptor is
- *    followed, a few milliseconds later, by an injected edge. A descriptor that is not registered never gets one.
+ *    followed, a few milliseconds later, by an injected edge. A descriptor that is not registered never gets one, and
+ *    one that is registered for input only gets none for output.
  *  - A delayed event is delivered after some milliseconds, whatever else happens, unless its descriptor is closed.
  *  - Spurious events claim only that a read or write may succeed. End of stream and errors are never made up, but for
  *    descriptors that are closed already: an event fetched before the close, handled after it.
@@ -329,7 +330,10 @@ static bool hold_edge(int fd, int directions, int64_t delay)
         struct epoll_event event = d->epoll;
         event.events = (directions & READS ? EPOLLIN : 0) | (directions & WRITES ? EPOLLOUT : 0)
             | (directions & BREAKS ? EPOLLRDHUP | EPOLLHUP | EPOLLERR : 0);
-        hold(d->poller, fd, &event, delay);
+        event.events &= d->epoll.events | EPOLLHUP | EPOLLERR;
+        if (event.events != 0) {
+            hold(d->poller, fd, &event, delay);
+        }
         return true;
     }
     struct kevent *templates[] = { directions & READS ? &d->read_event : NULL, directions & WRITES ? &d->write_event : NULL };
@@ -566,8 +570,10 @@ EXPORT int epoll_ctl(int poller, int operation, int fd, struct epoll_event *even
         return -1;
     }
     struct descriptor *d = find(fd);
-    if (operation == EPOLL_CTL_ADD && (d == NULL || !d->is_unix) && roll(fd, REGISTER_ENOMEM)) {
-        forget_peer(fd);
+    if (operation != EPOLL_CTL_DEL && (d == NULL || !d->is_unix) && roll(fd, REGISTER_ENOMEM)) {
+        if (operation == EPOLL_CTL_ADD) {
+            forget_peer(fd);
+        }
         return fail(ENOMEM);
     }
     if (operation == EPOLL_CTL_DEL && d != NULL) {
@@ -575,7 +581,7 @@ EXPORT int epoll_ctl(int poller, int operation, int fd, struct epoll_event *even
     }
     pthread_mutex_lock(&lock);
     int result = real_epoll_ctl(poller, operation, fd, event);
-    if (result == 0 && operation == EPOLL_CTL_ADD && d != NULL) {
+    if (result == 0 && operation != EPOLL_CTL_DEL && d != NULL) {
         d->epoll = *event;
         d->poller = poller;
     }

@@ -108,6 +108,12 @@ internal sealed partial class StreamConnection
     /// </summary>
     internal void EndStart() => ReleaseReference();
 
+    /// <summary>
+    /// From now on the loop tells the output when the socket is writable. For the sender, which keeps the descriptor
+    /// open. False when the kernel refuses.
+    /// </summary>
+    internal bool TryWatchWritable() => Loop.TryAddWritable(Fd, _token);
+
     public void OnReady(PollEvents events)
     {
         const PollEvents end = PollEvents.PeerClosed | PollEvents.HangUp;

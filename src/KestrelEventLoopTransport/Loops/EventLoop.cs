@@ -116,6 +116,9 @@ internal sealed class EventLoop
     /// <summary>Starts polling a descriptor. Returns the token that ends it.</summary>
     internal ulong Register(int fd, IPollable pollable) => _polled.Register(fd, pollable);
 
+    /// <inheritdoc cref="Poller.TryAddWritable"/>
+    internal bool TryAddWritable(int fd, ulong token) => _polled.TryAddWritable(fd, token);
+
     /// <summary>Gives the events of a descriptor to another pollable, from the next edge on.</summary>
     /// <param name="token">What <see cref="Register"/> returned.</param>
     /// <param name="pollable">The pollable that gets them.</param>

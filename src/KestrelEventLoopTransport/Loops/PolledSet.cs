@@ -44,6 +44,9 @@ internal sealed class PolledSet
         return token;
     }
 
+    /// <inheritdoc cref="Poller.TryAddWritable"/>
+    internal bool TryAddWritable(int fd, ulong token) => _poller.TryAddWritable(fd, token);
+
     /// <summary>Gives the events of a descriptor to another pollable, from the next edge on.</summary>
     internal void Replace(ulong token, IPollable pollable) => _pollables.Replace(token, pollable);
 

@@ -7,6 +7,7 @@ namespace KestrelEventLoopTransport.Polling;
 internal sealed unsafe class EpollPoller : Poller
 {
     private const int Capacity = 512;
+    private const uint Input = Linux.EPOLLIN | Linux.EPOLLRDHUP | Linux.EPOLLPRI | Linux.EPOLLET;
 
     private readonly int _epoll;
     private readonly int _wake;
@@ -32,7 +33,7 @@ internal sealed unsafe class EpollPoller : Poller
         _events = (byte*)NativeMemory.AlignedAlloc((nuint)(Capacity * EpollEventLayout.Size), 64);
         try
         {
-            Register(_wake, Linux.EPOLLIN | Linux.EPOLLET, WakeToken);
+            Add(_wake, WakeToken);
         }
         catch
         {
@@ -42,10 +43,16 @@ internal sealed unsafe class EpollPoller : Poller
     }
 
     internal override void Add(int fd, ulong token)
-        => Register(
-            fd,
-            Linux.EPOLLIN | Linux.EPOLLOUT | Linux.EPOLLRDHUP | Linux.EPOLLPRI | Linux.EPOLLET,
-            token);
+    {
+        if (!TryControl(Linux.EPOLL_CTL_ADD, fd, Input, token))
+        {
+            throw Errno.ToException(Errno.Last, "epoll_ctl");
+        }
+    }
+
+    // A modification looks at the descriptor again (fs/eventpoll.c: ep_modify), so no edge is lost.
+    internal override bool TryAddWritable(int fd, ulong token)
+        => TryControl(Linux.EPOLL_CTL_MOD, fd, Input | Linux.EPOLLOUT, token);
 
     internal override void Remove(int fd)
     {
@@ -147,13 +154,10 @@ internal sealed unsafe class EpollPoller : Poller
         }
     }
 
-    private void Register(int fd, uint events, ulong token)
+    private bool TryControl(int operation, int fd, uint events, ulong token)
     {
         var epollEvent = stackalloc byte[EpollEventLayout.Size];
         EpollEventLayout.Write(epollEvent, events, token);
-        if (Libc.epoll_ctl(_epoll, Linux.EPOLL_CTL_ADD, fd, epollEvent) < 0)
-        {
-            throw Errno.ToException(Errno.Last, "epoll_ctl");
-        }
+        return Libc.epoll_ctl(_epoll, operation, fd, epollEvent) == 0;
     }
 }

@@ -8,8 +8,8 @@ namespace KestrelEventLoopTransport.Polling;
 /// </summary>
 /// <remarks>
 /// <para>
-/// A registration is two events, for reading and for writing, both with <c>EV_CLEAR</c>: the kernel reports each once,
-/// until something new happens. Registrations are collected and go to the kernel together, with the next wait.
+/// Reading and writing are registered apart, both with <c>EV_CLEAR</c>: the kernel reports each once, until something
+/// new happens. Registrations are collected and go to the kernel together, with the next wait.
 /// </para>
 /// <para>
 /// Only the waiting thread uses <c>_events</c> and <c>_changes</c>, the lists that the kernel writes and reads. Any
@@ -22,8 +22,8 @@ internal sealed unsafe class KqueuePoller : Poller
 {
     private const int Capacity = 512;
 
-    // A registration is two changes. Each may fail, and then needs room among the events (kqueue(2), RETURN VALUES).
-    private const int MaxSubmitted = Capacity / 2;
+    // Each registration may fail, and then needs room among the events (kqueue(2), RETURN VALUES).
+    private const int MaxSubmitted = Capacity;
 
     // Milliseconds that registrations wait after the kernel had no memory for one.
     private const int ShortageDelay = 10;
@@ -63,32 +63,24 @@ internal sealed unsafe class KqueuePoller : Poller
         }
     }
 
-    internal override void Add(int fd, ulong token)
-    {
-        lock (_lock)
-        {
-            ObjectDisposedException.ThrowIf(_events is null, this);
-            _pending.Add(new Registration(fd, token));
+    internal override void Add(int fd, ulong token) => Add(new Registration(fd, token, Kqueue.EVFILT_READ));
 
-            // The thread that waited last will wait again and find it. If the loop goes to another thread meanwhile,
-            // that thread will.
-            if (_pending.Count == 1 && _waitingThreadId != Environment.CurrentManagedThreadId)
-            {
-                Trigger();
-            }
-        }
+    // A registration looks at the descriptor, so no edge is lost.
+    internal override bool TryAddWritable(int fd, ulong token)
+    {
+        Add(new Registration(fd, token, Kqueue.EVFILT_WRITE));
+        return true;
     }
 
     internal override void Forget(ulong token)
     {
         lock (_lock)
         {
-            for (var i = 0; i < _pending.Count; i++)
+            for (var i = _pending.Count - 1; i >= 0; i--)
             {
                 if (_pending[i].Token == token)
                 {
                     _pending.RemoveAt(i);
-                    return;
                 }
             }
         }
@@ -101,8 +93,8 @@ internal sealed unsafe class KqueuePoller : Poller
             if (_events is not null)
             {
                 // One call for each: without room for events, a change that fails ends the call.
-                _ = Change(SocketEvent(new Registration(fd, WakeToken), Kqueue.EVFILT_READ, Kqueue.EV_DELETE));
-                _ = Change(SocketEvent(new Registration(fd, WakeToken), Kqueue.EVFILT_WRITE, Kqueue.EV_DELETE));
+                _ = Change(SocketEvent(new Registration(fd, WakeToken, Kqueue.EVFILT_READ), Kqueue.EV_DELETE));
+                _ = Change(SocketEvent(new Registration(fd, WakeToken, Kqueue.EVFILT_WRITE), Kqueue.EV_DELETE));
             }
         }
     }
@@ -176,6 +168,22 @@ internal sealed unsafe class KqueuePoller : Poller
         }
     }
 
+    private void Add(Registration registration)
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_events is null, this);
+            _pending.Add(registration);
+
+            // The thread that waited last will wait again and find it. If the loop goes to another thread meanwhile,
+            // that thread will.
+            if (_pending.Count == 1 && _waitingThreadId != Environment.CurrentManagedThreadId)
+            {
+                Trigger();
+            }
+        }
+    }
+
     /// <summary>
     /// Submits pending registrations to the kernel and takes the events that are there. Returns their number; 0 when no
     /// registration was pending.
@@ -200,12 +208,10 @@ internal sealed unsafe class KqueuePoller : Poller
             var submitted = Math.Min(_pending.Count, MaxSubmitted);
             for (var i = 0; i < submitted; i++)
             {
-                const ushort flags = Kqueue.EV_ADD | Kqueue.EV_CLEAR;
-                *At(_changes, 2 * i) = SocketEvent(_pending[i], Kqueue.EVFILT_READ, flags);
-                *At(_changes, (2 * i) + 1) = SocketEvent(_pending[i], Kqueue.EVFILT_WRITE, flags);
+                *At(_changes, i) = SocketEvent(_pending[i], Kqueue.EV_ADD | Kqueue.EV_CLEAR);
             }
 
-            var count = Wait(2 * submitted, 0);
+            var count = Wait(submitted, 0);
             _pending.RemoveRange(0, submitted);
             for (var i = 0; i < count; i++)
             {
@@ -246,13 +252,8 @@ internal sealed unsafe class KqueuePoller : Poller
         {
             return;
         }
-        // Both events of a registration may fail; it is tried again once.
-        var registration = new Registration((int)entry->ident, entry->udata);
-        if (!_pending.Contains(registration))
-        {
-            _pending.Add(registration);
-        }
 
+        _pending.Add(new Registration((int)entry->ident, entry->udata, entry->filter));
         _isShort = true;
         *entry = WakeEvent(0, 0);
     }
@@ -277,10 +278,10 @@ internal sealed unsafe class KqueuePoller : Poller
         udata = WakeToken,
     };
 
-    private static kevent SocketEvent(Registration registration, short filter, ushort flags) => new()
+    private static kevent SocketEvent(Registration registration, ushort flags) => new()
     {
         ident = (nuint)registration.Fd,
-        filter = filter,
+        filter = registration.Filter,
         flags = flags,
         udata = registration.Token,
     };
@@ -308,5 +309,5 @@ internal sealed unsafe class KqueuePoller : Poller
         }
     }
 
-    private readonly record struct Registration(int Fd, ulong Token);
+    private readonly record struct Registration(int Fd, ulong Token, short Filter);
 }

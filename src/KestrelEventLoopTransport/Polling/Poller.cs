@@ -4,11 +4,12 @@ namespace KestrelEventLoopTransport.Polling;
 
 /// <summary>
 /// Reports which descriptors have become ready since the last wait, and does nothing else. Descriptors are registered
-/// once, for all events, edge-triggered. An event carries the token that was given at registration.
+/// once, edge-triggered: for input, and for output only when there is output to wait for. An event carries the token
+/// that was given at registration.
 /// </summary>
 /// <remarks>
-/// One thread waits and reads events. <see cref="Add"/>, <see cref="Forget"/>, <see cref="Remove"/> and
-/// <see cref="Wake"/> may be called by any thread at any time.
+/// One thread waits and reads events. <see cref="Add"/>, <see cref="TryAddWritable"/>, <see cref="Forget"/>,
+/// <see cref="Remove"/> and <see cref="Wake"/> may be called by any thread at any time.
 /// </remarks>
 internal abstract class Poller : IDisposable
 {
@@ -51,11 +52,20 @@ internal abstract class Poller : IDisposable
         _ => throw new InvalidOperationException($"{Variable} is '{_choice}'. Allowed are 'epoll' and 'kqueue'."),
     };
 
-    /// <summary>Registers a descriptor for its whole life.</summary>
+    /// <summary>
+    /// Registers a descriptor for its whole life. All events are reported but <see cref="PollEvents.Writable"/>, which
+    /// a new socket would report at once, and most sockets never wait for.
+    /// </summary>
     internal abstract void Add(int fd, ulong token);
 
     /// <summary>
-    /// Drops a registration that has not reached the kernel yet. Must be called before the descriptor is closed,
+    /// Reports from now on when a registered descriptor becomes writable, and now if it is. The caller makes sure that
+    /// the descriptor stays open during the call. False when the kernel refuses: the caller tries again later.
+    /// </summary>
+    internal abstract bool TryAddWritable(int fd, ulong token);
+
+    /// <summary>
+    /// Drops what has been registered and has not reached the kernel. Must be called before the descriptor is closed,
     /// because its number may belong to another file a moment later.
     /// </summary>
     internal virtual void Forget(ulong token)

@@ -12,9 +12,11 @@ public sealed partial class PollerTests
     public void A_registration_by_the_thread_that_waits_wakes_nobody()
     {
         Assert.Equal(0, _poller.Wait(0));
-        _poller.Add(Fd(Connect().Server), Token);
+        var (client, server) = Connect();
+        client.Send(new byte[1]);
+        _poller.Add(Fd(server), Token);
 
-        var count = Wait(static () => "The socket was never writable.");
+        var count = Wait(static () => "The socket was never readable.");
 
         for (var i = 0; i < count; i++)
         {

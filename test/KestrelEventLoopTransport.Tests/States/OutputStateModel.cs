@@ -58,6 +58,18 @@ internal sealed record OutputStateModel
     /// <summary>Whether the writer looks once more whether its dispatch has lost its loop.</summary>
     internal bool LooksForItsLoop { get; init; } = true;
 
+    /// <summary>Whether the sender that finds the socket full registers it for output.</summary>
+    internal bool Watches { get; init; } = true;
+
+    /// <summary>Whether the kernel looks whether there is room when a socket is registered for output.</summary>
+    internal bool LooksAtRegistration { get; init; } = true;
+
+    /// <summary>Whether a send that takes less than it is given has found the socket full.</summary>
+    internal bool ShortIsFull { get; init; } = true;
+
+    /// <summary>Whether the sender is still the sender when it registers the socket for output.</summary>
+    internal bool WatchesAsSender { get; init; } = true;
+
     /// <summary>Replaces a transition by one with a bug.</summary>
     internal Func<string, OutputMove, OutputMove> Bug { get; init; } = static (_, move) => move;
 
@@ -94,9 +106,6 @@ internal sealed record OutputStateModel
             WritesLeft = Writes,
             ReadsLeft = Reads,
             Room = Capacity,
-
-            // The first edge of a socket comes when it is registered.
-            Edge = true,
             IsDispatching = Dispatches,
             Faults = Faults,
         });
@@ -109,7 +118,7 @@ internal sealed record OutputStateModel
             yield return world with
             {
                 Room = Capacity,
-                Edge = world.Edge || world.FoundFull,
+                Edge = world.Edge || (world.FoundFull && world.IsWatched),
                 FoundFull = false,
                 ReadsLeft = world.ReadsLeft - 1,
             };
@@ -189,7 +198,7 @@ internal sealed record OutputStateModel
         => world =>
         {
             var turn = new Turn(world, get(world), set, Bug);
-            return turn.Own.Sending != SendStep.None ? OutputStateSender.Send(turn, completesFlush, ReadsHeadAgain)
+            return turn.Own.Sending != SendStep.None ? OutputStateSender.Send(this, turn, completesFlush)
                 : turn.Own.Todo != OutputAction.None ? [OutputStateSender.Perform(turn)]
                 : program(turn);
         };

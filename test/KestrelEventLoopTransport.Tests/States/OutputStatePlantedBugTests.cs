@@ -115,6 +115,36 @@ public class OutputStatePlantedBugTests
             (_, move) => move,
             new OutputStateModel { Stops = true, ReadsHeadAgain = false });
 
+    [Fact]
+    public void A_sender_that_does_not_register_the_full_socket_for_output()
+        => Finds("No flush waits while there is room", (_, move) => move, new OutputStateModel { Watches = false });
+
+    [Fact]
+    public void A_sender_that_registers_the_socket_when_it_is_no_longer_the_sender()
+        => Finds(
+            "A system call uses a descriptor that was released",
+            (_, move) => move,
+            new OutputStateModel { Stops = true, WatchesAsSender = false });
+
+    [Fact]
+    public void A_kernel_that_does_not_look_for_room_when_a_socket_is_registered_for_output()
+        => Finds(
+            "No flush waits while there is room",
+            (_, move) => move,
+            new OutputStateModel { LooksAtRegistration = false });
+
+    [Fact]
+    public void A_short_send_to_a_socket_that_is_not_full()
+        => Finds("All is sent", (_, move) => move, new OutputStateModel { ShortIsFull = false });
+
+    [Fact]
+    public void A_sender_that_takes_a_full_socket_for_an_empty_queue()
+        => Finds(
+            "All is sent",
+            (name, move) => name == "EndSend" && Has(move.After, Blocked)
+                ? new(move.Before, move.After & ~(Blocked | HasChain), OutputAction.FreeChain)
+                : move);
+
     private static void Finds(string rule, Func<string, OutputMove, OutputMove> bug, OutputStateModel? model = null)
     {
         var planted = (model ?? new OutputStateModel()) with { Bug = bug };

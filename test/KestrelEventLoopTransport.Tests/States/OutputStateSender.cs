@@ -15,7 +15,7 @@ internal static class OutputStateSender
         OutputAction.ReleaseFlushLater,
     ];
 
-    internal static IEnumerable<World> Send(Turn turn, bool completesFlush, bool readsHeadAgain)
+    internal static IEnumerable<World> Send(OutputStateModel model, Turn turn, bool completesFlush)
     {
         var (world, own) = (turn.World, turn.Own);
         switch (own.Sending)
@@ -26,11 +26,17 @@ internal static class OutputStateSender
                 var call = turn.As(own with { Number = world.Unsent }).GoTo(SendStep.Call);
                 return world.Faults == 0 ? [call] : [call, Ends(WithFault(turn), SendOutcome.OutOfBudget)];
             case SendStep.Call:
-                return Call(turn);
+                return Call(model, turn);
+            case SendStep.Watch when !model.WatchesAsSender:
+                return [Ends(turn, SendOutcome.Blocked)];
+            case SendStep.Watch:
+                return Watch(model, turn);
+            case SendStep.WatchLate:
+                return [WatchLate(turn)];
             case SendStep.ReadState:
                 return [turn.As(own with { Seen = turn.Flags }).GoTo(SendStep.ReadHead)];
             case SendStep.ReadHead:
-                var chain = readsHeadAgain ? world.Head : own.Chain;
+                var chain = model.ReadsHeadAgain ? world.Head : own.Chain;
                 return [turn.As(own with { Chain = chain }).GoTo(SendStep.LookForRoom)];
             case SendStep.LookForRoom:
                 return [turn.As(own with { Number = world.Unsent }).GoTo(SendStep.End)];
@@ -39,7 +45,9 @@ internal static class OutputStateSender
             default:
                 var hasRoom = own.Number <= OutputStateModel.Room;
                 var move = OutputTransitions.EndSend(own.Seen, own.Outcome, hasRoom, completesFlush);
-                return [turn.As(own with { Sending = SendStep.None }).Make("EndSend", move)];
+                var isLate = !model.WatchesAsSender && (move.After & OutputFlags.Blocked) != 0;
+                return [turn.As(own with { Sending = isLate ? SendStep.WatchLate : SendStep.None })
+                    .Make("EndSend", move)];
         }
     }
 
@@ -65,7 +73,7 @@ internal static class OutputStateSender
         };
     }
 
-    private static IEnumerable<World> Call(Turn turn)
+    private static IEnumerable<World> Call(OutputStateModel model, Turn turn)
     {
         var (world, own) = (turn.World, turn.Own);
         if (world.Releases != 0)
@@ -82,19 +90,51 @@ internal static class OutputStateSender
         }
         else if (world.Room == 0)
         {
-            yield return Ends(turn.In(world with { FoundFull = true }), SendOutcome.Blocked);
+            yield return turn.In(world with { FoundFull = true }).GoTo(SendStep.Watch);
         }
         else
         {
             var sent = Math.Min(own.Number, world.Room);
-            yield return turn.In(world with { Room = world.Room - sent, Sent = world.Sent + sent })
+            var isFull = sent < own.Number;
+            yield return turn
+                .In(world with
+                {
+                    Room = world.Room - sent,
+                    Sent = world.Sent + sent,
+                    FoundFull = world.FoundFull || (isFull && model.ShortIsFull),
+                })
                 .As(own with { Number = 0 })
-                .GoTo(SendStep.LookForBytes);
+                .GoTo(isFull ? SendStep.Watch : SendStep.LookForBytes);
             if (world.Faults > 0)
             {
                 yield return Ends(WithFault(turn), SendOutcome.Shortage);
             }
         }
+    }
+
+    /// <summary>
+    /// The socket is full. The first time, it is registered for output, and the kernel looks whether there is room.
+    /// </summary>
+    private static IEnumerable<World> Watch(OutputStateModel model, Turn turn)
+    {
+        var world = turn.World;
+        if (!world.IsWatched && world.Faults > 0)
+        {
+            yield return Ends(WithFault(turn), SendOutcome.Shortage);
+        }
+
+        var edge = !world.IsWatched && model.LooksAtRegistration && (world.Room > 0 || world.PeerIsGone);
+        yield return Ends(
+            turn.In(world with { IsWatched = model.Watches, Edge = world.Edge || edge }), SendOutcome.Blocked);
+    }
+
+    private static World WatchLate(Turn turn)
+    {
+        var world = turn.World;
+        return world.Releases != 0 && !world.IsWatched
+            ? world.Break("A system call uses a descriptor that was released")
+            : turn.In(world with { IsWatched = true, Edge = world.Edge || world.Room > 0 || world.PeerIsGone })
+                .GoTo(SendStep.None);
     }
 
     private static Turn WithFault(Turn turn) => turn.In(turn.World with { Faults = turn.World.Faults - 1 });

@@ -32,6 +32,9 @@ internal readonly record struct OutputStateWorld
 
     public bool FoundFull { get; init; }
 
+    /// <summary>Whether the socket is registered for output: whether room makes an edge.</summary>
+    public bool IsWatched { get; init; }
+
     public bool Edge { get; init; }
 
     public bool PeerIsGone { get; init; }
@@ -84,5 +87,5 @@ internal readonly record struct OutputStateWorld
     internal OutputStateWorld Break(string rule) => this with { Broken = Broken ?? rule };
 
     private static int Count(OutputStateThread thread)
-        => thread.Sending != SendStep.None || (thread.Todo & OutputAction.Send) != 0 ? 1 : 0;
+        => thread.Sending is not (SendStep.None or SendStep.WatchLate) || (thread.Todo & OutputAction.Send) != 0 ? 1 : 0;
 }

@@ -6,8 +6,12 @@ internal enum SendStep
     None,
     LookForBytes,
     Call,
+    Watch,
     ReadState,
     ReadHead,
     LookForRoom,
     End,
+
+    /// <summary>A bug: the thread is no longer the sender.</summary>
+    WatchLate,
 }

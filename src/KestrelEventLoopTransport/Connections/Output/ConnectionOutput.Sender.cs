@@ -19,6 +19,9 @@ internal sealed partial class ConnectionOutput
     // Milliseconds.
     private const int StoppedFlushDelay = 20;
 
+    // The sender's: whether the loop tells when the socket is writable.
+    private bool _watchesWritable;
+
     /// <summary>Whether anything was ever sent.</summary>
     internal bool HasSent => _queue.HasSent;
 
@@ -159,17 +162,35 @@ internal sealed partial class ConnectionOutput
                 return SendOutcome.OutOfBudget;
             }
 
-            var sent = SendVectors(vectors[.._queue.Gather(vectors, unsent)]);
+            var left = unsent;
+            var count = _queue.Gather(vectors, ref left);
+            var sent = SendVectors(vectors[..count]);
             if (sent < 0)
             {
                 error = -(int)sent;
-                return error == Errno.EAGAIN ? SendOutcome.Blocked
+                return error == Errno.EAGAIN ? OnFull()
                     : Errno.IsShortage(error) ? SendOutcome.Shortage
                     : SendOutcome.Failed;
             }
 
             _queue.Consume(sent);
+            if (sent < unsent - left)
+            {
+                // A stream socket takes less than it is given only when it is full, and then makes an edge when there
+                // is room (epoll(7), question 9).
+                return OnFull();
+            }
         }
+    }
+
+    /// <summary>
+    /// The socket is full. The first time, the loop is asked to tell when there is room: while the thread is still the
+    /// sender, so that the descriptor stays open and an edge that comes at once is not lost.
+    /// </summary>
+    private SendOutcome OnFull()
+    {
+        _watchesWritable = _watchesWritable || _connection.TryWatchWritable();
+        return _watchesWritable ? SendOutcome.Blocked : SendOutcome.Shortage;
     }
 
     /// <summary>Returns the number of bytes sent, or a negative errno.</summary>

@@ -90,7 +90,9 @@ internal unsafe struct SendQueue
     }
 
     /// <summary>Describes unsent bytes to a system call. Returns the number of vectors.</summary>
-    internal readonly int Gather(Span<iovec> vectors, long unsent)
+    /// <param name="vectors">Room for the vectors.</param>
+    /// <param name="unsent">The number of unsent bytes; on return, of those that the vectors do not reach.</param>
+    internal readonly int Gather(Span<iovec> vectors, ref long unsent)
     {
         var count = 0;
         var segment = _head;
