@@ -850,7 +850,9 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
         struct iovec vectors[MAX_VECTORS];
         size_t part = shorten(fd, length);
         struct msghdr shorter = cut(message, vectors, part);
-        return after_short(fd, real_recvmsg(fd, &shorter, flags), part, READS);
+        ssize_t received = real_recvmsg(fd, &shorter, flags);
+        message->msg_flags = shorter.msg_flags;
+        return after_short(fd, received, part, READS);
     }
     return real_recvmsg(fd, message, flags);
 }

@@ -89,11 +89,7 @@ internal sealed partial class StreamConnection
 
     internal int MaxReceiveBlocks => _settings.MaxReceiveBlocks;
 
-    /// <summary>
-    /// Whether a receive that brings less than asked for has emptied the socket. True for TCP only, and only when the
-    /// poller reports urgent data.
-    /// </summary>
-    internal bool ShortReceiveEmpties => !_isUnix && Poller.ReportsUrgentData;
+    internal bool IsUnix => _isUnix;
 
     PipeReader IDuplexPipe.Input => Input;
 

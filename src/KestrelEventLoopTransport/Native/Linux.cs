@@ -40,6 +40,7 @@ internal static class Linux
     internal const int IPV6_V6ONLY = 26;
     internal const int IPV6_TCLASS = 67;
 
+    internal const int MSG_CTRUNC = 0x8;
     internal const int MSG_NOSIGNAL = 0x4000;
 
     internal const int F_DUPFD_CLOEXEC = 1030;

@@ -77,7 +77,7 @@ internal sealed partial class ConnectionInput
 
     private Remainder Receive(ref ReceivedBytes bytes, int maxBlocks)
     {
-        var received = _receiver.Receive(_connection, ref bytes, maxBlocks, out var isFilled);
+        var received = _receiver.Receive(_connection, ref bytes, maxBlocks, out var remainder);
         if (received <= 0)
         {
             OnNothingReceived(received);
@@ -85,12 +85,7 @@ internal sealed partial class ConnectionInput
         }
 
         _connection.Output.OnInput();
-
-        // A receive that brings less than asked for has emptied a TCP socket (epoll(7), question 9), and what comes
-        // later makes an edge of its own. Not so on a Unix socket, where a receive stops at ancillary data.
-        return isFilled || _state.Has(InputFlags.MustDrain) ? Remainder.Likely
-            : _connection.ShortReceiveEmpties ? Remainder.None
-            : Remainder.Possible;
+        return _state.Has(InputFlags.MustDrain) ? Remainder.Likely : remainder;
     }
 
     private void OnNothingReceived(int result)

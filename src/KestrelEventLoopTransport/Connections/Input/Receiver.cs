@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using KestrelEventLoopTransport.Connections.Buffers;
 using KestrelEventLoopTransport.Native;
+using KestrelEventLoopTransport.Polling;
 
 namespace KestrelEventLoopTransport.Connections.Input;
 
@@ -44,9 +45,13 @@ internal unsafe struct Receiver()
     /// <param name="connection">The connection to receive from.</param>
     /// <param name="bytes">Where the bytes go.</param>
     /// <param name="maxBlocks">Number of blocks to offer at most.</param>
-    /// <param name="isFilled">Whether the bytes have filled all that was offered.</param>
+    /// <param name="remainder">
+    /// What is left in the socket. A receive that brings less than asked for has emptied it (epoll(7), question 9), and
+    /// what comes later makes an edge of its own. Not so where the poller does not report urgent data, at whose mark a
+    /// receive stops, and not so on a Unix socket at ancillary data.
+    /// </param>
     [SkipLocalsInit]
-    internal int Receive(StreamConnection connection, ref ReceivedBytes bytes, int maxBlocks, out bool isFilled)
+    internal int Receive(StreamConnection connection, ref ReceivedBytes bytes, int maxBlocks, out Remainder remainder)
     {
         var vectors = stackalloc iovec[MaxBlocks];
         var count = 0;
@@ -80,8 +85,11 @@ internal unsafe struct Receiver()
                 capacity += segment.Free;
             }
 
-            var received = Receive(connection.Fd, vectors, count);
-            isFilled = received == capacity;
+            var isStopped = !Poller.ReportsUrgentData;
+            var received = connection.IsUnix
+                ? ReceiveVectors(connection.Fd, vectors, count, ref isStopped)
+                : Receive(connection.Fd, vectors, count);
+            remainder = received == capacity ? Remainder.Likely : isStopped ? Remainder.Possible : Remainder.None;
             if (received > 0)
             {
                 bytes.Append(received, room, ref fresh);
@@ -156,11 +164,15 @@ internal unsafe struct Receiver()
 
     private static int Receive(int fd, iovec* vectors, int count)
     {
+        if (count > 1)
+        {
+            var isStopped = false;
+            return ReceiveVectors(fd, vectors, count, ref isStopped);
+        }
+
         while (true)
         {
-            var received = count == 1
-                ? Libc.recv(fd, vectors->iov_base, vectors->iov_len, 0)
-                : ReceiveVectors(fd, vectors, count);
+            var received = Libc.recv(fd, vectors->iov_base, vectors->iov_len, 0);
             if (received >= 0)
             {
                 return (int)received;
@@ -176,10 +188,26 @@ internal unsafe struct Receiver()
 
     // A method of its own: a receive of one block, the usual one, does not pay for clearing the header.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static nint ReceiveVectors(int fd, iovec* vectors, int count)
+    private static int ReceiveVectors(int fd, iovec* vectors, int count, ref bool isStopped)
     {
-        var message = new msghdr { msg_iov = vectors, msg_iovlen = (nuint)count };
-        return Libc.recvmsg(fd, &message, 0);
+        while (true)
+        {
+            var message = new msghdr { msg_iov = vectors, msg_iovlen = (nuint)count };
+            var received = Libc.recvmsg(fd, &message, 0);
+            if (received >= 0)
+            {
+                // Linux sets the flag when the receive has met ancillary data for which there was no room, and only
+                // there it stops early (net/unix/af_unix.c: unix_stream_read_generic; net/core/scm.c).
+                isStopped |= (message.msg_flags & Linux.MSG_CTRUNC) != 0;
+                return (int)received;
+            }
+
+            var error = Errno.Last;
+            if (error != Errno.EINTR)
+            {
+                return -error;
+            }
+        }
     }
 
     private void Adapt(int received, int capacity, int maxReceiveBlocks)
