@@ -32,6 +32,9 @@ internal readonly record struct ActivityState(int Value)
     /// <summary>For assertions: a thread that runs no callback has lost nothing.</summary>
     internal bool IsLegal => !IsStuck || (Value & 1) == 1;
 
+    /// <summary>How many callbacks have begun since an earlier state.</summary>
+    internal int CountBegunSince(ActivityState earlier) => (CountBegun() - earlier.CountBegun()) & (int.MaxValue >> 1);
+
     /// <summary>A callback begins. Only when none runs.</summary>
     internal ActivityState Begin() => Next();
 
@@ -40,6 +43,8 @@ internal readonly record struct ActivityState(int Value)
 
     /// <summary>The callback loses its loop. Only while it runs.</summary>
     internal ActivityState Take() => new(Value | TakenBit);
+
+    private int CountBegun() => (int)((((uint)Value & int.MaxValue) + 1) / 2);
 
     // The sum may reach the taken bit.
     private ActivityState Next() => new(((Value & ~TakenBit) + 1) & ~TakenBit);

@@ -13,7 +13,7 @@ internal interface ILoopSupervisor
 
     /// <summary>
     /// Called when application code begins or is left to the thread pool, after that is visible to the supervisor.
-    /// Costs a read, unless the supervisor sleeps.
+    /// Costs a read, unless the supervisor is half-awake.
     /// </summary>
     void EnsureAwake();
 

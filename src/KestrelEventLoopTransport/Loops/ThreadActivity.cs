@@ -24,6 +24,8 @@ internal sealed class ThreadActivity
     private IDispatchTarget? _target;
     private ActivityWord _word;
     private long _stuckSince;
+    private long _began;
+    private int _begun;
 
     internal ThreadActivity(ILoopSupervisor supervisor) => _supervisor = supervisor;
 
@@ -81,6 +83,31 @@ internal sealed class ThreadActivity
         LastSeen = state;
         Computes = false;
         return true;
+    }
+
+    /// <summary>The thread notes the time, if it runs a callback whose beginning is not known.</summary>
+    internal void NoteBeginning()
+    {
+        var state = State;
+        if (state.IsRunning && state.Value != _begun)
+        {
+            // In this order: a supervisor that sees the number sees the time.
+            Volatile.Write(ref _began, Stopwatch.GetTimestamp());
+            Volatile.Write(ref _begun, state.Value);
+        }
+    }
+
+    /// <summary>
+    /// The timestamp at which the callback of a state began. False if the thread has not noted it, or if the callback
+    /// has returned.
+    /// </summary>
+    internal bool TryGetBeginning(ActivityState state, out long timestamp)
+    {
+        var isKnown = Volatile.Read(ref _begun) == state.Value;
+        timestamp = Volatile.Read(ref _began);
+
+        // If the callback still runs, the time is its own.
+        return isKnown && State == state;
     }
 
     /// <summary>Application code begins. Returns what was running around it, for <see cref="Exit"/>.</summary>

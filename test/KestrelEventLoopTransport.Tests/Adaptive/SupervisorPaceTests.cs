@@ -83,6 +83,57 @@ public sealed class SupervisorPaceTests
         Assert.InRange(thresholds, 8, 10);
     }
 
+    /// <summary>With two milliseconds more, waking and handing off included, a loop is handed off in time.</summary>
+    [Theory]
+    [InlineData(0.1)]
+    [InlineData(1)]
+    [InlineData(1000)]
+    public void A_rest_is_less_than_two_milliseconds_longer_than_the_threshold(double milliseconds)
+    {
+        var threshold = TimeSpan.FromMilliseconds(milliseconds);
+        var pace = new SupervisorPace(threshold, _cost, _clock);
+        Assert.InRange((pace.Rest - threshold).TotalMilliseconds, 1.5, 1.7);
+    }
+
+    [Fact]
+    public void A_rest_is_a_tick_while_handlers_block_often()
+    {
+        var pace = new SupervisorPace(_millisecond, _cost, _clock);
+        Assert.False(pace.IsHasty);
+        for (var i = 0; i < 200; i++)
+        {
+            Block(pace, TimeSpan.FromMilliseconds(12));
+        }
+
+        Assert.True(pace.IsHasty);
+        Assert.Equal(pace.Tick, pace.Rest);
+    }
+
+    /// <summary>It is what it was at the last look, and not more than the supervisor may have slept.</summary>
+    [Theory]
+    [InlineData(0.9, 0)]
+    [InlineData(1.1, 1.1)]
+    [InlineData(2.6, 2.6)]
+    [InlineData(1000, 5.3)]
+    public void The_age_of_a_callback_counts_from_a_tick_on(double milliseconds, double expected)
+    {
+        TimeSpan age, paused;
+        do
+        {
+            // Collections of garbage are subtracted, so there must be none meanwhile.
+            paused = GC.GetTotalPauseDuration();
+            var pace = new SupervisorPace(_millisecond, _cost, _clock);
+            var began = _clock.GetTimestamp();
+            _clock.Advance(TimeSpan.FromMilliseconds(milliseconds));
+            pace.Advance();
+            _clock.Advance(_millisecond);
+            age = pace.GetAge(began);
+        }
+        while (GC.GetTotalPauseDuration() != paused);
+
+        Assert.Equal(expected, age.TotalMilliseconds, tolerance: 0.001);
+    }
+
     private void Block(SupervisorPace pace, TimeSpan after)
     {
         _clock.Advance(after);

@@ -7,9 +7,13 @@ namespace KestrelEventLoopTransport.Loops.Adaptive;
 /// owns the notes (<see cref="WatchWord"/>) calls, but for <see cref="LongestStuck"/>.
 /// </summary>
 /// <param name="activities">The activities.</param>
+/// <param name="pace">Knows for how long callbacks have run.</param>
 /// <param name="report">Gets what is found.</param>
-internal sealed class ActivityScanner(ThreadActivities activities, SupervisorReport report)
+internal sealed class ActivityScanner(ThreadActivities activities, SupervisorPace pace, SupervisorReport report)
 {
+    /// <summary>How many callbacks had begun at the last scan since the one before.</summary>
+    internal int Begun { get; private set; }
+
     /// <summary>For how long the code has run that has kept a stuck thread longest. Any thread may ask.</summary>
     internal TimeSpan LongestStuck
     {
@@ -28,33 +32,14 @@ internal sealed class ActivityScanner(ThreadActivities activities, SupervisorRep
     }
 
     /// <summary>The supervisor looks: it adds time to callbacks that have not returned, and reports them.</summary>
-    /// <param name="ran">For how long application code has run since the last scan.</param>
-    /// <param name="isThreshold">Whether callbacks that are overdue already are reported again.</param>
-    internal ScanResult Scan(TimeSpan ran, bool isThreshold)
+    internal ScanResult Scan()
     {
+        var ran = pace.Advance();
         var result = ScanResult.None;
+        Begun = 0;
         foreach (var activity in activities.All)
         {
-            var state = activity.State;
-            if (activity.TryNote(state))
-            {
-                result |= ScanResult.Changed;
-                report.OnReturned(activity.Overdue);
-                activity.Overdue = TimeSpan.Zero;
-            }
-            else if (state.IsRunning)
-            {
-                result |= ScanResult.Kept;
-                var isNew = activity.Overdue == TimeSpan.Zero;
-                activity.Overdue += ran;
-                if (activity.Overdue > TimeSpan.Zero)
-                {
-                    result |= ScanResult.Overdue;
-                    ReportOverdue(activity, isNew || isThreshold);
-                }
-            }
-
-            result |= state.IsRunning ? ScanResult.Running : 0;
+            result |= Look(activity, ran);
         }
 
         return result;
@@ -96,11 +81,35 @@ internal sealed class ActivityScanner(ThreadActivities activities, SupervisorRep
         return count;
     }
 
-    private void ReportOverdue(ThreadActivity activity, bool isDue)
+    private ScanResult Look(ThreadActivity activity, TimeSpan ran)
     {
-        if (isDue)
+        var state = activity.State;
+        Begun += state.CountBegunSince(activity.LastSeen);
+        var wasOverdue = activity.Overdue > TimeSpan.Zero;
+        var isNew = activity.TryNote(state);
+        if (isNew)
+        {
+            report.OnReturned(activity.Overdue);
+            activity.Overdue = activity.TryGetBeginning(state, out var began) ? pace.GetAge(began) : TimeSpan.Zero;
+            wasOverdue = false;
+        }
+
+        if (!state.IsRunning)
+        {
+            return ScanResult.None;
+        }
+
+        activity.Overdue += isNew ? TimeSpan.Zero : ran;
+        if (activity.Overdue == TimeSpan.Zero)
+        {
+            return isNew ? ScanResult.Running : ScanResult.Running | ScanResult.Kept;
+        }
+
+        if (!wasOverdue || pace.IsThreshold)
         {
             report.OnOverdue(activity);
         }
+
+        return ScanResult.Running | ScanResult.Kept | ScanResult.Overdue;
     }
 }

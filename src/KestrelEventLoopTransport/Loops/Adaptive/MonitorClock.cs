@@ -1,10 +1,19 @@
+using System.Diagnostics;
+
 namespace KestrelEventLoopTransport.Loops.Adaptive;
 
-/// <summary>A clock for systems without <c>timerfd(2)</c>: whoever sets it wakes the supervisor at once.</summary>
+/// <summary>
+/// A clock for systems without <c>timerfd(2)</c>. A thread that sets it wakes the supervisor, which then sleeps until
+/// the time.
+/// </summary>
 internal sealed class MonitorClock : SupervisorClock
 {
+    // A monitor counts milliseconds, so the last ones are slept. Those are not cut short by a new time.
+    private static readonly TimeSpan _slept = TimeSpan.FromMilliseconds(20);
+
     private readonly object _gate = new();
-    private bool _isSet;
+    private long _set;
+    private TimeSpan? _delay;
 
     internal override bool IsMovable => false;
 
@@ -16,34 +25,52 @@ internal sealed class MonitorClock : SupervisorClock
     {
         lock (_gate)
         {
-            _isSet = true;
+            _set = Stopwatch.GetTimestamp();
+            _delay = delay;
             Monitor.Pulse(_gate);
-        }
-    }
-
-    internal override void Clear()
-    {
-        lock (_gate)
-        {
-            _isSet = false;
         }
     }
 
     internal override void Wait()
     {
-        lock (_gate)
+        while (WaitOnGate() is { } rest)
         {
-            while (!_isSet)
-            {
-                Monitor.Wait(_gate);
-            }
-
-            _isSet = false;
+            Sleep(rest);
         }
     }
 
     public override void Dispose()
     {
         // It has nothing to free.
+    }
+
+    /// <summary>Returns what is to be slept; null when the time has come.</summary>
+    private TimeSpan? WaitOnGate()
+    {
+        lock (_gate)
+        {
+            while (true)
+            {
+                if (_delay is not { } delay)
+                {
+                    Monitor.Wait(_gate);
+                    continue;
+                }
+
+                var rest = delay - Stopwatch.GetElapsedTime(_set);
+                if (rest <= TimeSpan.Zero)
+                {
+                    _delay = null;
+                    return null;
+                }
+
+                if (rest < _slept * 2)
+                {
+                    return rest;
+                }
+
+                Monitor.Wait(_gate, rest - _slept);
+            }
+        }
     }
 }

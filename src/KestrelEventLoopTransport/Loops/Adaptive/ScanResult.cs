@@ -6,15 +6,12 @@ internal enum ScanResult
 {
     None = 0,
 
-    /// <summary>Some callback has begun or returned since the last scan.</summary>
-    Changed = 1,
-
     /// <summary>A callback runs that its loop waits for.</summary>
-    Running = 2,
+    Running = 1,
 
     /// <summary>Of those, one has run since the last scan.</summary>
-    Kept = 4,
+    Kept = 2,
 
     /// <summary>Of those, one has run for some time, so that its loop may be handed off.</summary>
-    Overdue = 8,
+    Overdue = 4,
 }

@@ -3,19 +3,20 @@ using KestrelEventLoopTransport.Native;
 namespace KestrelEventLoopTransport.Loops.Adaptive;
 
 /// <summary>
-/// How the supervisor sleeps. Its thread calls <see cref="Sleep"/>, <see cref="Clear"/>, <see cref="Wait"/> and
-/// <see cref="Dispose"/>; any thread may call <see cref="Set"/> at any time, also afterwards.
+/// How the supervisor sleeps. Its thread calls <see cref="Sleep"/>, <see cref="Wait"/> and <see cref="Dispose"/>; any
+/// thread may call <see cref="Set"/> at any time, also afterwards.
 /// </summary>
 internal abstract unsafe class SupervisorClock : IDisposable
 {
     /// <summary>
-    /// Whether <see cref="Set"/> moves the end of a wait without ending it. Then loops may look in the supervisor's
+    /// Whether <see cref="Set"/> moves the end of a wait without waking the supervisor. Then loops may look in its
     /// place and let it sleep on.
     /// </summary>
     internal abstract bool IsMovable { get; }
 
     /// <summary>
-    /// After how many looks at which nothing ran the supervisor sleeps until it is woken. Zero where that is cheap.
+    /// After how many looks since which nothing has run it is cheaper to sleep until the clock is set than to look
+    /// again.
     /// </summary>
     internal abstract int QuietLooks { get; }
 
@@ -29,11 +30,8 @@ internal abstract unsafe class SupervisorClock : IDisposable
         _ = Libc.nanosleep(&time, null);
     }
 
-    /// <summary>Lets <see cref="Wait"/> return after a delay; where the end cannot be moved, at once.</summary>
+    /// <summary>Lets <see cref="Wait"/> return after a delay, which replaces the one set before.</summary>
     internal abstract void Set(TimeSpan delay);
-
-    /// <summary>Forgets what was set.</summary>
-    internal abstract void Clear();
 
     /// <summary>
     /// Sleeps until the time that is set; may return earlier. Without one it sleeps until one is set.

@@ -17,6 +17,10 @@ internal sealed class SupervisorPace
     // What the kernel adds to every sleep (PR_SET_TIMERSLACK, prctl(2)).
     private static readonly TimeSpan _slack = TimeSpan.FromMicroseconds(50);
 
+    // By how much a half-awake supervisor sleeps longer. With what it takes to wake and to hand a loop off, a callback
+    // that blocks loses its loop less than two milliseconds after the threshold.
+    private static readonly TimeSpan _patience = TimeSpan.FromMilliseconds(1.6);
+
     private static readonly TimeSpan _often = TimeSpan.FromMilliseconds(100);
 
     private readonly TimeSpan _costOfLook;
@@ -24,6 +28,7 @@ internal sealed class SupervisorPace
     private readonly TimeSpan _shortestTick;
     private TimeSpan _betweenBlocks = _often;
     private TimeSpan _pauses;
+    private TimeSpan _pausedMeanwhile;
     private TimeSpan _sinceThreshold;
     private long _lastLook;
     private long _lastBlocked;
@@ -37,6 +42,7 @@ internal sealed class SupervisorPace
         _time = time;
         _shortestTick = Max(threshold / 16, TimeSpan.FromMicroseconds(50));
         _lastLook = time.GetTimestamp();
+        _pauses = GC.GetTotalPauseDuration();
         _lastBlocked = _lastLook - time.TimestampFrequency;
         Threshold = threshold;
         Tick = threshold;
@@ -46,6 +52,14 @@ internal sealed class SupervisorPace
 
     /// <summary>How long to sleep before the next look.</summary>
     internal TimeSpan Tick { get; private set; }
+
+    /// <summary>
+    /// How long a half-awake supervisor may sleep after application code has begun. A tick, while handlers block often.
+    /// </summary>
+    internal TimeSpan Rest => IsHasty ? Tick : Threshold + _patience;
+
+    /// <summary>Whether ticks are short because handlers block often.</summary>
+    internal bool IsHasty => Tick < Threshold;
 
     /// <summary>Whether a whole threshold has passed since this was last true, not just a hasty tick.</summary>
     internal bool IsThreshold { get; private set; }
@@ -60,20 +74,32 @@ internal sealed class SupervisorPace
         // A garbage collection stops application code and the supervisor, so that time does not count.
         var now = _time.GetTimestamp();
         var pauses = GC.GetTotalPauseDuration();
-        var ran = _time.GetElapsedTime(_lastLook, now) - (pauses - _pauses);
+        _pausedMeanwhile = pauses - _pauses;
+        var ran = _time.GetElapsedTime(_lastLook, now) - _pausedMeanwhile;
         ran = ran < Tick / 2 ? TimeSpan.Zero : Min(ran, (Tick + _slack) * 2);
         _lastLook = now;
         _pauses = pauses;
         Tick = ChooseTick(_time.GetElapsedTime(_lastBlocked, now));
 
         _sinceThreshold += ran;
-        IsThreshold = _sinceThreshold >= Threshold || Tick == Threshold;
+        IsThreshold = _sinceThreshold >= Threshold || !IsHasty;
         if (IsThreshold)
         {
             _sinceThreshold = TimeSpan.Zero;
         }
 
         return ran;
+    }
+
+    /// <summary>
+    /// For how long a callback has run at the last look that was not seen before: zero if that is less than a tick. The
+    /// same limits hold as for <see cref="Advance"/>.
+    /// </summary>
+    /// <param name="began">The timestamp at which it began.</param>
+    internal TimeSpan GetAge(long began)
+    {
+        var age = _time.GetElapsedTime(began, _lastLook) - _pausedMeanwhile;
+        return age < Tick ? TimeSpan.Zero : Min(age, (Rest + _slack) * 2);
     }
 
     /// <summary>A blocked handler has lost its loop.</summary>

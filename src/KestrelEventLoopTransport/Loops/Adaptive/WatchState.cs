@@ -8,13 +8,17 @@ internal enum WatchState
     Awake = 0,
 
     /// <summary>
-    /// The supervisor sleeps until application code begins, or is about to. The thread that clears the bit wakes it.
+    /// The supervisor is half-awake: a thread that begins application code makes sure that it looks soon. It owns the
+    /// notes.
     /// </summary>
-    Asleep = 1,
+    Drowsy = 1,
+
+    /// <summary>The half-awake supervisor will look soon: its clock is set, or it sleeps for a fixed time.</summary>
+    Armed = 2,
 
     /// <summary>The supervisor waits for its clock. A loop may take the notes.</summary>
-    Open = 2,
+    Open = 4,
 
     /// <summary>A loop looks in the supervisor's place. It owns the notes.</summary>
-    Looking = 4,
+    Looking = 8,
 }

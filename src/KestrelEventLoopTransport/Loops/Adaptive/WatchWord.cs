@@ -3,56 +3,67 @@ using System.Diagnostics;
 namespace KestrelEventLoopTransport.Loops.Adaptive;
 
 /// <summary>
-/// Whether the supervisor sleeps, and which thread owns the notes about activities and the pace: the supervisor, no
+/// How awake the supervisor is, and which thread owns the notes about activities and the pace: the supervisor, no
 /// thread, or a loop that looks in its place. One atomic word.
 /// </summary>
 /// <remarks>
 /// <para>Legal states:</para>
 /// <list type="table">
 /// <item><term>Awake</term><description>The supervisor looks, or sleeps for a fixed time.</description></item>
-/// <item><term>Asleep</term>
-/// <description>It is about to sleep until it is woken: it looks for the last time. Where its clock cannot be moved, it
-/// also sleeps in this state.</description></item>
-/// <item><term>Asleep, Open</term><description>It sleeps until it is woken.</description></item>
 /// <item><term>Open</term><description>It sleeps until a time that loops may put off.</description></item>
 /// <item><term>Looking</term><description>It sleeps, and a loop looks in its place.</description></item>
+/// <item><term>Drowsy</term>
+/// <description>It looks for the last time before it sleeps without an end, or sleeps so.</description></item>
+/// <item><term>Drowsy, Armed</term><description>It sleeps for a time that no thread moves.</description></item>
 /// </list>
 /// <para>
-/// The supervisor moves between Awake and the others. A thread that begins application code clears Asleep. A loop moves
-/// Open to Looking and back.
+/// The supervisor moves between Awake, Open and Drowsy, and from armed to not armed. A thread that begins application
+/// code arms, and so does the supervisor. A loop moves Open to Looking and back.
 /// </para>
 /// </remarks>
 internal struct WatchWord
 {
     private int _word;
 
-    /// <summary>Whether the supervisor has to be woken.</summary>
-    internal readonly bool IsAsleep => (Read() & WatchState.Asleep) != 0;
+    /// <summary>Whether a thread that begins application code has to call <see cref="TryArm"/>.</summary>
+    internal readonly bool IsDrowsy => (Read() & WatchState.Drowsy) != 0;
+
+    /// <summary>Whether the half-awake supervisor will look soon.</summary>
+    internal readonly bool IsArmed => (Read() & WatchState.Armed) != 0;
 
     /// <summary>Whether a loop may look.</summary>
     internal readonly bool IsOpen => Read() == WatchState.Open;
 
     internal static bool IsLegal(WatchState state)
-        => state is WatchState.Awake or WatchState.Asleep or WatchState.Open or WatchState.Looking
-            or (WatchState.Asleep | WatchState.Open);
+        => state is WatchState.Awake or WatchState.Open or WatchState.Looking or WatchState.Drowsy
+            or (WatchState.Drowsy | WatchState.Armed);
 
     // The transitions. Each gives the next state, or null if the state does not allow it.
 
-    /// <summary>The supervisor's: it is about to sleep until it is woken.</summary>
-    internal static WatchState? FallAsleep(WatchState state)
-        => state == WatchState.Awake ? WatchState.Asleep : null;
+    /// <summary>The supervisor's: it is half-awake from now on, and about to look.</summary>
+    internal static WatchState? FallDrowsy(WatchState state)
+        => state == WatchState.Awake ? WatchState.Drowsy | WatchState.Armed : null;
 
-    /// <summary>Any thread's: the supervisor is not to sleep on. The thread that succeeds sets the clock.</summary>
-    internal static WatchState? Rouse(WatchState state)
-        => (state & WatchState.Asleep) != 0 ? state & ~WatchState.Asleep : null;
+    /// <summary>The supervisor's: it is awake.</summary>
+    internal static WatchState? WakeUp(WatchState state)
+        => (state & WatchState.Drowsy) != 0 ? WatchState.Awake : null;
+
+    /// <summary>
+    /// Any thread's: the supervisor is to look soon. The thread that succeeds sets the clock; the supervisor may sleep
+    /// for a fixed time instead.
+    /// </summary>
+    internal static WatchState? Arm(WatchState state)
+        => state == WatchState.Drowsy ? WatchState.Drowsy | WatchState.Armed : null;
+
+    /// <summary>The supervisor's: it is about to look. What begins later arms it again.</summary>
+    internal static WatchState? Disarm(WatchState state)
+        => state == (WatchState.Drowsy | WatchState.Armed) ? WatchState.Drowsy : null;
 
     /// <summary>The supervisor's: it gives the notes up, for as long as it waits for its clock.</summary>
     internal static WatchState? Open(WatchState state)
-        => (state & (WatchState.Open | WatchState.Looking)) == 0 ? state | WatchState.Open : null;
+        => state == WatchState.Awake ? WatchState.Open : null;
 
-    /// <summary>
-    /// A loop's: it takes the notes. Not while the supervisor sleeps until it is woken: nothing runs.
-    /// </summary>
+    /// <summary>A loop's: it takes the notes.</summary>
     internal static WatchState? BeginLook(WatchState state)
         => state == WatchState.Open ? WatchState.Looking : null;
 
@@ -62,14 +73,26 @@ internal struct WatchWord
 
     /// <summary>The supervisor's: it takes the notes, once no loop has them.</summary>
     internal static WatchState? Close(WatchState state)
-        => (state & WatchState.Open) != 0 ? state & ~WatchState.Open : null;
+        => state == WatchState.Open ? WatchState.Awake : null;
 
     // The same, on the word.
 
-    internal void FallAsleep() => Move(FallAsleep);
+    internal void FallDrowsy() => Move(FallDrowsy);
 
-    /// <summary>True when the caller has to set the clock.</summary>
-    internal bool TryRouse() => TryMove(Rouse);
+    internal void WakeUp() => Move(WakeUp);
+
+    /// <summary>
+    /// True when the caller has to set the clock. What the caller wrote before is visible to a supervisor that looks
+    /// later.
+    /// </summary>
+    internal bool TryArm()
+    {
+        // Without it, the word could be read before the supervisor disarms, and the writes be seen after it has looked.
+        Interlocked.MemoryBarrier();
+        return TryMove(Arm);
+    }
+
+    internal void Disarm() => Move(Disarm);
 
     internal void Open() => Move(Open);
 
