@@ -123,6 +123,7 @@ internal sealed partial class StreamConnection
 
         if ((events & input) != 0)
         {
+            Loop.OnEdge(Output.IsWrittenOutside);
             Input.OnReadable(events);
         }
 

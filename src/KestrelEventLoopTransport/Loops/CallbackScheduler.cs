@@ -16,8 +16,9 @@ namespace KestrelEventLoopTransport.Loops;
 /// <param name="supervisor">Knows whether standby threads suffice.</param>
 /// <param name="work">The loop's work.</param>
 /// <param name="pool">The loop's callbacks for the thread pool.</param>
+/// <param name="loan">Knows whether a thread of the pool runs the loop.</param>
 internal sealed class CallbackScheduler(
-    ApplicationScheduling scheduling, ILoopSupervisor supervisor, WorkQueue work, PoolDispatch pool)
+    ApplicationScheduling scheduling, ILoopSupervisor supervisor, WorkQueue work, PoolDispatch pool, LoopLoan loan)
 {
     /// <summary>Whether the loop goes to another thread when a callback does not return.</summary>
     internal bool HandsOff => scheduling == ApplicationScheduling.Adaptive;
@@ -26,12 +27,12 @@ internal sealed class CallbackScheduler(
     internal bool RunOnLoop => scheduling switch
     {
         ApplicationScheduling.Inline => true,
-        ApplicationScheduling.Adaptive => supervisor.CanHandOffAll,
+        ApplicationScheduling.Adaptive => !loan.IsLent && supervisor.CanHandOffAll,
         _ => false,
     };
 
     /// <summary>Whether callbacks wait for the thread pool that the loop may take back.</summary>
-    internal bool HasPooled => HandsOff && !pool.IsEmpty;
+    internal bool HasPooled => HandsOff && !pool.IsEmpty && !loan.IsLent;
 
     /// <summary>Whether the calling thread may run a callback now.</summary>
     private bool MayRunHere => RunOnLoop || !work.IsCurrent;
@@ -51,7 +52,7 @@ internal sealed class CallbackScheduler(
     internal void Post(IThreadPoolWorkItem callback)
     {
         pool.Enqueue(callback);
-        if (HandsOff)
+        if (HandsOff && !loan.IsLent)
         {
             // While callbacks wait, the supervisor lets the loop take them back when it can.
             supervisor.EnsureAwake();
@@ -119,6 +120,12 @@ internal sealed class CallbackScheduler(
             work.WakeLoop();
         }
     }
+
+    /// <summary>
+    /// Runs what waits for the thread pool on the calling thread, which is one of the pool and does not run the loop
+    /// any more.
+    /// </summary>
+    internal void RunPooled() => pool.RunHere();
 
     /// <summary>The thread that runs the loop has done what there was to do.</summary>
     internal void Flush() => pool.Schedule();

@@ -39,6 +39,8 @@ internal sealed class EventLoop
     private readonly LoopTimers _timers = new();
     private readonly EdgeWatch _watch;
     private readonly WorkQueue _work;
+    private readonly LoopLoan _loan;
+    private readonly bool _lends;
     private readonly ILoopSupervisor _supervisor;
     private readonly Action<EventLoop> _onExit;
     private readonly ILogger _logger;
@@ -68,7 +70,9 @@ internal sealed class EventLoop
         _watch = new EdgeWatch(this);
         var dispatch = new PoolDispatch(activities, OnCallbackFailed);
         _work = new WorkQueue(_polled, dispatch);
-        Callbacks = new CallbackScheduler(scheduling, supervisor, _work, dispatch);
+        _loan = new LoopLoan(this);
+        _lends = scheduling != ApplicationScheduling.Inline;
+        Callbacks = new CallbackScheduler(scheduling, supervisor, _work, dispatch, _loan);
     }
 
     /// <summary>The loop's number in its group, from 0.</summary>
@@ -164,6 +168,11 @@ internal sealed class EventLoop
                 {
                     return;
                 }
+
+                if (_lends)
+                {
+                    _loan.TryLend();
+                }
             }
         }
         catch (Exception exception)
@@ -184,6 +193,31 @@ internal sealed class EventLoop
     /// Logs what a callback threw. The rule is the same on a loop and on the pool: it is logged, and ends nothing.
     /// </summary>
     internal void OnCallbackFailed(Exception exception) => LoopLog.CallbackFailed(_logger, exception);
+
+    /// <summary>A connection has input.</summary>
+    /// <param name="isWrittenOutside">Whether its output comes from outside of its callbacks.</param>
+    internal void OnEdge(bool isWrittenOutside) => _loan.OnEdge(isWrittenOutside);
+
+    /// <summary>The loop's thread gives the loop away until <see cref="EndLoan"/>.</summary>
+    internal void BeginLoan() => _work.Disown();
+
+    /// <summary>A thread of the pool runs a turn. False when there was nothing to do.</summary>
+    internal bool RunTurnOnPool()
+    {
+        _work.SetOwner();
+        _work.Poll(0);
+        var found = _polled.HasNext || !_work.IsEmpty;
+        _ = RunEvents(null) && RunWork(null);
+        _work.Disown();
+        return found;
+    }
+
+    /// <summary>The loop's thread runs the loop again.</summary>
+    internal void EndLoan()
+    {
+        _work.TakeOver();
+        Callbacks.Flush();
+    }
 
     private void End()
     {
@@ -216,12 +250,12 @@ internal sealed class EventLoop
         return true;
     }
 
-    private bool RunEvents(ThreadActivity activity)
+    private bool RunEvents(ThreadActivity? activity)
     {
         while (_polled.HasNext)
         {
             Dispatch(_polled.Next(out var events), events);
-            if (activity.LostLoop)
+            if (activity is { LostLoop: true })
             {
                 return false;
             }
@@ -247,7 +281,7 @@ internal sealed class EventLoop
         }
     }
 
-    private bool RunWork(ThreadActivity activity)
+    private bool RunWork(ThreadActivity? activity)
     {
         while (_timers.TryTake(out var timer))
         {
@@ -283,7 +317,7 @@ internal sealed class EventLoop
     }
 
     /// <summary>False when the thread has lost the loop meanwhile.</summary>
-    private bool TryExecute(IThreadPoolWorkItem item, ThreadActivity activity)
+    private bool TryExecute(IThreadPoolWorkItem item, ThreadActivity? activity)
     {
         try
         {
@@ -294,6 +328,6 @@ internal sealed class EventLoop
             OnCallbackFailed(exception);
         }
 
-        return !activity.LostLoop;
+        return activity is not { LostLoop: true };
     }
 }

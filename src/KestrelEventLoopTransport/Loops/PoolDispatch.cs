@@ -49,12 +49,29 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
     {
         // Before the queue is read, so that what is enqueued after this line gets a work item of its own.
         Interlocked.Exchange(ref _scheduled, 0);
+        Run(schedulesRest: true);
+    }
 
+    /// <summary>
+    /// Runs what is queued on the calling thread of the pool. If a callback blocks, some other thread has to schedule
+    /// the rest.
+    /// </summary>
+    internal void RunHere()
+    {
+        if (!_callbacks.IsEmpty)
+        {
+            Run(schedulesRest: false);
+            Schedule();
+        }
+    }
+
+    private void Run(bool schedulesRest)
+    {
         var activity = _activities.Take();
         ThreadActivity.Current = activity;
         try
         {
-            RunCallbacks();
+            RunCallbacks(schedulesRest);
         }
         finally
         {
@@ -63,12 +80,16 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
         }
     }
 
-    private void RunCallbacks()
+    private void RunCallbacks(bool schedulesRest)
     {
         var start = Environment.TickCount64;
         while (_callbacks.TryDequeue(out var callback))
         {
-            Schedule();
+            if (schedulesRest)
+            {
+                Schedule();
+            }
+
             Execute(callback);
             if (Environment.TickCount64 - start > MaxMilliseconds)
             {

@@ -10,7 +10,8 @@ namespace KestrelEventLoopTransport.Loops;
 /// <item><term>0</term><description>No thread runs the loop yet.</description></item>
 /// <item><term>owner</term><description>A thread runs the loop.</description></item>
 /// <item><term>pending</term>
-/// <description>Some thread wakes the loop, or has woken it. Alone, before the first owner, or with one.</description>
+/// <description>Some thread wakes the loop, or has woken it. Alone, before the first owner and between two, or with one.
+/// </description>
 /// </item>
 /// <item><term>ended</term><description>The loop has ended, for good. Without owner, and never pending.</description>
 /// </item>
@@ -29,6 +30,12 @@ internal readonly record struct WakeState(int Value)
 
     /// <summary>The loop has ended. Every state may move here.</summary>
     internal static WakeState Ended => new(EndedBit);
+
+    /// <summary>
+    /// The owner has given the loop away, before it has ended. The next owner polls, or looks at the queue, before it
+    /// sleeps, so nothing needs to wake it.
+    /// </summary>
+    internal static WakeState Disowned => new(PendingBit);
 
     /// <summary>The managed number of the thread that runs the loop; 0 if none does.</summary>
     internal int Owner => Value >> OwnerShift;

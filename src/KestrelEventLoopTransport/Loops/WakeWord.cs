@@ -62,6 +62,13 @@ internal struct WakeWord
         }
     }
 
+    /// <summary>The owner gives the loop away. A full fence.</summary>
+    internal void Disown()
+    {
+        Debug.Assert(IsOwner, "Only the owner gives a loop away.");
+        Interlocked.Exchange(ref _value, WakeState.Disowned.Value);
+    }
+
     /// <summary>The loop has ended. A full fence.</summary>
     internal void End() => Interlocked.Exchange(ref _value, WakeState.Ended.Value);
 

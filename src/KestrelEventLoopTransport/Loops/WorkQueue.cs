@@ -58,6 +58,19 @@ internal sealed class WorkQueue(PolledSet polled, PoolDispatch pool)
         _wake.Poll();
     }
 
+    /// <summary>The calling thread, which runs the loop, gives it away.</summary>
+    internal void Disown() => _wake.Disown();
+
+    /// <summary>
+    /// The calling thread runs a loop from here on that was given away. It looks at the queue before it sleeps, and
+    /// needs a wake-up from now on.
+    /// </summary>
+    internal void TakeOver()
+    {
+        _wake.Own();
+        _wake.Poll();
+    }
+
     internal bool TryTake([NotNullWhen(true)] out IThreadPoolWorkItem? item) => _items.TryDequeue(out item);
 
     /// <summary>The loop has ended.</summary>

@@ -25,6 +25,9 @@ internal sealed partial class ConnectionOutput
     /// <summary>Whether anything was ever sent.</summary>
     internal bool HasSent => _queue.HasSent;
 
+    /// <summary>Whether the last flush came from outside of a callback of the connection.</summary>
+    internal bool IsWrittenOutside => _deferral.IsOutside;
+
     /// <summary>Whether a send found that the peer is gone.</summary>
     internal bool HasFailed => _state.Has(OutputFlags.Failed);
 

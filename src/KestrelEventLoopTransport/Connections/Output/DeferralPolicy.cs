@@ -22,6 +22,9 @@ internal struct DeferralPolicy
     // Whether there were several flushes between the last two inputs.
     private bool _isPiecemeal;
 
+    /// <summary>Whether the last flush came from outside of a dispatch.</summary>
+    internal bool IsOutside { get; private set; }
+
     /// <summary>Bytes have arrived. The next flush answers them and is not queued behind others.</summary>
     internal void OnInput()
     {
@@ -35,6 +38,11 @@ internal struct DeferralPolicy
     internal Deferral OnFlush(bool isInside, long unsent, long maxUnsent)
     {
         _flushesSinceInput++;
+        if (IsOutside == isInside)
+        {
+            IsOutside = !isInside;
+        }
+
         return unsent >= Math.Min(MaxDeferredBytes, maxUnsent) ? Deferral.None
             : isInside ? Deferral.Cork
             : _flushesSinceInput > 1 || _isPiecemeal ? Deferral.Queue

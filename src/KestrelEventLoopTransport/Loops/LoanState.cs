@@ -1,0 +1,20 @@
+namespace KestrelEventLoopTransport.Loops;
+
+/// <summary>Where a loop is that may be lent to the thread pool.</summary>
+internal enum LoanState
+{
+    /// <summary>The loop's thread runs it.</summary>
+    Home,
+
+    /// <summary>A work item for the next turn waits in the thread pool. The loop's thread waits.</summary>
+    Queued,
+
+    /// <summary>A thread of the pool runs a turn. The loop's thread waits.</summary>
+    Running,
+
+    /// <summary>
+    /// The loop's thread runs it: it has reclaimed the loop, because the pool did not come to the work item. The item
+    /// is still in the pool.
+    /// </summary>
+    Reclaimed,
+}
