@@ -87,5 +87,7 @@ internal readonly record struct OutputStateWorld
     internal OutputStateWorld Break(string rule) => this with { Broken = Broken ?? rule };
 
     private static int Count(OutputStateThread thread)
-        => thread.Sending is not (SendStep.None or SendStep.WatchLate) || (thread.Todo & OutputAction.Send) != 0 ? 1 : 0;
+        => thread.Sending is not (SendStep.None or SendStep.WatchLate) || (thread.Todo & OutputAction.Send) != 0
+            ? 1
+            : 0;
 }
