@@ -24,10 +24,13 @@ internal sealed class CallbackScheduler(
     internal bool HandsOff => scheduling == ApplicationScheduling.Adaptive;
 
     /// <summary>Whether callbacks may run on the loop's thread now.</summary>
-    internal bool RunOnLoop => scheduling switch
+    internal bool RunOnLoop => RunOnLoopAtHome && !loan.IsLent;
+
+    /// <summary>Whether callbacks may run on the loop's thread when the loop is not lent.</summary>
+    internal bool RunOnLoopAtHome => scheduling switch
     {
         ApplicationScheduling.Inline => true,
-        ApplicationScheduling.Adaptive => !loan.IsLent && supervisor.CanHandOffAll,
+        ApplicationScheduling.Adaptive => supervisor.CanHandOffAll,
         _ => false,
     };
 
@@ -52,7 +55,7 @@ internal sealed class CallbackScheduler(
     internal void Post(IThreadPoolWorkItem callback)
     {
         pool.Enqueue(callback);
-        if (HandsOff && !loan.IsLent)
+        if (HandsOff)
         {
             // While callbacks wait, the supervisor lets the loop take them back when it can.
             supervisor.EnsureAwake();

@@ -70,7 +70,7 @@ internal sealed class EventLoop
         _watch = new EdgeWatch(this);
         var dispatch = new PoolDispatch(activities, OnCallbackFailed);
         _work = new WorkQueue(_polled, dispatch);
-        _loan = new LoopLoan(this);
+        _loan = new LoopLoan(this, LoanPool.Shared);
         _lends = scheduling != ApplicationScheduling.Inline;
         Callbacks = new CallbackScheduler(scheduling, supervisor, _work, dispatch, _loan);
     }
@@ -139,12 +139,12 @@ internal sealed class EventLoop
     internal void Unregister(ulong token, int fd = -1) => _polled.Unregister(token, fd);
 
     /// <summary>
-    /// Runs work on the loop's thread, after the events of the current turn; on the thread pool when the loop has
-    /// ended.
+    /// Runs work as the loop, on the thread that runs it, after the events of the current turn; on the thread pool when
+    /// the loop has ended.
     /// </summary>
     internal void Post(IThreadPoolWorkItem item) => _work.Post(item);
 
-    /// <summary>Runs work on the loop's thread after a delay.</summary>
+    /// <summary>Runs work as the loop after a delay.</summary>
     internal void Schedule(IThreadPoolWorkItem item, int delayMilliseconds)
     {
         if (_timers.Add(item, delayMilliseconds))
@@ -169,9 +169,9 @@ internal sealed class EventLoop
                     return;
                 }
 
-                if (_lends)
+                if (_lends && _loan.TryLend() && !RunLeftCallbacks(activity))
                 {
-                    _loan.TryLend();
+                    return;
                 }
             }
         }
@@ -205,7 +205,16 @@ internal sealed class EventLoop
     internal bool RunTurnOnPool()
     {
         _work.SetOwner();
-        _work.Poll(0);
+        try
+        {
+            _work.Poll(0);
+        }
+        catch (Exception exception)
+        {
+            LoopLog.LoopFailed(_logger, exception);
+            throw;
+        }
+
         var found = _polled.HasNext || !_work.IsEmpty;
         _ = RunEvents(null) && RunWork(null);
         _work.Disown();
@@ -213,10 +222,26 @@ internal sealed class EventLoop
     }
 
     /// <summary>The loop's thread runs the loop again.</summary>
-    internal void EndLoan()
+    internal void EndLoan() => _work.TakeOver();
+
+    /// <summary>
+    /// Runs the callbacks that a loan has left. The pool may be blocked, so the loop does not sleep before, and what it
+    /// may not run itself is watched by the supervisor. False when the thread has lost the loop.
+    /// </summary>
+    private bool RunLeftCallbacks(ThreadActivity activity)
     {
-        _work.TakeOver();
+        if (!RunPooled(activity))
+        {
+            return false;
+        }
+
+        if (Callbacks.HasPooled)
+        {
+            _supervisor.EnsureAwake();
+        }
+
         Callbacks.Flush();
+        return true;
     }
 
     private void End()

@@ -44,7 +44,7 @@ internal struct LoanPolicy
     /// <summary>Whether to lend the loop now, after a turn at home.</summary>
     internal bool ShouldLend()
     {
-        if (!Count() || !_isOutside)
+        if (!Count() || !_isOutside || Environment.TickCount64 < _pausedUntil)
         {
             return false;
         }
@@ -56,7 +56,7 @@ internal struct LoanPolicy
         }
 
         _skipped = 0;
-        return Environment.TickCount64 >= _pausedUntil;
+        return true;
     }
 
     private bool Count()

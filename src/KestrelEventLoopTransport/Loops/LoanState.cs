@@ -6,7 +6,9 @@ internal enum LoanState
     /// <summary>The loop's thread runs it.</summary>
     Home,
 
-    /// <summary>A work item for the next turn waits in the thread pool. The loop's thread waits.</summary>
+    /// <summary>
+    /// A work item for the next turn is in the thread pool, or about to be. The loop's thread waits.
+    /// </summary>
     Queued,
 
     /// <summary>A thread of the pool runs a turn. The loop's thread waits.</summary>
@@ -14,7 +16,7 @@ internal enum LoanState
 
     /// <summary>
     /// The loop's thread runs it: it has reclaimed the loop, because the pool did not come to the work item. The item
-    /// is still in the pool.
+    /// has not run yet.
     /// </summary>
     Reclaimed,
 }

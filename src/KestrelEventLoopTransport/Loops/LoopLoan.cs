@@ -17,10 +17,8 @@ namespace KestrelEventLoopTransport.Loops;
 /// </para>
 /// </remarks>
 /// <param name="loop">The loop.</param>
-/// <param name="queue">Queues a work item of the thread pool, behind the others.</param>
-/// <param name="hasWork">Whether work waits in the thread pool.</param>
-internal sealed class LoopLoan(EventLoop loop, Action<IThreadPoolWorkItem> queue, Func<bool> hasWork)
-    : IThreadPoolWorkItem
+/// <param name="pool">The thread pool.</param>
+internal sealed class LoopLoan(EventLoop loop, LoanPool pool) : IThreadPoolWorkItem
 {
     // Milliseconds.
     private const int MaxQueued = 2;
@@ -30,14 +28,6 @@ internal sealed class LoopLoan(EventLoop loop, Action<IThreadPoolWorkItem> queue
     private LoanPolicy _policy;
     private int _found;
     private int _turns;
-
-    internal LoopLoan(EventLoop loop)
-        : this(
-            loop,
-            static item => ThreadPool.UnsafeQueueUserWorkItem(item, preferLocal: false),
-            static () => ThreadPool.PendingWorkItemCount != 0)
-    {
-    }
 
     /// <summary>Whether the loop is lent: then callbacks do not run on the thread that runs it.</summary>
     internal bool IsLent => _word.State is LoanState.Queued or LoanState.Running;
@@ -53,7 +43,7 @@ internal sealed class LoopLoan(EventLoop loop, Action<IThreadPoolWorkItem> queue
     internal bool TryLend()
     {
         // Without work for the pool, events are sooner answered at home.
-        if (!_policy.ShouldLend() || !hasWork() || _word.State != LoanState.Home)
+        if (!_policy.ShouldLend() || !pool.HasWork || _word.State != LoanState.Home)
         {
             return false;
         }
@@ -61,7 +51,7 @@ internal sealed class LoopLoan(EventLoop loop, Action<IThreadPoolWorkItem> queue
         _found = 0;
         loop.BeginLoan();
         _word.Make(LoanTransitions.Lend);
-        queue(this);
+        pool.Queue(this);
         if (WaitUntilHome())
         {
             _policy.OnReturned(_found);
@@ -72,12 +62,12 @@ internal sealed class LoopLoan(EventLoop loop, Action<IThreadPoolWorkItem> queue
         }
 
         loop.EndLoan();
-
         return true;
     }
 
     void IThreadPoolWorkItem.Execute()
     {
+        pool.OnStarted();
         if (_word.Make(LoanTransitions.Start) is not { Before: LoanState.Queued })
         {
             return;
@@ -86,19 +76,20 @@ internal sealed class LoopLoan(EventLoop loop, Action<IThreadPoolWorkItem> queue
         _turns++;
         var found = loop.RunTurnOnPool();
         _found += found ? 1 : 0;
-        if (!loop.IsStopping && (found ? _policy.IsWorthGoingOn() : hasWork()))
+        if (!loop.IsStopping && (found ? _policy.IsWorthGoingOn() : pool.HasWork))
         {
-            // From here on the loop's thread may reclaim the loop: a callback may block.
+            // From here on the loop's thread may reclaim the loop: a callback may block. The item comes when it has
+            // returned, and until then the loop is not lent again.
             _word.Make(LoanTransitions.Requeue);
             loop.Callbacks.RunPooled();
-            queue(this);
+            pool.Queue(this);
             return;
         }
 
+        // The loop's thread runs the callbacks that are left.
+        _word.Make(LoanTransitions.Return);
         lock (_gate)
         {
-            // At home the loop flushes what waits for the pool.
-            _word.Make(LoanTransitions.Return);
             Monitor.Pulse(_gate);
         }
     }
@@ -106,12 +97,28 @@ internal sealed class LoopLoan(EventLoop loop, Action<IThreadPoolWorkItem> queue
     /// <summary>False when the loop's thread has taken the loop back.</summary>
     private bool WaitUntilHome()
     {
+        while (true)
+        {
+            try
+            {
+                return TryWaitUntilHome();
+            }
+            catch (ThreadInterruptedException)
+            {
+                // Application code has interrupted the thread that once ran it.
+            }
+        }
+    }
+
+    private bool TryWaitUntilHome()
+    {
         lock (_gate)
         {
             while (_word.State != LoanState.Home)
             {
                 var turns = Volatile.Read(ref _turns);
-                if (!TryWait() && Volatile.Read(ref _turns) == turns
+                if (!Monitor.Wait(_gate, MaxQueued)
+                    && Volatile.Read(ref _turns) == turns
                     && _word.Make(LoanTransitions.Reclaim).After == LoanState.Reclaimed)
                 {
                     return false;
@@ -120,18 +127,5 @@ internal sealed class LoopLoan(EventLoop loop, Action<IThreadPoolWorkItem> queue
         }
 
         return true;
-    }
-
-    private bool TryWait()
-    {
-        try
-        {
-            return Monitor.Wait(_gate, MaxQueued);
-        }
-        catch (ThreadInterruptedException)
-        {
-            // Application code has interrupted the thread that once ran it.
-            return true;
-        }
     }
 }

@@ -115,47 +115,99 @@ public sealed class LoanTests
     public async Task The_thread_of_a_loop_takes_it_back_from_a_pool_that_does_not_come()
     {
         await using var subject = new LoopSubject(ApplicationScheduling.Adaptive);
-        var pool = new ConcurrentQueue<IThreadPoolWorkItem>();
-        var loan = new LoopLoan(subject.Loop, pool.Enqueue, static () => true);
+        var items = new ConcurrentQueue<IThreadPoolWorkItem>();
+        var loan = new LoopLoan(subject.Loop, new LoanPool(items.Enqueue, static () => long.MaxValue));
         await subject.RunAsync(() => Assert.True(Lend(loan)));
         Assert.False(loan.IsLent);
 
         // Its item is still in the pool, so it is not lent again.
         await subject.RunAsync(() => Assert.False(Lend(loan)));
-        Assert.True(pool.TryDequeue(out var late));
-        Assert.True(pool.IsEmpty);
+        Assert.True(items.TryDequeue(out var late));
+        Assert.True(items.IsEmpty);
 
         // When the pool comes to the item after all, it runs nothing.
         late.Execute();
-        Assert.True(pool.IsEmpty);
+        Assert.True(items.IsEmpty);
         await Poll.UntilAsync(async () =>
         {
             var lent = false;
             await subject.RunAsync(() => lent = Lend(loan));
             return lent;
         });
-        Assert.Single(pool);
+        Assert.Single(items);
     }
 
     [Fact]
     public async Task A_loop_stays_at_home_while_the_pool_has_no_work()
     {
         await using var subject = new LoopSubject(ApplicationScheduling.Adaptive);
-        var loan = new LoopLoan(subject.Loop, static _ => Assert.Fail("Lent."), static () => false);
+        var loan = new LoopLoan(subject.Loop, new LoanPool(static _ => Assert.Fail("Lent."), static () => 0));
         await subject.RunAsync(() => Assert.False(Lend(loan)));
+    }
+
+    /// <summary>The item of one waits in the pool when the other's turn ends.</summary>
+    [Fact]
+    public async Task Two_lent_loops_do_not_keep_each_other_lent()
+    {
+        await using var first = new LoopSubject(ApplicationScheduling.Adaptive);
+        await using var second = new LoopSubject(ApplicationScheduling.Adaptive);
+        using var items = new BlockingCollection<IThreadPoolWorkItem>();
+        var work = 1L;
+        var pool = new LoanPool(items.Add, () => Volatile.Read(ref work) + items.Count);
+        LoopLoan[] loans = [new(first.Loop, pool), new(second.Loop, pool)];
+        var lends = Task.WhenAll(first.RunAsync(() => Lend(loans[0])), second.RunAsync(() => Lend(loans[1])));
+        IThreadPoolWorkItem[] turns = [items.Take(), items.Take()];
+        turns[0].Execute();
+        turns[1].Execute();
+
+        Volatile.Write(ref work, 0);
+        for (var i = 0; i < 8 && items.TryTake(out var turn); i++)
+        {
+            turn.Execute();
+        }
+
+        Assert.Empty(items);
+        await lends;
+    }
+
+    /// <summary>The pool's threads may all be blocked, and no further event may come.</summary>
+    [Fact]
+    public async Task Callbacks_that_a_loan_leaves_run_on_the_thread_of_the_loop()
+    {
+        await using var subject = new LoopSubject(ApplicationScheduling.Adaptive);
+        await Poll.UntilAsync(() => subject.Loop.Callbacks.RunOnLoop);
+        var callback = LoopSubject.Callback(static () => Assert.False(Thread.CurrentThread.IsThreadPoolThread));
+        var lent = new TaskCompletionSource();
+        subject.Loop.Post(new WorkItem(Work));
+        await lent.Task.DefaultTimeout();
+        await callback.Ran.DefaultTimeout();
+
+        void Work()
+        {
+            if (Thread.CurrentThread.IsThreadPoolThread)
+            {
+                subject.Loop.Callbacks.Post(callback);
+                subject.Loop.OnEdge(isWrittenOutside: false);
+                lent.TrySetResult();
+                return;
+            }
+
+            subject.Loop.OnEdge(isWrittenOutside: true);
+            ThreadPool.QueueUserWorkItem(_ => subject.Loop.Post(new WorkItem(Work)));
+        }
     }
 
     [Fact]
     public async Task A_turn_on_the_pool_runs_what_is_posted_and_goes_behind_other_work()
     {
         await using var subject = new LoopSubject(ApplicationScheduling.Adaptive);
-        var pool = new BlockingCollection<IThreadPoolWorkItem>();
-        var loan = new LoopLoan(subject.Loop, pool.Add, static () => true);
+        using var items = new BlockingCollection<IThreadPoolWorkItem>();
+        var loan = new LoopLoan(subject.Loop, new LoanPool(items.Add, static () => long.MaxValue));
         var threads = new List<int>();
         var lends = subject.RunAsync(() => Lend(loan));
-        var turn = pool.Take();
+        var turn = items.Take();
 
-        // Only the first: the turn may be too late for the second, which then runs at home.
+        // The turn may come too late. Then the work runs at home.
         subject.Loop.Post(new WorkItem(() =>
         {
             threads.Add(Environment.CurrentManagedThreadId);
@@ -167,7 +219,7 @@ public sealed class LoanTests
         await subject.RunAsync(static () => { });
 
         Assert.Single(threads);
-        Assert.Equal(threads[0] == thread ? 1 : 0, pool.Count);
+        Assert.Equal(threads[0] == thread ? 1 : 0, items.Count);
     }
 
     private static bool Lend(LoopLoan loan)

@@ -10,8 +10,8 @@ internal static class OutputStateSender
     // As in ConnectionOutput.
     private static readonly OutputAction[] _order =
     [
-        OutputAction.Send, OutputAction.FreeChain, OutputAction.ReportFailure, OutputAction.CompleteFlush,
-        OutputAction.QueueWork, OutputAction.ReportDrained, OutputAction.ReleaseDescriptor, OutputAction.RetryLater,
+        OutputAction.Send, OutputAction.FreeChain, OutputAction.ReportFailure, OutputAction.QueueWork,
+        OutputAction.ReportDrained, OutputAction.ReleaseDescriptor, OutputAction.RetryLater, OutputAction.CompleteFlush,
         OutputAction.ReleaseFlushLater,
     ];
 

@@ -67,6 +67,36 @@ public sealed class UnawaitedFlushTests : WriterTests
         Pattern.AssertMatches(bytes);
     }
 
+    /// <summary>The thread that sent the last bytes runs the handler, and it does not come back.</summary>
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_completed_output_ends_although_the_handler_blocks_when_its_last_flush_completes(
+        ApplicationScheduling scheduling)
+    {
+        const int Length = 8 * 1024 * 1024;
+        using var roadblock = new ManualResetEventSlim();
+        await using var server = await TestServer.StartAsync(scheduling, async connection =>
+        {
+            var flush = connection.Transport.Output.WriteAsync(Pattern.Create(Length));
+            connection.Transport.Output.Complete();
+            _ = await flush.ConfigureAwait(false);
+            roadblock.Wait(TaskTimeoutExtensions.Default);
+        });
+        try
+        {
+            using var client = await server.ConnectAsync(static socket => socket.ReceiveBufferSize = 32 * 1024);
+
+            var bytes = await client.ReceiveToEndAsync();
+
+            Assert.Equal(Length, bytes.Length);
+            Pattern.AssertMatches(bytes);
+        }
+        finally
+        {
+            roadblock.Set();
+        }
+    }
+
     [Theory]
     [ClassData<EveryScheduling>]
     public async Task A_writer_that_does_not_await_and_one_that_does_take_turns(ApplicationScheduling scheduling)

@@ -234,7 +234,7 @@ internal sealed partial class ConnectionInput
     }
 
     private bool MustDefer()
-        => _read.First.IsFirst() && _buffer.End == StreamEnd.None && _connection.Loop.Callbacks.RunOnLoop;
+        => _read.First.IsFirst() && _buffer.End == StreamEnd.None && _connection.Loop.Callbacks.RunOnLoopAtHome;
 
     private ValueTask<ReadResult> Defer(CancellationToken cancellationToken)
     {

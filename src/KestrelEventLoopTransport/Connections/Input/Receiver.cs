@@ -196,8 +196,9 @@ internal unsafe struct Receiver()
             var received = Libc.recvmsg(fd, &message, 0);
             if (received >= 0)
             {
-                // Linux sets the flag when the receive has met ancillary data for which there was no room, and only
-                // there it stops early (net/unix/af_unix.c: unix_stream_read_generic; net/core/scm.c).
+                // A receive stops early at ancillary data and at out-of-band data. Linux sets the flag when there was no
+                // room for the first (net/unix/af_unix.c: unix_stream_read_generic; net/core/scm.c). The poller
+                // reports the second as urgent data.
                 isStopped |= (message.msg_flags & Linux.MSG_CTRUNC) != 0;
                 return (int)received;
             }

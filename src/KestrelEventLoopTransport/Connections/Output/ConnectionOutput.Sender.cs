@@ -264,11 +264,6 @@ internal sealed partial class ConnectionOutput
             _connection.OnSendFailed(error);
         }
 
-        if ((action & OutputAction.CompleteFlush) != 0)
-        {
-            CompleteFlush();
-        }
-
         if ((action & OutputAction.QueueWork) != 0)
         {
             QueueWork(preferLocal: false);
@@ -287,6 +282,12 @@ internal sealed partial class ConnectionOutput
         if ((action & OutputAction.RetryLater) != 0)
         {
             _connection.Loop.Schedule(new SendRetry(this), StreamConnection.ShortageDelay);
+        }
+
+        // The last, because the application continues in it and may block.
+        if ((action & OutputAction.CompleteFlush) != 0)
+        {
+            CompleteFlush();
         }
     }
 

@@ -120,7 +120,7 @@ internal sealed class Supervisor : ILoopSupervisor
         _stopped.SetResult();
     }
 
-    /// <summary>Looks at every tick, unless loops do, until nothing runs.</summary>
+    /// <summary>Looks at every tick, unless loops do, until nothing runs and little begins.</summary>
     private void LookAwake()
     {
         do
@@ -128,7 +128,7 @@ internal sealed class Supervisor : ILoopSupervisor
             _sleep.SleepForTick(_look.IsCalm);
             _look.Look();
         }
-        while (_look.Runs && !_sleep.IsStopping);
+        while ((_look.Runs || _look.Begun > MaxBegun / 3) && !_sleep.IsStopping);
     }
 
     /// <summary>Looks when a look is due for what has begun, until too much begins for that.</summary>

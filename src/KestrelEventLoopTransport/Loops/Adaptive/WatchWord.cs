@@ -13,8 +13,10 @@ namespace KestrelEventLoopTransport.Loops.Adaptive;
 /// <item><term>Open</term><description>It sleeps until a time that loops may put off.</description></item>
 /// <item><term>Looking</term><description>It sleeps, and a loop looks in its place.</description></item>
 /// <item><term>Drowsy</term>
-/// <description>It looks for the last time before it sleeps without an end, or sleeps so.</description></item>
-/// <item><term>Drowsy, Armed</term><description>It sleeps for a time that no thread moves.</description></item>
+/// <description>It is half-awake, and looks, or sleeps without an end.</description></item>
+/// <item><term>Drowsy, Armed</term>
+/// <description>It is half-awake, and is about to look, or sleeps for a time that a thread has set or is about to set.
+/// </description></item>
 /// </list>
 /// <para>
 /// The supervisor moves between Awake, Open and Drowsy, and from armed to not armed. A thread that begins application
