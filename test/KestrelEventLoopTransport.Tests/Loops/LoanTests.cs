@@ -176,11 +176,13 @@ public sealed class LoanTests
     {
         await using var subject = new LoopSubject(ApplicationScheduling.Adaptive);
         await Poll.UntilAsync(() => subject.Loop.Callbacks.RunOnLoop);
-        var callback = LoopSubject.Callback(static () => Assert.False(Thread.CurrentThread.IsThreadPoolThread));
+        var ranOnPool = true;
+        var callback = LoopSubject.Callback(() => ranOnPool = Thread.CurrentThread.IsThreadPoolThread);
         var lent = new TaskCompletionSource();
         subject.Loop.Post(new WorkItem(Work));
         await lent.Task.DefaultTimeout();
         await callback.Ran.DefaultTimeout();
+        Assert.False(ranOnPool);
 
         void Work()
         {
