@@ -8,14 +8,14 @@ namespace KestrelEventLoopTransport.Loops;
 /// <summary>
 /// A poller and the thread that waits for it. It polls descriptors, calls the objects that own them, and runs posted
 /// work and timers. It knows nothing of connections, and only carries what those of one loop share: their memory and
-/// their number.
+/// their number. This file has the loop's life, <c>EventLoop.Turns.cs</c> has its turns.
 /// </summary>
 /// <remarks>
 /// <para>
 /// One thread at a time runs the loop: its owner. When application code does not return, the supervisor may hand the
 /// loop to another thread. The old owner then finds that it has lost the loop (<see cref="ThreadActivity.LostLoop"/>)
 /// and leaves <see cref="Run"/> without touching the loop again. The new owner goes on with the next event of the same
-/// batch.
+/// batch. A loop may also be lent to the thread pool (<see cref="LoopLoan"/>): then its owner changes with each turn.
 /// </para>
 /// <para>
 /// Only the owner uses the events of the last poll. They pass to the next owner with the state of the activity: the old
@@ -27,14 +27,8 @@ namespace KestrelEventLoopTransport.Loops;
 /// polls after that. Work that is left, and work that is posted later, runs on the thread pool.
 /// </para>
 /// </remarks>
-internal sealed class EventLoop
+internal sealed partial class EventLoop
 {
-    // Work that is posted while work runs waits for the next turn, so that the poller is never starved.
-    private const int MaxWorkPerTurn = 256;
-
-    // Events between two calls of the supervisor. It reads the clock, which is cheap but not free.
-    private const int EventsPerProgress = 16;
-
     private readonly PolledSet _polled = new();
     private readonly LoopTimers _timers = new();
     private readonly EdgeWatch _watch;
@@ -198,52 +192,6 @@ internal sealed class EventLoop
     /// <param name="isWrittenOutside">Whether its output comes from outside of its callbacks.</param>
     internal void OnEdge(bool isWrittenOutside) => _loan.OnEdge(isWrittenOutside);
 
-    /// <summary>The loop's thread gives the loop away until <see cref="EndLoan"/>.</summary>
-    internal void BeginLoan() => _work.Disown();
-
-    /// <summary>A thread of the pool runs a turn. False when there was nothing to do.</summary>
-    internal bool RunTurnOnPool()
-    {
-        _work.SetOwner();
-        try
-        {
-            _work.Poll(0);
-        }
-        catch (Exception exception)
-        {
-            LoopLog.LoopFailed(_logger, exception);
-            throw;
-        }
-
-        var found = _polled.HasNext || !_work.IsEmpty;
-        _ = RunEvents(null) && RunWork(null);
-        _work.Disown();
-        return found;
-    }
-
-    /// <summary>The loop's thread runs the loop again.</summary>
-    internal void EndLoan() => _work.TakeOver();
-
-    /// <summary>
-    /// Runs the callbacks that a loan has left. The pool may be blocked, so the loop does not sleep before, and what it
-    /// may not run itself is watched by the supervisor. False when the thread has lost the loop.
-    /// </summary>
-    private bool RunLeftCallbacks(ThreadActivity activity)
-    {
-        if (!RunPooled(activity))
-        {
-            return false;
-        }
-
-        if (Callbacks.HasPooled)
-        {
-            _supervisor.EnsureAwake();
-        }
-
-        Callbacks.Flush();
-        return true;
-    }
-
     private void End()
     {
         _work.End();
@@ -253,106 +201,5 @@ internal sealed class EventLoop
         _timers.Clear();
         _watch.Clear();
         _onExit(this);
-    }
-
-    /// <summary>
-    /// Polls once, unless events are left from before, and runs what is due. False when the thread has lost the loop.
-    /// </summary>
-    private bool RunTurn(ThreadActivity activity)
-    {
-        if (!_polled.HasNext)
-        {
-            _work.Poll(_timers.NextDelay);
-        }
-
-        if (!RunEvents(activity) || !RunWork(activity) || !RunPooled(activity))
-        {
-            return false;
-        }
-
-        Callbacks.Flush();
-        _supervisor.OnProgress();
-        return true;
-    }
-
-    private bool RunEvents(ThreadActivity? activity)
-    {
-        while (_polled.HasNext)
-        {
-            Dispatch(_polled.Next(out var events), events);
-            if (activity is { LostLoop: true })
-            {
-                return false;
-            }
-
-            if (_polled.Taken % EventsPerProgress == 0)
-            {
-                _supervisor.OnProgress();
-            }
-        }
-
-        return true;
-    }
-
-    private void Dispatch(IPollable? pollable, PollEvents events)
-    {
-        try
-        {
-            pollable?.OnReady(events);
-        }
-        catch (Exception exception)
-        {
-            OnCallbackFailed(exception);
-        }
-    }
-
-    private bool RunWork(ThreadActivity? activity)
-    {
-        while (_timers.TryTake(out var timer))
-        {
-            if (!TryExecute(timer, activity))
-            {
-                return false;
-            }
-        }
-
-        for (var i = 0; i < MaxWorkPerTurn && _work.TryTake(out var item); i++)
-        {
-            if (!TryExecute(item, activity))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
-
-    /// <summary>Runs what waits for the thread pool, where the loop's thread may do it.</summary>
-    private bool RunPooled(ThreadActivity activity)
-    {
-        for (var i = 0; i < MaxWorkPerTurn && Callbacks.TryTakeBack(out var callback); i++)
-        {
-            if (!TryExecute(callback, activity))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
-
-    /// <summary>False when the thread has lost the loop meanwhile.</summary>
-    private bool TryExecute(IThreadPoolWorkItem item, ThreadActivity? activity)
-    {
-        try
-        {
-            item.Execute();
-        }
-        catch (Exception exception)
-        {
-            OnCallbackFailed(exception);
-        }
-
-        return activity is not { LostLoop: true };
     }
 }
