@@ -133,7 +133,11 @@ public sealed class ClientLeavesTests
             Assert.True(
                 exception is OperationCanceledException or IOException, exception?.ToString() ?? "It ended well.");
             await aborted.Task.WaitAsync(HangGuard.Token);
-            AssertTheClientLeft(logs, reset);
+
+            // A client of HTTP/2 that has shut its side down may still try to write, and then resets the connection. A
+            // send may meet the reset before the loop comes to the FIN.
+            var mayReset = !reset && protocol is ClientProtocol.Http2PriorKnowledge or ClientProtocol.Http2OverTls;
+            AssertTheClientLeft(logs, reset, mayReset);
             using var other = server.CreateClient(protocol);
             Assert.Equal("Hello, World!", await other.GetStringAsync("/plaintext", HangGuard.Token));
             content?.Complete();
@@ -146,13 +150,16 @@ public sealed class ClientLeavesTests
         services.Configure<LoggerFilterOptions>(static options => options.MinLevel = LogLevel.Debug);
     }
 
-    private static void AssertTheClientLeft(CapturedLogs logs, bool reset)
+    private static void AssertTheClientLeft(CapturedLogs logs, bool reset, bool mayReset)
     {
         var ends = logs.Entries
             .Where(static e => e.Category.Contains("Transport", StringComparison.Ordinal)
                 && e.EventId.Id is ConnectionReadFin or ConnectionWriteFin or ConnectionWriteRst or ConnectionReset)
             .ToList();
         var text = new StringBuilder().AppendJoin(Environment.NewLine, ends).ToString();
-        Assert.True(ends.Count > 0 && ends[0].EventId.Id == (reset ? ConnectionReset : ConnectionReadFin), text);
+        Assert.True(ends.Count > 0, text);
+        var first = ends[0].EventId.Id;
+        var expected = reset ? ConnectionReset : ConnectionReadFin;
+        Assert.True(first == expected || (mayReset && first == ConnectionReset), text);
     }
 }
