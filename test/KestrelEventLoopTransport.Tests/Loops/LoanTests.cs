@@ -152,11 +152,11 @@ public sealed class LoanTests
         await using var first = new LoopSubject(ApplicationScheduling.Adaptive);
         await using var second = new LoopSubject(ApplicationScheduling.Adaptive);
         using var items = new BlockingCollection<IThreadPoolWorkItem>();
-        var work = 1L;
+        var work = 10L;
         var pool = new LoanPool(items.Add, () => Volatile.Read(ref work) + items.Count);
         LoopLoan[] loans = [new(first.Loop, pool), new(second.Loop, pool)];
         var lends = Task.WhenAll(first.RunAsync(() => Lend(loans[0])), second.RunAsync(() => Lend(loans[1])));
-        IThreadPoolWorkItem[] turns = [items.Take(), items.Take()];
+        IThreadPoolWorkItem[] turns = [Take(items), Take(items)];
         turns[0].Execute();
         turns[1].Execute();
 
@@ -207,7 +207,7 @@ public sealed class LoanTests
         var loan = new LoopLoan(subject.Loop, new LoanPool(items.Add, static () => long.MaxValue));
         var threads = new List<int>();
         var lends = subject.RunAsync(() => Lend(loan));
-        var turn = items.Take();
+        var turn = Take(items);
 
         // The turn may come too late. Then the work runs at home.
         subject.Loop.Post(new WorkItem(() =>
@@ -222,6 +222,12 @@ public sealed class LoanTests
 
         Assert.Single(threads);
         Assert.Equal(threads[0] == thread ? 1 : 0, items.Count);
+    }
+
+    private static IThreadPoolWorkItem Take(BlockingCollection<IThreadPoolWorkItem> items)
+    {
+        Assert.True(items.TryTake(out var item, TaskTimeoutExtensions.Default));
+        return item;
     }
 
     private static bool Lend(LoopLoan loan)
