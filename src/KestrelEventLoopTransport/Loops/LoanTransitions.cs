@@ -3,8 +3,8 @@ namespace KestrelEventLoopTransport.Loops;
 /// <summary>How a <see cref="LoanState"/> changes. A move that is not possible leaves the state as it is.</summary>
 /// <remarks>
 /// The loop's thread lends and reclaims. A thread of the pool starts, and then queues or returns. There is at most one
-/// work item: in <see cref="LoanState.Queued"/> and <see cref="LoanState.Reclaimed"/> one is in the pool or about to be,
-/// else there is none.
+/// work item: in <see cref="LoanState.Queued"/> and <see cref="LoanState.Reclaimed"/> one is in the pool or about to
+/// be, /// else there is none.
 /// </remarks>
 internal static class LoanTransitions
 {

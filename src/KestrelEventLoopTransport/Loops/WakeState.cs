@@ -10,8 +10,8 @@ namespace KestrelEventLoopTransport.Loops;
 /// <item><term>0</term><description>No thread runs the loop yet.</description></item>
 /// <item><term>owner</term><description>A thread runs the loop.</description></item>
 /// <item><term>pending</term>
-/// <description>Some thread wakes the loop, or has woken it. Alone, before the first owner and between two, or with one.
-/// </description>
+/// <description>Some thread wakes the loop, or has woken it. Alone, before the first owner and between two, or with
+/// one.</description>
 /// </item>
 /// <item><term>ended</term><description>The loop has ended, for good. Without owner, and never pending.</description>
 /// </item>

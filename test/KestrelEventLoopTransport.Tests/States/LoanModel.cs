@@ -115,7 +115,8 @@ internal sealed record LoanModel
 
                 if (state.Edges != 0)
                 {
-                    yield return state with { IsWoken = false, Edges = state.Edges - 1, Loop = At.Polled, Lends = true };
+                    state = state with { IsWoken = false, Edges = state.Edges - 1 };
+                    yield return state with { Loop = At.Polled, Lends = true };
                 }
 
                 break;
@@ -190,7 +191,8 @@ internal sealed record LoanModel
                 yield return set(state with { Loan = Start(state.Loan) }, runs ? At.PoolOwning : At.Idle);
                 break;
             case At.PoolOwning:
-                yield return set(state with { Wake = OwnsOnPool ? state.Wake.Own(thread) : state.Wake }, At.PoolPolling);
+                state = state with { Wake = OwnsOnPool ? state.Wake.Own(thread) : state.Wake };
+                yield return set(state, At.PoolPolling);
                 break;
             case At.PoolPolling:
                 yield return set(state with { IsWoken = false }, At.PoolPolled);

@@ -34,7 +34,11 @@ public sealed class LoanStateTests
         ["the item is queued before the loop is lent"] = new() { LendsBeforeItQueues = false },
         ["the loop is given away and nothing marks it"] = new() { Disown = static state => state },
         ["the thread at home keeps the mark of a wake-up"] = new() { ForgetsWakeAtHome = false },
-        ["the thread at home does not own the loop"] = new() { OwnsAtHome = false, Disown = static state => state.Own(2) },
+        ["the thread at home does not own the loop"] = new()
+        {
+            OwnsAtHome = false,
+            Disown = static state => state.Own(2),
+        },
     };
 
     public static TheoryData<string> PlantedBugs => [.. _bugs.Keys];

@@ -196,8 +196,8 @@ internal unsafe struct Receiver()
             var received = Libc.recvmsg(fd, &message, 0);
             if (received >= 0)
             {
-                // A receive stops early at ancillary data and at out-of-band data. Linux sets the flag when there was no
-                // room for the first (net/unix/af_unix.c: unix_stream_read_generic; net/core/scm.c). The poller
+                // A receive stops early at ancillary data and at out-of-band data. Linux sets the flag when there was
+                // no room for the first (net/unix/af_unix.c: unix_stream_read_generic; net/core/scm.c). The poller
                 // reports the second as urgent data.
                 isStopped |= (message.msg_flags & Linux.MSG_CTRUNC) != 0;
                 return (int)received;
