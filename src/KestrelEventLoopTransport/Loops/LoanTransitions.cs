@@ -4,7 +4,7 @@ namespace KestrelEventLoopTransport.Loops;
 /// <remarks>
 /// The loop's thread lends and reclaims. A thread of the pool starts, and then queues or returns. There is at most one
 /// work item: in <see cref="LoanState.Queued"/> and <see cref="LoanState.Reclaimed"/> one is in the pool or about to
-/// be, /// else there is none.
+/// be, else there is none.
 /// </remarks>
 internal static class LoanTransitions
 {
