@@ -59,6 +59,13 @@ internal struct LoanPolicy
         return true;
     }
 
+    /// <summary>The pool has given the loop back.</summary>
+    /// <param name="turns">In how many turns it has found something to do.</param>
+    internal void OnReturned(int turns) => _skips = turns >= EnoughTurns ? 0 : Math.Min((_skips * 2) + 1, MaxSkipped);
+
+    /// <summary>The pool did not come to the loop.</summary>
+    internal void OnReclaimed() => _pausedUntil = Environment.TickCount64 + PauseMilliseconds;
+
     private bool Count()
     {
         if (_edges == 0)
@@ -71,11 +78,4 @@ internal struct LoanPolicy
         _outside = 0;
         return true;
     }
-
-    /// <summary>The pool has given the loop back.</summary>
-    /// <param name="turns">In how many turns it has found something to do.</param>
-    internal void OnReturned(int turns) => _skips = turns >= EnoughTurns ? 0 : Math.Min((_skips * 2) + 1, MaxSkipped);
-
-    /// <summary>The pool did not come to the loop.</summary>
-    internal void OnReclaimed() => _pausedUntil = Environment.TickCount64 + PauseMilliseconds;
 }

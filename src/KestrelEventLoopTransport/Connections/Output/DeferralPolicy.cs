@@ -40,6 +40,7 @@ internal struct DeferralPolicy
         _flushesSinceInput++;
         if (IsOutside == isInside)
         {
+            // Written only when it changes: the loop's thread reads it at each edge.
             IsOutside = !isInside;
         }
 
