@@ -50,14 +50,7 @@ internal sealed class IdleRow : IRow
         var raw = await MeasureRawAsync(candidate, settings, cancellationToken);
         await using var server = await ServerProcess.StartAsync(candidate, settings, cancellationToken);
         using var client = ClientOf(server);
-
-        // Whatever is made once for all connections must exist before the first look.
-        using (var warmUp = new IdleConnections(server.Ports.Http, WarmUpConnections))
-        {
-            warmUp.Request();
-        }
-
-        var baseline = await SettleAsync(server, client, cancellationToken);
+        var baseline = await WarmUpAsync(server, client, cancellationToken);
 
         using var connections = new IdleConnections(server.Ports.Http, settings.IdleConnections);
         var fresh = await SettleAsync(server, client, cancellationToken);
@@ -88,12 +81,7 @@ internal sealed class IdleRow : IRow
     {
         await using var server = await ServerProcess.StartAsync(candidate, settings, cancellationToken);
         using var client = ClientOf(server);
-        using (var warmUp = new IdleConnections(server.Ports.Http, WarmUpConnections))
-        {
-            warmUp.Request();
-        }
-
-        var baseline = await SettleAsync(server, client, cancellationToken);
+        var baseline = await WarmUpAsync(server, client, cancellationToken);
         using var connections = new IdleConnections(server.Ports.Echo, settings.IdleConnections);
         var memory = (await SettleAsync(server, client, cancellationToken))
             .PerConnection(baseline, settings.IdleConnections);
@@ -103,6 +91,20 @@ internal sealed class IdleRow : IRow
         connections.Dispose();
         await server.StopAsync();
         return memory;
+    }
+
+    // Whatever is made once for all connections must exist before the first look.
+    private static async Task<IdleMemory> WarmUpAsync(
+        ServerProcess server,
+        HttpClient client,
+        CancellationToken cancellationToken)
+    {
+        using (var warmUp = new IdleConnections(server.Ports.Http, WarmUpConnections))
+        {
+            warmUp.Request();
+        }
+
+        return await SettleAsync(server, client, cancellationToken);
     }
 
     private static HttpClient ClientOf(ServerProcess server) => new()

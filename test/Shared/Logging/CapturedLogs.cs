@@ -1,10 +1,9 @@
 using System.Collections.Concurrent;
-using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Testing;
 
 /// <summary>Keeps what is logged: all of it, or what a test asks for.</summary>
-internal sealed class CapturedLogs(Func<LogEntry, bool>? keep = null) : ILoggerProvider
+internal sealed class CapturedLogs(Func<LogEntry, bool>? keep = null) : TestLogs
 {
     // A transport that spins while it cannot accept must fail its test, not exhaust the memory of the machine.
     private const int MaxEntries = 200_000;
@@ -23,34 +22,11 @@ internal sealed class CapturedLogs(Func<LogEntry, bool>? keep = null) : ILoggerP
 
     public void AssertEmpty() => Assert.True(_entries.IsEmpty, string.Join(Environment.NewLine, _entries));
 
-    public ILogger CreateLogger(string categoryName) => new CategoryLogger(this, categoryName);
-
-    public void Dispose()
-    {
-    }
-
-    private void Add(LogEntry entry)
+    protected override void OnLogged(LogEntry entry)
     {
         if (_entries.Count < MaxEntries && keep?.Invoke(entry) != false)
         {
             _entries.Enqueue(entry);
         }
-    }
-
-    private sealed class CategoryLogger(CapturedLogs logs, string category) : ILogger
-    {
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull
-            => null;
-
-        public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
-
-        public void Log<TState>(
-            LogLevel logLevel,
-            EventId eventId,
-            TState state,
-            Exception? exception,
-            Func<TState, Exception?, string> formatter)
-            => logs.Add(new LogEntry(category, logLevel, eventId, formatter(state, exception), exception));
     }
 }
