@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Tests.Loops;
 
 namespace KestrelEventLoopTransport.TortureTests;
 
@@ -32,7 +33,7 @@ internal sealed class WorkProbe
         ("posted for the pool", static (loop, item) => loop.Callbacks.Post(item)),
         ("posted by the pool", static (loop, item) => loop.Callbacks.Post(new WorkItem(() => loop.Post(item)))),
         ("yielded", static (loop, item) => loop.Callbacks.Yield(item)),
-        ("scheduled", static (loop, item) => loop.Schedule(item, Random.Shared.Next(3))),
+        ("scheduled", static (loop, item) => DelayedWork.Schedule(loop, item, Random.Shared.Next(3))),
     ];
 
     /// <summary>Ends when the loops have ended, and a little later.</summary>

@@ -1,5 +1,6 @@
 using System.Net;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 
@@ -16,7 +17,7 @@ namespace KestrelEventLoopTransport.Listening;
 /// </remarks>
 internal sealed class AcceptHold(
     Acceptor acceptor, EventLoop loop, ListenerContext context, ConnectionLimiter limiter, EndPoint endPoint)
-    : IThreadPoolWorkItem
+    : LoopTimer(loop)
 {
     // Accepts that may fail one after another before the acceptor pauses.
     private const int MaxFailures = 16;
@@ -28,9 +29,6 @@ internal sealed class AcceptHold(
     private int _failures;
     private int _pause;
     private bool _isShort;
-
-    // When the timer comes that is set. Written by the accepting thread and by the timer.
-    private long _timerDue = long.MaxValue;
 
     /// <summary>
     /// Milliseconds between two tries of all acceptors that wait for a descriptor. A hundred tries per second take a
@@ -125,17 +123,11 @@ internal sealed class AcceptHold(
         Pause(_pause);
     }
 
-    void IThreadPoolWorkItem.Execute()
+    protected override long OnDue(long now)
     {
-        if (Environment.TickCount64 < Volatile.Read(ref _timerDue))
-        {
-            // An earlier timer. The pause that it was set for has ended, or a later timer ends it.
-            return;
-        }
-
-        Interlocked.Exchange(ref _timerDue, long.MaxValue);
         _state.EndPause();
         acceptor.OnReady(PollEvents.Readable);
+        return Never;
     }
 
     private bool OnShortage(int error)
@@ -178,11 +170,10 @@ internal sealed class AcceptHold(
             return;
         }
 
-        var due = Environment.TickCount64 + milliseconds;
-        if (due < Volatile.Read(ref _timerDue))
+        var due = LoopClock.After(milliseconds);
+        if (due < Due)
         {
-            Volatile.Write(ref _timerDue, due);
-            loop.Schedule(this, milliseconds);
+            Set(due);
         }
     }
 

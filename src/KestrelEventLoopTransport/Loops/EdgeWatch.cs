@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using KestrelEventLoopTransport.Loops.Timers;
 
 namespace KestrelEventLoopTransport.Loops;
 
@@ -8,10 +9,10 @@ namespace KestrelEventLoopTransport.Loops;
 /// comes in time costs nothing but its entry in the queue. If the reader does not come, its bytes are received ahead.
 /// </summary>
 /// <remarks>
-/// While the queue has entries, a tick is scheduled. A thread that adds an entry schedules a tick unless there is one.
-/// A tick clears the mark before it reads the queue, and schedules the next tick if it leaves entries behind.
+/// While the queue has entries, the timer is set for a tick. A thread that adds an entry sets it, unless it is marked
+/// as set. A tick clears the mark before it reads the queue, and asks for the next tick if it leaves entries behind.
 /// </remarks>
-internal sealed class EdgeWatch(EventLoop loop) : IThreadPoolWorkItem
+internal sealed class EdgeWatch(EventLoop loop) : LoopTimer(loop)
 {
     // Long beside the time in which a reader that is at work comes back, short beside what a person notices.
     private const int TickMilliseconds = 5;
@@ -20,21 +21,24 @@ internal sealed class EdgeWatch(EventLoop loop) : IThreadPoolWorkItem
     private static readonly TimeSpan _longestTick = TimeSpan.FromMilliseconds(1);
 
     private readonly ConcurrentQueue<Entry> _entries = new();
-    private int _isScheduled;
+    private int _isSet;
 
     /// <summary>Adds an entry. Any thread may.</summary>
     internal void Add(IWatched watched)
     {
         _entries.Enqueue(new Entry(watched, 0, 0));
-        ScheduleTick(TickMilliseconds);
+        if (TryMarkSet())
+        {
+            Set(LoopClock.After(TickMilliseconds));
+        }
     }
 
     /// <summary>Drops all entries, because the loop has ended.</summary>
     internal void Clear() => _entries.Clear();
 
-    void IThreadPoolWorkItem.Execute()
+    protected override long OnDue(long now)
     {
-        Interlocked.Exchange(ref _isScheduled, 0);
+        Interlocked.Exchange(ref _isSet, 0);
         var start = Stopwatch.GetTimestamp();
         var left = _entries.Count;
         while (left > 0 && Stopwatch.GetElapsedTime(start) < _longestTick && _entries.TryDequeue(out var entry))
@@ -43,11 +47,13 @@ internal sealed class EdgeWatch(EventLoop loop) : IThreadPoolWorkItem
             Ask(entry);
         }
 
-        if (!_entries.IsEmpty)
+        if (_entries.IsEmpty || !TryMarkSet())
         {
-            // If time ran out, the rest comes soon, when the loop has polled.
-            ScheduleTick(left > 0 ? 1 : TickMilliseconds);
+            return Never;
         }
+
+        // If time ran out, the rest comes soon, when the loop has polled.
+        return now + (left > 0 ? 1 : TickMilliseconds);
     }
 
     private void Ask(Entry entry)
@@ -68,13 +74,7 @@ internal sealed class EdgeWatch(EventLoop loop) : IThreadPoolWorkItem
         }
     }
 
-    private void ScheduleTick(int milliseconds)
-    {
-        if (Interlocked.Exchange(ref _isScheduled, 1) == 0)
-        {
-            loop.Schedule(this, milliseconds);
-        }
-    }
+    private bool TryMarkSet() => Interlocked.Exchange(ref _isSet, 1) == 0;
 
     // The numbers lie here and not with the watched, because few connections are watched at any time.
     private readonly record struct Entry(IWatched Watched, int Ticks, int Mark);

@@ -1,3 +1,4 @@
+using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Polling;
 
 namespace KestrelEventLoopTransport.Loops;
@@ -8,8 +9,21 @@ internal sealed partial class EventLoop
     // Work that is posted while work runs waits for the next turn, so that the poller is never starved.
     private const int MaxWorkPerTurn = 256;
 
+    // Timers that are looked at in a turn. The rest waits until the loop has polled.
+    private const int MaxTimersPerTurn = 256;
+
     // Events between two calls of the supervisor. It reads the clock, which is cheap but not free.
     private const int EventsPerProgress = 16;
+
+    /// <summary>Milliseconds until the loop has to look at a timer, or -1 without any: the poller's time-out.</summary>
+    internal int NextTimerDelay
+    {
+        get
+        {
+            var next = Timers.Next;
+            return next == TimerWheel.Never ? -1 : (int)Math.Clamp(next - LoopClock.Now, 0, int.MaxValue);
+        }
+    }
 
     /// <summary>The loop's thread gives the loop away until <see cref="EndLoan"/>.</summary>
     internal void BeginLoan() => _work.Disown();
@@ -29,7 +43,7 @@ internal sealed partial class EventLoop
         }
 
         var found = _polled.HasNext || !_work.IsEmpty;
-        _ = RunEvents(null) && RunWork(null);
+        _ = RunEvents(null) && RunTimers(null) && RunWork(null);
         _work.Disown();
         return found;
     }
@@ -64,10 +78,10 @@ internal sealed partial class EventLoop
     {
         if (!_polled.HasNext)
         {
-            _work.Poll(_timers.NextDelay);
+            _work.Poll(NextTimerDelay);
         }
 
-        if (!RunEvents(activity) || !RunWork(activity) || !RunPooled(activity))
+        if (!RunEvents(activity) || !RunTimers(activity) || !RunWork(activity) || !RunPooled(activity))
         {
             return false;
         }
@@ -108,16 +122,37 @@ internal sealed partial class EventLoop
         }
     }
 
-    private bool RunWork(ThreadActivity? activity)
+    private bool RunTimers(ThreadActivity? activity)
     {
-        while (_timers.TryTake(out var timer))
+        if (Timers.Next == TimerWheel.Never)
         {
-            if (!TryExecute(timer, activity))
+            return true;
+        }
+
+        var now = LoopClock.Now;
+        for (var i = 0; i < MaxTimersPerTurn && Timers.TryTake(now, out var timer); i++)
+        {
+            ((LoopTimer)timer).OnReached(now, activity);
+            if (activity is { LostLoop: true })
             {
                 return false;
             }
         }
 
+        return true;
+    }
+
+    /// <summary>The loop has ended: timers do not fire any more, and nothing may keep their objects.</summary>
+    private void DropTimers()
+    {
+        while (Timers.TryTake(long.MaxValue - 1, out var timer))
+        {
+            ((LoopTimer)timer).Drop();
+        }
+    }
+
+    private bool RunWork(ThreadActivity? activity)
+    {
         for (var i = 0; i < MaxWorkPerTurn && _work.TryTake(out var item); i++)
         {
             if (!TryExecute(item, activity))

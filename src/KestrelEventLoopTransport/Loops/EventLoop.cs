@@ -1,5 +1,6 @@
 using System.Buffers;
 using KestrelEventLoopTransport.Diagnostics;
+using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Polling;
 using Microsoft.Extensions.Logging;
 
@@ -18,9 +19,9 @@ namespace KestrelEventLoopTransport.Loops;
 /// batch. A loop may also be lent to the thread pool (<see cref="LoopLoan"/>): then its owner changes with each turn.
 /// </para>
 /// <para>
-/// Only the owner uses the events of the last poll. They pass to the next owner with the state of the activity: the old
-/// owner writes it before the application code begins, and the supervisor moves it before the next owner starts. Any
-/// thread may use the work queue and the timers, and register descriptors.
+/// Only the owner uses the events of the last poll and the timers' wheel. They pass to the next owner with the state
+/// of the activity: the old owner writes it before the application code begins, and the supervisor moves it before the
+/// next owner starts. Any thread may post work, set timers, and register descriptors.
 /// </para>
 /// <para>
 /// A loop that stops is ended once: by its owner, or by the supervisor if application code keeps the owner. Nothing
@@ -30,7 +31,6 @@ namespace KestrelEventLoopTransport.Loops;
 internal sealed partial class EventLoop
 {
     private readonly PolledSet _polled = new();
-    private readonly LoopTimers _timers = new();
     private readonly EdgeWatch _watch;
     private readonly WorkQueue _work;
     private readonly LoopLoan _loan;
@@ -86,7 +86,18 @@ internal sealed partial class EventLoop
 
     /// <summary>Whether something waits for the loop while its thread is inside application code.</summary>
     internal bool HasWaiting
-        => _polled.HasNext || !_work.IsEmpty || Callbacks.HasPooled || _timers.NextDelay == 0 || _polled.HasEvents;
+        => _polled.HasNext || !_work.IsEmpty || Callbacks.HasPooled || NextTimerDelay == 0 || _polled.HasEvents;
+
+    /// <summary>The loop's timers. Only a thread that owns them uses the wheel.</summary>
+    internal TimerWheel Timers { get; } = new();
+
+    /// <summary>
+    /// Whether the calling thread may use the timers' wheel: it runs the loop and cannot lose it at this moment. Inside
+    /// application code it may lose the loop at any time.
+    /// </summary>
+    internal bool OwnsTimers
+        => IsCurrent
+            && ThreadActivity.Current is null or { LostLoop: false, State: { IsRunning: false, IsStuck: false } };
 
     internal bool IsStopping => _stopping;
 
@@ -137,15 +148,6 @@ internal sealed partial class EventLoop
     /// the loop has ended.
     /// </summary>
     internal void Post(IThreadPoolWorkItem item) => _work.Post(item);
-
-    /// <summary>Runs work as the loop after a delay.</summary>
-    internal void Schedule(IThreadPoolWorkItem item, int delayMilliseconds)
-    {
-        if (_timers.Add(item, delayMilliseconds))
-        {
-            _work.WakeLoop();
-        }
-    }
 
     /// <summary>Runs the loop until it stops or the calling thread has lost it.</summary>
     internal void Run(ThreadActivity activity)
@@ -198,7 +200,7 @@ internal sealed partial class EventLoop
         _polled.End();
 
         // A thread of the runtime's pool may keep a loop that has ended, and these would keep its connections.
-        _timers.Clear();
+        DropTimers();
         _watch.Clear();
         _onExit(this);
     }

@@ -90,8 +90,10 @@ public sealed class FailingCallbackTests
                 new WorkItem(static () => throw new InvalidOperationException("The test's work throws.")));
             subject.Loop.Callbacks.Post(
                 new WorkItem(static () => throw new InvalidOperationException("The test's callback throws.")));
-            subject.Loop.Schedule(
-                new WorkItem(static () => throw new InvalidOperationException("The test's timer throws.")), 0);
+            DelayedWork.Schedule(
+                subject.Loop,
+                new WorkItem(static () => throw new InvalidOperationException("The test's timer throws.")),
+                0);
         }
 
         await subject.RunAsync(static () => { });

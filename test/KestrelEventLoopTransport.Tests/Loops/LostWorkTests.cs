@@ -1,3 +1,5 @@
+using KestrelEventLoopTransport.Loops.Timers;
+
 namespace KestrelEventLoopTransport.Tests.Loops;
 
 /// <summary>Everything that is posted to a loop runs, though nothing else ever wakes the loop.</summary>
@@ -66,7 +68,7 @@ public sealed class LostWorkTests
         await using var subject = new LoopSubject(ApplicationScheduling.ThreadPool);
 
         // The loop looks at the clock before it sleeps.
-        subject.Loop.Schedule(new WorkItem(static () => { }), delayMilliseconds: int.MaxValue);
+        DelayedWork.Schedule(subject.Loop, new WorkItem(static () => { }), milliseconds: int.MaxValue);
 
         await Task.WhenAll(Enumerable.Range(0, posters).Select(_ => Task.Factory.StartNew(
             () => PostOneByOne(subject), TaskCreationOptions.LongRunning)));
@@ -105,11 +107,11 @@ public sealed class LostWorkTests
     public async Task A_timer_that_is_due_before_the_others_runs_first()
     {
         await using var subject = new LoopSubject(ApplicationScheduling.ThreadPool);
-        subject.Loop.Schedule(new WorkItem(static () => { }), delayMilliseconds: int.MaxValue);
+        DelayedWork.Schedule(subject.Loop, new WorkItem(static () => { }), milliseconds: int.MaxValue);
         for (var i = 0; i < 50; i++)
         {
             var timer = new WorkItem(static () => { });
-            subject.Loop.Schedule(timer, delayMilliseconds: i % 3);
+            DelayedWork.Schedule(subject.Loop, timer, milliseconds: i % 3);
             await timer.Ran.DefaultTimeout();
         }
     }
@@ -122,9 +124,9 @@ public sealed class LostWorkTests
         var timers = new List<WorkItem>();
         for (var delay = 40; delay >= 0; delay -= 2)
         {
-            var due = Environment.TickCount64 + delay;
-            var timer = new WorkItem(() => early += Environment.TickCount64 < due ? 1 : 0);
-            subject.Loop.Schedule(timer, delay);
+            var due = LoopClock.After(delay);
+            var timer = new WorkItem(() => early += LoopClock.Now < due ? 1 : 0);
+            DelayedWork.Schedule(subject.Loop, timer, delay);
             timers.Add(timer);
         }
 
@@ -150,7 +152,7 @@ public sealed class LostWorkTests
                 subject.Loop.Post(blocked);
                 behind.ForEach(subject.Loop.Post);
                 subject.Loop.Callbacks.Post(pooled);
-                subject.Loop.Schedule(timer, 0);
+                DelayedWork.Schedule(subject.Loop, timer, 0);
             });
 
             await Task.WhenAll([.. behind.Select(static item => item.Ran), timer.Ran, pooled.Ran]).DefaultTimeout();
@@ -230,11 +232,11 @@ public sealed class LostWorkTests
                         ref byOld, Volatile.Read(ref byOld) + (Environment.CurrentManagedThreadId == old ? 1 : 0));
                     Thread.SpinWait(50);
                 })));
-                items.ForEach(byTimer ? item => subject.Loop.Schedule(item, 0) : subject.Loop.Post);
+                items.ForEach(byTimer ? item => DelayedWork.Schedule(subject.Loop, item, 0) : subject.Loop.Post);
             });
             if (byTimer)
             {
-                subject.Loop.Schedule(callback, 0);
+                DelayedWork.Schedule(subject.Loop, callback, 0);
             }
             else
             {

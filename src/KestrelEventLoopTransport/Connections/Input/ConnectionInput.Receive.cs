@@ -1,4 +1,6 @@
 using KestrelEventLoopTransport.Connections.Buffers;
+using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 
@@ -105,7 +107,7 @@ internal sealed partial class ConnectionInput
                 break;
             case Errno.ENOMEM or Errno.ENOBUFS:
                 // No edge will come for this. The loop tries again in a moment.
-                _connection.Loop.Schedule(new ReceiveRetry(this), StreamConnection.ShortageDelay);
+                new ReceiveRetry(this, _connection.Loop).Set(LoopClock.After(StreamConnection.ShortageDelay));
                 break;
             default:
                 _receiver.SetEnd(StreamEnd.Failed, errno);
@@ -152,8 +154,12 @@ internal sealed partial class ConnectionInput
         }
     }
 
-    private sealed class ReceiveRetry(ConnectionInput input) : IThreadPoolWorkItem
+    private sealed class ReceiveRetry(ConnectionInput input, EventLoop loop) : LoopTimer(loop)
     {
-        public void Execute() => input.OnReadable(PollEvents.Readable);
+        protected override long OnDue(long now)
+        {
+            input.OnReadable(PollEvents.Readable);
+            return Never;
+        }
     }
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using KestrelEventLoopTransport.Descriptors;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 
@@ -16,7 +17,7 @@ namespace KestrelEventLoopTransport.Connections.Lingering;
 /// The socket keeps nothing of its connection alive. Its loop's thread runs it. When the loop ends, any thread closes
 /// it. <see cref="DescriptorHandle"/> makes sure that the descriptor is closed once, and not during a system call.
 /// </remarks>
-internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
+internal sealed unsafe class LingeringSocket : LoopTimer, IPollable
 {
     private const int MaxMilliseconds = 5000;
 
@@ -31,8 +32,10 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
     // One reference is the socket's own, and a receive holds another.
     private DescriptorHandle _descriptor;
     private int _discarded;
+    private long _end = Never;
 
     internal LingeringSocket(LingeringSockets all, PolledSocket socket)
+        : base(socket.Loop)
     {
         _all = all;
         _socket = socket;
@@ -43,10 +46,16 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
     internal void Start()
     {
         _ = Libc.shutdown(_descriptor.Value, Posix.SHUT_WR);
-        _socket.Loop.Replace(_socket.Token, this);
+        Loop.Replace(_socket.Token, this);
 
         // The connection got the edges before that, so one receive is made without an edge.
-        _socket.Loop.Post(this);
+        _end = LoopClock.After(MaxMilliseconds);
+        Set(0);
+        if (Loop.HasEnded)
+        {
+            // It may have told its pollables before this was one, and timers do not fire any more.
+            Close();
+        }
     }
 
     public void OnReady(PollEvents events)
@@ -77,16 +86,16 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
 
     public void OnLoopEnded() => Close();
 
-    void IThreadPoolWorkItem.Execute()
+    protected override long OnDue(long now)
     {
-        if (_socket.Loop.HasEnded)
+        if (now >= _end)
         {
             Close();
-            return;
+            return Never;
         }
 
-        _socket.Loop.Schedule(new TimeUp(this), MaxMilliseconds);
         OnReady(PollEvents.None);
+        return _end;
     }
 
     /// <summary>
@@ -132,7 +141,7 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
         if (Errno.IsShortage(error))
         {
             // The bytes are still there, but no edge will come for them.
-            _socket.Loop.Schedule(new Retry(this), StreamConnection.ShortageDelay);
+            Set(LoopClock.After(StreamConnection.ShortageDelay));
             return true;
         }
 
@@ -150,6 +159,7 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
     /// <summary>Runs once, on the thread that released the last reference.</summary>
     private void CloseDescriptor()
     {
+        Cancel();
         _all.Remove();
         _socket.EndPolling();
         if (_socket.CloseWaits)
@@ -161,15 +171,5 @@ internal sealed unsafe class LingeringSocket : IPollable, IThreadPoolWorkItem
         {
             _socket.Close();
         }
-    }
-
-    private sealed class Retry(LingeringSocket socket) : IThreadPoolWorkItem
-    {
-        public void Execute() => socket.OnReady(PollEvents.None);
-    }
-
-    private sealed class TimeUp(LingeringSocket socket) : IThreadPoolWorkItem
-    {
-        public void Execute() => socket.Close();
     }
 }

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using KestrelEventLoopTransport.Connections.Buffers;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Connections.Output;
@@ -281,7 +282,7 @@ internal sealed partial class ConnectionOutput
 
         if ((action & OutputAction.RetryLater) != 0)
         {
-            _connection.Loop.Schedule(new SendRetry(this), StreamConnection.ShortageDelay);
+            new SendRetry(this, _connection.Loop).Set(LoopClock.After(StreamConnection.ShortageDelay));
         }
 
         // The last, because the application continues in it and may block.

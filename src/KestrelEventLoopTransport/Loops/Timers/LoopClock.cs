@@ -1,8 +1,18 @@
+using System.Diagnostics;
+
 namespace KestrelEventLoopTransport.Loops.Timers;
 
-/// <summary>The clock of timers: milliseconds, monotonic, cheap to read.</summary>
+/// <summary>
+/// The clock of timers: milliseconds, monotonic. One millisecond is the tick of a <see cref="TimerWheel"/>.
+/// </summary>
 internal static class LoopClock
 {
-    /// <summary>The time now.</summary>
-    internal static long Now => Environment.TickCount64;
+    private static readonly long _ticksPerMillisecond = Stopwatch.Frequency / 1000;
+
+    /// <summary>The time now, rounded down. Costs some 25 ns.</summary>
+    internal static long Now => Stopwatch.GetTimestamp() / _ticksPerMillisecond;
+
+    /// <summary>The first time at which a delay has passed for certain, from now on.</summary>
+    /// <param name="milliseconds">The delay.</param>
+    internal static long After(long milliseconds) => Now + 1 + milliseconds;
 }

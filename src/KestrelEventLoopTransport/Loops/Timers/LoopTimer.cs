@@ -1,73 +1,191 @@
+using System.Diagnostics;
+
 namespace KestrelEventLoopTransport.Loops.Timers;
 
-/// <summary>A moment at which a loop calls back. It can be set, moved and cancelled at any time, on any thread.</summary>
+/// <summary>
+/// A moment at which a loop calls back. It can be set, moved and cancelled at any time, on any thread. It costs nothing
+/// but its own memory: to set it allocates nothing.
+/// </summary>
 /// <remarks>
-/// Times are milliseconds of the loop's clock (<see cref="LoopClock"/>), which is monotonic. A timer is never early.
-/// When it is moved or cancelled while it fires, <see cref="OnDue"/> may run once more than was asked for, so it looks
-/// for itself what has become due. Timers of a loop that has ended do not fire.
+/// <para>
+/// Times are milliseconds of <see cref="LoopClock"/>. A timer is never early. It is late by less than a millisecond,
+/// and by what the loop is doing at that moment. When it is moved to a later time, the new time is only written down:
+/// the loop looks at the old one and files the timer again. Only a time that is earlier than that reaches the loop, and
+/// wakes it if another thread sets it.
+/// </para>
+/// <para>
+/// When it is moved while it fires, <see cref="OnDue"/> may run once more than was asked for, so it looks for itself
+/// what has become due. Timers of a loop that has ended do not fire, and the loop drops them.
+/// </para>
+/// <para>
+/// A timer that is filed keeps its object alive. So <see cref="Cancel"/> is for the end: it takes the timer from the
+/// loop. <c>Set(Never)</c> only writes down that nothing is due, and is cheaper for a timer that is soon set again.
+/// </para>
 /// </remarks>
 /// <param name="loop">The loop that calls back.</param>
-internal abstract class LoopTimer(EventLoop loop) : IThreadPoolWorkItem
+internal abstract class LoopTimer(EventLoop loop) : TimerNode, IThreadPoolWorkItem
 {
     /// <summary>The time of a timer that is not set.</summary>
-    internal const long Never = long.MaxValue;
+    internal const long Never = TimerDue.Never;
 
-    private readonly Lock _lock = new();
+    // The loop is not woken to forget a timer that it looks at so soon.
+    private const int Soon = 1000;
+
     private long _due = Never;
-    private long _filed = Never;
+    private TimerWord _word = new();
 
     /// <summary>The loop that calls back.</summary>
     internal EventLoop Loop => loop;
 
     /// <summary>When the timer fires, or <see cref="Never"/>.</summary>
-    internal long Due => Volatile.Read(ref _due);
+    internal long Due
+    {
+        get
+        {
+            var due = Volatile.Read(ref _due);
+            return due == TimerDue.Firing ? Never : due;
+        }
+    }
 
     /// <summary>The loop calls back at this time, instead of one that was set before.</summary>
+    /// <param name="due">The time; one that has passed counts as now. <see cref="Never"/>: it does not call.</param>
     internal void Set(long due)
     {
-        lock (_lock)
+        due = due == TimerDue.Firing ? Never : Math.Max(due, 0);
+
+        // First the time, with a full fence, then the look at the state: see TimerState.
+        Interlocked.Exchange(ref _due, due);
+        if (_word.TryClaim(due))
         {
-            _due = due;
-            File();
+            Refile();
         }
     }
 
-    /// <summary>The loop does not call back.</summary>
-    internal void Cancel() => Set(Never);
+    /// <summary>The loop does not call back, and forgets the timer within a second.</summary>
+    internal void Cancel()
+    {
+        Interlocked.Exchange(ref _due, Never);
+        var state = _word.Read();
+        if (state.IsFiled
+            && (loop.OwnsTimers || state.LooksAt - LoopClock.Now > Soon)
+            && _word.TryTake())
+        {
+            Refile();
+        }
+    }
 
+    /// <summary>The timer was posted.</summary>
     void IThreadPoolWorkItem.Execute()
     {
-        lock (_lock)
+        // The end of the loop has emptied the wheel. The timer stays claimed, so it is not posted again.
+        if (!loop.HasEnded)
         {
-            _filed = Never;
-            if (_due > LoopClock.Now)
-            {
-                File();
-                return;
-            }
-
-            _due = Never;
-        }
-
-        var next = OnDue(LoopClock.Now);
-        lock (_lock)
-        {
-            _due = Math.Min(_due, next);
-            File();
+            File(LoopClock.Now);
         }
     }
 
-    /// <summary>The time has come. Runs as the loop, so it must not block and must not call application code.</summary>
+    /// <summary>The wheel has given the timer out. Only the thread that runs the loop calls.</summary>
+    /// <param name="now">The time now.</param>
+    /// <param name="activity">What the thread runs, if it can lose its loop.</param>
+    internal void OnReached(long now, ThreadActivity? activity)
+    {
+        if (!_word.TryTake())
+        {
+            // It is posted: the look comes.
+            return;
+        }
+
+        if (TryBeginFire(now))
+        {
+            EndFire(Fire(now));
+            if (activity is { LostLoop: true })
+            {
+                // The wheel belongs to another thread now.
+                loop.Post(this);
+                return;
+            }
+        }
+
+        File(now);
+    }
+
+    /// <summary>The loop has ended, and the wheel has dropped the timer.</summary>
+    internal void Drop() => _ = _word.TryTake();
+
+    /// <summary>The time has come. Runs as the loop.</summary>
+    /// <remarks>
+    /// If it runs application code that keeps the thread, the loop goes on without the timer until the code returns.
+    /// </remarks>
     /// <param name="now">The time of the loop.</param>
-    /// <returns>When to call again, or <see cref="Never"/>.</returns>
+    /// <returns>When to call again, at the earliest a millisecond later, or <see cref="Never"/>.</returns>
     protected abstract long OnDue(long now);
 
-    private void File()
+    private long Fire(long now)
     {
-        if (_due < _filed)
+        try
         {
-            _filed = _due;
-            loop.Schedule(this, (int)Math.Clamp(_due - LoopClock.Now, 0, int.MaxValue));
+            // Not at once, or a timer that is always due would keep the loop busy.
+            return Math.Max(OnDue(now), now + 1);
+        }
+        catch (Exception exception)
+        {
+            loop.OnCallbackFailed(exception);
+            return Never;
+        }
+    }
+
+    private bool TryBeginFire(long now)
+    {
+        while (true)
+        {
+            var due = Volatile.Read(ref _due);
+            var (next, fires) = TimerDue.Look(due, now);
+            if (!fires || Interlocked.CompareExchange(ref _due, next, due) == due)
+            {
+                return fires;
+            }
+        }
+    }
+
+    private void EndFire(long next)
+    {
+        while (true)
+        {
+            var due = Volatile.Read(ref _due);
+            if (Interlocked.CompareExchange(ref _due, TimerDue.EndFire(due, next), due) == due)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>The calling thread has claimed the timer: it makes the loop look.</summary>
+    private void Refile()
+    {
+        if (loop.OwnsTimers)
+        {
+            File(LoopClock.Now);
+        }
+        else
+        {
+            loop.Post(this);
+        }
+    }
+
+    /// <summary>Files the timer where it belongs, as the thread that has claimed it and runs the loop.</summary>
+    private void File(long now)
+    {
+        while (true)
+        {
+            Debug.Assert(_word.Read().IsClaimed, "A timer is filed by the thread that has claimed it.");
+            loop.Timers.Remove(this);
+            var due = Volatile.Read(ref _due);
+            var looksAt = due == Never ? Never : Math.Min(due, loop.Timers.Add(this, due, now));
+            _word.File(looksAt);
+            if (!_word.TryClaim(Volatile.Read(ref _due)))
+            {
+                return;
+            }
         }
     }
 }

@@ -1,0 +1,91 @@
+using KestrelEventLoopTransport.Loops.Timers;
+using static KestrelEventLoopTransport.Tests.States.TimerModel;
+
+namespace KestrelEventLoopTransport.Tests.States;
+
+/// <summary>A timer that is set, moved and cancelled, in every order of its loop and two other threads.</summary>
+[FailsOnStock("An internal class of ours.")]
+public sealed class TimerStateTests
+{
+    private static readonly Operation[][] _programs =
+    [
+        [Operation.Set(1)],
+        [Operation.Set(2), Operation.Set(1)],
+        [Operation.Set(0), Operation.Set(2)],
+        [Operation.Set(2), Operation.Set(Never), Operation.Set(1)],
+        [Operation.Set(1), Operation.Cancel],
+        [Operation.Cancel, Operation.Set(1), Operation.Set(2)],
+    ];
+
+    private static readonly Dictionary<string, TimerModel> _bugs = new()
+    {
+        ["the loop does not look again after it has filed"] = new() { LooksAgain = false },
+        ["the state is read before the time is written"] = new() { WritesBeforeItChecks = false },
+        ["a thread claims and does not post"] = new() { Posts = false },
+        ["a time that is earlier is only written down"] = new() { Set = static (state, _) => (state, false) },
+        ["only a timer that is nowhere is claimed"] = new()
+        {
+            Set = static (state, due) => state == TimerState.Idle ? state.Set(due) : (state, false),
+        },
+        ["a claimed timer is claimed once more"] = new() { Set = static (_, _) => (TimerState.Claimed, true) },
+        ["a slot takes a timer that is posted"] = new() { Take = static _ => (TimerState.Claimed, true) },
+        ["a slot leaves a timer filed"] = new() { Take = static state => (state, false) },
+        ["a timer fires too early"] = new() { Look = static (due, _) => (TimerDue.Firing, due != Never) },
+        ["a timer that fires loses what is set just then"] = new() { FiresAtomically = false },
+        ["what is set while a timer fires is lost"] = new() { EndFire = static (_, next) => next },
+        ["what is set just when a timer has fired is lost"] = new() { EndsFireAtomically = false },
+        ["what a timer asks for is lost"] = new()
+        {
+            EndFire = static (due, next) => due == TimerDue.Firing ? next : due,
+        },
+        ["a timer that is cancelled while it fires comes again"] = new()
+        {
+            EndFire = static (due, next) => due == TimerDue.Firing ? next : Math.Min(due, next),
+        },
+        ["a timer stays in its old slot"] = new() { RemovesBeforeItFiles = false },
+    };
+
+    public static TheoryData<string> PlantedBugs => [.. _bugs.Keys];
+
+    [Fact]
+    public void A_timer_fires_when_it_is_due_and_is_looked_at_by_one_thread()
+    {
+        var count = 0;
+        foreach (var first in _programs)
+        {
+            foreach (var second in _programs)
+            {
+                count += new TimerModel().Explore(first, second).Count;
+            }
+        }
+
+        Assert.InRange(count, 10_000, int.MaxValue);
+    }
+
+    [Theory]
+    [MemberData(nameof(PlantedBugs))]
+    public void The_explorer_finds_a_planted_bug(string bug)
+        => Assert.Throws<IllegalStateException>(() =>
+        {
+            foreach (var first in _programs)
+            {
+                foreach (var second in _programs)
+                {
+                    _bugs[bug].Explore(first, second);
+                }
+            }
+        });
+
+    [Fact]
+    public void A_state_moves_as_it_says()
+    {
+        Assert.Equal((TimerState.Claimed, true), TimerState.Idle.Set(5));
+        Assert.Equal((TimerState.Idle, false), TimerState.Idle.Set(Never));
+        Assert.Equal((TimerState.File(5), false), TimerState.File(5).Set(5));
+        Assert.Equal((TimerState.Claimed, true), TimerState.File(5).Set(4));
+        Assert.Equal((TimerState.Claimed, false), TimerState.Claimed.Set(0));
+        Assert.Equal((TimerState.Claimed, false), TimerState.Claimed.Take());
+        Assert.Equal((TimerState.Idle, false), TimerState.Idle.Take());
+        Assert.Equal((TimerState.Claimed, true), TimerState.File(0).Take());
+    }
+}
