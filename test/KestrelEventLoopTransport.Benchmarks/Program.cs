@@ -8,6 +8,7 @@ var root = new RootCommand("Measures Kestrel's transports against each other.")
     ServerCommand.Create(),
     RunCommand.Create(),
     GrpcCommand.Create(),
+    TimersCommand.Create(),
 };
 
 return await root.Parse(args).InvokeAsync();
