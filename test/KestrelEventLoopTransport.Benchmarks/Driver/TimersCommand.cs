@@ -67,7 +67,8 @@ internal static class TimersCommand
         var expire = Stopwatch.GetElapsedTime(begin).TotalNanoseconds / timers.Length;
         if (isLast)
         {
-            Console.WriteLine($"ns per timer: arm {arm:0.0}, move {move:0.0}, cancel {cancel:0.0}, expire {expire:0.0}.");
+            Console.WriteLine(
+                $"ns per timer: arm {arm:0.0}, move {move:0.0}, cancel {cancel:0.0}, expire {expire:0.0}.");
         }
     }
 

@@ -325,6 +325,11 @@ public sealed class LoopTimerTests
     {
         var alarm = new Alarm(loop);
         alarm.Set(LoopClock.After(Far));
+
+        // The loop has filed it before it comes to this.
+        var behind = new WorkItem(static () => { });
+        loop.Post(behind);
+        behind.Wait();
         alarm.Cancel();
         return new WeakReference(alarm);
     }
