@@ -245,6 +245,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
                 ? (int)Math.Clamp(read / StreamConnection.BlockSize, 1, int.MaxValue)
                 : int.MaxValue,
             FinOnError = options.FinOnError,
+            AllowHalfClose = options.AllowHalfClose,
             CloseMayWait = options.Linger > TimeSpan.Zero || options.ConfigureListenSocket is not null
                 || options.ConfigureAcceptedSocket is not null || endPoint is FileHandleEndPoint,
             Logger = _connectionLogger,

@@ -11,13 +11,22 @@ namespace KestrelEventLoopTransport.Connections;
 /// <para>
 /// A connection is finished when three things have happened, in any order: its descriptor is gone
 /// (<see cref="ConnectionPhase.Closed"/>), its pipes are completed (<see cref="ConnectionEndFlags.Disposed"/>), and the
-/// callbacks of <c>ConnectionClosed</c> have run (<see cref="ConnectionEndFlags.Announced"/>).
+/// callbacks of <c>ConnectionClosed</c> have run (<see cref="ConnectionEndFlags.Announced"/>). If the application has
+/// taken the token that says that the peer has finished, and the peer has, the callbacks of that token have run too.
 /// </para>
-/// <para>Every combination of a phase and flags is a legal state, if it keeps three rules:</para>
+/// <para>
+/// With half-close the two directions end one after the other. When the peer's FIN is known and nothing can be sent any
+/// more, <c>ConnectionClosed</c> fires. When, in addition, the FIN has been received, both halves stop.
+/// </para>
+/// <para>Every combination of a phase and flags is a legal state, if it keeps these rules:</para>
 /// <list type="bullet">
 /// <item><c>Resets</c> implies <c>Aborted</c>;</item>
 /// <item><c>Lingers</c> excludes <c>Open</c> and <c>Aborted</c>;</item>
-/// <item><c>Disposed</c> implies <c>Disposing</c>, and <c>Announced</c> implies <c>Announcing</c>.</item>
+/// <item><c>Disposed</c> implies <c>Disposing</c>, and <c>Announced</c> implies <c>Announcing</c>;</item>
+/// <item><c>TokenFired</c> implies <c>TokenTaken</c> and <c>PeerFinished</c>;</item>
+/// <item><c>ReceivingEnded</c> implies <c>PeerFinished</c>;</item>
+/// <item><c>PeerFinished</c> and <c>SendingEnded</c> together imply <c>Announcing</c>;</item>
+/// <item><c>ReceivingEnded</c> and <c>SendingEnded</c> together exclude <c>Open</c>.</item>
 /// </list>
 /// </remarks>
 internal struct ConnectionEnd
@@ -78,12 +87,60 @@ internal struct ConnectionEnd
     /// <summary>Both pipes are completed.</summary>
     internal ConnectionEndAction EndDispose() => End(ConnectionEndFlags.Disposed);
 
-    /// <summary>The receiving side has ended.</summary>
+    /// <summary>The connection has ended, or its receiving half has and half-close is not allowed.</summary>
     internal ConnectionEndAction BeginAnnounce()
         => Begin(ConnectionEndFlags.Announcing, ConnectionEndAction.Announce);
 
     /// <summary>The callbacks of <c>ConnectionClosed</c> have run.</summary>
     internal ConnectionEndAction EndAnnounce() => End(ConnectionEndFlags.Announced);
+
+    /// <summary>The peer has finished sending.</summary>
+    /// <param name="isReceived">Whether its FIN has been received, and everything before it.</param>
+    /// <param name="closes">Whether <c>ConnectionClosed</c> fires now: half-close is not allowed.</param>
+    internal ConnectionEndAction FinishPeer(bool isReceived, bool closes)
+    {
+        while (true)
+        {
+            var state = State;
+            var (next, action) = FinishPeer(state, isReceived, closes);
+            if (TryMove(state, next))
+            {
+                return action;
+            }
+        }
+    }
+
+    /// <summary>Nothing can be sent any more.</summary>
+    internal ConnectionEndAction EndSending()
+    {
+        while (true)
+        {
+            var state = State;
+            var (next, action) = EndSending(state);
+            if (TryMove(state, next))
+            {
+                return action;
+            }
+        }
+    }
+
+    /// <summary>
+    /// The application takes the token that says that the peer has finished. False: the peer has finished already.
+    /// </summary>
+    internal bool TryTakeToken()
+    {
+        while (true)
+        {
+            var state = State;
+            if (TryMove(state, TakeToken(state)))
+            {
+                return !state.Has(ConnectionEndFlags.PeerFinished);
+            }
+        }
+    }
+
+    /// <summary>The callbacks of that token have run.</summary>
+    internal ConnectionEndAction EndFireToken() => End(ConnectionEndFlags.TokenFired);
 
     /// <summary>The transition of <see cref="Abort(bool)"/>. A descriptor that is gone cannot be reset.</summary>
     internal static ConnectionEndState Abort(ConnectionEndState state, bool resets)
@@ -129,6 +186,58 @@ internal struct ConnectionEnd
     {
         Debug.Assert(!state.Has(flag), "What one thread has begun, it ends once.");
         return Finish(state, state.With(flag));
+    }
+
+    /// <summary>
+    /// The transition of <see cref="FinishPeer(bool, bool)"/>. When the descriptor is gone, the token does not fire any
+    /// more: the connection may be finished.
+    /// </summary>
+    internal static (ConnectionEndState Next, ConnectionEndAction Action) FinishPeer(
+        ConnectionEndState state, bool isReceived, bool closes)
+    {
+        if (state.Phase == ConnectionPhase.Closed)
+        {
+            return closes
+                ? Begin(state, ConnectionEndFlags.Announcing, ConnectionEndAction.Announce)
+                : (state, ConnectionEndAction.None);
+        }
+
+        var next = state.With(
+            ConnectionEndFlags.PeerFinished | (isReceived ? ConnectionEndFlags.ReceivingEnded : 0));
+        var fires = next.Has(ConnectionEndFlags.TokenTaken) && !state.Has(ConnectionEndFlags.PeerFinished);
+        return EndBoth(next, closes, fires ? ConnectionEndAction.TellPeerFinished : ConnectionEndAction.None);
+    }
+
+    /// <summary>The transition of <see cref="EndSending()"/>.</summary>
+    internal static (ConnectionEndState Next, ConnectionEndAction Action) EndSending(ConnectionEndState state)
+        => state.Phase == ConnectionPhase.Closed
+            ? (state, ConnectionEndAction.None)
+            : EndBoth(state.With(ConnectionEndFlags.SendingEnded), closes: false, ConnectionEndAction.None);
+
+    /// <summary>The transition of <see cref="TryTakeToken"/>.</summary>
+    internal static ConnectionEndState TakeToken(ConnectionEndState state)
+        => state.Has(ConnectionEndFlags.PeerFinished) ? state : state.With(ConnectionEndFlags.TokenTaken);
+
+    /// <summary>Ends the connection if both directions have ended.</summary>
+    private static (ConnectionEndState Next, ConnectionEndAction Action) EndBoth(
+        ConnectionEndState state, bool closes, ConnectionEndAction action)
+    {
+        const ConnectionEndFlags known = ConnectionEndFlags.PeerFinished | ConnectionEndFlags.SendingEnded;
+        const ConnectionEndFlags received = ConnectionEndFlags.ReceivingEnded | ConnectionEndFlags.SendingEnded;
+        var next = state;
+        if ((closes || state.HasAll(known)) && !state.Has(ConnectionEndFlags.Announcing))
+        {
+            next = next.With(ConnectionEndFlags.Announcing);
+            action |= ConnectionEndAction.Announce;
+        }
+
+        if (state.HasAll(received) && state.Phase == ConnectionPhase.Open)
+        {
+            next = next with { Phase = ConnectionPhase.Closing };
+            action |= ConnectionEndAction.StopHalves;
+        }
+
+        return (next, action);
     }
 
     private static (ConnectionEndState Next, ConnectionEndAction Action) Finish(

@@ -26,4 +26,19 @@ internal enum ConnectionEndFlags
 
     /// <summary>The callbacks of <c>ConnectionClosed</c> have run.</summary>
     Announced = 64,
+
+    /// <summary>The peer has finished sending: its FIN is known. What it sent before may still be unread.</summary>
+    PeerFinished = 128,
+
+    /// <summary>The input has received the peer's FIN, and everything before it.</summary>
+    ReceivingEnded = 256,
+
+    /// <summary>Nothing can be sent any more: the output has sent its FIN, or the peer is gone.</summary>
+    SendingEnded = 512,
+
+    /// <summary>The application has taken the token that says that the peer has finished.</summary>
+    TokenTaken = 1024,
+
+    /// <summary>The callbacks of that token have run.</summary>
+    TokenFired = 2048,
 }

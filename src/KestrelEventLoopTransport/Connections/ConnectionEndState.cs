@@ -6,17 +6,28 @@ internal readonly record struct ConnectionEndState(ConnectionPhase Phase, Connec
     private const int PhaseBits = 2;
 
     /// <summary>
-    /// Whether the descriptor is gone, the pipes are completed, and the callbacks of <c>ConnectionClosed</c> have run.
+    /// Whether the descriptor is gone, the pipes are completed, and all callbacks have run.
     /// </summary>
     internal bool IsFinished
-        => Phase == ConnectionPhase.Closed && Has(ConnectionEndFlags.Disposed) && Has(ConnectionEndFlags.Announced);
+        => Phase == ConnectionPhase.Closed
+            && Has(ConnectionEndFlags.Disposed)
+            && Has(ConnectionEndFlags.Announced)
+            && (!HasAll(ConnectionEndFlags.PeerFinished | ConnectionEndFlags.TokenTaken)
+                || Has(ConnectionEndFlags.TokenFired));
 
     /// <summary>Whether this is one of the legal states that <see cref="ConnectionEnd"/> lists.</summary>
     internal bool IsLegal
         => (!Has(ConnectionEndFlags.Resets) || Has(ConnectionEndFlags.Aborted))
             && (!Has(ConnectionEndFlags.Lingers) || (Phase != ConnectionPhase.Open && !Has(ConnectionEndFlags.Aborted)))
             && (!Has(ConnectionEndFlags.Disposed) || Has(ConnectionEndFlags.Disposing))
-            && (!Has(ConnectionEndFlags.Announced) || Has(ConnectionEndFlags.Announcing));
+            && (!Has(ConnectionEndFlags.Announced) || Has(ConnectionEndFlags.Announcing))
+            && (!Has(ConnectionEndFlags.TokenFired)
+                || HasAll(ConnectionEndFlags.PeerFinished | ConnectionEndFlags.TokenTaken))
+            && (!Has(ConnectionEndFlags.ReceivingEnded) || Has(ConnectionEndFlags.PeerFinished))
+            && (!HasAll(ConnectionEndFlags.PeerFinished | ConnectionEndFlags.SendingEnded)
+                || Has(ConnectionEndFlags.Announcing))
+            && (!HasAll(ConnectionEndFlags.ReceivingEnded | ConnectionEndFlags.SendingEnded)
+                || Phase != ConnectionPhase.Open);
 
     internal static ConnectionEndState FromWord(int word)
         => new((ConnectionPhase)(word & ((1 << PhaseBits) - 1)), (ConnectionEndFlags)(word >> PhaseBits));
@@ -24,6 +35,8 @@ internal readonly record struct ConnectionEndState(ConnectionPhase Phase, Connec
     internal int ToWord() => (int)Phase | ((int)Flags << PhaseBits);
 
     internal bool Has(ConnectionEndFlags flag) => (Flags & flag) != 0;
+
+    internal bool HasAll(ConnectionEndFlags flags) => (Flags & flags) == flags;
 
     internal ConnectionEndState With(ConnectionEndFlags flags) => this with { Flags = Flags | flags };
 }

@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Connections;
 
 /// <summary>
 /// Log messages about connections. Event ids, names and texts are those of Kestrel's sockets transport, except for
-/// <see cref="ClosedCallbackFailed"/>. Whatever a remote peer can cause is logged at Debug.
+/// <see cref="ClosedCallbackFailed"/> and <see cref="FinishedCallbackFailed"/>. Whatever a remote peer can cause is logged at Debug.
 /// </summary>
 internal static partial class ConnectionLog
 {
@@ -71,6 +71,13 @@ internal static partial class ConnectionLog
         "Connection id \"{ConnectionId}\": a callback registered on ConnectionClosed threw an exception.",
         EventName = "ConnectionClosedCallbackFailed")]
     internal static partial void ClosedCallbackFailed(ILogger logger, string connectionId, Exception exception);
+
+    [LoggerMessage(
+        21,
+        LogLevel.Error,
+        "Connection id \"{ConnectionId}\": a callback registered on PeerFinished threw an exception.",
+        EventName = "PeerFinishedCallbackFailed")]
+    internal static partial void FinishedCallbackFailed(ILogger logger, string connectionId, Exception exception);
 
     [LoggerMessage(
         4,

@@ -21,6 +21,9 @@ internal sealed class ConnectionSettings
     /// <summary>Whether an abort sends a FIN instead of a RST.</summary>
     internal required bool FinOnError { get; init; }
 
+    /// <summary>Whether a connection stays open when its peer has finished sending.</summary>
+    internal required bool AllowHalfClose { get; init; }
+
     /// <summary>
     /// Whether SO_LINGER may be set with a time, so that closing a descriptor waits (<c>socket(7)</c>). The listener's
     /// options can set it, and so can a hook or the process that a listening socket comes from.

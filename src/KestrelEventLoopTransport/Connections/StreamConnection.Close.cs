@@ -12,6 +12,9 @@ namespace KestrelEventLoopTransport.Connections;
 //   Abort             stops both halves at once. After the peer's FIN, what the peer sent before is received first.
 //   Completed output  (DisposeAsync completes it) is sent. Then reading ends and both halves stop.
 //   A reset           stops both halves as soon as it is received.
+//   Both FINs         stop both halves: the peer's has been received, and FinishSending has sent ours.
+//
+// A peer's FIN alone ends nothing but the input. Without half-close it makes ConnectionClosed fire.
 //
 // Who closes the descriptor:
 //   Each half holds a reference to it (DescriptorHandle). A half releases its reference once: on the thread that stops
@@ -28,7 +31,8 @@ internal sealed partial class StreamConnection
     private DescriptorHandle _descriptor;
     private ConnectionEnd _end;
     private ConnectionAbortedException? _abortReason;
-    private ClosedSignal _closed;
+    private EndSignal _closed;
+    private EndSignal _peerFinished;
     private TaskCompletionSource? _finished;
 
     /// <summary>
@@ -116,7 +120,10 @@ internal sealed partial class StreamConnection
         var lingers = false;
         if (!_end.IsAborted)
         {
-            ConnectionLog.WriteFin(_settings.Logger, this, "The application closed the connection.");
+            if (!Output.HasFinished)
+            {
+                ConnectionLog.WriteFin(_settings.Logger, this, "The application closed the connection.");
+            }
 
             // A RST can destroy a response. Without a response, the socket need not linger.
             lingers = !Input.HasEnded && !Output.HasFailed && Output.HasSent && Input.DiscardUnread();
@@ -163,11 +170,32 @@ internal sealed partial class StreamConnection
 
     private void StopHalves(bool lingers = false)
     {
-        if (_end.BeginClose(lingers) != ConnectionEndAction.StopHalves)
+        Follow(_end.BeginClose(lingers));
+    }
+
+    /// <summary>Does what a transition asks for, except what <see cref="FinishIf"/> does.</summary>
+    private void Follow(ConnectionEndAction action)
+    {
+        if ((action & ConnectionEndAction.StopHalves) != 0)
         {
-            return;
+            StopBoth();
         }
 
+        if ((action & ConnectionEndAction.TellPeerFinished) != 0)
+        {
+            // The callbacks are the application's and may block.
+            ThreadPool.UnsafeQueueUserWorkItem(
+                static connection => connection.TellPeerFinished(), this, preferLocal: false);
+        }
+
+        if ((action & ConnectionEndAction.Announce) != 0)
+        {
+            Announce();
+        }
+    }
+
+    private void StopBoth()
+    {
         if (Input.Stop())
         {
             ReleaseHalf();
@@ -224,14 +252,11 @@ internal sealed partial class StreamConnection
             && (_settings.CloseMayWait || _socket.IsInUse)
             && LingerOption.MakesCloseWait(Fd);
 
-    /// <summary>The receiving side has ended: <see cref="ConnectionClosed"/> fires, once.</summary>
-    internal void AnnounceClosed()
-    {
-        if (_end.BeginAnnounce() != ConnectionEndAction.Announce)
-        {
-            return;
-        }
+    /// <summary>The connection has ended: <see cref="ConnectionClosed"/> fires, once.</summary>
+    internal void AnnounceClosed() => Follow(_end.BeginAnnounce());
 
+    private void Announce()
+    {
         if (_closed.TryFireUnused())
         {
             FinishIf(_end.EndAnnounce());
@@ -256,6 +281,20 @@ internal sealed partial class StreamConnection
         }
 
         FinishIf(_end.EndAnnounce());
+    }
+
+    private void TellPeerFinished()
+    {
+        try
+        {
+            _peerFinished.Fire();
+        }
+        catch (Exception exception)
+        {
+            ConnectionLog.FinishedCallbackFailed(_settings.Logger, ConnectionId, exception);
+        }
+
+        FinishIf(_end.EndFireToken());
     }
 
     private void FinishIf(ConnectionEndAction action)

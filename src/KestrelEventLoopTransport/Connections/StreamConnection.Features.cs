@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace KestrelEventLoopTransport.Connections;
 
-// The connection is its own feature collection, so the seven features that it has from the start cost no object. What
+// The connection is its own feature collection, so the eight features that it has from the start cost no object. What
 // Kestrel and middleware add or replace is in FeatureOverrides.
 internal sealed partial class StreamConnection : IFeatureCollection,
     IConnectionIdFeature,
@@ -19,7 +19,8 @@ internal sealed partial class StreamConnection : IFeatureCollection,
     IMemoryPoolFeature,
     IConnectionLifetimeFeature,
     IConnectionSocketFeature,
-    IConnectionEndPointFeature
+    IConnectionEndPointFeature,
+    IConnectionHalfCloseFeature
 {
     private static readonly Type[] _ownFeatures =
     [
@@ -30,6 +31,7 @@ internal sealed partial class StreamConnection : IFeatureCollection,
         typeof(IConnectionLifetimeFeature),
         typeof(IConnectionSocketFeature),
         typeof(IConnectionEndPointFeature),
+        typeof(IConnectionHalfCloseFeature),
     ];
 
     private SocketAddressBytes _remoteAddress;
@@ -105,6 +107,20 @@ internal sealed partial class StreamConnection : IFeatureCollection,
     /// the connection closes, the socket is disposed.
     /// </summary>
     Socket IConnectionSocketFeature.Socket => _socket.Current ?? CreateSocket();
+
+    bool IConnectionHalfCloseFeature.IsAllowed => _settings.AllowHalfClose;
+
+    CancellationToken IConnectionHalfCloseFeature.PeerFinished
+    {
+        get
+        {
+            // The source first: the thread that learns of the FIN after the token was taken finds it.
+            var token = _peerFinished.Token;
+            return _end.TryTakeToken() ? token : new CancellationToken(canceled: true);
+        }
+    }
+
+    void IConnectionHalfCloseFeature.FinishSending() => Output.FinishSending();
 
     bool IFeatureCollection.IsReadOnly => false;
 

@@ -121,6 +121,12 @@ internal sealed partial class StreamConnection
             Output.OnWritable(isLast: (events & input) == 0);
         }
 
+        if (_settings.AllowHalfClose && IsOver(events))
+        {
+            // Before the input, for the same reason.
+            Follow(_end.EndSending());
+        }
+
         if ((events & input) != 0)
         {
             Loop.OnEdge(Output.IsWrittenOutside);
@@ -130,17 +136,33 @@ internal sealed partial class StreamConnection
         // With a reader, the end is announced when it is received, after the bytes before it.
         if ((events & end) != 0 && Input.IsCompleted)
         {
-            AnnounceClosed();
+            OnEndLeft();
         }
     }
 
     /// <summary>
-    /// Whether an event says that a TCP connection was reset. An application that has the socket may have shut its side
-    /// down, which looks the same.
+    /// Whether an event says that a TCP connection was reset. When our side is shut down, the peer's FIN looks the same
+    /// but for the error.
     /// </summary>
     internal bool WasReset(PollEvents events)
-        => !_isUnix && !_socket.IsInUse && ((events & PollEvents.HangUp) != 0 || (!Poller.ReportsHangUp
-            && ((events & PollEvents.Error) != 0 || ((events & PollEvents.PeerClosed) != 0 && IsHungUp()))));
+    {
+        const PollEvents end = PollEvents.PeerClosed | PollEvents.HangUp;
+        return !_isUnix && (MayBeShutDown
+            ? (events & end) != 0 && (events & PollEvents.Error) != 0
+            : (events & PollEvents.HangUp) != 0 || (!Poller.ReportsHangUp
+                && ((events & PollEvents.Error) != 0 || ((events & PollEvents.PeerClosed) != 0 && IsHungUp()))));
+    }
+
+    /// <summary>
+    /// Whether an event says that both directions are closed: the connection was reset, the peer of a Unix socket has
+    /// closed it, or both sides have sent a FIN.
+    /// </summary>
+    private bool IsOver(PollEvents events)
+        => (events & PollEvents.HangUp) != 0 || (!Poller.ReportsHangUp && (events & PollEvents.PeerClosed) != 0
+            && ((events & PollEvents.Error) != 0 || IsHungUp()));
+
+    /// <summary>Whether our side may be shut down: by the output, or by an application that has the socket.</summary>
+    private bool MayBeShutDown => _socket.IsInUse || Output.Finishes;
 
     /// <summary>
     /// Whether a TCP connection that has reached its end was reset. As long as we have not shut it down, only a reset
@@ -148,7 +170,7 @@ internal sealed partial class StreamConnection
     /// the descriptor.
     /// </summary>
     internal bool IsReset()
-        => !_isUnix && (_socket.IsInUse ? Output.HasFailed : SocketCalls.IsHungUp(Fd));
+        => !_isUnix && (MayBeShutDown ? Output.HasFailed : SocketCalls.IsHungUp(Fd));
 
     /// <summary>Asks the kernel. The loop may pass an event when the descriptor is closed already.</summary>
     private bool IsHungUp()
@@ -238,12 +260,26 @@ internal sealed partial class StreamConnection
             StopHalves();
         }
 
-        AnnounceClosed();
+        if (end == StreamEnd.Finished)
+        {
+            Follow(_end.FinishPeer(isReceived: true, closes: !_settings.AllowHalfClose));
+        }
+        else
+        {
+            AnnounceClosed();
+        }
+    }
+
+    /// <summary>The output has sent its FIN, and everything before it.</summary>
+    internal void OnSendingFinished()
+    {
+        ConnectionLog.WriteFin(_settings.Logger, this, "The application finished sending.");
+        Follow(_end.EndSending());
     }
 
     internal void OnSendFailed(int errno)
     {
-        if (errno is Errno.EPIPE or Errno.ECONNRESET)
+        if (errno is Errno.EPIPE or Errno.ECONNRESET or Errno.ENOTCONN)
         {
             ConnectionLog.Reset(_settings.Logger, this);
         }
@@ -253,6 +289,7 @@ internal sealed partial class StreamConnection
         }
 
         Input.OnSendFailed();
+        Follow(_end.EndSending());
         AnnounceClosed();
     }
 
@@ -264,6 +301,20 @@ internal sealed partial class StreamConnection
             StopHalves();
         }
 
-        AnnounceClosed();
+        OnEndKnown();
+    }
+
+    /// <summary>The peer has finished or is gone. The input has not received the end, and perhaps never will.</summary>
+    internal void OnEndKnown()
+    {
+        if (Input.PeerFinished)
+        {
+            Follow(_end.FinishPeer(isReceived: false, closes: !_settings.AllowHalfClose));
+        }
+
+        if (Input.IsBroken)
+        {
+            AnnounceClosed();
+        }
     }
 }

@@ -191,6 +191,20 @@ public sealed class EndpointOptions
     public bool FinOnError { get; set; }
         = AppContext.TryGetSwitch("Microsoft.AspNetCore.Server.Kestrel.FinOnError", out var fin) && fin;
 
+    /// <summary>
+    /// Whether a connection stays open when its peer has finished sending (a FIN). The FIN then ends the input and
+    /// nothing else: <c>ConnectionClosed</c> does not fire, and answers still go out until the application completes
+    /// the connection. <see cref="IConnectionHalfCloseFeature.PeerFinished"/> tells of the FIN. Default:
+    /// <see langword="false"/>: the FIN makes <c>ConnectionClosed</c> fire, as with Kestrel's socket transport.
+    /// </summary>
+    /// <remarks>
+    /// Meant for protocols of your own on raw connections. A peer that has closed its socket looks at first like one
+    /// that has only finished sending; it is noticed when something is sent to it. So with HTTP,
+    /// <c>RequestAborted</c> no longer fires when a client goes away during a request, unless the client resets the
+    /// connection or a response is sent to it.
+    /// </remarks>
+    public bool AllowHalfClose { get; set; }
+
     /// <summary>Options of TCP sockets (<c>tcp(7)</c>). Not applied to Unix sockets.</summary>
     public TcpSocketOptions Tcp { get; private set; } = new();
 

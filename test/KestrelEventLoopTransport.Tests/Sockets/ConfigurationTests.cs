@@ -39,6 +39,7 @@ public sealed class ConfigurationTests
         "AcceptBatchSize": 9,
         "TakeoverPeriod": "00:00:00.700",
         "FinOnError": true,
+        "AllowHalfClose": true,
         "Tcp": {
           "NoDelay": false,
           "KeepAlive": { "Enabled": true, "Time": "00:01:00", "Interval": "00:00:10", "RetryCount": 3 },
@@ -508,6 +509,7 @@ public sealed class ConfigurationTests
         Assert.Equal(9, options.AcceptBatchSize);
         Assert.Equal(TimeSpan.FromMilliseconds(700), options.TakeoverPeriod);
         Assert.True(options.FinOnError);
+        Assert.True(options.AllowHalfClose);
         Assert.False(options.Tcp.NoDelay);
         Assert.True(options.Tcp.KeepAlive.Enabled);
         Assert.Equal(TimeSpan.FromMinutes(1), options.Tcp.KeepAlive.Time);

@@ -70,6 +70,57 @@ internal static class ConnectionEndBugs
                     ? (next, ConnectionEndAction.Finish)
                     : (next, ConnectionEndAction.None),
             },
+            ["ConnectionClosed fires at the FIN although half-close is allowed"] = _real with
+            {
+                FinishPeer = (state, isReceived, _) => ConnectionEnd.FinishPeer(state, isReceived, closes: true),
+            },
+            ["ConnectionClosed does not fire at the FIN"] = _real with
+            {
+                FinishPeer = (state, isReceived, closes) => closes
+                    ? Quietly(ConnectionEnd.FinishPeer(state, isReceived, closes))
+                    : ConnectionEnd.FinishPeer(state, isReceived, closes),
+            },
+            ["our FIN after the peer's ends nothing"] = _real with
+            {
+                EndSending = state => Quietly(ConnectionEnd.EndSending(state)),
+            },
+            ["our FIN is forgotten before the peer's"] = _real with { EndSending = state => (state, default) },
+            ["both FINs do not stop the halves"] = _real with
+            {
+                FinishPeer = (state, isReceived, closes) => ConnectionEnd.FinishPeer(state, isReceived, closes)
+                    is var (next, action)
+                    ? (next, action & ~ConnectionEndAction.StopHalves)
+                    : default,
+            },
+            ["both FINs stop the halves again"] = _real with
+            {
+                EndSending = state => ConnectionEnd.EndSending(state) is var (next, action)
+                    && next.HasAll(ReceivingEnded | SendingEnded)
+                    ? (next, action | ConnectionEndAction.StopHalves)
+                    : ConnectionEnd.EndSending(state),
+                FinishPeer = (state, isReceived, closes) => ConnectionEnd.FinishPeer(
+                    state with { Phase = ConnectionPhase.Open }, isReceived, closes),
+            },
+            ["PeerFinished fires each time that the FIN is seen"] = _real with
+            {
+                FinishPeer = (state, isReceived, closes)
+                    => ConnectionEnd.FinishPeer(Without(state, PeerFinished), isReceived, closes),
+            },
+            ["PeerFinished does not fire"] = _real with
+            {
+                FinishPeer = (state, isReceived, closes) => ConnectionEnd.FinishPeer(state, isReceived, closes)
+                    is var (next, action)
+                    ? (next, action & ~ConnectionEndAction.TellPeerFinished)
+                    : default,
+            },
+            ["DisposeAsync does not wait for PeerFinished"] = _real with
+            {
+                FinishPeer = (state, isReceived, closes) => ConnectionEnd.FinishPeer(state, isReceived, closes)
+                    is var (next, action)
+                    && (action & ConnectionEndAction.TellPeerFinished) != 0
+                    ? (Without(next, TokenTaken), action)
+                    : ConnectionEnd.FinishPeer(state, isReceived, closes),
+            },
             ["a closed descriptor gets a reference"] = _real with { AddReference = word => (word + 1, true) },
             ["one half closes the descriptor of both"] = _real with
             {

@@ -41,4 +41,10 @@ internal enum ConnectionEndFacts
     /// <summary><c>DisposeAsync</c> has completed.</summary>
     DisposeReturned = 4194304,
     OutputCompleted = 8388608,
+
+    /// <summary>The endpoint allows half-close.</summary>
+    HalfCloses = 16777216,
+
+    /// <summary>The token that says that the peer has finished has fired.</summary>
+    TokenFired = 33554432,
 }

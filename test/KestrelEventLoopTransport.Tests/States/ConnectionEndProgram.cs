@@ -19,18 +19,24 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
         bool disposes = false,
         bool sends = false,
         bool borrows = false,
-        bool disposesTwice = false)
+        bool disposesTwice = false,
+        bool halfCloses = false,
+        bool finishes = false,
+        bool takesToken = false,
+        bool resetsLater = false)
         => new(
             default,
             transitions.References,
-            sends ? OutputBusy : default,
+            (sends ? OutputBusy : default) | (halfCloses ? HalfCloses : default),
             new(
                 Steps(Register, SetToken, transitions.References > 2 ? Release : Nothing),
-                peer == Nothing ? default : Steps(AwaitRegistered, peer, BeginReceive, AnnounceIfCompleted),
+                (peer == Nothing ? default : Steps(AwaitRegistered, peer, BeginReceive, AnnounceIfCompleted))
+                    + (resetsLater ? Steps(PeerResets, IsOver, BeginReceive, AnnounceIfCompleted) : default),
                 abort == Nothing ? default : Steps(AwaitStarted, abort),
                 disposes ? Steps(AwaitStarted, BeginDispose, LookForFinish) : default,
-                sends ? Steps(AwaitStarted, Send, EndSend) : default,
+                sends ? Steps(AwaitStarted, Send, EndSend) : finishes ? Steps(AwaitStarted, BeginFin) : default,
                 borrows ? Steps(AwaitStarted, Borrow)
+                    : takesToken ? Steps(AwaitStarted, TakeToken)
                     : disposesTwice ? Steps(AwaitStarted, BeginDispose, LookForFinish)
                     : default,
                 default),
@@ -68,7 +74,10 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
             case Watch when model.Has(InputBusy):
                 return [];
             case Announce:
-                return RunAnnounce(model);
+                const ConnectionEndAction announce = ConnectionEndAction.Announce;
+                return [Follow(model, transitions.Begin(model.End, ConnectionEndFlags.Announcing, announce))];
+            case AnnounceNow:
+                return [(model, Steps(Fire, EndAnnounce)), (Queue(model, Fire, EndAnnounce), default)];
             case LookForAbort:
                 // Whether the socket lingers depends on what the peer sent.
                 return model.End.Has(ConnectionEndFlags.Aborted)
@@ -79,16 +88,19 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
         }
     }
 
-    private IEnumerable<(ConnectionEndModel Model, EndSteps Steps)> RunAnnounce(ConnectionEndModel model)
+    private static (ConnectionEndModel Model, EndSteps Steps) Follow(
+        ConnectionEndModel model, (ConnectionEndState Next, ConnectionEndAction Action) moved)
     {
-        var (end, action) = transitions.Begin(model.End, ConnectionEndFlags.Announcing, ConnectionEndAction.Announce);
-        var next = model with { End = end };
-        return action != ConnectionEndAction.Announce
-            ? [(next, default)]
-            : [
-                (next, Steps(Fire, EndAnnounce)),
-                (Queue(next, Fire, EndAnnounce), default),
-            ];
+        var stops = (moved.Action & ConnectionEndAction.StopHalves) != 0;
+        var tells = (moved.Action & ConnectionEndAction.TellPeerFinished) != 0;
+        var announces = (moved.Action & ConnectionEndAction.Announce) != 0;
+        return (
+            model with { End = moved.Next },
+            Steps(
+                stops ? StopInput : Nothing,
+                stops ? StopOutput : Nothing,
+                tells ? QueueToken : Nothing,
+                announces ? AnnounceNow : Nothing));
     }
 
     private (ConnectionEndModel Model, EndSteps Steps) RunOne(ConnectionEndModel model, ConnectionEndStep step)
@@ -98,7 +110,7 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
             : step < Borrow ? RunOutput(model, step)
             : RunClose(model, step);
 
-    private static (ConnectionEndModel Model, EndSteps Steps) RunInput(ConnectionEndModel model, ConnectionEndStep step)
+    private (ConnectionEndModel Model, EndSteps Steps) RunInput(ConnectionEndModel model, ConnectionEndStep step)
     {
         switch (step)
         {
@@ -111,7 +123,17 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
             case PeerResets:
                 return (model.With(PeerReset), default);
             case AnnounceIfCompleted:
-                return (model, model.Has(InputCompleted) ? Steps(Announce) : default);
+                return (model, model.Has(InputCompleted) ? Steps(StopIfAborted, OnEndKnown) : default);
+            case IsOver:
+                return (model, model.Has(HalfCloses) ? Steps(EndSending) : default);
+            case OnEndKnown:
+                return (
+                    model,
+                    Steps(
+                        model.Has(PeerFinished) ? FinishPeer : Nothing,
+                        model.Has(PeerReset) ? Announce : Nothing));
+            case FinishPeer:
+                return Finishes(model, isReceived: false);
             case BeginReceive or Watch:
                 return model.Has(InputBusy | InputStopped | InputClosing | InputCompleted | InputEnded)
                     ? (model, default)
@@ -123,7 +145,10 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
                 var next = model.Without(InputBusy);
                 return (releases ? next.Once(InputReleased) : next, Steps(releases ? Release : Nothing, OnInputEnded));
             case OnInputEnded:
-                return (model, model.Has(PeerReset) ? Steps(StopHalves, Announce) : Steps(StopIfAborted, Announce));
+                // After the FIN, a reset is only in the event.
+                return model.Has(PeerFinished) && !model.End.Has(ConnectionEndFlags.Aborted)
+                    ? Finishes(model, isReceived: true)
+                    : (model, Steps(StopHalves, Announce));
             case StopIfAborted:
                 return (model, model.End.Has(ConnectionEndFlags.Aborted) ? Steps(StopHalves) : default);
             default:
@@ -167,7 +192,7 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
             case CompleteInput:
                 return (model.With(InputCompleted), Steps(LookForPeer));
             case LookForPeer:
-                return (model, model.Has(PeerFinished | PeerReset) ? Steps(StopIfAborted, Announce) : default);
+                return (model, model.Has(PeerFinished | PeerReset) ? Steps(StopIfAborted, OnEndKnown) : default);
             case CompleteOutput:
                 var completed = model.Once(OutputCompleted);
                 return model.Has(OutputStopped) || !model.Has(OutputBusy)
@@ -188,19 +213,28 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
         }
     }
 
-    private static (ConnectionEndModel Model, EndSteps Steps) RunOutput(
+    private (ConnectionEndModel Model, EndSteps Steps) Finishes(ConnectionEndModel model, bool isReceived)
+        => Follow(model, transitions.FinishPeer(model.End, isReceived, !model.Has(HalfCloses)));
+
+    private (ConnectionEndModel Model, EndSteps Steps) RunOutput(
         ConnectionEndModel model, ConnectionEndStep step)
     {
         switch (step)
         {
             case Send:
                 return (model.Has(OutputStopped) ? model : model.Call(), default);
-            case EndSend:
+            case BeginFin:
+                return model.Has(OutputBusy | OutputStopped | OutputCompleted)
+                    ? (model, default)
+                    : (model.With(OutputBusy), Steps(Send, EndFin));
+            case EndSending:
+                return Follow(model, transitions.EndSending(model.End));
+            case EndSend or EndFin:
                 var drains = model.Has(OutputDraining) ? OnOutputDrained : Nothing;
                 var next = model.Without(OutputBusy | OutputDraining);
                 return model.Has(OutputStopped)
                     ? (next.Once(OutputReleased), Steps(drains, ReleaseOutput))
-                    : (next, Steps(drains));
+                    : (next, Steps(step == EndFin ? EndSending : Nothing, drains));
             case OnOutputDrained:
                 return (model.Once(OutputDrained).With(InputClosing), Steps(LookForAbort));
             case ReleaseOutput:
@@ -248,9 +282,24 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
             case EndClose:
                 return After(model, transitions.EndClose(model.End));
             case Fire:
-                return (model.Once(ClosedFired), default);
+                return (
+                    model
+                        .Require(
+                            !model.Has(HalfCloses) || model.Has(ReasonGiven | OutputDrained | PeerReset)
+                                || model.End.Has(ConnectionEndFlags.SendingEnded),
+                            "ConnectionClosed fired at a FIN")
+                        .Once(ClosedFired),
+                    default);
             case EndAnnounce:
                 return After(model, transitions.End(model.End, ConnectionEndFlags.Announced));
+            case TakeToken:
+                return (model with { End = transitions.TakeToken(model.End) }, default);
+            case QueueToken:
+                return (Queue(model, FireToken, EndFireToken), default);
+            case FireToken:
+                return (model.Once(ConnectionEndFacts.TokenFired), default);
+            case EndFireToken:
+                return After(model, transitions.End(model.End, ConnectionEndFlags.TokenFired));
             default:
                 return (Complete(model), default);
         }
@@ -271,10 +320,17 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
         var next = model
             .Require(model.Has(OwnerToldOfConnection), "The connection finished before its owner heard")
             .Require(model.Has(ClosedFired), "The connection finished before ConnectionClosed fired")
+            .Require(
+                !IsTokenDue(model) || model.Has(ConnectionEndFacts.TokenFired),
+                "The connection finished before the callbacks of PeerFinished ran")
             .Require(model.Has(InputCompleted), "The connection finished before its input was completed")
             .Require(model.Has(OutputCompleted), "The connection finished before its output was completed");
         return model.Has(Waits) ? next.With(Finished) : next;
     }
+
+    /// <summary>Whether the application has taken the token before the FIN was known.</summary>
+    internal static bool IsTokenDue(ConnectionEndModel model)
+        => model.End.HasAll(ConnectionEndFlags.PeerFinished | ConnectionEndFlags.TokenTaken);
 
     private static (ConnectionEndModel Model, EndSteps Steps) After(
         ConnectionEndModel model, (ConnectionEndState Next, ConnectionEndAction Action) moved)

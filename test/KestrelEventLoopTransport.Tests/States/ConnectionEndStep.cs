@@ -14,7 +14,10 @@ internal enum ConnectionEndStep
 
     PeerFinishes,
     PeerResets,
+    IsOver,
     AnnounceIfCompleted,
+    OnEndKnown,
+    FinishPeer,
     BeginReceive,
     Watch,
     Receive,
@@ -43,6 +46,9 @@ internal enum ConnectionEndStep
 
     Send,
     EndSend,
+    BeginFin,
+    EndFin,
+    EndSending,
     OnOutputDrained,
     LookForAbort,
     ReleaseOutput,
@@ -59,7 +65,12 @@ internal enum ConnectionEndStep
     TellOwner,
     EndClose,
     Announce,
+    AnnounceNow,
     Fire,
     EndAnnounce,
+    TakeToken,
+    QueueToken,
+    FireToken,
+    EndFireToken,
     Finish,
 }

@@ -27,6 +27,7 @@ public class ConnectionEndTests
                 Assert.True(next.Phase >= state.Phase, $"{state} -> {next}");
                 Assert.Equal(ConnectionEndFlags.None, state.Flags & ~next.Flags & ~Lingers);
                 Assert.Equal(next.IsFinished && !state.IsFinished, action == ConnectionEndAction.Finish);
+                Assert.False(state.IsFinished && !next.IsFinished, $"{state} -> {next}");
                 Assert.Equal(next, ConnectionEndState.FromWord(next.ToWord()));
                 if (states.Add(next))
                 {
@@ -37,7 +38,7 @@ public class ConnectionEndTests
 
         // None of the legal states is only there in the comment.
         var legal = from phase in Enum.GetValues<ConnectionPhase>()
-                    from flags in Enumerable.Range(0, 2 * (int)Announced)
+                    from flags in Enumerable.Range(0, 2 * (int)ConnectionEndFlags.TokenFired)
                     let state = new ConnectionEndState(phase, (ConnectionEndFlags)flags)
                     where state.IsLegal
                     select state;
@@ -86,6 +87,19 @@ public class ConnectionEndTests
         yield return ConnectionEnd.BeginClose(state, lingers: true);
         yield return ConnectionEnd.Begin(state, Disposing, ConnectionEndAction.CompletePipes);
         yield return ConnectionEnd.Begin(state, Announcing, ConnectionEndAction.Announce);
+        foreach (var isReceived in new[] { false, true })
+        {
+            yield return ConnectionEnd.FinishPeer(state, isReceived, closes: false);
+            yield return ConnectionEnd.FinishPeer(state, isReceived, closes: true);
+        }
+
+        yield return ConnectionEnd.EndSending(state);
+        yield return (ConnectionEnd.TakeToken(state), ConnectionEndAction.None);
+        if (state.HasAll(ConnectionEndFlags.PeerFinished | TokenTaken) && !state.Has(ConnectionEndFlags.TokenFired))
+        {
+            yield return ConnectionEnd.End(state, ConnectionEndFlags.TokenFired);
+        }
+
         if (state.Phase == ConnectionPhase.Closing)
         {
             yield return ConnectionEnd.EndClose(state);
@@ -107,6 +121,21 @@ public class ConnectionEndTests
         yield return () => Explore(program, program.Start(PeerResets, sends: true, borrows: true));
         yield return () => Explore(program, program.Start(PeerFinishes, GiveReason, sends: true));
         yield return () => Explore(program, program.Start(Nothing, GiveReason, disposes: true, disposesTwice: true));
+        yield return () => Explore(
+            program, program.Start(PeerFinishes, halfCloses: true, finishes: true, takesToken: true));
+        yield return () => Explore(
+            program, program.Start(PeerFinishes, halfCloses: true, resetsLater: true, takesToken: true));
+        yield return () => Explore(program, program.Start(PeerFinishes, disposes: true, takesToken: true));
+        foreach (var abort in new[] { Nothing, GiveReason, GiveReasonToReset })
+        {
+            yield return () => Explore(
+                program, program.Start(PeerFinishes, abort, disposes: true, halfCloses: true, takesToken: true));
+            yield return () => Explore(
+                program, program.Start(PeerFinishes, abort, disposes: true, halfCloses: true, finishes: true));
+            yield return () => Explore(
+                program, program.Start(PeerFinishes, abort, disposes: true, halfCloses: true, resetsLater: true));
+        }
+
         foreach (var peer in new[] { PeerResets, PeerFinishes, Nothing })
         {
             foreach (var abort in new[] { Nothing, GiveReason, GiveReasonToReset })
@@ -130,6 +159,9 @@ public class ConnectionEndTests
             .AtTheEnd("The owner knows", model => model.Has(OwnerToldOfConnection))
             .AtTheEnd("The phase is the last", model => model.End.Phase == ConnectionPhase.Closed)
             .AtTheEnd("ConnectionClosed has fired", model => model.Has(ClosedFired))
+            .AtTheEnd(
+                "PeerFinished has fired if its token was taken before",
+                model => ConnectionEndProgram.IsTokenDue(model) == model.Has(ConnectionEndFacts.TokenFired))
             .AtTheEnd("An abort is remembered", model => model.Has(ReasonGiven) == model.End.Has(Aborted))
             .AtTheEnd("DisposeAsync has completed", model => model.Has(DisposeReturned) == disposes)
             .AtTheEnd("A disposed connection is finished", model => model.End.IsFinished == disposes);

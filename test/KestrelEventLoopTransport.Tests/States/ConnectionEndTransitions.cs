@@ -14,6 +14,9 @@ internal sealed record ConnectionEndTransitions(
         ConnectionEndAction,
         (ConnectionEndState Next, ConnectionEndAction Action)> Begin,
     Func<ConnectionEndState, ConnectionEndFlags, (ConnectionEndState Next, ConnectionEndAction Action)> End,
+    Func<ConnectionEndState, bool, bool, (ConnectionEndState Next, ConnectionEndAction Action)> FinishPeer,
+    Func<ConnectionEndState, (ConnectionEndState Next, ConnectionEndAction Action)> EndSending,
+    Func<ConnectionEndState, ConnectionEndState> TakeToken,
     Func<int, (int Next, bool IsAdded)> AddReference,
     Func<int, (int Next, bool IsLast)> Release,
     int References)
@@ -24,6 +27,9 @@ internal sealed record ConnectionEndTransitions(
         ConnectionEnd.EndClose,
         ConnectionEnd.Begin,
         ConnectionEnd.End,
+        ConnectionEnd.FinishPeer,
+        ConnectionEnd.EndSending,
+        ConnectionEnd.TakeToken,
         DescriptorHandle.AddReference,
         DescriptorHandle.Release,
         References: 3);

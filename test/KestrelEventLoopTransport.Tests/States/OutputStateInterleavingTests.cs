@@ -12,6 +12,30 @@ public class OutputStateInterleavingTests
         => Explore(new OutputStateModel { Completes = true });
 
     [Fact]
+    public void A_writer_that_finishes()
+    {
+        Explore(new OutputStateModel { Finishes = true });
+        Explore(new OutputStateModel { Finishes = true, Writes = 0 });
+        Explore(new OutputStateModel { Finishes = true, Awaits = false, Reads = 2 });
+        Explore(new OutputStateModel { Finishes = true, Completes = true, Writes = 2 });
+    }
+
+    [Fact]
+    public void A_writer_that_finishes_and_whose_peer_disappears()
+        => Explore(new OutputStateModel { Finishes = true, Completes = true, Fails = true, Writes = 2 });
+
+    [Fact]
+    public void A_writer_that_finishes_and_a_closing_thread()
+        => Explore(new OutputStateModel { Finishes = true, Completes = true, Stops = true, Writes = 2 });
+
+    [Fact]
+    public void A_writer_that_finishes_in_a_dispatch_or_behind_a_fault()
+    {
+        Explore(new OutputStateModel { Finishes = true, Dispatches = true, Queues = true, Writes = 2 });
+        Explore(new OutputStateModel { Finishes = true, Faults = 2, Writes = 2 });
+    }
+
+    [Fact]
     public void A_writer_that_does_not_await_its_flushes()
         => Explore(new OutputStateModel { Completes = true, Awaits = false });
 

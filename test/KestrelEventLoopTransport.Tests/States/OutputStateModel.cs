@@ -27,6 +27,9 @@ internal sealed record OutputStateModel
     /// <summary>Whether the writer completes at the end.</summary>
     internal bool Completes { get; init; }
 
+    /// <summary>Whether the writer finishes at the end, so that a FIN follows its bytes.</summary>
+    internal bool Finishes { get; init; }
+
     /// <summary>Whether the writer awaits a flush before it goes on.</summary>
     internal bool Awaits { get; init; } = true;
 
@@ -70,6 +73,9 @@ internal sealed record OutputStateModel
     /// <summary>Whether the sender is still the sender when it registers the socket for output.</summary>
     internal bool WatchesAsSender { get; init; } = true;
 
+    /// <summary>Whether the sender looks for the writer's end before it looks for bytes.</summary>
+    internal bool LooksForFinFirst { get; init; } = true;
+
     /// <summary>Replaces a transition by one with a bug.</summary>
     internal Func<string, OutputMove, OutputMove> Bug { get; init; } = static (_, move) => move;
 
@@ -93,6 +99,11 @@ internal sealed record OutputStateModel
             .AtTheEnd(
                 "All is sent",
                 w => w.IsStarved || w.Unsent == 0 || w.Has(OutputFlags.Stopped | OutputFlags.Failed))
+            .AtTheEnd(
+                "The FIN is sent once",
+                w => w.IsStarved || w.Fins == (Finishes ? 1 : 0)
+                    || (w.Fins == 0 && w.Has(OutputFlags.Stopped | OutputFlags.Failed)))
+            .AtTheEnd("The connection hears of the FIN once", w => w.FinReports == (w.Has(OutputFlags.Finished) ? 1 : 0))
             .AtTheEnd("Every chain is freed", w => w.IsStarved || w.Freed == (1 << w.Chains) - 1)
             .AtTheEnd("A completed writer is drained once", w => w.Drains == (Completes ? 1 : 0))
             .AtTheEnd("The descriptor is released once", w => w.Releases == (Completes || Stops ? 1 : 0));

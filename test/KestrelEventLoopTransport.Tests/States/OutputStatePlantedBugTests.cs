@@ -145,6 +145,82 @@ public class OutputStatePlantedBugTests
                 ? new(move.Before, move.After & ~(Blocked | HasChain), OutputAction.FreeChain)
                 : move);
 
+    [Fact]
+    public void A_sender_that_looks_for_bytes_before_it_looks_for_the_end_of_them()
+        => Finds(
+            "The FIN overtakes bytes",
+            (_, move) => move,
+            new OutputStateModel { Finishes = true, Awaits = false, LooksForFinFirst = false });
+
+    [Fact]
+    public void A_writer_that_finishes_while_another_thread_sends_and_does_not_tell()
+        => Finds(
+            "The FIN is sent once",
+            (name, move) => name == "BeginFinish" && Has(move.Before, Sending)
+                ? move with { After = move.Before }
+                : move,
+            new OutputStateModel { Finishes = true });
+
+    [Fact]
+    public void A_writer_that_finishes_an_idle_output_and_sends_nothing()
+        => Finds(
+            "The FIN is sent once",
+            (name, move) => name == "BeginFinish" && !Has(move.Before, Sending)
+                ? new(move.Before, move.After & ~Sending)
+                : move,
+            new OutputStateModel { Finishes = true });
+
+    [Fact]
+    public void A_sender_that_stops_before_the_FIN()
+        => Finds(
+            "The FIN is sent once",
+            (name, move) => name == "EndSend" && Has(move.Before, Finishing) && !Has(move.Before, Again | Edge)
+                && move.Action == OutputAction.Send
+                ? new(
+                    move.Before,
+                    move.After & ~(Sending | HasChain | Finishing),
+                    Has(move.Before, HasChain) ? OutputAction.FreeChain : OutputAction.None)
+                : move,
+            new OutputStateModel { Finishes = true });
+
+    [Fact]
+    public void A_sender_that_finds_the_socket_full_and_forgets_the_FIN()
+        => Finds(
+            "The FIN is sent once",
+            (name, move) => name == "EndSend" && Has(move.After, Blocked)
+                ? move with { After = move.After & ~Finishing }
+                : move,
+            new OutputStateModel { Finishes = true });
+
+    [Fact]
+    public void A_sender_that_sends_the_FIN_again()
+        => Finds(
+            "The connection hears of the FIN once",
+            (name, move) => name == "EndSend" && Has(move.After, Finished) && !Has(move.After, Stopped)
+                ? move with
+                {
+                    After = (move.After & ~Finished) | Finishing | Sending,
+                    Action = move.Action | OutputAction.Send,
+                }
+                : move,
+            new OutputStateModel { Finishes = true, Stops = true });
+
+    [Fact]
+    public void A_sender_that_does_not_tell_of_the_FIN()
+        => Finds(
+            "The connection hears of the FIN once",
+            (name, move) => name == "EndSend" ? Without(move, OutputAction.ReportFinished) : move,
+            new OutputStateModel { Finishes = true });
+
+    [Fact]
+    public void A_sender_that_sends_the_FIN_and_forgets_the_drain()
+        => Finds(
+            "A completed writer is drained once",
+            (name, move) => name == "EndSend" && Has(move.After, Finished)
+                ? Without(move, OutputAction.ReportDrained)
+                : move,
+            new OutputStateModel { Finishes = true, Completes = true });
+
     private static void Finds(string rule, Func<string, OutputMove, OutputMove> bug, OutputStateModel? model = null)
     {
         var planted = (model ?? new OutputStateModel()) with { Bug = bug };

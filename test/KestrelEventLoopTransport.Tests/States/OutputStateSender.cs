@@ -10,7 +10,8 @@ internal static class OutputStateSender
     // As in ConnectionOutput.
     private static readonly OutputAction[] _order =
     [
-        OutputAction.Send, OutputAction.FreeChain, OutputAction.ReportFailure, OutputAction.QueueWork,
+        OutputAction.Send, OutputAction.FreeChain, OutputAction.ReportFailure, OutputAction.ReportFinished,
+        OutputAction.QueueWork,
         OutputAction.ReportDrained, OutputAction.ReleaseDescriptor, OutputAction.RetryLater, OutputAction.CompleteFlush,
         OutputAction.ReleaseFlushLater,
     ];
@@ -20,11 +21,24 @@ internal static class OutputStateSender
         var (world, own) = (turn.World, turn.Own);
         switch (own.Sending)
         {
-            case SendStep.LookForBytes when world.Unsent == 0 || world.Has(OutputFlags.Stopped):
-                return [Ends(turn, SendOutcome.Sent)];
+            case SendStep.LookForFin when !model.LooksForFinFirst:
+                return [turn.As(own with { Number = world.Unsent }).GoTo(SendStep.LookForBytes)];
+            case SendStep.LookForFin:
+                return [turn.As(own with { Seen = turn.Flags }).GoTo(SendStep.LookForBytes)];
             case SendStep.LookForBytes:
-                var call = turn.As(own with { Number = world.Unsent }).GoTo(SendStep.Call);
+                var (seen, unsent) = model.LooksForFinFirst ? (own.Seen, world.Unsent) : (turn.Flags, own.Number);
+                turn = turn.As(own with { Seen = 0, Number = unsent });
+                if (unsent == 0 || (seen & OutputFlags.Stopped) != 0)
+                {
+                    return [(seen & OutputFlags.Finishing) == 0
+                        ? Ends(turn, SendOutcome.Sent)
+                        : turn.GoTo(SendStep.SendFin)];
+                }
+
+                var call = turn.GoTo(SendStep.Call);
                 return world.Faults == 0 ? [call] : [call, Ends(WithFault(turn), SendOutcome.OutOfBudget)];
+            case SendStep.SendFin:
+                return [SendFin(turn)];
             case SendStep.Call:
                 return Call(model, turn);
             case SendStep.Watch when !model.WatchesAsSender:
@@ -59,7 +73,8 @@ internal static class OutputStateSender
         turn = turn.As(turn.Own with { Todo = turn.Own.Todo & ~action });
         return action switch
         {
-            OutputAction.Send => turn.GoTo(SendStep.LookForBytes),
+            OutputAction.Send => turn.GoTo(SendStep.LookForFin),
+            OutputAction.ReportFinished => turn.In(world with { FinReports = world.FinReports + 1 }).End(),
             OutputAction.FreeChain => turn.In(Free(world, turn.Own.Chain)).As(turn.Own with { Chain = 0 }).End(),
             OutputAction.CompleteFlush when !world.FlushIsPending => world.Break("A flush is completed twice"),
             OutputAction.CompleteFlush => turn.In(world with { FlushIsPending = false }).End(),
@@ -71,6 +86,15 @@ internal static class OutputStateSender
             OutputAction.ReleaseFlushLater => turn.In(world with { LaterReleases = world.LaterReleases + 1 }).End(),
             _ => turn.End(),
         };
+    }
+
+    private static World SendFin(Turn turn)
+    {
+        var world = turn.World;
+        return world.Releases != 0 ? world.Break("A system call uses a descriptor that was released")
+            : world.Unsent != 0 ? world.Break("The FIN overtakes bytes")
+            : world.PeerIsGone ? Ends(turn, SendOutcome.Failed)
+            : Ends(turn.In(world with { Fins = world.Fins + 1 }), SendOutcome.Finished);
     }
 
     private static IEnumerable<World> Call(OutputStateModel model, Turn turn)
@@ -104,7 +128,7 @@ internal static class OutputStateSender
                     FoundFull = world.FoundFull || (isFull && model.ShortIsFull),
                 })
                 .As(own with { Number = 0 })
-                .GoTo(isFull ? SendStep.Watch : SendStep.LookForBytes);
+                .GoTo(isFull ? SendStep.Watch : SendStep.LookForFin);
             if (world.Faults > 0)
             {
                 yield return Ends(WithFault(turn), SendOutcome.Shortage);

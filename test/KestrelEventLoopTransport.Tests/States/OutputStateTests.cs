@@ -50,14 +50,15 @@ public class OutputStateTests
         foreach (var move in Changes())
         {
             Assert.True(Does(move, OutputAction.ReleaseDescriptor) == Sets(move, Released), $"{move}");
+            Assert.True(Does(move, OutputAction.ReportFinished) == Sets(move, Finished), $"{move}");
             Assert.True(Does(move, OutputAction.ReportFailure) == Sets(move, Failed), $"{move}");
             Assert.True(Does(move, OutputAction.QueueWork) == Sets(move, Queued | FlushReady), $"{move}");
         }
     }
 
     [Fact]
-    public void Failed_Stopped_and_Released_stay()
-        => Assert.DoesNotContain(_moves.Value, move => Clears(move, Failed | Stopped | Released));
+    public void Failed_Finished_Stopped_and_Released_stay()
+        => Assert.DoesNotContain(_moves.Value, move => Clears(move, Failed | Finished | Stopped | Released));
 
     [Theory]
     [InlineData(nameof(OutputTransitions.OnWritable))]
@@ -112,7 +113,7 @@ public class OutputStateTests
         yield return OutputTransitions.Stop(flags);
         if (Has(flags, Sending))
         {
-            foreach (var outcome in Enum.GetValues<SendOutcome>())
+            foreach (var outcome in Outcomes(flags))
             {
                 yield return OutputTransitions.EndSend(flags, outcome, hasRoom: false, completesFlush: false);
                 yield return OutputTransitions.EndSend(flags, outcome, hasRoom: true, completesFlush: false);
@@ -130,7 +131,25 @@ public class OutputStateTests
         }
     }
 
+    /// <summary>Without bytes, a sender does nothing but send the FIN.</summary>
+    private static IEnumerable<SendOutcome> Outcomes(OutputFlags flags)
+        => Has(flags, Stopped) ? Enum.GetValues<SendOutcome>()
+            : !Has(flags, Finishing) ? Enum.GetValues<SendOutcome>().Where(outcome => outcome != SendOutcome.Finished)
+            : Has(flags, HasChain) ? Enum.GetValues<SendOutcome>()
+            : [SendOutcome.Finished, SendOutcome.Failed];
+
     private static IEnumerable<OutputMove> WriterEvents(OutputFlags flags)
+    {
+        if (Has(flags, Finishing | Finished))
+        {
+            // The writer can only complete.
+            return [OutputTransitions.Publish(flags, Deferral.None), OutputTransitions.BeginDrain(flags)];
+        }
+
+        return WritingEvents(flags);
+    }
+
+    private static IEnumerable<OutputMove> WritingEvents(OutputFlags flags)
     {
         foreach (var deferral in Enum.GetValues<Deferral>())
         {
@@ -144,6 +163,7 @@ public class OutputStateTests
 
         yield return Has(flags, HasChain) ? OutputTransitions.ReopenChain(flags) : OutputTransitions.OpenChain(flags);
         yield return OutputTransitions.BeginDrain(flags);
+        yield return OutputTransitions.BeginFinish(flags);
         if (!Has(flags, FlushParked | FlushReady))
         {
             yield return OutputTransitions.ParkFlush(flags, isFull: false);

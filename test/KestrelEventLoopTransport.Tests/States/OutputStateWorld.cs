@@ -55,6 +55,12 @@ internal readonly record struct OutputStateWorld
 
     public int Drains { get; init; }
 
+    /// <summary>The FINs that were sent.</summary>
+    public int Fins { get; init; }
+
+    /// <summary>How often the connection was told of the FIN.</summary>
+    public int FinReports { get; init; }
+
     public bool FlushIsPending { get; init; }
 
     public bool FlushIsOutstanding { get; init; }

@@ -23,6 +23,8 @@ internal static class OutputStateWriter
     private const int Return = 13;
     private const int Complete = 14;
     private const int Drain = 15;
+    private const int Finish = 16;
+    private const int BeginFinish = 17;
 
     internal static IEnumerable<World> Steps(OutputStateModel model, Turn turn)
         => turn.Own.Place < LookForRoom ? WriteSteps(model, turn) : [.. FlushSteps(model, turn)];
@@ -33,7 +35,7 @@ internal static class OutputStateWriter
         switch (turn.Own.Place)
         {
             case Write when world.WritesLeft == 0:
-                return [turn.GoTo(model.Completes ? Complete : OutputStateModel.Done)];
+                return [turn.GoTo(model.Finishes ? Finish : End(model))];
             case Write when !turn.World.Has(OutputFlags.HasChain):
                 return [turn.GoTo(StartChain)];
             case Write:
@@ -124,6 +126,12 @@ internal static class OutputStateWriter
                 yield return turn.In(world with { FlushIsOutstanding = false })
                     .Make("TakeCancellation", OutputTransitions.TakeCancellation(turn.Flags), Write);
                 break;
+            case Finish:
+                yield return Publishes(turn, Deferral.None, BeginFinish);
+                break;
+            case BeginFinish:
+                yield return turn.Make("BeginFinish", OutputTransitions.BeginFinish(turn.Flags), End(model));
+                break;
             case Complete:
                 yield return Publishes(turn, Deferral.None, Drain);
                 break;
@@ -132,6 +140,8 @@ internal static class OutputStateWriter
                 break;
         }
     }
+
+    private static int End(OutputStateModel model) => model.Completes ? Complete : OutputStateModel.Done;
 
     private static World Parks(Turn turn)
     {

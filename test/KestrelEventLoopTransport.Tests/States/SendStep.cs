@@ -4,7 +4,9 @@ namespace KestrelEventLoopTransport.Tests.States;
 internal enum SendStep
 {
     None,
+    LookForFin,
     LookForBytes,
+    SendFin,
     Call,
     Watch,
     ReadState,

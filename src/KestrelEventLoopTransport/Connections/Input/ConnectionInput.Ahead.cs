@@ -192,7 +192,7 @@ internal sealed partial class ConnectionInput
     {
         if (_state.Has(InputFlags.Full) && PeerGone)
         {
-            _connection.AnnounceClosed();
+            _connection.OnEndKnown();
         }
     }
 

@@ -93,7 +93,7 @@ internal sealed partial class ConnectionInput
     /// </summary>
     internal void OnSendFailed()
     {
-        var actions = _state.OnEdge(InputFlags.Ready | EndFlags(PollEvents.HangUp), claims: true);
+        var actions = _state.OnEdge(InputFlags.Ready | EndFlags(PollEvents.HangUp | PollEvents.Error), claims: true);
         if ((actions & InputActions.Resume) == 0)
         {
             Follow(actions);

@@ -47,6 +47,9 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     /// <summary>Whether the peer has finished sending or the connection has failed.</summary>
     internal bool PeerGone => _state.Has(InputFlags.PeerFinished | InputFlags.Broken);
 
+    /// <summary>Whether the connection has failed, or was aborted after the peer's FIN.</summary>
+    internal bool IsBroken => _state.Has(InputFlags.Broken);
+
     /// <summary>Whether the reader is completed: then nothing more is received.</summary>
     internal bool IsCompleted => _state.Has(InputFlags.Completed);
 

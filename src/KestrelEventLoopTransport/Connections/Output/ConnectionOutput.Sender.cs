@@ -32,6 +32,12 @@ internal sealed partial class ConnectionOutput
     /// <summary>Whether a send found that the peer is gone.</summary>
     internal bool HasFailed => _state.Has(OutputFlags.Failed);
 
+    /// <summary>Whether the FIN is sent.</summary>
+    internal bool HasFinished => _state.Has(OutputFlags.Finished);
+
+    /// <summary>Whether the FIN may be sent, although the output is not stopped.</summary>
+    internal bool Finishes => _state.Has(OutputFlags.Finishing | OutputFlags.Finished);
+
     /// <summary>Bytes have arrived from the peer.</summary>
     internal void OnInput() => _deferral.OnInput();
 
@@ -155,10 +161,12 @@ internal sealed partial class ConnectionOutput
         Span<iovec> vectors = stackalloc iovec[MaxVectors];
         while (true)
         {
+            // The state first: what the writer has committed before it set Finishing is then seen too.
+            var flags = _state.Flags;
             var unsent = _queue.Unsent;
-            if (unsent == 0 || _state.Has(OutputFlags.Stopped))
+            if (unsent == 0 || (flags & OutputFlags.Stopped) != 0)
             {
-                return SendOutcome.Sent;
+                return (flags & OutputFlags.Finishing) == 0 ? SendOutcome.Sent : SendFin(out error);
             }
 
             if (budget-- == 0)
@@ -185,6 +193,12 @@ internal sealed partial class ConnectionOutput
                 return OnFull();
             }
         }
+    }
+
+    private SendOutcome SendFin(out int error)
+    {
+        error = Libc.shutdown(_connection.Fd, Posix.SHUT_WR) < 0 ? Errno.Last : 0;
+        return error == 0 ? SendOutcome.Finished : SendOutcome.Failed;
     }
 
     /// <summary>
@@ -263,6 +277,11 @@ internal sealed partial class ConnectionOutput
         if ((action & OutputAction.ReportFailure) != 0)
         {
             _connection.OnSendFailed(error);
+        }
+
+        if ((action & OutputAction.ReportFinished) != 0)
+        {
+            _connection.OnSendingFinished();
         }
 
         if ((action & OutputAction.QueueWork) != 0)

@@ -21,6 +21,7 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
     private DeferralPolicy _deferral;
     private PendingFlush _flush;
     private bool _completed;
+    private bool _finished;
 
     internal ConnectionOutput(StreamConnection connection) => _connection = connection;
 
@@ -56,7 +57,7 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
 
     public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
     {
-        ThrowIfCompleted();
+        ThrowIfEnded();
         if (cancellationToken.IsCancellationRequested)
         {
             return ValueTask.FromCanceled<FlushResult>(cancellationToken);
@@ -107,6 +108,25 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
         }
     }
 
+    /// <summary>
+    /// Sends what was written, flushed or not, and then a FIN. A flush that waits goes on waiting until there is room.
+    /// </summary>
+    internal void FinishSending()
+    {
+        if (_completed || _finished)
+        {
+            return;
+        }
+
+        _finished = true;
+        _queue.Commit();
+        Publish(Deferral.None);
+        if (_state.Make(OutputTransitions.BeginFinish).Action == OutputAction.Send)
+        {
+            Send();
+        }
+    }
+
     FlushResult IValueTaskSource<FlushResult>.GetResult(short token)
     {
         _flush.GetResult(token);
@@ -124,7 +144,7 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
     private void EnsureRoom(int sizeHint)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(sizeHint);
-        ThrowIfCompleted();
+        ThrowIfEnded();
         if (!_queue.IsOpen)
         {
             OpenChain(sizeHint);
@@ -209,11 +229,16 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
             isCompleted: (flags & (OutputFlags.Failed | OutputFlags.Stopped)) != 0);
     }
 
-    private void ThrowIfCompleted()
+    private void ThrowIfEnded()
     {
         if (_completed)
         {
             throw new InvalidOperationException("Writing is not allowed after the writer was completed.");
+        }
+
+        if (_finished)
+        {
+            throw new InvalidOperationException("Writing is not allowed after FinishSending was called.");
         }
     }
 }

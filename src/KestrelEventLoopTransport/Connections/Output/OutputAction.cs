@@ -32,4 +32,7 @@ internal enum OutputAction
 
     /// <summary>Tell the connection that the output no longer uses the descriptor.</summary>
     ReleaseDescriptor = 256,
+
+    /// <summary>Tell the connection that the FIN is sent.</summary>
+    ReportFinished = 512,
 }

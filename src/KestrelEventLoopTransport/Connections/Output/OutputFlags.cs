@@ -62,4 +62,10 @@ internal enum OutputFlags
 
     /// <summary>The cancellation token of the pending flush was canceled. Cleared by the writer.</summary>
     TokenCanceled = 32768,
+
+    /// <summary>The writer has finished, and a FIN follows its last byte. The sender sends it.</summary>
+    Finishing = 65536,
+
+    /// <summary>The FIN is sent. Set for good.</summary>
+    Finished = 131072,
 }

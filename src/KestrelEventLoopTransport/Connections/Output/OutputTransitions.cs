@@ -11,14 +11,18 @@ namespace KestrelEventLoopTransport.Connections.Output;
 //   1. At most one of Sending, Blocked, Deferred. It says which thread sends next: the sender; the loop, at an edge;
 //      the thread that clears Deferred.
 //   2. HasChain implies Open, Sending, Blocked or Deferred: some thread is bound to send or to free the chain.
-//   3. Open, Blocked and Deferred imply HasChain. So does Sending, unless Stopped: the thread that stops an idle
-//      output becomes its last sender.
+//   3. Open, Blocked and Deferred imply HasChain. So does Sending, unless Stopped or Finishing: the thread that stops
+//      or finishes an idle output becomes its last sender.
 //   4. Again and Edge imply Sending.
 //   5. Failed or Stopped exclude Blocked and Deferred. Failed excludes Sending unless Stopped; a chain that is there
 //      then is Open, or the writer has committed it since, which sets Again.
 //   6. Released is set exactly when Stopped is set and Sending is not.
-//   7. Draining excludes Open and Failed, and implies HasChain.
+//   7. Draining excludes Open, Failed and Finished. It implies HasChain, Finishing, or Sending and Stopped together: the
+//      thread that was about to send the FIN reports the drain.
 //   8. FlushParked excludes FlushReady, FlushCanceled, TokenCanceled and Failed.
+//   9. Finishing implies one of Sending, Blocked, Deferred: some thread is bound to send the FIN. It excludes Open,
+//      Failed, Stopped and Finished.
+//  10. Finished excludes HasChain, Failed, FlushParked and, unless Stopped, Sending: nothing follows the FIN.
 //
 // Queued needs no rule: a work item that finds nothing to do does no harm.
 internal static class OutputTransitions
@@ -30,14 +34,18 @@ internal static class OutputTransitions
         => BitOperations.PopCount((uint)(flags & NextSender)) <= 1
             && (!Has(flags, HasChain) || Has(flags, Open | NextSender))
             && (!Has(flags, Open | Blocked | Deferred) || Has(flags, HasChain))
-            && (!Has(flags, Sending) || Has(flags, HasChain | Stopped))
+            && (!Has(flags, Sending) || Has(flags, HasChain | Stopped | Finishing))
             && (!Has(flags, Again | Edge) || Has(flags, Sending))
             && (!Has(flags, Failed | Stopped) || !Has(flags, Blocked | Deferred))
             && (!Has(flags, Failed) || !Has(flags, Sending)
                 || (Has(flags, Stopped) && (!Has(flags, HasChain) || Has(flags, Open | Again))))
             && Has(flags, Released) == (Has(flags, Stopped) && !Has(flags, Sending))
-            && (!Has(flags, Draining) || (!Has(flags, Open | Failed) && Has(flags, HasChain)))
-            && (!Has(flags, FlushParked) || !Has(flags, FlushReady | Canceled | Failed));
+            && (!Has(flags, Draining) || (!Has(flags, Open | Failed | Finished)
+                && (Has(flags, HasChain | Finishing) || (Has(flags, Sending) && Has(flags, Stopped)))))
+            && (!Has(flags, FlushParked) || !Has(flags, FlushReady | Canceled | Failed))
+            && (!Has(flags, Finishing) || (Has(flags, NextSender) && !Has(flags, Open | Failed | Stopped | Finished)))
+            && (!Has(flags, Finished)
+                || (!Has(flags, HasChain | Failed | FlushParked) && (!Has(flags, Sending) || Has(flags, Stopped))));
 
     /// <summary>
     /// The writer wants to append to the chain that is there. Without one, nothing changes, and nothing will until the
@@ -111,8 +119,12 @@ internal static class OutputTransitions
 
         switch (outcome)
         {
-            case SendOutcome.Sent when Has(flags, Again):
+            case SendOutcome.Sent when Has(flags, Again | Finishing):
                 return new(flags, flags & ~Again, OutputAction.Send);
+            case SendOutcome.Finished:
+                var finished = (left & ~Finishing) | Finished;
+                return ReleaseFlushIf(
+                    true, EndChain(new(flags, finished, OutputAction.ReportFinished)), completesFlush);
             case SendOutcome.Blocked when Has(flags, Edge):
                 return new(flags, flags & ~(Edge | Again), OutputAction.Send);
             case SendOutcome.Blocked:
@@ -122,8 +134,9 @@ internal static class OutputTransitions
             case SendOutcome.Shortage:
                 return new(flags, left | Deferred, OutputAction.RetryLater);
             case SendOutcome.Failed:
+                var failed = (left & ~Finishing) | Failed;
                 return ReleaseFlushIf(
-                    true, EndChain(new(flags, left | Failed, OutputAction.ReportFailure)), completesFlush);
+                    true, EndChain(new(flags, failed, OutputAction.ReportFailure)), completesFlush);
             default:
                 return ReleaseFlushIf(hasRoom, EndChain(new(flags, left)), completesFlush);
         }
@@ -147,6 +160,14 @@ internal static class OutputTransitions
     /// <summary>The token that canceled the flush was that of a flush which has completed otherwise.</summary>
     internal static OutputMove ForgetToken(OutputFlags flags) => new(flags, flags & ~TokenCanceled);
 
+    /// <summary>
+    /// The writer has finished: a FIN follows what it has committed. Without a sender, the calling thread becomes it.
+    /// </summary>
+    internal static OutputMove BeginFinish(OutputFlags flags)
+        => Has(flags, Stopped | Failed) ? new(flags, flags)
+            : Has(flags, NextSender) ? new(flags, flags | Finishing)
+            : new(flags, flags | Finishing | Sending, OutputAction.Send);
+
     /// <summary>The writer is completed.</summary>
     internal static OutputMove BeginDrain(OutputFlags flags)
         => !Has(flags, Stopped | Failed) && Has(flags, NextSender)
@@ -166,7 +187,7 @@ internal static class OutputTransitions
 
         return new(
             flags,
-            (flags & ~(Blocked | Deferred)) | Stopped | Sending,
+            (flags & ~(Blocked | Deferred | Finishing)) | Stopped | Sending,
             (Has(flags, Sending) ? 0 : OutputAction.Send)
                 | (Has(flags, FlushParked) ? OutputAction.ReleaseFlushLater : 0));
     }

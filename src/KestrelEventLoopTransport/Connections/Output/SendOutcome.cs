@@ -6,6 +6,9 @@ internal enum SendOutcome
     /// <summary>All that was committed is sent, or the output was stopped.</summary>
     Sent,
 
+    /// <summary>All that was committed is sent, and the FIN after it.</summary>
+    Finished,
+
     /// <summary>The socket is full.</summary>
     Blocked,
 

@@ -3,9 +3,10 @@ using System.Diagnostics;
 namespace KestrelEventLoopTransport.Connections;
 
 /// <summary>
-/// The cancellation token of <c>ConnectionClosed</c>. Its source is made when the application first asks for the token.
+/// A cancellation token that tells of the end of a connection, or of its receiving half. Its source is made when the
+/// application first asks for the token.
 /// </summary>
-internal struct ClosedSignal
+internal struct EndSignal
 {
     private static readonly CancellationTokenSource _fired = CreateFired();
 
@@ -35,7 +36,7 @@ internal struct ClosedSignal
     /// <summary>Runs the callbacks, which are the application's: they may block and throw.</summary>
     internal readonly void Fire()
     {
-        Debug.Assert(_source is not null, "TryFireUnused was called before.");
+        Debug.Assert(_source is not null, "Somebody has asked for the token, or TryFireUnused was called before.");
         _source.Cancel();
     }
 
