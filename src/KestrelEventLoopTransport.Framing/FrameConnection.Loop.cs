@@ -15,7 +15,7 @@ namespace KestrelEventLoopTransport.Framing;
 //
 // Any thread may set _endsReading, and none clears it: no further frame is delivered. _error is the first failure.
 // The loop sets _connected before the first tick or wake can run. _faulted is 1 once an error of the application has
-// been logged. Only the loop uses _maySwitch and _invalid.
+// been logged. Only the loop uses _maySwitch, _peerFinished and _invalid.
 public sealed partial class FrameConnection
 {
     private readonly FrameEndpoint _endpoint;
@@ -26,6 +26,7 @@ public sealed partial class FrameConnection
     private volatile bool _endsReading;
     private bool _connected;
     private bool _maySwitch;
+    private bool _peerFinished;
     private int _faulted;
     private Exception? _error;
     private FrameException? _invalid;
@@ -60,6 +61,7 @@ public sealed partial class FrameConnection
         using (StartTicking())
         {
             await ReadAsync().ConfigureAwait(false);
+            await TellPeerFinishedAsync().ConfigureAwait(false);
             await DrainAsync().ConfigureAwait(false);
         }
 
@@ -132,6 +134,7 @@ public sealed partial class FrameConnection
                 {
                     if (!await _reader.WaitToReadAsync().ConfigureAwait(false))
                     {
+                        _peerFinished = !_endsReading;
                         break;
                     }
                 }
@@ -169,6 +172,28 @@ public sealed partial class FrameConnection
         }
 
         _endsReading = true;
+    }
+
+    private async ValueTask TellPeerFinishedAsync()
+    {
+        if (!_peerFinished)
+        {
+            return;
+        }
+
+        var takesTurn = !_endpoint.Options.AllowConcurrentTicks;
+        if (takesTurn)
+        {
+            await _turn.EnterAsync().ConfigureAwait(false);
+        }
+
+        await CallAsync(
+            nameof(FrameHandler.OnPeerFinishedAsync), static c => c.Handler.OnPeerFinishedAsync(c))
+            .ConfigureAwait(false);
+        if (takesTurn)
+        {
+            _turn.Leave();
+        }
     }
 
     /// <summary>

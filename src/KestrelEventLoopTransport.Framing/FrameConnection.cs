@@ -51,7 +51,7 @@ public sealed partial class FrameConnection
 
     /// <summary>
     /// Whether the connection has ended or is about to: it was closed or aborted, has broken, or the peer has ended it.
-    /// Nothing that is written or sent from now on arrives.
+    /// Also true after <see cref="StopSendingAsync"/>. Nothing that is written or sent from now on arrives.
     /// </summary>
     public bool IsClosing => _output.End is not null;
 
@@ -180,6 +180,17 @@ public sealed partial class FrameConnection
         _output.Stop();
         EndReading();
     }
+
+    /// <summary>
+    /// Takes no further frame to send, and goes on reading. Nothing of this package uses the transport's
+    /// <c>PipeWriter</c> any more when the task has completed. A transport that can finish sending without closing may
+    /// then be told to, by <c>IConnectionHalfCloseFeature.FinishSending</c> of this project's transport.
+    /// </summary>
+    /// <returns>
+    /// A task that completes when the transport has taken everything that was written or sent so far, or never will
+    /// because the connection has broken.
+    /// </returns>
+    public Task StopSendingAsync() => _output.CloseAsync().AsTask();
 
     /// <summary>Resets the connection at once. Bytes that were not sent are lost.</summary>
     /// <param name="reason">A sentence for the log and for <see cref="FrameHandler.OnDisconnectedAsync"/>.</param>

@@ -17,6 +17,7 @@ namespace KestrelEventLoopTransport.Framing;
 /// <item>
 /// <see cref="OnConnectedAsync"/> comes first, then <see cref="OnFrameAsync"/> for each frame in the order of arrival,
 /// or <see cref="OnInvalidFrameAsync"/> in the place of what is not a frame. Ticks and wakes come in between.
+/// <see cref="OnPeerFinishedAsync"/> comes after the last frame if the peer has ended its side.
 /// <see cref="OnDisconnectedAsync"/> comes last and exactly once, even if <see cref="OnConnectedAsync"/> failed.
 /// </item>
 /// <item>Memory that one callback has written is visible to the next one, on whatever threads they run.</item>
@@ -30,8 +31,9 @@ namespace KestrelEventLoopTransport.Framing;
 /// <see cref="FrameConnection.SendAsync"/>. If <see cref="OnConnectedAsync"/> fails, there are no ticks and wakes.
 /// </item>
 /// <item>
-/// When the peer has ended its side, the connection is closed as soon as the callbacks for its frames have completed.
-/// What was written or sent by then leaves. A callback has to await an answer that another thread prepares.
+/// When the peer has ended its side, the connection is closed as soon as the callbacks for its frames and
+/// <see cref="OnPeerFinishedAsync"/> have completed. What was written or sent by then leaves. One of them has to await
+/// an answer that another thread prepares.
 /// </item>
 /// </list>
 /// <para>
@@ -103,6 +105,19 @@ public abstract class FrameHandler
     /// <summary>Called after one or more calls of <see cref="FrameConnection.Wake"/>.</summary>
     /// <param name="connection">The connection.</param>
     protected internal virtual ValueTask OnWakeAsync(FrameConnection connection) => default;
+
+    /// <summary>
+    /// Called when the peer has ended its side and all of its frames have been handled. What is written or sent before
+    /// this has completed still leaves, so it can await answers that other threads prepare. Then the connection closes.
+    /// Not called if the connection ended in another way. The default implementation does nothing.
+    /// </summary>
+    /// <remarks>
+    /// <see cref="FrameConnection.ConnectionClosed"/> has fired by then, unless the transport allows half-close: with
+    /// this project's transport, the option <c>AllowHalfClose</c> of the endpoint. Ticks and wakes wait until this has
+    /// completed (but see <see cref="FrameHandlerOptions.AllowConcurrentTicks"/>).
+    /// </remarks>
+    /// <param name="connection">The connection.</param>
+    protected internal virtual ValueTask OnPeerFinishedAsync(FrameConnection connection) => default;
 
     /// <summary>
     /// Called when the connection has ended. Nothing can be read or sent any more, and no other callback follows. The

@@ -185,7 +185,7 @@ internal sealed partial class FrameOutput
         {
             if (_inUse)
             {
-                drained = (_drained = NewCompletion()).Task;
+                drained = (_drained ??= NewCompletion()).Task;
             }
         }
 

@@ -26,6 +26,8 @@ internal sealed class Recorder : FrameHandler
 
     public Func<FrameConnection, ValueTask>? Woken { get; init; }
 
+    public Func<FrameConnection, ValueTask>? PeerFinished { get; init; }
+
     public Func<FrameConnection, Exception?, ValueTask>? Disconnected { get; init; }
 
     /// <summary>What was broken of the promises.</summary>
@@ -76,6 +78,9 @@ internal sealed class Recorder : FrameHandler
             Interlocked.Increment(ref Wakes);
             return Woken?.Invoke(connection) ?? default;
         });
+
+    protected internal override ValueTask OnPeerFinishedAsync(FrameConnection connection)
+        => RunAsync(connection, "finished", () => PeerFinished?.Invoke(connection) ?? default);
 
     protected internal override async ValueTask OnDisconnectedAsync(FrameConnection connection, Exception? exception)
     {
