@@ -29,6 +29,7 @@ internal sealed class EpisodePlan
         OnUnixSocket = !PoolFails && random.Next(6) == 0;
         AcceptMode = random.Next(3) == 0 ? AcceptMode.ListenerPerLoop : AcceptMode.SharedListener;
         MaxConnections = random.Next(4) switch { 0 => Connections * 2, 1 => (Connections / 2) + 1, _ => null };
+        AllowHalfClose = random.Next(2) == 0;
     }
 
     public int Seed { get; }
@@ -79,12 +80,16 @@ internal sealed class EpisodePlan
     /// </summary>
     public int? MaxConnections { get; init; }
 
+    /// <summary>Whether the endpoint allows half-close. Handlers finish sending early in any case.</summary>
+    public bool AllowHalfClose { get; init; }
+
     public override string ToString()
         => $"seed {Seed}: {Serving}, {Scheduling}, faults {Mix}, {Loops} loops, {Standbys} standbys, {Connections} "
             + $"connections, "
             + $"write buffer {MaxWriteBufferSize}, read buffer {MaxReadBufferSize}, up to {MaxTransfer} bytes"
             + (OnUnixSocket ? ", Unix socket" : $", {AcceptMode}")
             + (MaxConnections is { } most ? $", at most {most}" : "")
+            + (AllowHalfClose ? ", half-close" : "")
             + (Blocks ? ", blocking" : "")
             + (StopsEarly ? ", stops early" : "")
             + (LogFails ? ", logger throws" : "")

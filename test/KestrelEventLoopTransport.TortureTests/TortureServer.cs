@@ -72,6 +72,7 @@ internal abstract class TortureServer : IAsyncDisposable
         options.MaxWriteBufferSize = plan.MaxWriteBufferSize;
         options.EndpointDefaults.AcceptMode = plan.AcceptMode;
         options.EndpointDefaults.MaxConnections = plan.MaxConnections;
+        options.EndpointDefaults.AllowHalfClose = plan.AllowHalfClose;
     }
 
     protected static void AddServices(EpisodePlan plan, IServiceCollection services)

@@ -5,7 +5,8 @@ namespace KestrelEventLoopTransport.Connections;
 
 /// <summary>
 /// Log messages about connections. Event ids, names and texts are those of Kestrel's sockets transport, except for
-/// <see cref="ClosedCallbackFailed"/> and <see cref="FinishedCallbackFailed"/>. Whatever a remote peer can cause is logged at Debug.
+/// <see cref="ClosedCallbackFailed"/> and <see cref="FinishedCallbackFailed"/>. Whatever a remote peer can cause is
+/// logged at Debug.
 /// </summary>
 internal static partial class ConnectionLog
 {

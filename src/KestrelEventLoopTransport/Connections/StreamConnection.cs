@@ -146,7 +146,8 @@ internal sealed partial class StreamConnection
     /// </summary>
     internal bool WasReset(PollEvents events)
     {
-        const PollEvents end = PollEvents.PeerClosed | PollEvents.HangUp;
+        // The error queue of an open socket raises Error too.
+        var end = Poller.ReportsHangUp ? PollEvents.HangUp : PollEvents.HangUp | PollEvents.PeerClosed;
         return !_isUnix && (MayBeShutDown
             ? (events & end) != 0 && (events & PollEvents.Error) != 0
             : (events & PollEvents.HangUp) != 0 || (!Poller.ReportsHangUp

@@ -340,6 +340,57 @@ public sealed class HalfCloseTests
         Assert.Equal("PeerFinishedCallbackFailed", entry.EventId.Name);
     }
 
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public async Task Whatever_comes_together_the_connection_ends(ApplicationScheduling scheduling, bool isUnix)
+    {
+        var seed = Random.Shared.Next();
+        TestContext.Current.TestOutputHelper?.WriteLine($"Seed {seed}");
+        var random = new Random(seed);
+        for (var i = 0; i < 60; i++)
+        {
+            await using var server = await HalfCloseServer.StartAsync(scheduling, isUnix, allows: random.Next(4) != 0);
+            var (connection, client) = server.Pair;
+            var read = Record.ExceptionAsync(() => ReaderOutcomeTests.ReadToEndAsync(server.Pair.Input));
+            var fires = 0;
+            server.HalfClose.PeerFinished.Register(() => Interlocked.Increment(ref fires));
+            if (random.Next(2) == 0)
+            {
+                // Left unread by the client: the socket may be full.
+                _ = server.Pair.Output.WriteAsync(new byte[random.Next(1_000_000)]).AsTask();
+            }
+
+            var aborts = random.Next(3) == 0;
+            var resets = random.Next(2) == 0;
+            await Task.WhenAll(
+                Task.Run(server.HalfClose.FinishSending),
+                Task.Run(() => client.Socket.Shutdown(SocketShutdown.Send)),
+                Task.Run(() => AbortIf(aborts, connection))).DefaultTimeout();
+            if (resets)
+            {
+                client.Reset();
+            }
+            else if (!aborts)
+            {
+                await client.ReceiveUntilGoneAsync();
+            }
+
+            await Canceled(connection.ConnectionClosed);
+            await server.IsClosedAsync();
+            await read.DefaultTimeout();
+            await connection.DisposeAsync().DefaultTimeout();
+            Assert.True(fires <= 1, $"Seed {seed}");
+        }
+    }
+
+    private static void AbortIf(bool aborts, ConnectionContext connection)
+    {
+        if (aborts)
+        {
+            connection.Abort(new ConnectionAbortedException("The test aborts."));
+        }
+    }
+
     private static async Task WriteAsync(ConnectionContext connection, int length)
     {
         for (var written = 0; written < length;)

@@ -103,7 +103,9 @@ internal sealed record OutputStateModel
                 "The FIN is sent once",
                 w => w.IsStarved || w.Fins == (Finishes ? 1 : 0)
                     || (w.Fins == 0 && w.Has(OutputFlags.Stopped | OutputFlags.Failed)))
-            .AtTheEnd("The connection hears of the FIN once", w => w.FinReports == (w.Has(OutputFlags.Finished) ? 1 : 0))
+            .AtTheEnd(
+                "The connection hears of the FIN once",
+                w => w.FinReports == (w.Has(OutputFlags.Finished) ? 1 : 0))
             .AtTheEnd("Every chain is freed", w => w.IsStarved || w.Freed == (1 << w.Chains) - 1)
             .AtTheEnd("A completed writer is drained once", w => w.Drains == (Completes ? 1 : 0))
             .AtTheEnd("The descriptor is released once", w => w.Releases == (Completes || Stops ? 1 : 0));

@@ -275,6 +275,12 @@ internal sealed class ConversationServer
             // The client waits for the last byte before it sends its FIN.
             await FlushAsync(random);
         }
+
+        if (!_conversation.ServerEnding && random.Next(2) == 0)
+        {
+            _connection.Features.Get<IConnectionHalfCloseFeature>()!.FinishSending();
+            Progress("finished sending");
+        }
     }
 
     /// <summary>True when the connection is over.</summary>

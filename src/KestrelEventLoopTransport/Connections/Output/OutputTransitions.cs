@@ -17,8 +17,8 @@ namespace KestrelEventLoopTransport.Connections.Output;
 //   5. Failed or Stopped exclude Blocked and Deferred. Failed excludes Sending unless Stopped; a chain that is there
 //      then is Open, or the writer has committed it since, which sets Again.
 //   6. Released is set exactly when Stopped is set and Sending is not.
-//   7. Draining excludes Open, Failed and Finished. It implies HasChain, Finishing, or Sending and Stopped together: the
-//      thread that was about to send the FIN reports the drain.
+//   7. Draining excludes Open, Failed and Finished. It implies HasChain, Finishing, or Sending and Stopped together:
+//      the thread that was about to send the FIN reports the drain.
 //   8. FlushParked excludes FlushReady, FlushCanceled, TokenCanceled and Failed.
 //   9. Finishing implies one of Sending, Blocked, Deferred: some thread is bound to send the FIN. It excludes Open,
 //      Failed, Stopped and Finished.
