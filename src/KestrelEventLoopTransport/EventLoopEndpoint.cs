@@ -22,7 +22,7 @@ public sealed class EventLoopEndpoint
     /// <summary>
     /// Number of connections of this endpoint that are not yet disposed. If
     /// <see cref="EndpointOptions.MaxConnections"/> is set, a connection counts from the moment at which its accept
-    /// begins.
+    /// begins. Connections that wait for their PROXY header (<see cref="EndpointOptions.ProxyProtocol"/>) count too.
     /// </summary>
     public int ConnectionCount => _listener.Limiter.Current;
 
@@ -41,6 +41,23 @@ public sealed class EventLoopEndpoint
     /// if the process or the system has no free descriptor or memory.
     /// </summary>
     public long FailedAccepts => _listener.Limiter.Failed;
+
+    /// <summary>
+    /// Number of connections that have been closed for want of a valid PROXY header
+    /// (<see cref="EndpointOptions.ProxyProtocol"/>). They are not among <see cref="AcceptedConnections"/>.
+    /// </summary>
+    /// <param name="reason">What was wrong.</param>
+    /// <returns>The number since the endpoint was bound.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="reason"/> is not a reason.</exception>
+    public long GetProxyProtocolFailures(ProxyProtocolFailure reason)
+    {
+        if (!Enum.IsDefined(reason))
+        {
+            throw new ArgumentOutOfRangeException(nameof(reason), reason, "There is no such reason.");
+        }
+
+        return _listener.ProxyHeaders?.GetCount(reason) ?? 0;
+    }
 
     /// <summary>
     /// Duplicates the descriptors of the listening sockets (<c>dup(2)</c>; gnet: <c>DupFd</c>) so that another process

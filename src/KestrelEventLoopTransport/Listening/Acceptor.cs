@@ -66,7 +66,10 @@ internal sealed class Acceptor : IPollable, IThreadPoolWorkItem, IDispatchTarget
         _queue = queue;
         _hold = new AcceptHold(this, loop, context, limiter, socket.EndPoint);
         var factory = new ConnectionFactory(socket, loop, group, context, limiter, selector);
-        _intake = new ConnectionIntake(this, socket, context.Options, limiter, factory, _hold, queue);
+        var proxies = context.ProxyHeaders is { } rules
+            ? new ProxyIntake(this, socket, loop, group, context, rules, limiter)
+            : null;
+        _intake = new ConnectionIntake(this, socket, context.Options, limiter, factory, _hold, queue, proxies);
         _batchSize = context.Options.AcceptBatchSize;
         _runsUserCode = context.Options.ConfigureAcceptedSocket is not null
             || context.Options.CustomLoadBalancer is not null;
@@ -113,9 +116,28 @@ internal sealed class Acceptor : IPollable, IThreadPoolWorkItem, IDispatchTarget
     }
 
     /// <summary>
-    /// Queues no more connections. A hook that is still running may yet produce one: it is closed.
+    /// Queues no more connections. A hook that is still running may yet produce one: it is closed. The task completes
+    /// when connections that wait for a PROXY header are closed.
     /// </summary>
-    internal void Abandon() => _intake.Abandon();
+    internal Task AbandonAsync() => _intake.AbandonAsync();
+
+    /// <summary>
+    /// Goes on with a connection that has waited for its PROXY header. <see cref="Announce"/> has to follow. Where the
+    /// application's code may run.
+    /// </summary>
+    /// <param name="fd">The accepted socket. Without a connection, it is closed.</param>
+    /// <param name="remoteAddress">The peer's address, as <c>accept(2)</c> gave it.</param>
+    /// <param name="header">The header.</param>
+    /// <param name="isAdded">Becomes true when there is a connection.</param>
+    internal void AddProxied(
+        int fd, ReadOnlySpan<byte> remoteAddress, ProxyProtocolHeader header, ref bool isAdded)
+    {
+        using var scope = _runsUserCode ? CallbackScope.Enter(this) : default;
+        _intake.Add(fd, remoteAddress, header, ref isAdded);
+    }
+
+    /// <summary>Resumes the application if it waits for a connection.</summary>
+    internal void Announce() => _queue.Announce(_loop);
 
     /// <summary>Accepts again after a hold, on the loop. Any thread.</summary>
     internal void GoOn()

@@ -1,9 +1,9 @@
 using System.Net;
 using KestrelEventLoopTransport.Connections;
-using KestrelEventLoopTransport.Connections.Lingering;
 using KestrelEventLoopTransport.Listening.Balancing;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
+using KestrelEventLoopTransport.ProxyProtocol;
 
 namespace KestrelEventLoopTransport.Listening;
 
@@ -22,38 +22,62 @@ internal sealed class ConnectionFactory(
     ConnectionLimiter limiter,
     LoopSelector selector)
 {
-    private static readonly SocketOption _noLinger
-        = new("SO_LINGER off", Platform.SOL_SOCKET, Platform.SO_LINGER, new byte[2 * sizeof(int)]);
-
     private readonly EndPoint? _localEndPoint = CommonLocalEndPoint(socket, context.Options);
 
     /// <summary>
-    /// Makes a connection and starts it on its loop. Null when the user's hook refused it or the loops are stopping.
-    /// Without a connection, the descriptor is closed.
+    /// Sets options and runs the user's hook, before anything is read. False when the hook refused the connection or
+    /// something failed: then the descriptor is closed.
     /// </summary>
-    internal StreamConnection? Create(int fd, ReadOnlySpan<byte> remoteAddress)
+    internal bool TryAdmit(int fd, ReadOnlySpan<byte> remoteAddress)
+    {
+        var isAdmitted = false;
+        try
+        {
+            isAdmitted = TryConfigure(fd, remoteAddress);
+        }
+        finally
+        {
+            if (!isAdmitted)
+            {
+                limiter.CountRefused();
+                context.CloseUnused(fd, withReset: false);
+            }
+        }
+
+        return isAdmitted;
+    }
+
+    /// <summary>
+    /// Makes a connection and starts it on its loop. Null when the loops are stopping. Without a connection, the
+    /// descriptor is closed.
+    /// </summary>
+    /// <param name="fd">The accepted socket.</param>
+    /// <param name="remoteAddress">The peer's address, as <c>accept(2)</c> gave it.</param>
+    /// <param name="header">The PROXY header, if the connection has begun with one: the loop is chosen for the
+    /// client that it names.</param>
+    internal StreamConnection? Create(int fd, ReadOnlySpan<byte> remoteAddress, ProxyProtocolHeader? header)
     {
         EventLoop? loop = null;
         var isReferenced = false;
         var isStarted = false;
         try
         {
-            if (!TryConfigure(fd, remoteAddress))
-            {
-                limiter.CountRefused();
-                return null;
-            }
-
             isReferenced = group.TryAddReference();
             if (!isReferenced)
             {
                 return null;
             }
 
-            var assignment = new LoadBalancingContext(group.Loads, acceptingLoop.Index, remoteAddress);
+            var client = header?.Source is { } source ? SocketAddressBytes.OfEndPoint(source) : remoteAddress;
+            var assignment = new LoadBalancingContext(group.Loads, acceptingLoop.Index, client);
             loop = group.Loops[selector.Assign(assignment)];
             var connection = new StreamConnection(
                 fd, loop, limiter, context.Connections, remoteAddress, _localEndPoint);
+            if (header is not null)
+            {
+                ProxyProtocolFeature.Add(connection, header);
+            }
+
             connection.Register();
             isStarted = true;
             connection.EndStart();
@@ -69,7 +93,7 @@ internal sealed class ConnectionFactory(
                     group.Release();
                 }
 
-                CloseUnused(fd);
+                context.CloseUnused(fd, withReset: false);
             }
         }
     }
@@ -80,15 +104,11 @@ internal sealed class ConnectionFactory(
     internal void Refuse(int fd)
     {
         limiter.CountRefused();
-        LingerOption.MakeCloseReset(fd);
-        _ = Libc.close(fd);
+        context.CloseUnused(fd, withReset: true);
         ListenerLog.ConnectionRefused(context.Logger, socket.EndPoint, context.Options.MaxConnections!.Value);
     }
 
-    /// <summary>
-    /// Sets the options that accepted sockets do not inherit and runs the user's hook, before anything is read. False
-    /// when the hook refused the connection or something failed.
-    /// </summary>
+    /// <summary>Sets the options that accepted sockets do not inherit, and runs the user's hook.</summary>
     private bool TryConfigure(int fd, ReadOnlySpan<byte> remoteAddress)
     {
         try
@@ -109,17 +129,6 @@ internal sealed class ConnectionFactory(
             ListenerLog.ConfigureAcceptedSocketFailed(context.Logger, socket.EndPoint, exception);
             return false;
         }
-    }
-
-    /// <summary>Closes a descriptor. Does not wait, whatever SO_LINGER says.</summary>
-    private void CloseUnused(int fd)
-    {
-        if (context.Connections.CloseMayWait)
-        {
-            _ = _noLinger.TrySet(fd);
-        }
-
-        _ = Libc.close(fd);
     }
 
     private static bool RunHook(Action<AcceptedSocketContext> hook, AcceptedSocketContext accepted)

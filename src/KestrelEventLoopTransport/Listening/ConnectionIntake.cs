@@ -1,5 +1,6 @@
 using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Native;
+using KestrelEventLoopTransport.ProxyProtocol;
 
 namespace KestrelEventLoopTransport.Listening;
 
@@ -14,6 +15,7 @@ namespace KestrelEventLoopTransport.Listening;
 /// <param name="factory">Makes connections of descriptors.</param>
 /// <param name="hold">Says when not to accept.</param>
 /// <param name="queue">Gets the connections.</param>
+/// <param name="proxies">Receives PROXY headers; null when connections have none.</param>
 internal sealed unsafe class ConnectionIntake(
     Acceptor acceptor,
     ListenSocket socket,
@@ -21,7 +23,8 @@ internal sealed unsafe class ConnectionIntake(
     ConnectionLimiter limiter,
     ConnectionFactory factory,
     AcceptHold hold,
-    AcceptQueue queue)
+    AcceptQueue queue,
+    ProxyIntake? proxies)
 {
     // At the limit, either the acceptor waits before it accepts, or the connection is refused after it was accepted.
     private readonly bool _waitsForRoom
@@ -44,13 +47,18 @@ internal sealed unsafe class ConnectionIntake(
         _isDraining = true;
     }
 
-    /// <summary>Queues no more connections. One that a hook may still let through is closed. Any thread.</summary>
-    internal void Abandon()
+    /// <summary>
+    /// Queues no more connections. One that a hook may still let through is closed. The task completes when those that
+    /// wait for a PROXY header are closed. Any thread.
+    /// </summary>
+    internal Task AbandonAsync()
     {
         lock (_queueLock)
         {
             _isAbandoned = true;
         }
+
+        return proxies?.Stop() ?? Task.CompletedTask;
     }
 
     /// <summary>The application has taken a connection, which may end a hold. Any thread.</summary>
@@ -63,7 +71,7 @@ internal sealed unsafe class ConnectionIntake(
     }
 
     /// <summary>Accepts once. Returns whether there may be more.</summary>
-    /// <param name="isAdded">Becomes true when a connection was accepted.</param>
+    /// <param name="isAdded">Becomes true when a connection was accepted that keeps its room.</param>
     internal bool Accept(ref bool isAdded)
     {
         if (!MayAccept() || (_waitsForRoom && !hold.TryEnter(_isDraining)))
@@ -118,13 +126,12 @@ internal sealed unsafe class ConnectionIntake(
 
         try
         {
-            if (factory.Create(fd, remoteAddress) is { } connection)
+            ProxyProtocolHeader? header = null;
+            if (factory.TryAdmit(fd, remoteAddress)
+                && (proxies is null || proxies.TryReceive(fd, remoteAddress, ref isAdded, out header)))
             {
-                // From now on the end of the connection makes room.
-                isAdded = true;
+                Add(fd, remoteAddress, header, ref isAdded);
                 hold.OnAdded();
-                limiter.CountAccepted();
-                Enqueue(connection);
             }
 
             return true;
@@ -141,6 +148,25 @@ internal sealed unsafe class ConnectionIntake(
             {
                 limiter.Leave();
             }
+        }
+    }
+
+    /// <summary>
+    /// Makes a connection of a descriptor and puts it into the queue. Without a connection, the descriptor is closed.
+    /// Any thread.
+    /// </summary>
+    /// <param name="fd">The accepted socket.</param>
+    /// <param name="remoteAddress">The peer's address, as <c>accept(2)</c> gave it.</param>
+    /// <param name="header">The PROXY header, if there is one.</param>
+    /// <param name="isAdded">Becomes true when there is a connection: from now on its end makes room.</param>
+    internal void Add(
+        int fd, ReadOnlySpan<byte> remoteAddress, ProxyProtocolHeader? header, ref bool isAdded)
+    {
+        if (factory.Create(fd, remoteAddress, header) is { } connection)
+        {
+            isAdded = true;
+            limiter.CountAccepted();
+            Enqueue(connection);
         }
     }
 

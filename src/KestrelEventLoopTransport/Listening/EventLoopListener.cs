@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Listening.Balancing;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.ProxyProtocol;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Listening;
@@ -41,6 +42,7 @@ internal sealed class EventLoopListener : IConnectionListener
         _onStopped = onStopped;
         _queue = new AcceptQueue(EndPoint, group);
         Limiter = new ConnectionLimiter(group, context.Options.MaxConnections);
+        ProxyHeaders = context.ProxyHeaders;
 
         var selector = LoopSelector.Create(context.Options, group, EndPoint, context.Logger);
         _acceptors = new Acceptor[sockets.Length];
@@ -57,6 +59,9 @@ internal sealed class EventLoopListener : IConnectionListener
 
     /// <summary>Counts and limits the connections.</summary>
     internal ConnectionLimiter Limiter { get; }
+
+    /// <summary>Counts connections without a valid PROXY header; null when connections have none.</summary>
+    internal ProxyHeaderRules? ProxyHeaders { get; }
 
     /// <summary>Begins to accept. If that fails, the caller has to dispose of the listener.</summary>
     internal void Start() => Array.ForEach(_acceptors, static acceptor => acceptor.Start());

@@ -1,5 +1,7 @@
 using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Connections.Lingering;
 using KestrelEventLoopTransport.Native;
+using KestrelEventLoopTransport.ProxyProtocol;
 using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Listening;
@@ -7,6 +9,9 @@ namespace KestrelEventLoopTransport.Listening;
 /// <summary>What the acceptors of a listener share: the options of its endpoint, and what follows from them.</summary>
 internal sealed class ListenerContext
 {
+    private static readonly SocketOption _noLinger
+        = new("SO_LINGER off", Platform.SOL_SOCKET, Platform.SO_LINGER, new byte[2 * sizeof(int)]);
+
     internal ListenerContext(EndpointOptions options, ConnectionSettings connections, ILogger logger)
     {
         Options = options;
@@ -14,6 +19,7 @@ internal sealed class ListenerContext
         Logger = logger;
         AcceptedIPOptions = SocketOptionList.ForAcceptedIP(options);
         AcceptedUnixOptions = SocketOptionList.ForAcceptedUnix(options);
+        ProxyHeaders = options.ProxyProtocol is { } proxies ? new ProxyHeaderRules(proxies) : null;
     }
 
     /// <summary>The listener's own copy. It does not change.</summary>
@@ -30,6 +36,26 @@ internal sealed class ListenerContext
 
     /// <summary>The same for Unix sockets.</summary>
     internal SocketOption[] AcceptedUnixOptions { get; }
+
+    /// <summary>What is expected of PROXY headers; null when connections have none.</summary>
+    internal ProxyHeaderRules? ProxyHeaders { get; }
+
+    /// <summary>Closes an accepted descriptor. Does not wait, whatever SO_LINGER says.</summary>
+    /// <param name="fd">The descriptor.</param>
+    /// <param name="withReset">Whether the peer gets a RST; else a FIN, or a RST if input is unread.</param>
+    internal void CloseUnused(int fd, bool withReset)
+    {
+        if (withReset)
+        {
+            LingerOption.MakeCloseReset(fd);
+        }
+        else if (Connections.CloseMayWait)
+        {
+            _ = _noLinger.TrySet(fd);
+        }
+
+        _ = Libc.close(fd);
+    }
 
     /// <summary>The context for a further socket on an address that a first socket is bound to.</summary>
     internal ListenerContext WithReusePort()

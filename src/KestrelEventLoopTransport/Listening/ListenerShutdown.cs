@@ -38,7 +38,7 @@ internal sealed class ListenerShutdown(
         onDrained();
         _steering.Stop();
         await CloseAsync().ConfigureAwait(false);
-        Abandon();
+        await AbandonAsync().ConfigureAwait(false);
     }
 
     /// <summary>
@@ -110,8 +110,9 @@ internal sealed class ListenerShutdown(
         return WaitForHooksAsync(Closed);
     }
 
-    /// <summary>Gives up connections for which a hook still runs.</summary>
-    private void Abandon() => Array.ForEach(acceptors, static acceptor => acceptor.Abandon());
+    /// <summary>Gives up connections for which a hook still runs, and those that wait for a PROXY header.</summary>
+    private Task AbandonAsync()
+        => WaitForHooksAsync(Task.WhenAll(Array.ConvertAll(acceptors, static acceptor => acceptor.AbandonAsync())));
 
     private Task StopAcceptors() => Task.WhenAll(Array.ConvertAll(acceptors, static acceptor => acceptor.Stop()));
 

@@ -13,6 +13,7 @@ internal static class Posix
     internal const int TCP_NODELAY = 1;
     internal const int TCP_MAXSEG = 2;
     internal const int IPPROTO_IPV6 = 41;
+    internal const int MSG_PEEK = 2;
     internal const int SHUT_RD = 0;
     internal const int SHUT_WR = 1;
     internal const int F_DUPFD = 0;

@@ -33,6 +33,13 @@ internal struct SocketAddressBytes
     internal static unsafe ReadOnlySpan<byte> Span(byte* address, uint length)
         => new(address, (int)Math.Min(length, Posix.SockAddrStorageSize));
 
+    /// <summary>An endpoint as the kernel would write it.</summary>
+    internal static ReadOnlySpan<byte> OfEndPoint(EndPoint endPoint)
+    {
+        var address = endPoint.Serialize();
+        return address.Buffer.Span[..address.Size];
+    }
+
     /// <summary>The local address of a bound or connected IP socket.</summary>
     internal static unsafe SocketAddressBytes OfSocket(int fd)
     {

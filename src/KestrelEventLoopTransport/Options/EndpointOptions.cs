@@ -212,6 +212,13 @@ public sealed class EndpointOptions
     public UnixSocketOptions Unix { get; private set; } = new();
 
     /// <summary>
+    /// How the endpoint receives the PROXY protocol from proxies in front of it. Connections then have the endpoints of
+    /// the proxy's client, and the feature <see cref="IProxyProtocolFeature"/>. Default: <see langword="null"/>: no
+    /// connection begins with a header.
+    /// </summary>
+    public ProxyProtocolOptions? ProxyProtocol { get; set; }
+
+    /// <summary>
     /// Called with the listening socket after the options above are set and before <c>bind(2)</c>; for a socket that
     /// already existed, before <c>listen(2)</c>. Equivalent to Go's <c>net.ListenConfig.Control</c>. If it throws an
     /// exception, the bind fails with an <see cref="IOException"/> that contains the exception. Default:
@@ -226,7 +233,8 @@ public sealed class EndpointOptions
     /// </summary>
     /// <remarks>
     /// It runs on the thread that accepts connections, so it must not block. It must not be an <see langword="async"/>
-    /// lambda: an exception after the first <see langword="await"/> would end the process.
+    /// lambda: an exception after the first <see langword="await"/> would end the process. With
+    /// <see cref="ProxyProtocol"/> it runs before the header is received: it sees the proxy, not the client.
     /// </remarks>
     public Action<AcceptedSocketContext>? ConfigureAcceptedSocket { get; set; }
 
@@ -236,6 +244,7 @@ public sealed class EndpointOptions
         var copy = (EndpointOptions)MemberwiseClone();
         copy.Tcp = Tcp.Copy();
         copy.Unix = Unix.Copy();
+        copy.ProxyProtocol = ProxyProtocol?.Copy();
         return copy;
     }
 }

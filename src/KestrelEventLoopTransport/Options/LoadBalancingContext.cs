@@ -30,7 +30,8 @@ public readonly ref struct LoadBalancingContext
 
     /// <summary>
     /// The client's IP address without the port, in network order: 4 bytes for IPv4, 16 bytes for IPv6. The address of
-    /// an IPv4 client of a dual-mode endpoint has 4 bytes. Empty for a Unix client.
+    /// an IPv4 client of a dual-mode endpoint has 4 bytes. Empty for a Unix client. Behind a proxy that sends the PROXY
+    /// protocol (<see cref="EndpointOptions.ProxyProtocol"/>) it is the address of the proxy's client.
     /// </summary>
     public ReadOnlySpan<byte> RemoteAddress => SocketAddressBytes.GetIPAddress(_socketAddress);
 

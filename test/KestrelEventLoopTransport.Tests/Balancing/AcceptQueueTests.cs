@@ -155,7 +155,7 @@ public sealed class AcceptQueueTests
     }
 
     private static ConnectionIntake IntakeOf(AcceptQueue queue)
-        => new(null!, null!, new EndpointOptions(), null!, null!, null!, queue);
+        => new(null!, null!, new EndpointOptions(), null!, null!, null!, queue, proxies: null);
 
     /// <summary>Something for the queue, which does not look into it.</summary>
     private static T Blank<T>() => (T)RuntimeHelpers.GetUninitializedObject(typeof(T));

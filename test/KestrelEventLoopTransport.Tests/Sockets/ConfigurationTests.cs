@@ -40,6 +40,14 @@ public sealed class ConfigurationTests
         "TakeoverPeriod": "00:00:00.700",
         "FinOnError": true,
         "AllowHalfClose": true,
+        "ProxyProtocol": {
+          "TrustedNetworks": [ "10.0.0.0/8", "::1" ],
+          "TrustUnixPeers": true,
+          "UntrustedPeers": "PassAsIs",
+          "Versions": "V2",
+          "HeaderTimeout": "00:00:03",
+          "MaxHeaderLength": 1000
+        },
         "Tcp": {
           "NoDelay": false,
           "KeepAlive": { "Enabled": true, "Time": "00:01:00", "Interval": "00:00:10", "RetryCount": 3 },
@@ -510,6 +518,13 @@ public sealed class ConfigurationTests
         Assert.Equal(TimeSpan.FromMilliseconds(700), options.TakeoverPeriod);
         Assert.True(options.FinOnError);
         Assert.True(options.AllowHalfClose);
+        Assert.NotNull(options.ProxyProtocol);
+        Assert.Equal(["10.0.0.0/8", "::1"], options.ProxyProtocol.TrustedNetworks.Distinct());
+        Assert.True(options.ProxyProtocol.TrustUnixPeers);
+        Assert.Equal(UntrustedPeerPolicy.PassAsIs, options.ProxyProtocol.UntrustedPeers);
+        Assert.Equal(ProxyProtocolVersions.V2, options.ProxyProtocol.Versions);
+        Assert.Equal(TimeSpan.FromSeconds(3), options.ProxyProtocol.HeaderTimeout);
+        Assert.Equal(1000, options.ProxyProtocol.MaxHeaderLength);
         Assert.False(options.Tcp.NoDelay);
         Assert.True(options.Tcp.KeepAlive.Enabled);
         Assert.Equal(TimeSpan.FromMinutes(1), options.Tcp.KeepAlive.Time);

@@ -8,6 +8,9 @@ public sealed class OptionRangeTests
 {
     private const string AnyInt = "it must be from 1 to 2147483647.";
     private const string AnyBytes = "it must have from 1 to 15 bytes, none of them zero.";
+    private const string AnyNetwork
+        = "it must be an address, or a network such as 10.0.0.0/8.";
+
     private const string KeepAliveTime = "it must be a whole number of seconds from 1 to 32767.";
 
     private static readonly (Action<EndpointOptions> Set, string Message)[] _wrong =
@@ -91,6 +94,25 @@ public sealed class OptionRangeTests
         (static o => o.Unix.Owner = "", "Unix.Owner is ''; it must have from 1 to 255 bytes, none of them zero."),
         (static o => o.Unix.Group = new string('g', 256),
             $"Unix.Group is '{new string('g', 256)}'; it must have from 1 to 255 bytes, none of them zero."),
+        (static o => o.ProxyProtocol = new(), "ProxyProtocol.TrustedNetworks is empty; "
+            + "it must name the proxies, or set TrustUnixPeers."),
+        (static o => o.ProxyProtocol = new() { TrustedNetworks = { "10.0.0.0/33" } },
+            $"ProxyProtocol.TrustedNetworks is '10.0.0.0/33'; {AnyNetwork}"),
+        (static o => o.ProxyProtocol = new() { TrustedNetworks = { "fe80::1%1" } },
+            $"ProxyProtocol.TrustedNetworks is 'fe80::1%1'; {AnyNetwork}"),
+        (static o => o.ProxyProtocol = new() { TrustUnixPeers = true, UntrustedPeers = (UntrustedPeerPolicy)2 },
+            "ProxyProtocol.UntrustedPeers is 2; it must be one of Refuse, PassAsIs."),
+        (static o => o.ProxyProtocol = new() { TrustUnixPeers = true, Versions = ProxyProtocolVersions.None },
+            "ProxyProtocol.Versions is None; it must be one of V1, V2, All."),
+        (static o => o.ProxyProtocol = new() { TrustUnixPeers = true, Versions = (ProxyProtocolVersions)4 },
+            "ProxyProtocol.Versions is 4; it must be one of V1, V2, All."),
+        (static o => o.ProxyProtocol = new() { TrustUnixPeers = true, HeaderTimeout = TimeSpan.Zero },
+            "ProxyProtocol.HeaderTimeout is 00:00:00; "
+            + "it must be a whole number of milliseconds from 1 to 3600000."),
+        (static o => o.ProxyProtocol = new() { TrustUnixPeers = true, MaxHeaderLength = 231 },
+            "ProxyProtocol.MaxHeaderLength is 231; it must be from 232 to 65551."),
+        (static o => o.ProxyProtocol = new() { TrustUnixPeers = true, MaxHeaderLength = 65552 },
+            "ProxyProtocol.MaxHeaderLength is 65552; it must be from 232 to 65551."),
     ];
 
     private static readonly Action<EndpointOptions>[] _right =
@@ -126,6 +148,9 @@ public sealed class OptionRangeTests
         static o => o.Tcp.NotSentLowWatermark = int.MaxValue,
         static o => o.Tcp.MaximumSegmentSize = 88,
         static o => o.Tcp.MaximumSegmentSize = 32767,
+        static o => o.ProxyProtocol = new() { TrustedNetworks = { "10.0.0.0/8", "::1", "fd00::/8", "192.0.2.1" } },
+        static o => o.ProxyProtocol = new() { TrustUnixPeers = true, MaxHeaderLength = 232 },
+        static o => o.ProxyProtocol = new() { TrustUnixPeers = true, HeaderTimeout = TimeSpan.FromHours(1) },
     ];
 
     public static TheoryData<int> Wrong => [.. Enumerable.Range(0, _wrong.Length)];

@@ -22,6 +22,7 @@ internal sealed class EndpointOptionsValidator
         validator.CheckAccepting(options);
         validator.CheckTcp(options.Tcp);
         validator.CheckUnix(options.Unix);
+        validator.CheckProxyProtocol(options.ProxyProtocol);
         return validator._problems;
     }
 
@@ -83,6 +84,44 @@ internal sealed class EndpointOptionsValidator
 
         CheckBytes("Unix.Owner", unix.Owner, 255);
         CheckBytes("Unix.Group", unix.Group, 255);
+    }
+
+    private void CheckProxyProtocol(ProxyProtocolOptions? proxies)
+    {
+        if (proxies is null)
+        {
+            return;
+        }
+
+        if (proxies.TrustedNetworks.Count == 0 && !proxies.TrustUnixPeers)
+        {
+            Add("ProxyProtocol.TrustedNetworks", "empty; it must name the proxies, or set TrustUnixPeers");
+        }
+
+        foreach (var network in proxies.TrustedNetworks)
+        {
+            if (!ProxyProtocolOptions.TryParseNetwork(network, out _))
+            {
+                Add(
+                    "ProxyProtocol.TrustedNetworks",
+                    $"'{network}'; it must be an address, or a network such as 10.0.0.0/8");
+            }
+        }
+
+        CheckName("ProxyProtocol.UntrustedPeers", proxies.UntrustedPeers);
+        if (proxies.Versions is < ProxyProtocolVersions.V1 or > ProxyProtocolVersions.All)
+        {
+            Add("ProxyProtocol.Versions", $"{proxies.Versions}; it must be one of V1, V2, All");
+        }
+
+        CheckTime(
+            "ProxyProtocol.HeaderTimeout",
+            proxies.HeaderTimeout,
+            TimeSpan.TicksPerMillisecond,
+            "milliseconds",
+            1,
+            3_600_000);
+        CheckRange("ProxyProtocol.MaxHeaderLength", proxies.MaxHeaderLength, 232, 65551);
     }
 
     private void CheckName<TEnum>(string option, TEnum value)
