@@ -16,6 +16,7 @@ declare -A package_of=(
   [systemd-socket-activate]=systemd
   [wrk]=wrk
   [/usr/include/stdio.h]=libc6-dev
+  [/usr/lib/nginx/modules/ngx_stream_module.so]=libnginx-mod-stream
   [/usr/include/openssl/ssl.h]=libssl-dev
 )
 
