@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Connections.Timing;
 using KestrelEventLoopTransport.Diagnostics;
 using KestrelEventLoopTransport.Listening;
 using KestrelEventLoopTransport.Loops;
@@ -35,6 +36,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
     private readonly ILogger _logger;
     private readonly ILogger _connectionLogger;
     private readonly LoopMetrics _metrics;
+    private readonly TimeoutMetrics _timeouts;
     private readonly HandOffLog _handOffLog;
     private EventLoopGroup? _group;
     private int _warned;
@@ -97,6 +99,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         _loggerFactory = loggerFactory;
         _logger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Listening");
         _metrics = new LoopMetrics(meterFactory);
+        _timeouts = new TimeoutMetrics(meterFactory);
         _handOffLog = new HandOffLog(SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
         _connectionLogger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections");
         _endpointOptions = new EndpointOptionsReader(options, optionsFactory, _logger);
@@ -246,6 +249,7 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
                 : int.MaxValue,
             FinOnError = options.FinOnError,
             AllowHalfClose = options.AllowHalfClose,
+            Limits = new ConnectionLimits(options, _timeouts),
             CloseMayWait = options.Linger > TimeSpan.Zero || options.ConfigureListenSocket is not null
                 || options.ConfigureAcceptedSocket is not null || endPoint is FileHandleEndPoint,
             Logger = _connectionLogger,

@@ -5,8 +5,8 @@ namespace KestrelEventLoopTransport.Connections;
 
 /// <summary>
 /// Log messages about connections. Event ids, names and texts are those of Kestrel's sockets transport, except for
-/// <see cref="ClosedCallbackFailed"/> and <see cref="FinishedCallbackFailed"/>. Whatever a remote peer can cause is
-/// logged at Debug.
+/// <see cref="ClosedCallbackFailed"/>, <see cref="FinishedCallbackFailed"/> and <c>ConnectionTimedOut</c>. Whatever a
+/// remote peer can cause is logged at Debug.
 /// </summary>
 internal static partial class ConnectionLog
 {
@@ -65,6 +65,21 @@ internal static partial class ConnectionLog
             Reset(logger, connection.ConnectionId);
         }
     }
+
+    internal static void TimedOut(ILogger logger, ConnectionContext connection, string reason)
+    {
+        if (logger.IsEnabled(LogLevel.Debug))
+        {
+            TimedOut(logger, connection.ConnectionId, reason);
+        }
+    }
+
+    [LoggerMessage(
+        25,
+        LogLevel.Debug,
+        "Connection id \"{ConnectionId}\" timed out: {Reason}",
+        EventName = "ConnectionTimedOut", SkipEnabledCheck = true)]
+    private static partial void TimedOut(ILogger logger, string connectionId, string reason);
 
     [LoggerMessage(
         20,

@@ -1,4 +1,5 @@
 using KestrelEventLoopTransport.Connections.Lingering;
+using KestrelEventLoopTransport.Connections.Timing;
 using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Connections;
@@ -29,6 +30,9 @@ internal sealed class ConnectionSettings
     /// options can set it, and so can a hook or the process that a listening socket comes from.
     /// </summary>
     internal required bool CloseMayWait { get; init; }
+
+    /// <summary>How long a connection may take for what.</summary>
+    internal required ConnectionLimits Limits { get; init; }
 
     internal required ILogger Logger { get; init; }
 

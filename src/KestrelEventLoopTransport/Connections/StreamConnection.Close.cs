@@ -48,14 +48,20 @@ internal sealed partial class StreamConnection
         => Volatile.Read(ref _abortReason) is { } reason && reason != _noReason ? reason : null;
 
     public override void Abort(ConnectionAbortedException abortReason)
+        => TryAbort(abortReason, resets: abortReason is not null);
+
+    /// <summary>Ends the connection, if it is not aborted yet.</summary>
+    /// <param name="abortReason">What reads throw from now on.</param>
+    /// <param name="resets">Whether to end with a RST, where the settings and the socket know it.</param>
+    private bool TryAbort(ConnectionAbortedException? abortReason, bool resets)
     {
         if (Interlocked.CompareExchange(ref _abortReason, abortReason ?? _noReason, null) is not null)
         {
-            return;
+            return false;
         }
 
         // After the reason: a reader that an abort ends finds the reason.
-        var resets = abortReason is not null && !_settings.FinOnError && !_isUnix;
+        resets = resets && !_settings.FinOnError && !_isUnix;
         _end.Abort(resets);
         if (resets)
         {
@@ -80,6 +86,7 @@ internal sealed partial class StreamConnection
         }
 
         AnnounceClosed();
+        return true;
     }
 
     internal void AbortOnWriterError(Exception exception)
@@ -214,6 +221,7 @@ internal sealed partial class StreamConnection
         {
             _owner.OnClosed(this);
             FinishIf(_end.EndClose());
+            StopTimer();
         }
     }
 

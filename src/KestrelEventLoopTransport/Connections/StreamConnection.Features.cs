@@ -10,7 +10,7 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace KestrelEventLoopTransport.Connections;
 
-// The connection is its own feature collection, so the eight features that it has from the start cost no object. What
+// The connection is its own feature collection, so the nine features that it has from the start cost no object. What
 // Kestrel and middleware add or replace is in FeatureOverrides.
 internal sealed partial class StreamConnection : IFeatureCollection,
     IConnectionIdFeature,
@@ -20,7 +20,8 @@ internal sealed partial class StreamConnection : IFeatureCollection,
     IConnectionLifetimeFeature,
     IConnectionSocketFeature,
     IConnectionEndPointFeature,
-    IConnectionHalfCloseFeature
+    IConnectionHalfCloseFeature,
+    IConnectionDeadlineFeature
 {
     private static readonly Type[] _ownFeatures =
     [
@@ -32,6 +33,7 @@ internal sealed partial class StreamConnection : IFeatureCollection,
         typeof(IConnectionSocketFeature),
         typeof(IConnectionEndPointFeature),
         typeof(IConnectionHalfCloseFeature),
+        typeof(IConnectionDeadlineFeature),
     ];
 
     private SocketAddressBytes _remoteAddress;

@@ -96,7 +96,14 @@ internal sealed partial class StreamConnection
     PipeWriter IDuplexPipe.Output => Output;
 
     /// <summary>Starts polling. From now on the loop calls <see cref="OnReady"/>.</summary>
-    internal void Register() => _token = Loop.Register(Fd, this);
+    internal void Register()
+    {
+        _token = Loop.Register(Fd, this);
+        if (_settings.Limits.RunFromAccept)
+        {
+            StartTimer();
+        }
+    }
 
     /// <summary>
     /// Ends the start. Until now the descriptor stays open, because closing it needs the token: an event may have ended

@@ -183,6 +183,71 @@ public sealed class EndpointOptions
     public TimeSpan TakeoverPeriod { get; set; } = TimeSpan.FromMilliseconds(300);
 
     /// <summary>
+    /// How long a connection may be idle: nothing is sent and nothing is received. Whole milliseconds, at least 1.
+    /// Default: <see langword="null"/>: without limit.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// This and the other time limits also apply below TLS and HTTP, while a handler blocks, and while a connection
+    /// waits to be taken from the accept queue. They are measured from accept. They are never early. A connection that
+    /// has been active ends late by a quarter of the limit at most.
+    /// </para>
+    /// <para>
+    /// A connection that reaches a limit ends with a FIN if all that was flushed has been passed to the kernel, else
+    /// with a RST (but see <see cref="FinOnError"/>). Reads then throw a
+    /// <see cref="Microsoft.AspNetCore.Connections.ConnectionAbortedException"/> whose inner exception is a
+    /// <see cref="TimeoutException"/> that names the option. It is logged at level Debug (event 25) and counted
+    /// (<c>event_loop.timed_out_connections</c>).
+    /// </para>
+    /// <para>
+    /// A handler that computes for a long time before it answers makes its connection idle. Choose a limit that is
+    /// longer than that.
+    /// </para>
+    /// </remarks>
+    public TimeSpan? IdleTimeout { get; set; }
+
+    /// <summary>
+    /// How long the application may wait for the peer to send something. Only the time during which a read waits
+    /// counts, not the time in which a handler works or sends. With HTTP/1.1 that is mostly the time between requests;
+    /// with HTTP/2, WebSockets and gRPC a read always waits. Whole milliseconds, at least 1. Default:
+    /// <see langword="null"/>: without limit. See <see cref="IdleTimeout"/> for what happens then.
+    /// </summary>
+    public TimeSpan? ReceiveIdleTimeout { get; set; }
+
+    /// <summary>
+    /// How long the peer may take none of the bytes that wait to be sent. Each byte that the kernel takes counts as
+    /// progress, so a slow peer is not stalled. TCP announces room in steps of a segment or more, so a peer that reads a
+    /// few bytes at a time makes progress only now and then. Whole milliseconds, at least 1. Default:
+    /// <see langword="null"/>: without limit. The connection ends with a RST (but see <see cref="FinOnError"/>). See
+    /// <see cref="IdleTimeout"/>.
+    /// </summary>
+    public TimeSpan? SendStallTimeout { get; set; }
+
+    /// <summary>
+    /// How long after accept the first byte may come. Whole milliseconds, at least 1. Default: <see langword="null"/>:
+    /// without limit. See <see cref="IdleTimeout"/> for what happens then.
+    /// </summary>
+    public TimeSpan? FirstByteTimeout { get; set; }
+
+    /// <summary>
+    /// How long the peer may take none of the bytes that are left when the application has completed its output. Each
+    /// byte that the kernel takes counts as progress. Then the connection ends with a RST (but see
+    /// <see cref="FinOnError"/>). It replaces <see cref="SendStallTimeout"/> during that time. A connection that has
+    /// sent everything and waits for unread input of the peer ends after 5 seconds in any case. Whole milliseconds, at
+    /// least 1; <see langword="null"/>: without limit. Default: 30 seconds. See <see cref="IdleTimeout"/>.
+    /// </summary>
+    public TimeSpan? CloseTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// How long after accept a connection is closed, so that long-lived connections spread over new processes. Kestrel
+    /// is asked to close it as if the server stopped: HTTP finishes the current requests (HTTP/2 sends GOAWAY), and a
+    /// connection handler sees <c>IConnectionLifetimeNotificationFeature.ConnectionClosedRequested</c>. If the
+    /// connection is still open after <see cref="CloseTimeout"/>, it is aborted. Whole milliseconds, at least 1.
+    /// Default: <see langword="null"/>: without limit. See <see cref="IdleTimeout"/>.
+    /// </summary>
+    public TimeSpan? MaxConnectionLifetime { get; set; }
+
+    /// <summary>
     /// Whether a connection that is aborted because of an error ends with a FIN, as if all data had been sent, instead
     /// of a RST. TCP only: Unix sockets have no RST. Default: the <see cref="AppContext"/> switch
     /// <c>Microsoft.AspNetCore.Server.Kestrel.FinOnError</c>, which Kestrel's socket transport uses too;

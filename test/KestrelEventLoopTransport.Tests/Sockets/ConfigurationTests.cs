@@ -38,6 +38,12 @@ public sealed class ConfigurationTests
         "MaxConnectionsPolicy": "Refuse",
         "AcceptBatchSize": 9,
         "TakeoverPeriod": "00:00:00.700",
+        "IdleTimeout": "00:02:00",
+        "ReceiveIdleTimeout": "00:02:01",
+        "SendStallTimeout": "00:02:02",
+        "FirstByteTimeout": "00:02:03",
+        "CloseTimeout": "00:02:04",
+        "MaxConnectionLifetime": "1.00:00:00",
         "FinOnError": true,
         "AllowHalfClose": true,
         "ProxyProtocol": {
@@ -516,6 +522,12 @@ public sealed class ConfigurationTests
         Assert.Equal(MaxConnectionsPolicy.Refuse, options.MaxConnectionsPolicy);
         Assert.Equal(9, options.AcceptBatchSize);
         Assert.Equal(TimeSpan.FromMilliseconds(700), options.TakeoverPeriod);
+        Assert.Equal(TimeSpan.FromSeconds(120), options.IdleTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(121), options.ReceiveIdleTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(122), options.SendStallTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(123), options.FirstByteTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(124), options.CloseTimeout);
+        Assert.Equal(TimeSpan.FromDays(1), options.MaxConnectionLifetime);
         Assert.True(options.FinOnError);
         Assert.True(options.AllowHalfClose);
         Assert.NotNull(options.ProxyProtocol);

@@ -11,6 +11,7 @@ public sealed class OptionRangeTests
     private const string AnyNetwork
         = "it must be an address, or a network such as 10.0.0.0/8.";
 
+    private const string Milliseconds = "it must be a whole number of milliseconds from 1 to 2147483647.";
     private const string KeepAliveTime = "it must be a whole number of seconds from 1 to 32767.";
 
     private static readonly (Action<EndpointOptions> Set, string Message)[] _wrong =
@@ -55,6 +56,15 @@ public sealed class OptionRangeTests
             "TakeoverPeriod is -00:00:01; it must be from 00:00:00 to 00:01:00."),
         (static o => o.TakeoverPeriod = TimeSpan.FromSeconds(61),
             "TakeoverPeriod is 00:01:01; it must be from 00:00:00 to 00:01:00."),
+        (static o => o.IdleTimeout = TimeSpan.Zero, $"IdleTimeout is 00:00:00; {Milliseconds}"),
+        (static o => o.ReceiveIdleTimeout = TimeSpan.Zero, $"ReceiveIdleTimeout is 00:00:00; {Milliseconds}"),
+        (static o => o.SendStallTimeout = TimeSpan.Zero, $"SendStallTimeout is 00:00:00; {Milliseconds}"),
+        (static o => o.FirstByteTimeout = TimeSpan.Zero, $"FirstByteTimeout is 00:00:00; {Milliseconds}"),
+        (static o => o.CloseTimeout = TimeSpan.Zero, $"CloseTimeout is 00:00:00; {Milliseconds}"),
+        (static o => o.MaxConnectionLifetime = TimeSpan.Zero, $"MaxConnectionLifetime is 00:00:00; {Milliseconds}"),
+        (static o => o.IdleTimeout = TimeSpan.FromMicroseconds(1500),
+            $"IdleTimeout is 00:00:00.0015000; {Milliseconds}"),
+        (static o => o.CloseTimeout = Timeout.InfiniteTimeSpan, $"CloseTimeout is -00:00:00.0010000; {Milliseconds}"),
         (static o => o.MaxReadBufferSize = -1,
             "MaxReadBufferSize is -1; it must be at least 1, or null or 0 for unlimited."),
         (static o => o.MaxWriteBufferSize = -1,
@@ -131,6 +141,9 @@ public sealed class OptionRangeTests
         static o => o.AcceptBatchSize = 1024,
         static o => o.TakeoverPeriod = TimeSpan.Zero,
         static o => o.TakeoverPeriod = TimeSpan.FromMinutes(1),
+        static o => o.IdleTimeout = TimeSpan.FromMilliseconds(1),
+        static o => o.MaxConnectionLifetime = TimeSpan.FromMilliseconds(int.MaxValue),
+        static o => o.CloseTimeout = null,
         static o => o.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(1),
         static o => o.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(32767),
         static o => o.Tcp.KeepAlive.Interval = TimeSpan.FromSeconds(1),

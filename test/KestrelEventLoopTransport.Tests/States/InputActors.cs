@@ -67,11 +67,16 @@ internal sealed class InputActors(InputMoves moves, int bytes)
     {
         switch (state.Reader)
         {
+            case ReaderPlace.Idle when state.HasTimedOut && state.Has(TimedOut):
+                return [];
             case ReaderPlace.Idle when state.ReadsLeft > 0:
                 return [state with { Reader = ReaderPlace.Looks, ReadsLeft = (byte)(state.ReadsLeft - 1) }];
             case ReaderPlace.Looks when state.Has(Canceled):
                 var cleared = state with { Flags = state.Flags & ~Canceled, IsWaiting = false };
                 return [cleared with { Reader = ReaderPlace.Rewatches }];
+            case ReaderPlace.Looks when state.Has(TimedOut) && (!state.Has(Ended) || state.Has(EndHeld)):
+                var failed = state with { HasTimedOut = true, IsWaiting = false };
+                return [failed with { Reader = moves.RewatchesAfterDeadline ? ReaderPlace.Rewatches : ReaderPlace.Idle }];
             case ReaderPlace.Looks:
                 var isOver = state.Has(TokenCanceled) || state.Unexamined > 0 || state.EndIsTaken
                     || (state.Has(Ended) && !state.Has(EndHeld));
@@ -129,6 +134,20 @@ internal sealed class InputActors(InputMoves moves, int bytes)
         if (!state.HasFired && state.IsWaiting)
         {
             yield return Move(state with { HasFired = true }, moves.SetAndUnpark(state.Flags, TokenCanceled));
+        }
+    }
+
+    /// <summary>The read deadline passes, and is moved into the future afterwards.</summary>
+    public IEnumerable<InputModel> Deadline(InputModel state)
+    {
+        switch (state.DeadlineMoves)
+        {
+            case 0:
+                yield return Move(state with { DeadlineMoves = 1 }, moves.SetAndUnpark(state.Flags, TimedOut));
+                break;
+            case 1:
+                yield return Move(state with { DeadlineMoves = 2 }, moves.Revive(state.Flags));
+                break;
         }
     }
 

@@ -58,6 +58,12 @@ internal readonly record struct InputModel
 
     public bool HasFired { get; init; }
 
+    /// <summary>How often the deadline has been moved: into the past, and then into the future.</summary>
+    public byte DeadlineMoves { get; init; }
+
+    // The reader knows that its deadline has passed, and does not read before it is moved.
+    public bool HasTimedOut { get; init; }
+
     public bool HasCompleted { get; init; }
 
     public bool MustFree { get; init; }

@@ -30,6 +30,16 @@ internal sealed record InputMoves
 
     public Func<InputFlags, InputFlags> Stop { get; init; } = InputTransitions.Stop;
 
+    /// <summary>The deadline is moved into the future.</summary>
+    public Func<InputFlags, InputFlags> Revive { get; init; } = static state =>
+    {
+        _ = InputTransitions.TryClear(state, InputFlags.TimedOut, out var next);
+        return next;
+    };
+
+    /// <summary>Whether a read that its deadline ends leaves an edge to the watch.</summary>
+    public bool RewatchesAfterDeadline { get; init; } = true;
+
     /// <summary>What forbids a receive of the reader's.</summary>
     public InputFlags ReaderUnless { get; init; } = InputFlags.Ended | InputFlags.Held;
 

@@ -8,7 +8,7 @@ namespace KestrelEventLoopTransport.Tests.States;
 public sealed class InputStateTests
 {
     // Bits of the word.
-    private const int Bits = 18;
+    private const int Bits = 19;
 
     private static readonly Dictionary<string, InputMoves> _bugs = new()
     {
@@ -107,6 +107,35 @@ public sealed class InputStateTests
         },
         ["The reader makes room and does not end the pause"] = new() { ContinuesAhead = false },
         ["A read that its token ends leaves the edge unwatched"] = new() { RewatchesAfterToken = false },
+        ["A read parks after its deadline"] = new()
+        {
+            TryPark = static (InputFlags state, out InputFlags next) =>
+            {
+                var parks = InputTransitions.TryPark(state & ~TimedOut, out next);
+                next |= state & TimedOut;
+                return parks;
+            },
+        },
+        ["A deadline that passes does not end a wait"] = new()
+        {
+            SetAndUnpark = static (state, flags)
+                => InputTransitions.SetAndUnpark(state, flags) | (flags == TimedOut ? state & Parked : None),
+        },
+        ["A deadline that passes drops an edge"] = new()
+        {
+            SetAndUnpark = static (state, flags)
+                => InputTransitions.SetAndUnpark(state, flags) & ~(flags == TimedOut ? Ready : None),
+        },
+        ["A deadline that is moved drops an edge"] = new()
+        {
+            Revive = static state => state & ~(TimedOut | Ready),
+        },
+        ["A deadline that is moved parks a read"] = new()
+        {
+            Revive = static state => (state & ~TimedOut) | Parked,
+        },
+        ["A deadline that is moved takes what is held"] = new() { Revive = static state => state & ~(TimedOut | Held) },
+        ["A read that its deadline ends leaves the edge unwatched"] = new() { RewatchesAfterDeadline = false },
     };
 
     public static TheoryData<string> Scenarios => [.. InputScenario.Every.Select(scenario => scenario.Name)];
@@ -158,6 +187,7 @@ public sealed class InputStateTests
     [InlineData((int)Held, false)]
     [InlineData((int)Canceled, false)]
     [InlineData((int)TokenCanceled, false)]
+    [InlineData((int)TimedOut, false)]
     [InlineData((int)Completed, false)]
     [InlineData((int)Closing, false)]
     [InlineData((int)MustDrain, true)]
@@ -223,9 +253,14 @@ public sealed class InputStateTests
     /// <summary>What each event makes of a state in which it can happen.</summary>
     private static IEnumerable<InputFlags> NextOf(InputFlags state)
     {
-        foreach (var reason in new[] { Canceled, TokenCanceled, Completed, Closing })
+        foreach (var reason in new[] { Canceled, TokenCanceled, TimedOut, Completed, Closing })
         {
             yield return InputTransitions.SetAndUnpark(state, reason);
+        }
+
+        if (InputTransitions.TryClear(state, TimedOut, out var revived))
+        {
+            yield return revived;
         }
 
         foreach (var claims in new[] { false, true })

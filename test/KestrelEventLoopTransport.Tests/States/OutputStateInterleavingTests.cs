@@ -78,6 +78,33 @@ public class OutputStateInterleavingTests
     public void A_sender_that_is_out_of_memory_and_a_closing_thread()
         => Explore(new OutputStateModel { Completes = true, Stops = true, Faults = 1, Writes = 2 });
 
+    [Fact]
+    public void A_writer_whose_deadline_passes()
+    {
+        Explore(new OutputStateModel { Expires = true });
+        Explore(new OutputStateModel { Expires = true, Reads = 1 });
+        Explore(new OutputStateModel { Expires = true, Completes = true, Writes = 2 });
+    }
+
+    [Fact]
+    public void A_writer_whose_deadline_passes_and_is_moved()
+    {
+        Explore(new OutputStateModel { Expires = true, Revives = true });
+        Explore(new OutputStateModel { Expires = true, Revives = true, Reads = 2, Writes = 4 });
+    }
+
+    [Fact]
+    public void A_writer_whose_deadline_passes_and_a_canceling_thread()
+        => Explore(new OutputStateModel { Expires = true, Revives = true, Cancels = true });
+
+    [Fact]
+    public void A_writer_whose_deadline_passes_and_a_closing_thread()
+        => Explore(new OutputStateModel { Expires = true, Revives = true, Stops = true });
+
+    [Fact]
+    public void A_writer_whose_deadline_passes_and_whose_peer_disappears()
+        => Explore(new OutputStateModel { Expires = true, Revives = true, Completes = true, Fails = true, Writes = 2 });
+
     private static void Explore(OutputStateModel model)
     {
         var states = model.Explore();

@@ -43,6 +43,12 @@ internal sealed record OutputStateModel
 
     internal bool Cancels { get; init; }
 
+    /// <summary>Whether the write deadline passes.</summary>
+    internal bool Expires { get; init; }
+
+    /// <summary>Whether the write deadline is moved into the future afterwards.</summary>
+    internal bool Revives { get; init; }
+
     /// <summary>Whether the peer may disappear.</summary>
     internal bool Fails { get; init; }
 
@@ -90,11 +96,13 @@ internal sealed record OutputStateModel
             .Actor("supervisor", Runs(w => w.Supervisor, (w, t) => w with { Supervisor = t }, SupervisorSteps))
             .Actor("closer", Runs(w => w.Closer, (w, t) => w with { Closer = t }, CloserSteps))
             .Actor("canceler", Runs(w => w.Canceler, (w, t) => w with { Canceler = t }, CancelerSteps))
+            .Actor("deadline", Runs(w => w.Deadline, (w, t) => w with { Deadline = t }, DeadlineSteps))
             .Always("No rule is broken", w => w.Broken is null)
             .Always(
                 "Exactly the thread that has set Sending sends", w => w.Senders == (w.Has(OutputFlags.Sending) ? 1 : 0))
             .AtTheEnd(
                 "No flush waits while there is room", w => !w.FlushIsPending || (w.IsStarved && w.Unsent > Room))
+            .AtTheEnd("No flush waits after its deadline", w => !w.FlushIsPending || !w.Has(OutputFlags.TimedOut))
             .AtTheEnd("The writer is done", w => w.Writer.Place == Done || w.FlushIsPending)
             .AtTheEnd(
                 "All is sent",
@@ -201,6 +209,18 @@ internal sealed record OutputStateModel
             var move = OutputTransitions.ReleaseFlush(turn.Flags, OutputFlags.FlushCanceled);
             yield return turn.Make("ReleaseFlush", move, Done);
         }
+    }
+
+    private IEnumerable<World> DeadlineSteps(Turn turn)
+    {
+        const int revive = 1;
+        var ends = turn.In(turn.World with { MustTimeOut = turn.World.Has(OutputFlags.FlushParked) });
+        return turn.Own.Place switch
+        {
+            0 when Expires => [ends.Make("Expire", OutputTransitions.Expire(turn.Flags), Revives ? revive : Done)],
+            revive => [turn.Make("Revive", OutputTransitions.Revive(turn.Flags), Done)],
+            _ => [],
+        };
     }
 
     private Func<World, IEnumerable<World>> Runs(

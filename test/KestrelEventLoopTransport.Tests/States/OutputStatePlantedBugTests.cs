@@ -221,6 +221,50 @@ public class OutputStatePlantedBugTests
                 : move,
             new OutputStateModel { Finishes = true, Completes = true });
 
+    [Fact]
+    public void A_deadline_that_leaves_the_flush_parked()
+        => Finds(
+            "A flush is completed twice",
+            (name, move) => name == "Expire" ? Keeping(move, FlushParked) : move,
+            new OutputStateModel { Expires = true });
+
+    [Fact]
+    public void A_deadline_that_queues_no_work()
+        => Finds(
+            "No flush waits",
+            (name, move) => name == "Expire" ? Without(move, OutputAction.QueueWork) : move,
+            new OutputStateModel { Expires = true, Reads = 1 });
+
+    [Fact]
+    public void A_deadline_that_leaves_no_reason()
+        => Finds(
+            "A deadline is forgotten",
+            (name, move) => name == "Expire" ? move with { After = move.After & ~FlushTimedOut } : move,
+            new OutputStateModel { Expires = true });
+
+    [Fact]
+    public void A_deadline_that_is_moved_and_takes_the_reason_of_a_flush()
+        => Finds(
+            "A deadline is forgotten",
+            (name, move) => name == "Revive" ? move with { After = move.After & ~FlushTimedOut } : move,
+            new OutputStateModel { Expires = true, Revives = true });
+
+    [Fact]
+    public void A_flush_that_parks_after_its_deadline()
+        => Finds(
+            "No flush waits after its deadline",
+            (name, move) => name == "ParkFlush" && Has(move.After & ~move.Before, FlushTimedOut)
+                ? move with { After = move.Before | FlushParked }
+                : move,
+            new OutputStateModel { Expires = true, Reads = 0 });
+
+    [Fact]
+    public void A_flush_that_does_not_take_its_outcome()
+        => Finds(
+            "The outcome of a flush is left",
+            (name, move) => name == "TakeCancellation" ? Keeping(move, FlushTimedOut) : move,
+            new OutputStateModel { Expires = true });
+
     private static void Finds(string rule, Func<string, OutputMove, OutputMove> bug, OutputStateModel? model = null)
     {
         var planted = (model ?? new OutputStateModel()) with { Bug = bug };

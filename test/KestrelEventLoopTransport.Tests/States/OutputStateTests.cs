@@ -108,6 +108,8 @@ public class OutputStateTests
         yield return OutputTransitions.ReleaseFlush(flags, OutputFlags.None);
         yield return OutputTransitions.ReleaseFlush(flags, FlushCanceled);
         yield return OutputTransitions.ReleaseFlush(flags, TokenCanceled);
+        yield return OutputTransitions.Expire(flags);
+        yield return OutputTransitions.Revive(flags);
         yield return OutputTransitions.TakeCancellation(flags);
         yield return OutputTransitions.ForgetToken(flags);
         yield return OutputTransitions.Stop(flags);

@@ -79,6 +79,11 @@ internal readonly record struct OutputStateWorld
 
     public OutputStateThread Canceler { get; init; }
 
+    public OutputStateThread Deadline { get; init; }
+
+    /// <summary>Whether the deadline has ended the flush that waits.</summary>
+    public bool MustTimeOut { get; init; }
+
     internal int Senders => Count(Writer) + Count(Loop) + Count(Pool) + Count(Supervisor) + Count(Closer);
 
     internal int Unsent => Committed - Sent;

@@ -123,8 +123,11 @@ internal static class OutputStateWriter
                 yield return turn.GoTo(Return);
                 break;
             case Return:
-                yield return turn.In(world with { FlushIsOutstanding = false })
+                var taken = turn.In(world with { FlushIsOutstanding = false, MustTimeOut = false })
                     .Make("TakeCancellation", OutputTransitions.TakeCancellation(turn.Flags), Write);
+                yield return taken.Has(OutputFlags.FlushTimedOut) ? taken.Break("The outcome of a flush is left")
+                    : world.MustTimeOut && !world.Has(OutputFlags.FlushTimedOut) ? taken.Break("A deadline is forgotten")
+                    : taken;
                 break;
             case Finish:
                 yield return Publishes(turn, Deferral.None, BeginFinish);

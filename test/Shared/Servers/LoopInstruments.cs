@@ -42,6 +42,9 @@ internal sealed class LoopInstruments : IDisposable
     /// <summary>Durations of callbacks that took longer than the threshold and have returned.</summary>
     public IReadOnlyCollection<double> OverdueSeconds => _overdue;
 
+    /// <summary>Connections that have ended because of a time limit.</summary>
+    public long TimedOutConnections(string reason) => (long)Read($"event_loop.timed_out_connections/{reason}");
+
     public void Dispose() => _listener.Dispose();
 
     private double Read(string name)

@@ -120,6 +120,12 @@ internal sealed partial class ConnectionInput
     /// <summary>The token of the pending read has fired.</summary>
     internal void CancelByToken() => Interrupt(InputFlags.TokenCanceled);
 
+    /// <summary>The read deadline has passed: a pending read fails, and any later one.</summary>
+    internal void Expire() => Interrupt(InputFlags.TimedOut);
+
+    /// <summary>The read deadline has been moved: reads succeed again.</summary>
+    internal void Revive() => _state.TryClear(InputFlags.TimedOut);
+
     /// <summary>Allows no further receive, and ends a parked read.</summary>
     /// <returns>Whether the caller has to give up the input's half of the descriptor.</returns>
     internal bool Stop()
@@ -175,9 +181,9 @@ internal sealed partial class ConnectionInput
         while (true)
         {
             var state = _state.Flags;
-            if ((state & InputFlags.Canceled) != 0 && _state.TryClear(InputFlags.Canceled))
+            if ((state & (InputFlags.Canceled | InputFlags.TimedOut)) != 0 && IsInterrupted(state))
             {
-                return _read.IsCanceled = true;
+                return true;
             }
 
             var hasUnexamined = _buffer.HasUnexamined;
@@ -202,6 +208,27 @@ internal sealed partial class ConnectionInput
 
             _buffer.IsStalled = false;
         }
+    }
+
+    /// <summary>
+    /// Whether the read ends as cancelled or because of its deadline, whatever there is to read. An end that we made
+    /// says more than a deadline.
+    /// </summary>
+    private bool IsInterrupted(InputFlags state)
+    {
+        if ((state & InputFlags.Canceled) != 0 && _state.TryClear(InputFlags.Canceled))
+        {
+            _read.Interruption = ReadInterruption.Canceled;
+            return true;
+        }
+
+        if ((state & InputFlags.TimedOut) != 0 && !WeHaveEnded(state))
+        {
+            _read.Interruption = ReadInterruption.TimedOut;
+            return true;
+        }
+
+        return false;
     }
 
     /// <summary>

@@ -50,6 +50,18 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     /// <summary>Whether the connection has failed, or was aborted after the peer's FIN.</summary>
     internal bool IsBroken => _state.Has(InputFlags.Broken);
 
+    /// <summary>Whether a read waits for the peer.</summary>
+    internal bool IsAwaited => _state.Has(InputFlags.Parked);
+
+    /// <summary>Which read waits: another number for each.</summary>
+    internal short Wait => _read.Source.Version;
+
+    /// <summary>Whether something has arrived that is not received yet.</summary>
+    internal bool HasArrived => _state.Has(InputFlags.Ready);
+
+    /// <summary>Number of receives that have brought something, which may wrap around.</summary>
+    internal uint Receives => _receiver.Receives;
+
     /// <summary>Whether the reader is completed: then nothing more is received.</summary>
     internal bool IsCompleted => _state.Has(InputFlags.Completed);
 
@@ -167,12 +179,18 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             throw new OperationCanceledException(_read.Token);
         }
 
-        var isCanceled = _read.IsCanceled;
+        var isCanceled = _read.Interruption != ReadInterruption.None;
         if (isCanceled)
         {
-            _read.IsCanceled = false;
-            _read.Phase = ReadPhase.Tentative;
+            var hasTimedOut = _read.Interruption == ReadInterruption.TimedOut;
+            _read.Interruption = ReadInterruption.None;
             WatchUnanswered();
+            if (hasTimedOut)
+            {
+                throw _connection.ReadTimedOut();
+            }
+
+            _read.Phase = ReadPhase.Tentative;
         }
         else
         {
@@ -186,7 +204,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     /// <summary>As with Pipe: a cancellation that comes together with that of the token is the same one.</summary>
     private void ForgetCancellation()
     {
-        _read.IsCanceled = false;
+        _read.Interruption = ReadInterruption.None;
         _state.TryClear(InputFlags.Canceled);
     }
 

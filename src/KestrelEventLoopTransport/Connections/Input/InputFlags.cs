@@ -81,6 +81,11 @@ internal enum InputFlags
     /// <summary>Work that receives the end of the stream for a blocked handler has been queued. Stays set.</summary>
     EndRequested = 1 << 17,
 
+    /// <summary>
+    /// The read deadline has passed. Each read fails until the deadline is moved, which clears the flag.
+    /// </summary>
+    TimedOut = 1 << 18,
+
     /// <summary>The flags that move by the rules of <see cref="Readiness"/>.</summary>
     Call = Ready | Busy | Stopped | Released,
 
@@ -88,7 +93,7 @@ internal enum InputFlags
     Ended = Stopped | Closing | Completed,
 
     /// <summary>Each of these ends a wait, whether or not there is anything to read.</summary>
-    Interrupted = Canceled | TokenCanceled | Ended,
+    Interrupted = Canceled | TokenCanceled | TimedOut | Ended,
 
     /// <summary>Each of these ends a wait.</summary>
     Wakes = Ready | Held | Interrupted,

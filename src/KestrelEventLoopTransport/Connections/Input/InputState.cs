@@ -15,7 +15,7 @@ namespace KestrelEventLoopTransport.Connections.Input;
 /// <para>The legal states are those that keep these rules:</para>
 /// <list type="bullet">
 /// <item>A parked read has nothing to go on for: <c>Parked</c> excludes <c>Canceled</c>, <c>TokenCanceled</c>,
-/// <c>Completed</c>, <c>Closing</c>, <c>Stopped</c> and <c>Claimed</c>.</item>
+/// <c>TimedOut</c>, <c>Completed</c>, <c>Closing</c>, <c>Stopped</c> and <c>Claimed</c>.</item>
 /// <item><c>Parked</c> with <c>Ready</c> or <c>Held</c> needs <c>Busy</c>: the busy thread resumes the read.</item>
 /// <item><c>Released</c> needs <c>Stopped</c>.</item>
 /// <item><c>Stopped</c> needs <c>Released</c> or <c>Busy</c>: the busy thread releases.</item>

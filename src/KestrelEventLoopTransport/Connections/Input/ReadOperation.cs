@@ -24,8 +24,8 @@ internal struct ReadOperation
 
     internal ReadPhase Phase { get; set; }
 
-    /// <summary>The read has ended as cancelled, and its result is not taken yet.</summary>
-    internal bool IsCanceled { get; set; }
+    /// <summary>What has ended the read whose result is not taken yet, if it was not the peer or we.</summary>
+    internal ReadInterruption Interruption { get; set; }
 
     /// <summary>The last <c>TryRead</c> found nothing.</summary>
     internal bool WasVain { get; set; }

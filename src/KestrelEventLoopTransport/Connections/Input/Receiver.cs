@@ -29,8 +29,14 @@ internal unsafe struct Receiver()
 
     // Number of blocks to offer the next receive. It follows what the last ones brought.
     private byte _blocks = 1;
+    private uint _receives;
     private volatile StreamEnd _end;
     private bool _endIsNew;
+
+    /// <summary>
+    /// Number of receives that have brought something, which may wrap around. Any thread may ask.
+    /// </summary>
+    internal readonly uint Receives => Volatile.Read(in _receives);
 
     /// <summary>How the stream has ended, as far as it was received. Any thread may ask.</summary>
     internal StreamEnd End => _end;
@@ -92,6 +98,7 @@ internal unsafe struct Receiver()
             remainder = received == capacity ? Remainder.Likely : isStopped ? Remainder.Possible : Remainder.None;
             if (received > 0)
             {
+                Volatile.Write(ref _receives, _receives + 1);
                 bytes.Append(received, room, ref fresh);
                 Adapt(received, capacity, connection.MaxReceiveBlocks);
             }

@@ -15,6 +15,12 @@ namespace KestrelEventLoopTransport.Connections.Output;
 /// </remarks>
 internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<FlushResult>, IThreadPoolWorkItem
 {
+    private const OutputFlags Ended = OutputFlags.Failed | OutputFlags.Stopped;
+
+    // Each of these ends a flush before there is room.
+    private const OutputFlags Interrupted
+        = OutputFlags.FlushCanceled | OutputFlags.TokenCanceled | OutputFlags.FlushTimedOut;
+
     private readonly StreamConnection _connection;
     private OutputState _state;
     private SendQueue _queue;
@@ -28,6 +34,15 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
     public override bool CanGetUnflushedBytes => true;
 
     public override long UnflushedBytes => _queue.Uncommitted;
+
+    /// <summary>Number of bytes that are committed and not sent.</summary>
+    internal long Unsent => _queue.Unsent;
+
+    /// <summary>Number of bytes that the kernel has taken.</summary>
+    internal long Sent => _queue.Sent;
+
+    /// <summary>Whether the writer is completed and the rest is still to be sent.</summary>
+    internal bool IsDraining => _state.Has(OutputFlags.Draining);
 
     private bool IsFull => _queue.Unsent >= _connection.MaxWriteBufferSize;
 
@@ -61,6 +76,12 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
         if (cancellationToken.IsCancellationRequested)
         {
             return ValueTask.FromCanceled<FlushResult>(cancellationToken);
+        }
+
+        if ((_state.Flags & (OutputFlags.TimedOut | Ended)) == OutputFlags.TimedOut)
+        {
+            // What was written stays with the writer, and the next flush commits it.
+            return ValueTask.FromException<FlushResult>(_connection.FlushTimedOut());
         }
 
         _queue.Commit();
@@ -106,6 +127,10 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
         {
             _connection.OnOutputDrained();
         }
+        else
+        {
+            _connection.OnDraining();
+        }
     }
 
     /// <summary>
@@ -138,6 +163,18 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
     void IValueTaskSource<FlushResult>.OnCompleted(
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
         => _flush.OnCompleted(continuation, state, token, flags);
+
+    /// <summary>The write deadline has passed: a flush that waits fails, and any later one.</summary>
+    internal void Expire()
+    {
+        if (_state.Make(OutputTransitions.Expire).Action == OutputAction.QueueWork)
+        {
+            QueueWork(preferLocal: false);
+        }
+    }
+
+    /// <summary>The write deadline has been moved: flushes succeed again.</summary>
+    internal void Revive() => _state.Make(OutputTransitions.Revive);
 
     internal void OnFlushTokenCanceled() => ReleaseFlush(OutputFlags.TokenCanceled);
 
@@ -214,7 +251,7 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
     private FlushResult TakeFlushResult()
     {
         var flags = _state.Flags;
-        if ((flags & (OutputFlags.FlushCanceled | OutputFlags.TokenCanceled)) != 0)
+        if ((flags & Interrupted) != 0)
         {
             flags = _state.Make(OutputTransitions.TakeCancellation).Before;
         }
@@ -224,9 +261,14 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
             throw new OperationCanceledException(_flush.Token);
         }
 
+        if ((flags & (OutputFlags.FlushTimedOut | OutputFlags.FlushCanceled | Ended)) == OutputFlags.FlushTimedOut)
+        {
+            throw _connection.FlushTimedOut();
+        }
+
         return new FlushResult(
             isCanceled: (flags & OutputFlags.FlushCanceled) != 0,
-            isCompleted: (flags & (OutputFlags.Failed | OutputFlags.Stopped)) != 0);
+            isCompleted: (flags & Ended) != 0);
     }
 
     private void ThrowIfEnded()

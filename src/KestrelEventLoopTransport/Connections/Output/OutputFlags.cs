@@ -68,4 +68,10 @@ internal enum OutputFlags
 
     /// <summary>The FIN is sent. Set for good.</summary>
     Finished = 131072,
+
+    /// <summary>The write deadline has passed. Cleared when the deadline is moved.</summary>
+    TimedOut = 262144,
+
+    /// <summary>The pending flush ends because of the write deadline. Cleared by the writer.</summary>
+    FlushTimedOut = 524288,
 }

@@ -19,7 +19,7 @@ namespace KestrelEventLoopTransport.Connections.Output;
 //   6. Released is set exactly when Stopped is set and Sending is not.
 //   7. Draining excludes Open, Failed and Finished. It implies HasChain, Finishing, or Sending and Stopped together:
 //      the thread that was about to send the FIN reports the drain.
-//   8. FlushParked excludes FlushReady, FlushCanceled, TokenCanceled and Failed.
+//   8. FlushParked excludes FlushReady, FlushCanceled, TokenCanceled, TimedOut, FlushTimedOut and Failed.
 //   9. Finishing implies one of Sending, Blocked, Deferred: some thread is bound to send the FIN. It excludes Open,
 //      Failed, Stopped and Finished.
 //  10. Finished excludes HasChain, Failed, FlushParked and, unless Stopped, Sending: nothing follows the FIN.
@@ -28,7 +28,7 @@ namespace KestrelEventLoopTransport.Connections.Output;
 internal static class OutputTransitions
 {
     private const OutputFlags NextSender = Sending | Blocked | Deferred;
-    private const OutputFlags Canceled = FlushCanceled | TokenCanceled;
+    private const OutputFlags Canceled = FlushCanceled | TokenCanceled | FlushTimedOut;
 
     internal static bool IsLegal(OutputFlags flags)
         => BitOperations.PopCount((uint)(flags & NextSender)) <= 1
@@ -42,7 +42,7 @@ internal static class OutputTransitions
             && Has(flags, Released) == (Has(flags, Stopped) && !Has(flags, Sending))
             && (!Has(flags, Draining) || (!Has(flags, Open | Failed | Finished)
                 && (Has(flags, HasChain | Finishing) || (Has(flags, Sending) && Has(flags, Stopped)))))
-            && (!Has(flags, FlushParked) || !Has(flags, FlushReady | Canceled | Failed))
+            && (!Has(flags, FlushParked) || !Has(flags, FlushReady | Canceled | TimedOut | Failed))
             && (!Has(flags, Finishing) || (Has(flags, NextSender) && !Has(flags, Open | Failed | Stopped | Finished)))
             && (!Has(flags, Finished)
                 || (!Has(flags, HasChain | Failed | FlushParked) && (!Has(flags, Sending) || Has(flags, Stopped))));
@@ -142,11 +142,29 @@ internal static class OutputTransitions
         }
     }
 
-    /// <summary>The writer wants its flush to wait, unless there is no reason to, or no longer any.</summary>
+    /// <summary>
+    /// The writer wants its flush to wait, unless there is no reason to, or no longer any. A flush that would have to
+    /// wait after its deadline ends because of it.
+    /// </summary>
     /// <param name="flags">The state now.</param>
     /// <param name="isFull">Whether so much is unsent that the flush has to wait.</param>
     internal static OutputMove ParkFlush(OutputFlags flags, bool isFull)
-        => new(flags, isFull && !Has(flags, Stopped | Failed | Canceled) ? flags | FlushParked : flags);
+        => new(
+            flags,
+            !isFull || Has(flags, Stopped | Failed | Canceled) ? flags
+                : Has(flags, TimedOut) ? flags | FlushTimedOut
+                : flags | FlushParked);
+
+    /// <summary>The write deadline has passed. A flush that waits ends because of it.</summary>
+    internal static OutputMove Expire(OutputFlags flags)
+    {
+        var isParked = Has(flags, FlushParked);
+        return ReleaseFlushIf(
+            true, new(flags, flags | TimedOut | (isParked ? FlushTimedOut : 0)), completesFlush: false);
+    }
+
+    /// <summary>The write deadline has been moved. A flush that it has ended stays ended.</summary>
+    internal static OutputMove Revive(OutputFlags flags) => new(flags, flags & ~TimedOut);
 
     /// <summary>A flush that waits completes. The next one ends as canceled if no flush waits.</summary>
     /// <param name="flags">The state now.</param>
@@ -154,11 +172,13 @@ internal static class OutputTransitions
     internal static OutputMove ReleaseFlush(OutputFlags flags, OutputFlags cancellation)
         => ReleaseFlushIf(true, new(flags, flags | cancellation), completesFlush: false);
 
-    /// <summary>A flush returns, and with it what canceled it.</summary>
+    /// <summary>A flush returns, and with it what canceled it or ended its wait.</summary>
     internal static OutputMove TakeCancellation(OutputFlags flags) => new(flags, flags & ~Canceled);
 
-    /// <summary>The token that canceled the flush was that of a flush which has completed otherwise.</summary>
-    internal static OutputMove ForgetToken(OutputFlags flags) => new(flags, flags & ~TokenCanceled);
+    /// <summary>
+    /// The token or the deadline that ended a flush was that of one whose result the application has not taken.
+    /// </summary>
+    internal static OutputMove ForgetToken(OutputFlags flags) => new(flags, flags & ~(TokenCanceled | FlushTimedOut));
 
     /// <summary>
     /// The writer has finished: a FIN follows what it has committed. Without a sender, the calling thread becomes it.

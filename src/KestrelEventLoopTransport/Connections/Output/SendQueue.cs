@@ -38,7 +38,10 @@ internal unsafe struct SendQueue
     internal readonly long Unsent => Volatile.Read(in _committed) - Volatile.Read(in _sent);
 
     /// <summary>Whether anything was ever sent.</summary>
-    internal readonly bool HasSent => Volatile.Read(in _sent) > 0;
+    internal readonly bool HasSent => Sent > 0;
+
+    /// <summary>The bytes that are sent, or dropped at the end.</summary>
+    internal readonly long Sent => Volatile.Read(in _sent);
 
     /// <summary>The first segment that is not sent completely. For the thread that sends or frees the chain.</summary>
     internal readonly BufferSegment? Head => _head;

@@ -20,6 +20,7 @@ internal sealed class EndpointOptionsValidator
         var validator = new EndpointOptionsValidator();
         validator.CheckSocket(options);
         validator.CheckAccepting(options);
+        validator.CheckLimits(options);
         validator.CheckTcp(options.Tcp);
         validator.CheckUnix(options.Unix);
         validator.CheckProxyProtocol(options.ProxyProtocol);
@@ -59,6 +60,16 @@ internal sealed class EndpointOptionsValidator
                 nameof(options.TakeoverPeriod),
                 $"{options.TakeoverPeriod}; it must be from {TimeSpan.Zero} to {_maxTakeoverPeriod}");
         }
+    }
+
+    private void CheckLimits(EndpointOptions options)
+    {
+        CheckLimit(nameof(options.IdleTimeout), options.IdleTimeout);
+        CheckLimit(nameof(options.ReceiveIdleTimeout), options.ReceiveIdleTimeout);
+        CheckLimit(nameof(options.SendStallTimeout), options.SendStallTimeout);
+        CheckLimit(nameof(options.FirstByteTimeout), options.FirstByteTimeout);
+        CheckLimit(nameof(options.CloseTimeout), options.CloseTimeout);
+        CheckLimit(nameof(options.MaxConnectionLifetime), options.MaxConnectionLifetime);
     }
 
     private void CheckTcp(TcpSocketOptions tcp)
@@ -148,6 +159,9 @@ internal sealed class EndpointOptionsValidator
             Add(option, $"{time}; it must be a whole number of {units} from {min} to {max}");
         }
     }
+
+    private void CheckLimit(string option, TimeSpan? value)
+        => CheckTime(option, value, TimeSpan.TicksPerMillisecond, "milliseconds", 1, int.MaxValue);
 
     private void CheckBytes(string option, string? value, int max)
     {

@@ -1,0 +1,29 @@
+namespace KestrelEventLoopTransport.Connections.Timing;
+
+/// <summary>
+/// What a connection has done so far, as counts that it keeps anyway. Two looks at them tell whether anything has
+/// happened in between, so that no operation reads a clock.
+/// </summary>
+internal readonly record struct ConnectionActivity
+{
+    /// <summary>Number of receives that have brought something.</summary>
+    internal uint Receives { get; init; }
+
+    /// <summary>Whether something has arrived that is not received yet.</summary>
+    internal bool HasArrived { get; init; }
+
+    /// <summary>Whether the application waits for the peer.</summary>
+    internal bool IsAwaited { get; init; }
+
+    /// <summary>Which read waits.</summary>
+    internal short Wait { get; init; }
+
+    /// <summary>Number of bytes that the kernel has taken.</summary>
+    internal long Sent { get; init; }
+
+    /// <summary>Number of bytes that wait for the kernel.</summary>
+    internal long Unsent { get; init; }
+
+    /// <summary>Whether the application has completed its output and the rest is still to be sent.</summary>
+    internal bool IsDraining { get; init; }
+}

@@ -1,0 +1,185 @@
+using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Timers;
+
+namespace KestrelEventLoopTransport.Connections.Timing;
+
+/// <summary>
+/// The one timer of a connection: for its deadlines and its limits. A connection has it only if it has one of these.
+/// </summary>
+/// <remarks>
+/// The lock makes a deadline and the flag that says that it has passed change together. So a deadline that is moved
+/// while it passes has passed, or has not, and the flag says the same. No application code runs under the lock.
+/// </remarks>
+internal sealed class ConnectionTimer : LoopTimer
+{
+    private readonly StreamConnection _connection;
+    private readonly Lock _lock = new();
+    private LimitClocks _limits;
+    private bool _isAskedToClose;
+    private long _nextLook = Never;
+    private long _readDue = Never;
+    private long _writeDue = Never;
+    private DateTimeOffset? _readDeadline;
+    private DateTimeOffset? _writeDeadline;
+
+    internal ConnectionTimer(StreamConnection connection, EventLoop loop, ConnectionLimits limits)
+        : base(loop)
+    {
+        _connection = connection;
+        _limits = new LimitClocks(limits);
+        _limits.Start(LoopClock.Now);
+    }
+
+    internal DateTimeOffset? ReadDeadline
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _readDeadline;
+            }
+        }
+    }
+
+    internal DateTimeOffset? WriteDeadline
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _writeDeadline;
+            }
+        }
+    }
+
+    /// <summary>Moves deadlines.</summary>
+    /// <param name="reads">Whether that of reads.</param>
+    /// <param name="writes">Whether that of flushes.</param>
+    /// <param name="deadline">The deadline; null for none.</param>
+    internal void SetDeadlines(bool reads, bool writes, DateTimeOffset? deadline)
+    {
+        lock (_lock)
+        {
+            var (due, hasPassed) = DueOf(deadline);
+            if (reads)
+            {
+                _readDeadline = deadline;
+                _readDue = due;
+                MoveReads(hasPassed);
+            }
+
+            if (writes)
+            {
+                _writeDeadline = deadline;
+                _writeDue = due;
+                MoveWrites(hasPassed);
+            }
+
+            SetEarlier(due);
+        }
+    }
+
+    /// <summary>The limits are looked at from now on, or again because something has changed.</summary>
+    internal void Look()
+    {
+        lock (_lock)
+        {
+            // The look is made by the loop, so that nothing ends on the caller's stack.
+            _nextLook = 0;
+            SetEarlier(LoopClock.Now);
+        }
+    }
+
+    protected override long OnDue(long now)
+    {
+        ConnectionLimit reached;
+        long next;
+        lock (_lock)
+        {
+            if (!_connection.IsOpen)
+            {
+                return Never;
+            }
+
+            if (_readDue <= now)
+            {
+                _readDue = Never;
+                MoveReads(hasPassed: true);
+            }
+
+            if (_writeDue <= now)
+            {
+                _writeDue = Never;
+                MoveWrites(hasPassed: true);
+            }
+
+            reached = _nextLook <= now
+                ? _limits.Look(now, _connection.Activity, out _nextLook)
+                : ConnectionLimit.None;
+            next = Math.Min(_nextLook, Math.Min(_readDue, _writeDue));
+        }
+
+        switch (reached)
+        {
+            case ConnectionLimit.None:
+                return next;
+            case ConnectionLimit.MaxConnectionLifetime when !_isAskedToClose:
+                _isAskedToClose = true;
+                _connection.OnLifetimeOver();
+                return next;
+            default:
+                _connection.OnLimit(reached);
+                return Never;
+        }
+    }
+
+    /// <summary>When a deadline passes by the loop's clock, and whether it has.</summary>
+    private static (long Due, bool HasPassed) DueOf(DateTimeOffset? deadline)
+    {
+        if (deadline is not { } moment)
+        {
+            return (Never, false);
+        }
+
+        var left = moment - DateTimeOffset.UtcNow;
+        return left <= TimeSpan.Zero
+            ? (Never, true)
+            : (LoopClock.After((long)Math.Ceiling(left.TotalMilliseconds)), false);
+    }
+
+    private void MoveReads(bool hasPassed)
+    {
+        if (hasPassed)
+        {
+            _connection.Input.Expire();
+        }
+        else
+        {
+            _connection.Input.Revive();
+        }
+    }
+
+    private void MoveWrites(bool hasPassed)
+    {
+        if (hasPassed)
+        {
+            _connection.Output.Expire();
+        }
+        else
+        {
+            _connection.Output.Revive();
+        }
+    }
+
+    /// <summary>
+    /// Makes the loop call in time. A later time is not written down: the call finds that nothing is due, and says when
+    /// the next one is. So a deadline that moves with each operation rarely costs more than this look.
+    /// </summary>
+    private void SetEarlier(long due)
+    {
+        if (due < Due && _connection.IsOpen)
+        {
+            Set(due);
+        }
+    }
+}

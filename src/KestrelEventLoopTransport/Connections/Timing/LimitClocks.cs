@@ -1,0 +1,83 @@
+using KestrelEventLoopTransport.Loops.Timers;
+
+namespace KestrelEventLoopTransport.Connections.Timing;
+
+/// <summary>
+/// The clocks of a connection's limits. Pure: <see cref="Look"/> is given the time and the connection's counts, and
+/// says what is reached and when to look again.
+/// </summary>
+/// <param name="limits">The limits.</param>
+internal struct LimitClocks(ConnectionLimits limits)
+{
+    // Both ways; what the reader waits for; what the output waits for.
+    private StandstillClock _idle;
+    private StandstillClock _receiving;
+    private StandstillClock _sending;
+    private long _accepted;
+    private bool _isExpiring;
+
+    /// <summary>The connection is accepted.</summary>
+    internal void Start(long now)
+    {
+        _accepted = now;
+        _idle.Start(now);
+    }
+
+    /// <summary>The first limit that the connection has reached.</summary>
+    /// <param name="now">The time.</param>
+    /// <param name="activity">What the connection has done so far.</param>
+    /// <param name="next">When to look again.</param>
+    internal ConnectionLimit Look(long now, in ConnectionActivity activity, out long next)
+    {
+        next = LoopTimer.Never;
+        var idleMark = activity.Receives + activity.Sent;
+        var receiveMark = ((long)activity.Receives << 16) | (ushort)activity.Wait;
+        var closes = activity.IsDraining && limits.Close != LoopTimer.Never;
+        var stall = closes ? limits.Close : limits.SendStall;
+        return LookAtFirstByte(now, activity, ref next) ? ConnectionLimit.FirstByteTimeout
+            : _sending.IsReached(now, stall, activity.Unsent > 0, activity.Sent, ref next)
+                ? (closes ? ConnectionLimit.CloseTimeout : ConnectionLimit.SendStallTimeout)
+            : _receiving.IsReached(now, limits.ReceiveIdle, activity.IsAwaited, receiveMark, ref next)
+                ? ConnectionLimit.ReceiveIdleTimeout
+            : _idle.IsReached(now, limits.Idle, counts: true, idleMark, ref next) ? ConnectionLimit.IdleTimeout
+            : LookAtLifetime(now, ref next) ? ConnectionLimit.MaxConnectionLifetime
+            : ConnectionLimit.None;
+    }
+
+    private readonly bool LookAtFirstByte(long now, in ConnectionActivity activity, ref long next)
+    {
+        if (limits.FirstByte == LoopTimer.Never || activity.Receives > 0)
+        {
+            return false;
+        }
+
+        var due = _accepted + limits.FirstByte;
+        if (due <= now && !activity.HasArrived)
+        {
+            return true;
+        }
+
+        // What has arrived is received soon, unless there is no memory.
+        next = Math.Min(next, due > now ? due : now + limits.FirstByte);
+        return false;
+    }
+
+    /// <summary>
+    /// True when the life is over: the first time, when the application is to close the connection, and again after the
+    /// close time-out, when it has not.
+    /// </summary>
+    private bool LookAtLifetime(long now, ref long next)
+    {
+        if (limits.Lifetime == LoopTimer.Never)
+        {
+            return false;
+        }
+
+        var over = _accepted + limits.Lifetime;
+        var overdue = limits.Close == LoopTimer.Never ? LoopTimer.Never : over + limits.Close;
+        var isOver = now >= (_isExpiring ? overdue : over);
+        _isExpiring |= isOver;
+        next = Math.Min(next, _isExpiring ? overdue : over);
+        return isOver;
+    }
+}

@@ -1,0 +1,342 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using KestrelEventLoopTransport.Tests.Writing;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Tests.Timing;
+
+/// <summary>What happens to a connection that reaches a limit of its endpoint.</summary>
+[Trait("Contract", "limits")]
+[FailsOnStock("Stock has no limits.")]
+public sealed class LimitTests
+{
+    private static readonly TimeSpan _limit = TimeSpan.FromMilliseconds(50);
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task An_idle_connection_ends_with_FIN_and_says_why(ApplicationScheduling scheduling)
+    {
+        await using var transport = Create(scheduling, static o => o.IdleTimeout = _limit);
+        using var instruments = new LoopInstruments(transport.Services);
+        await using var pair = await transport.ConnectAsync();
+        var read = pair.Input.ReadAsync();
+
+        await pair.Client.ExpectFinAsync();
+
+        var exception = await Assert.ThrowsAsync<ConnectionAbortedException>(() => read.DefaultTimeout());
+        var why = Assert.IsType<TimeoutException>(exception.InnerException).Message;
+        Assert.Equal("IdleTimeout: nothing was sent or received for 00:00:00.0500000.", why);
+        await Poll.UntilAsync(() => pair.Connection.ConnectionClosed.IsCancellationRequested);
+        var entry = Assert.Single(transport.Logs.Entries, static e => e.EventId == 25);
+        Assert.Equal(LogLevel.Debug, entry.Level);
+        Assert.Contains(why, entry.Message, StringComparison.Ordinal);
+        Assert.Equal(1, instruments.TimedOutConnections("idle"));
+        Assert.Equal(0, instruments.TimedOutConnections("lifetime"));
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_connection_is_idle_although_nobody_reads_it_or_takes_it_from_the_accept_queue(
+        ApplicationScheduling scheduling)
+    {
+        await using var transport = Create(scheduling, static o => o.IdleTimeout = _limit);
+        var listener = await transport.BindAsync();
+        using var client = await RawClient.ConnectAsync(listener.EndPoint);
+
+        await client.ExpectFinAsync();
+
+        await using var connection = await listener.AcceptAsync().DefaultTimeout();
+        await Assert.ThrowsAsync<ConnectionAbortedException>(
+            () => connection!.Transport.Input.ReadAsync().DefaultTimeout());
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_peer_that_sends_nothing_while_a_read_waits_is_idle(ApplicationScheduling scheduling)
+    {
+        await using var transport = Create(scheduling, static o => o.ReceiveIdleTimeout = _limit);
+        await using var pair = await transport.ConnectAsync();
+        await pair.Client.SendAsync("x");
+        pair.Input.AdvanceTo((await pair.Input.ReadAsync().DefaultTimeout()).Buffer.End);
+
+        // Not while the application does not read.
+        await using var other = await transport.ConnectAsync();
+        await WaitsForNothingAsync(other);
+        Assert.False(pair.Connection.ConnectionClosed.IsCancellationRequested);
+
+        await WaitsForNothingAsync(pair);
+
+        static async Task WaitsForNothingAsync(ConnectedPair pair)
+        {
+            var exception = await Assert.ThrowsAsync<ConnectionAbortedException>(
+                () => pair.Input.ReadAsync().DefaultTimeout());
+            Assert.Contains("ReceiveIdleTimeout", exception.Message, StringComparison.Ordinal);
+            await pair.Client.ExpectFinAsync();
+        }
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_peer_that_takes_nothing_is_stalled_and_gets_RST(ApplicationScheduling scheduling)
+    {
+        await using var transport = Create(scheduling, static o => o.SendStallTimeout = _limit);
+        await using var pair = await transport.ConnectAsync();
+
+        await WriteUntilEndedAsync(pair.Output);
+
+        await pair.Client.ExpectResetAsync();
+        var exception = await Assert.ThrowsAsync<ConnectionAbortedException>(
+            () => pair.Input.ReadAsync().DefaultTimeout());
+        Assert.Contains("SendStallTimeout", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_peer_that_takes_everything_is_never_stalled_however_long_the_response(
+        ApplicationScheduling scheduling)
+    {
+        const int Length = 8_000_000;
+        await using var transport = Create(scheduling, static o => o.SendStallTimeout = TimeSpan.FromSeconds(30));
+        await using var pair = await transport.ConnectAsync();
+
+        var receive = pair.Client.ReceiveExactlyAsync(Length);
+        await pair.Output.WriteAsync(Pattern.Create(Length)).DefaultTimeout();
+
+        Pattern.AssertMatches(await receive, 0, 0);
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_client_that_sends_no_first_byte_is_closed_and_one_that_has_is_not(
+        ApplicationScheduling scheduling)
+    {
+        await using var transport = Create(scheduling, static o => o.FirstByteTimeout = TimeSpan.FromSeconds(1));
+        await using var quick = await transport.ConnectAsync();
+        await quick.Client.SendAsync("x");
+        await using var slow = await transport.ConnectAsync();
+
+        // The quick one's byte lies in the kernel or is held: nobody reads it.
+        await slow.Client.ExpectFinAsync();
+
+        Assert.Equal(1, (await quick.Input.ReadAsync().DefaultTimeout()).Buffer.Length);
+        var exception = await Assert.ThrowsAsync<ConnectionAbortedException>(
+            () => slow.Input.ReadAsync().DefaultTimeout());
+        Assert.Contains("FirstByteTimeout", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_connection_that_closes_does_not_wait_for_ever_for_a_peer_that_takes_nothing(
+        ApplicationScheduling scheduling)
+    {
+        await using var transport = Create(scheduling, static o => o.CloseTimeout = _limit);
+        using var instruments = new LoopInstruments(transport.Services);
+        await using var pair = await transport.ConnectAsync();
+        _ = await BackPressureTests.WriteUntilPendingAsync(pair.Output, 16 * 1024);
+
+        await pair.Connection.DisposeAsync().DefaultTimeout();
+
+        await pair.Client.ExpectResetAsync();
+        Assert.Equal(1, instruments.TimedOutConnections("close"));
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_connection_that_closes_sends_everything_to_a_peer_that_takes_it(
+        ApplicationScheduling scheduling)
+    {
+        await using var transport = Create(scheduling, static o => o.CloseTimeout = TimeSpan.FromSeconds(30));
+        await using var pair = await transport.ConnectAsync();
+        var (written, _) = await BackPressureTests.WriteUntilPendingAsync(pair.Output, 16 * 1024);
+        var dispose = pair.Connection.DisposeAsync();
+
+        Assert.Equal(written, (await pair.Client.ReceiveToEndAsync()).Length);
+
+        await dispose.DefaultTimeout();
+        Assert.DoesNotContain(transport.Logs.Entries, static e => e.EventId == 25);
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task The_end_of_life_aborts_a_connection_if_nobody_can_be_asked_to_close_it(
+        ApplicationScheduling scheduling)
+    {
+        await using var transport = Create(scheduling, static o => o.MaxConnectionLifetime = _limit);
+        await using var pair = await transport.ConnectAsync();
+
+        await pair.Client.ExpectFinAsync();
+
+        var exception = await Assert.ThrowsAsync<ConnectionAbortedException>(
+            () => pair.Input.ReadAsync().DefaultTimeout());
+        Assert.Contains("MaxConnectionLifetime", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task The_end_of_life_first_asks_the_application(ApplicationScheduling scheduling)
+    {
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Transport = static o => o.EndpointDefaults.MaxConnectionLifetime = _limit,
+            Connection = static async connection =>
+            {
+                var life = connection.Features.Get<IConnectionLifetimeNotificationFeature>()!;
+                var asked = life.ConnectionClosedRequested;
+                var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                await using var registration = asked.UnsafeRegister(_ => done.TrySetResult(), null);
+                await done.Task;
+                await connection.Transport.Output.WriteAsync("bye"u8.ToArray());
+            },
+        });
+        using var client = await server.ConnectAsync();
+
+        Assert.Equal("bye", await client.ReceiveTextToEndAsync());
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task An_application_that_does_not_close_is_aborted_after_the_close_timeout(
+        ApplicationScheduling scheduling)
+    {
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Transport = static o =>
+            {
+                o.EndpointDefaults.MaxConnectionLifetime = _limit;
+                o.EndpointDefaults.CloseTimeout = _limit;
+            },
+            Connection = static async connection =>
+            {
+                await Assert.ThrowsAsync<ConnectionAbortedException>(
+                    () => connection.Transport.Input.ReadAsync().AsTask());
+            },
+        });
+        using var client = await server.ConnectAsync();
+
+        await client.ExpectFinAsync();
+    }
+
+    // The loop's thread is blocked, and its successor runs the timers. Inline has no successor.
+    [Theory]
+    [InlineData(ApplicationScheduling.Adaptive)]
+    [InlineData(ApplicationScheduling.ThreadPool)]
+    public async Task A_limit_is_reached_while_the_handler_blocks(ApplicationScheduling scheduling)
+    {
+        using var blocked = new ManualResetEventSlim();
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Transport = static o =>
+            {
+                o.EventLoopCount = 1;
+                o.EndpointDefaults.IdleTimeout = _limit;
+            },
+            Connection = async connection =>
+            {
+                _ = await connection.Transport.Input.ReadAsync();
+                blocked.Wait();
+            },
+        });
+        try
+        {
+            using var client = await server.ConnectAsync();
+            await client.SendAsync("x");
+
+            // The byte is not consumed.
+            await client.ReceiveUntilGoneAsync();
+        }
+        finally
+        {
+            blocked.Set();
+        }
+
+        Assert.Single(server.Logs.Entries, static e => e.EventId == 25);
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task FinOnError_turns_the_RST_of_a_limit_into_a_FIN(ApplicationScheduling scheduling)
+    {
+        await using var transport = Create(scheduling, static o =>
+        {
+            o.SendStallTimeout = _limit;
+            o.FinOnError = true;
+        });
+        await using var pair = await transport.ConnectAsync();
+
+        var written = await WriteUntilEndedAsync(pair.Output);
+
+        Assert.InRange((await pair.Client.ReceiveToEndAsync()).Length, 1, written - 1);
+    }
+
+    [Fact]
+    public async Task Thousands_of_idle_connections_all_end()
+    {
+        const int Connections = 2000;
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = ApplicationScheduling.Adaptive,
+            Transport = static o => o.EndpointDefaults.IdleTimeout = TimeSpan.FromSeconds(1),
+            Connection = static async connection =>
+            {
+                try
+                {
+                    _ = await connection.Transport.Input.ReadAsync();
+                }
+                catch (ConnectionAbortedException)
+                {
+                }
+            },
+        });
+        var before = Environment.CpuUsage.TotalTime;
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        var clients = new Socket[Connections];
+        try
+        {
+            for (var i = 0; i < Connections; i++)
+            {
+                clients[i] = (await server.ConnectAsync()).Socket;
+            }
+
+            var connected = clock.Elapsed;
+            var buffer = new byte[1];
+            foreach (var client in clients)
+            {
+                Assert.Equal(0, await client.ReceiveAsync(buffer).DefaultTimeout());
+            }
+
+            TestContext.Current.TestOutputHelper?.WriteLine(
+                $"connected after {connected}, all closed after {clock.Elapsed}, "
+                    + $"CPU {Environment.CpuUsage.TotalTime - before}");
+        }
+        finally
+        {
+            Array.ForEach(clients, static client => client?.Dispose());
+        }
+
+        await Poll.UntilAsync(() => server.Monitor.ConnectionCount == 0);
+        Assert.Equal(Connections, server.Logs.Entries.Count(static e => e.EventId == 25));
+    }
+
+    private static async Task<long> WriteUntilEndedAsync(PipeWriter output)
+    {
+        var written = 0L;
+        FlushResult result;
+        do
+        {
+            result = await output.WriteAsync(new byte[16 * 1024]).DefaultTimeout();
+            written += 16 * 1024;
+        }
+        while (!result.IsCompleted);
+
+        return written;
+    }
+
+    private static TestTransport Create(ApplicationScheduling scheduling, Action<EndpointOptions> configure)
+        => new(scheduling, options => configure(options.EndpointDefaults));
+}
