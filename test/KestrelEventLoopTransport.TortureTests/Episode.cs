@@ -207,7 +207,10 @@ internal sealed class Episode(EpisodePlan plan)
                 await Http2Peer.RunAsync(this, server.EndPoint, NextConnection(), random);
                 break;
             default:
-                var conversation = new Conversation(NextConnection(), random, plan.MaxTransfer);
+                var conversation = new Conversation(NextConnection(), random, plan.MaxTransfer)
+                {
+                    MayTimeOut = plan.Limit is not null,
+                };
                 _conversations[conversation.Id] = conversation;
                 await ConversationClient.RunAsync(this, conversation, server.EndPoint, random);
                 break;

@@ -28,6 +28,9 @@ internal sealed class EpisodePlan
         PoolFails = Serving == Serving.Direct && random.Next(5) == 0;
         OnUnixSocket = !PoolFails && random.Next(6) == 0;
         AcceptMode = random.Next(3) == 0 ? AcceptMode.ListenerPerLoop : AcceptMode.SharedListener;
+        Limit = Serving == Serving.Direct && random.Next(4) == 0
+            ? TimeSpan.FromMilliseconds(random.Next(1, 100))
+            : null;
         MaxConnections = random.Next(4) switch { 0 => Connections * 2, 1 => (Connections / 2) + 1, _ => null };
         AllowHalfClose = random.Next(2) == 0;
     }
@@ -75,6 +78,9 @@ internal sealed class EpisodePlan
 
     public AcceptMode AcceptMode { get; init; }
 
+    /// <summary>Every time limit of the endpoint. Few conversations survive it.</summary>
+    public TimeSpan? Limit { get; init; }
+
     /// <summary>
     /// Most connections that the server has open: with fewer than the clients', they wait for each other.
     /// </summary>
@@ -90,6 +96,7 @@ internal sealed class EpisodePlan
             + (OnUnixSocket ? ", Unix socket" : $", {AcceptMode}")
             + (MaxConnections is { } most ? $", at most {most}" : "")
             + (AllowHalfClose ? ", half-close" : "")
+            + (Limit is { } limit ? $", limits of {limit.TotalMilliseconds} ms" : "")
             + (Blocks ? ", blocking" : "")
             + (StopsEarly ? ", stops early" : "")
             + (LogFails ? ", logger throws" : "")

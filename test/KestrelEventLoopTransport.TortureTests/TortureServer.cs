@@ -73,6 +73,15 @@ internal abstract class TortureServer : IAsyncDisposable
         options.EndpointDefaults.AcceptMode = plan.AcceptMode;
         options.EndpointDefaults.MaxConnections = plan.MaxConnections;
         options.EndpointDefaults.AllowHalfClose = plan.AllowHalfClose;
+        if (plan.Limit is { } limit)
+        {
+            options.EndpointDefaults.IdleTimeout = limit;
+            options.EndpointDefaults.ReceiveIdleTimeout = limit;
+            options.EndpointDefaults.SendStallTimeout = limit;
+            options.EndpointDefaults.FirstByteTimeout = limit;
+            options.EndpointDefaults.CloseTimeout = limit;
+            options.EndpointDefaults.MaxConnectionLifetime = limit * 20;
+        }
     }
 
     protected static void AddServices(EpisodePlan plan, IServiceCollection services)

@@ -216,8 +216,8 @@ public sealed class EndpointOptions
 
     /// <summary>
     /// How long the peer may take none of the bytes that wait to be sent. Each byte that the kernel takes counts as
-    /// progress, so a slow peer is not stalled. TCP announces room in steps of a segment or more, so a peer that reads a
-    /// few bytes at a time makes progress only now and then. Whole milliseconds, at least 1. Default:
+    /// progress, so a slow peer is not stalled. TCP announces room in steps of a segment or more, so a peer that reads
+    /// a few bytes at a time makes progress only now and then. Whole milliseconds, at least 1. Default:
     /// <see langword="null"/>: without limit. The connection ends with a RST (but see <see cref="FinOnError"/>). See
     /// <see cref="IdleTimeout"/>.
     /// </summary>

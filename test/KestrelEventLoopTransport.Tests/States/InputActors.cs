@@ -76,7 +76,8 @@ internal sealed class InputActors(InputMoves moves, int bytes)
                 return [cleared with { Reader = ReaderPlace.Rewatches }];
             case ReaderPlace.Looks when state.Has(TimedOut) && (!state.Has(Ended) || state.Has(EndHeld)):
                 var failed = state with { HasTimedOut = true, IsWaiting = false };
-                return [failed with { Reader = moves.RewatchesAfterDeadline ? ReaderPlace.Rewatches : ReaderPlace.Idle }];
+                var place = moves.RewatchesAfterDeadline ? ReaderPlace.Rewatches : ReaderPlace.Idle;
+                return [failed with { Reader = place }];
             case ReaderPlace.Looks:
                 var isOver = state.Has(TokenCanceled) || state.Unexamined > 0 || state.EndIsTaken
                     || (state.Has(Ended) && !state.Has(EndHeld));

@@ -126,7 +126,8 @@ internal static class OutputStateWriter
                 var taken = turn.In(world with { FlushIsOutstanding = false, MustTimeOut = false })
                     .Make("TakeCancellation", OutputTransitions.TakeCancellation(turn.Flags), Write);
                 yield return taken.Has(OutputFlags.FlushTimedOut) ? taken.Break("The outcome of a flush is left")
-                    : world.MustTimeOut && !world.Has(OutputFlags.FlushTimedOut) ? taken.Break("A deadline is forgotten")
+                    : world.MustTimeOut && !world.Has(OutputFlags.FlushTimedOut)
+                    ? taken.Break("A deadline is forgotten")
                     : taken;
                 break;
             case Finish:

@@ -30,10 +30,11 @@ public sealed class LimitTests
         var why = Assert.IsType<TimeoutException>(exception.InnerException).Message;
         Assert.Equal("IdleTimeout: nothing was sent or received for 00:00:00.0500000.", why);
         await Poll.UntilAsync(() => pair.Connection.ConnectionClosed.IsCancellationRequested);
+        await Poll.UntilAsync(() => transport.Logs.Entries.Any(static e => e.EventId == 25));
         var entry = Assert.Single(transport.Logs.Entries, static e => e.EventId == 25);
         Assert.Equal(LogLevel.Debug, entry.Level);
         Assert.Contains(why, entry.Message, StringComparison.Ordinal);
-        Assert.Equal(1, instruments.TimedOutConnections("idle"));
+        await Poll.UntilAsync(() => instruments.TimedOutConnections("idle") == 1);
         Assert.Equal(0, instruments.TimedOutConnections("lifetime"));
     }
 
@@ -140,7 +141,7 @@ public sealed class LimitTests
         await pair.Connection.DisposeAsync().DefaultTimeout();
 
         await pair.Client.ExpectResetAsync();
-        Assert.Equal(1, instruments.TimedOutConnections("close"));
+        await Poll.UntilAsync(() => instruments.TimedOutConnections("close") == 1);
     }
 
     [Theory]
@@ -255,7 +256,7 @@ public sealed class LimitTests
             blocked.Set();
         }
 
-        Assert.Single(server.Logs.Entries, static e => e.EventId == 25);
+        await Poll.UntilAsync(() => server.Logs.Entries.Count(static e => e.EventId == 25) == 1);
     }
 
     [Theory]
@@ -320,7 +321,7 @@ public sealed class LimitTests
         }
 
         await Poll.UntilAsync(() => server.Monitor.ConnectionCount == 0);
-        Assert.Equal(Connections, server.Logs.Entries.Count(static e => e.EventId == 25));
+        await Poll.UntilAsync(() => server.Logs.Entries.Count(static e => e.EventId == 25) == Connections);
     }
 
     private static async Task<long> WriteUntilEndedAsync(PipeWriter output)

@@ -111,8 +111,11 @@ internal sealed class Conversation
 
     public string ServerState { get; set; } = "not accepted";
 
-    /// <summary>Whether a fault has ended it, or used the memory up.</summary>
-    public bool IsBroken => _memoryFailed || (Port != 0 && FaultyLibc.HasBroken(Port));
+    /// <summary>Whether a limit of the endpoint may end it at any time.</summary>
+    public required bool MayTimeOut { get; init; }
+
+    /// <summary>Whether a fault or a limit has ended it, or used the memory up.</summary>
+    public bool IsBroken => MayTimeOut || _memoryFailed || (Port != 0 && FaultyLibc.HasBroken(Port));
 
     public override string ToString()
         => $"conversation {Id} {Kind} up {Upload} down {Download} client {ClientEnd} at {ClientEndAt} server "

@@ -16,6 +16,7 @@ internal sealed class ConversationServer
     private readonly ConnectionContext _connection;
     private readonly PipeReader _input;
     private readonly PipeWriter _output;
+    private readonly IConnectionDeadlineFeature? _deadlines;
     private readonly ConnectionAbortedException _abortReason = new("The torture test aborts.");
 
     private ConversationServer(Episode episode, Conversation conversation, ConnectionContext connection)
@@ -25,6 +26,7 @@ internal sealed class ConversationServer
         _connection = connection;
         _input = connection.Transport.Input;
         _output = connection.Transport.Output;
+        _deadlines = connection.Features.Get<IConnectionDeadlineFeature>();
     }
 
     /// <summary>Serves one connection. Returns its conversation, or null if it ended before it said which.</summary>
@@ -221,12 +223,47 @@ internal sealed class ConversationServer
                 }
 
                 break;
+            case 5 when _deadlines is not null:
+                _deadlines.ReadDeadline = AboutNow(random);
+                try
+                {
+                    return await _input.ReadAsync();
+                }
+                catch (IOException exception) when (exception.InnerException is TimeoutException)
+                {
+                    break;
+                }
+                finally
+                {
+                    _deadlines.ReadDeadline = null;
+                }
+
+            case 6 when _deadlines is not null:
+                var deadline = AboutNow(random);
+                var moving = Task.Run(() => _deadlines.ReadDeadline = deadline);
+                try
+                {
+                    return await _input.ReadAsync();
+                }
+                catch (IOException exception) when (exception.InnerException is TimeoutException)
+                {
+                    break;
+                }
+                finally
+                {
+                    await moving;
+                    _deadlines.ReadDeadline = null;
+                }
+
             default:
                 break;
         }
 
         return await _input.ReadAsync();
     }
+
+    private static DateTimeOffset AboutNow(Random random)
+        => DateTimeOffset.UtcNow + TimeSpan.FromMicroseconds(random.Next(-500, 4000));
 
     /// <summary>Sends while the handler receives, and ends both if it fails.</summary>
     private async Task SendBesideAsync()
@@ -306,6 +343,20 @@ internal sealed class ConversationServer
                     }
                 }
 
+                break;
+            case 2 when _deadlines is not null:
+                _deadlines.WriteDeadline = AboutNow(random);
+                try
+                {
+                    result = await _output.FlushAsync();
+                }
+                catch (IOException exception) when (exception.InnerException is TimeoutException)
+                {
+                    _deadlines.WriteDeadline = null;
+                    result = await _output.FlushAsync();
+                }
+
+                _deadlines.WriteDeadline = null;
                 break;
             default:
                 result = await _output.FlushAsync();

@@ -1,0 +1,159 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Tests.Timing;
+
+/// <summary>
+/// The transport's limits below HTTP and TLS, beside those of Kestrel. The shorter one ends the connection, and neither
+/// makes the other complain.
+/// </summary>
+[Trait("Contract", "limits")]
+[FailsOnStock("Stock has no limits.")]
+public sealed class KestrelLimitsTests
+{
+    private static readonly TimeSpan _short = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan _long = TimeSpan.FromHours(1);
+
+    private const string Get = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task An_idle_keep_alive_connection_ends_at_the_limit_of_the_transport(ApplicationScheduling scheduling)
+        => await EndsAfterOneRequestAsync(scheduling, false, static o => o.ReceiveIdleTimeout = _short, static k => { });
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task An_idle_keep_alive_connection_over_TLS_ends_at_the_limit_of_the_transport(
+        ApplicationScheduling scheduling)
+        => await EndsAfterOneRequestAsync(scheduling, true, static o => o.IdleTimeout = _short, static k => { });
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task An_idle_keep_alive_connection_ends_at_the_limit_of_Kestrel(ApplicationScheduling scheduling)
+        => await EndsAfterOneRequestAsync(
+            scheduling,
+            false,
+            static o => o.ReceiveIdleTimeout = o.IdleTimeout = _long,
+            static k => k.Limits.KeepAliveTimeout = _short);
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task Request_headers_that_do_not_come_end_the_connection_at_either_limit(
+        ApplicationScheduling scheduling)
+    {
+        foreach (var isOurs in new[] { true, false })
+        {
+            await using var server = await StartAsync(
+                scheduling,
+                false,
+                o => o.ReceiveIdleTimeout = isOurs ? _short : _long,
+                k => k.Limits.RequestHeadersTimeout = isOurs ? _long : _short);
+            using var client = await server.ConnectAsync();
+            await client.SendAsync("GET / HTT");
+
+            var answer = await client.ReceiveTextToEndAsync();
+
+            Assert.Equal(isOurs ? "" : "HTTP/1.1 408", answer[..(isOurs ? 0 : 12)]);
+        }
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_request_body_that_stops_ends_the_request_at_either_limit(ApplicationScheduling scheduling)
+    {
+        foreach (var isOurs in new[] { true, false })
+        {
+            await using var server = await StartAsync(
+                scheduling,
+                false,
+                o => o.ReceiveIdleTimeout = isOurs ? _short : _long,
+                k => k.Limits.MinRequestBodyDataRate
+                    = isOurs ? null : new MinDataRate(1000, TimeSpan.FromSeconds(1.1)));
+            using var client = await server.ConnectAsync();
+            await client.SendAsync("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf");
+
+            var answer = await client.ReceiveTextToEndAsync();
+
+            Assert.Equal(!isOurs, answer.StartsWith("HTTP/1.1 408", StringComparison.Ordinal));
+        }
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_request_that_takes_longer_than_the_receive_limit_is_answered(ApplicationScheduling scheduling)
+    {
+        await using var server = await StartAsync(
+            scheduling, false, static o => o.ReceiveIdleTimeout = _short, static k => { });
+        using var client = await server.ConnectAsync();
+
+        await client.SendAsync(Get.Replace("/ ", "/slow ", StringComparison.Ordinal));
+
+        Assert.EndsWith("slow", await client.ReceiveThroughAsync("slow"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_client_that_does_not_begin_its_handshake_ends_at_the_limit_of_the_transport(
+        ApplicationScheduling scheduling)
+    {
+        await using var server = await StartAsync(
+            scheduling, true, static o => o.FirstByteTimeout = _short, static k => { });
+        using var client = await RawClient.ConnectAsync(server.EndPoint);
+
+        await client.ExpectFinAsync();
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task At_the_end_of_its_life_a_connection_finishes_its_request(ApplicationScheduling scheduling)
+    {
+        await using var server = await StartAsync(
+            scheduling, false, static o => o.MaxConnectionLifetime = _short, static k => { });
+        using var client = await server.ConnectAsync();
+
+        await client.SendAsync(Get.Replace("/ ", "/slow ", StringComparison.Ordinal));
+
+        // The life ends during the request.
+        Assert.EndsWith("slow", await client.ReceiveTextToEndAsync(), StringComparison.Ordinal);
+    }
+
+    private static async Task EndsAfterOneRequestAsync(
+        ApplicationScheduling scheduling, bool tls, Action<EndpointOptions> limits, Action<KestrelServerOptions> kestrel)
+    {
+        await using var server = await StartAsync(scheduling, tls, limits, kestrel);
+        using var client = await server.ConnectAsync();
+        await client.SendAsync(Get);
+
+        Assert.EndsWith("quick", await client.ReceiveTextToEndAsync(), StringComparison.Ordinal);
+    }
+
+    // Nothing above Information may be logged, because a peer causes all of this: but for 13, with which Kestrel says that
+    // the application does not catch what its reading of a body throws.
+    private static Task<TestServer> StartAsync(
+        ApplicationScheduling scheduling, bool tls, Action<EndpointOptions> limits, Action<KestrelServerOptions> kestrel)
+        => TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            UsesTls = tls,
+            Transport = options => limits(options.EndpointDefaults),
+            Kestrel = kestrel,
+            Complaints = static entry => entry.Level >= LogLevel.Warning && entry.EventId != 13,
+            App = static async context =>
+            {
+                if (context.Request.Path == "/slow")
+                {
+                    await Task.Delay(4 * _short);
+                }
+                else
+                {
+                    await context.Request.Body.CopyToAsync(Stream.Null);
+                }
+
+                var text = context.Request.Path == "/slow" ? "slow" : "quick";
+                context.Response.ContentLength = text.Length;
+                await context.Response.WriteAsync(text);
+            },
+        });
+}
