@@ -5,7 +5,9 @@ var builder = WebApplication.CreateSlimBuilder(args);
 builder.Logging.SetMinimumLevel(LogLevel.Warning);
 if (builder.Configuration["transport"] != "sockets")
 {
-    builder.WebHost.UseEventLoopTransport();
+    // A client that neither sends nor receives anything for so long is closed.
+    var idle = TimeSpan.FromSeconds(builder.Configuration.GetValue("idle", 60));
+    builder.WebHost.UseEventLoopTransport(options => options.EndpointDefaults.IdleTimeout = idle);
 }
 
 var codec = FrameCodec.Line(maxFrameLength: 4096);
