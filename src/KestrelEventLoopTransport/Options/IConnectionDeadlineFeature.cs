@@ -32,7 +32,8 @@ public interface IConnectionDeadlineFeature
     /// <remarks>
     /// What a flush has committed before the deadline is still sent. A flush that begins after the deadline commits
     /// nothing: what was written stays in the writer, and the next flush that works, or the writer's completion,
-    /// commits it. Do not write it again.
+    /// commits it. Do not write it again. A flush that begins while another one waits is the same flush, and shares its
+    /// outcome.
     /// </remarks>
     DateTimeOffset? WriteDeadline { get; set; }
 

@@ -346,17 +346,7 @@ internal sealed class ConversationServer
                 break;
             case 2 when _deadlines is not null:
                 _deadlines.WriteDeadline = AboutNow(random);
-                try
-                {
-                    result = await _output.FlushAsync();
-                }
-                catch (IOException exception) when (exception.InnerException is TimeoutException)
-                {
-                    _deadlines.WriteDeadline = null;
-                    result = await _output.FlushAsync();
-                }
-
-                _deadlines.WriteDeadline = null;
+                result = await FlushInTimeAsync();
                 break;
             default:
                 result = await _output.FlushAsync();
@@ -370,6 +360,25 @@ internal sealed class ConversationServer
         }
 
         return result.IsCompleted;
+    }
+
+    private async ValueTask<FlushResult> FlushInTimeAsync()
+    {
+        while (true)
+        {
+            try
+            {
+                return await _output.FlushAsync();
+            }
+            catch (IOException exception) when (exception.InnerException is TimeoutException)
+            {
+                // The next one may fail too: it may be the same as one that waits and is not awaited.
+            }
+            finally
+            {
+                _deadlines!.WriteDeadline = null;
+            }
+        }
     }
 
     private bool EndsAt(long position)
