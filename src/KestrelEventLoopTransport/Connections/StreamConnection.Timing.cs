@@ -55,7 +55,7 @@ internal sealed partial class StreamConnection
         var reason = _settings.Limits.ReasonFor(limit);
 
         // A FIN tells the peer that it has got all that was sent.
-        if (TryAbort(reason, resets: Output.Unsent > 0))
+        if (IsOpen && TryAbort(reason, resets: Output.Unsent > 0))
         {
             _settings.Limits.Count(limit);
             ConnectionLog.TimedOut(_settings.Logger, this, reason.InnerException!.Message);
@@ -69,7 +69,8 @@ internal sealed partial class StreamConnection
     internal void OnLifetimeOver() => ThreadPool.UnsafeQueueUserWorkItem(
         static connection => connection.AskToClose(), this, preferLocal: false);
 
-    // On the thread pool, because the callbacks are the application's and may block.
+    // On the thread pool, because the callbacks are the application's and may block. Kestrel has set the feature when it
+    // began to serve the connection.
     private void AskToClose()
     {
         var feature = GetFeature(typeof(IConnectionLifetimeNotificationFeature));
