@@ -3,6 +3,7 @@ using System.Collections;
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
+using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -11,7 +12,7 @@ using Microsoft.AspNetCore.Http.Features;
 namespace KestrelEventLoopTransport.Connections;
 
 // The connection is its own feature collection, so the nine features that it has from the start cost no object. What
-// Kestrel and middleware add or replace is in FeatureOverrides.
+// Kestrel and middleware add or replace is in FeatureOverrides. The feature of its loop is the same for all of a loop.
 internal sealed partial class StreamConnection : IFeatureCollection,
     IConnectionIdFeature,
     IConnectionTransportFeature,
@@ -152,6 +153,14 @@ internal sealed partial class StreamConnection : IFeatureCollection,
             }
         }
 
+        foreach (var type in LoopFeature.Types)
+        {
+            if (!_overrides.Contains(type))
+            {
+                yield return new(type, Loop.Feature);
+            }
+        }
+
         foreach (var (type, feature) in _overrides.All)
         {
             if (feature is not null)
@@ -166,6 +175,7 @@ internal sealed partial class StreamConnection : IFeatureCollection,
     private object? GetFeature(Type type)
         => _overrides.TryGet(type, out var feature) ? feature
             : Array.IndexOf(_ownFeatures, type) >= 0 ? this
+            : Array.IndexOf(LoopFeature.Types, type) >= 0 ? Loop.Feature
             : null;
 
     private Socket CreateSocket()

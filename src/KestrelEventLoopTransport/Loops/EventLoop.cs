@@ -67,6 +67,7 @@ internal sealed partial class EventLoop
         _loan = new LoopLoan(this, LoanPool.Shared);
         _lends = scheduling != ApplicationScheduling.Inline;
         Callbacks = new CallbackScheduler(scheduling, supervisor, _work, dispatch, _loan);
+        Feature = new LoopFeature(this);
     }
 
     /// <summary>The loop's number in its group, from 0.</summary>
@@ -80,6 +81,9 @@ internal sealed partial class EventLoop
 
     /// <summary>Decides where application callbacks run.</summary>
     internal CallbackScheduler Callbacks { get; }
+
+    /// <summary>What applications see of the loop.</summary>
+    internal LoopFeature Feature { get; }
 
     /// <summary>Whether the calling thread is the one that runs the loop.</summary>
     internal bool IsCurrent => _work.IsCurrent;
