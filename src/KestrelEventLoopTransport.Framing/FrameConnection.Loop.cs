@@ -11,6 +11,7 @@ namespace KestrelEventLoopTransport.Framing;
 //
 // RunAsync is the connection's whole life: connected, frames, drained, disconnected. CallbackTurn decides which
 // callbacks may run: those of the loop, or ticks and wakes. FrameOutput decides which thread may use the PipeWriter.
+// ConnectionTimer asks for ticks and ends the connection when a time-out has passed.
 // The loop does not wait for the peer while it has the turn, neither for frames nor for room to write.
 //
 // Any thread may set _endsReading, and none clears it: no further frame is delivered. _error is the first failure.
@@ -23,6 +24,7 @@ public sealed partial class FrameConnection
     private readonly FrameReader _reader;
     private readonly FrameOutput _output;
     private readonly CallbackTurn _turn;
+    private readonly FrameTimers _timers;
     private volatile bool _endsReading;
     private bool _connected;
     private bool _maySwitch;
@@ -30,7 +32,6 @@ public sealed partial class FrameConnection
     private int _faulted;
     private Exception? _error;
     private FrameException? _invalid;
-    private ITimer? _ticker;
 
     internal FrameConnection(ConnectionContext connection, FrameEndpoint endpoint)
     {
@@ -41,7 +42,10 @@ public sealed partial class FrameConnection
         _reader = framing.Reader;
         _reader.ReportsDiscarded = true;
         _writeCodec = framing.WriteCodec;
-        _output = new FrameOutput(connection.Transport.Output, endpoint.Options, endpoint.Time);
+        _timers = endpoint.TimersOf(connection);
+        _reader.NoteTimes(_timers.Clock, notesWaits: endpoint.Options.ReceiveIdleTimeout is not null);
+        _output = new FrameOutput(connection.Transport.Output, endpoint.Options, _timers.Clock);
+        _timer = new ConnectionTimer(this, _timers, endpoint.Options);
         _turn = new CallbackTurn(this);
     }
 
@@ -49,6 +53,7 @@ public sealed partial class FrameConnection
     {
         await _turn.EnterAsync().ConfigureAwait(false);
         _endpoint.Add(this);
+        _timer.Start();
         _maySwitch = true;
         _connected = await CallAsync(nameof(FrameHandler.OnConnectedAsync), static c => c.Handler.OnConnectedAsync(c))
             .ConfigureAwait(false);
@@ -58,8 +63,8 @@ public sealed partial class FrameConnection
         var closeRequested =
             _connection.Features.Get<IConnectionLifetimeNotificationFeature>()?.ConnectionClosedRequested ?? default;
         using (closeRequested.UnsafeRegister(static connection => ((FrameConnection)connection!).EndReading(), this))
-        using (StartTicking())
         {
+            _timer.StartTicking();
             await ReadAsync().ConfigureAwait(false);
             await TellPeerFinishedAsync().ConfigureAwait(false);
             await DrainAsync().ConfigureAwait(false);
@@ -67,6 +72,7 @@ public sealed partial class FrameConnection
 
         // The loop keeps the turn, so that no tick or wake runs any more.
         await _turn.EnterAsync().ConfigureAwait(false);
+        _timer.End();
         _endpoint.Remove(this);
         await CallAsync(
             nameof(FrameHandler.OnDisconnectedAsync), static c => c.Handler.OnDisconnectedAsync(c, c._error))
@@ -83,31 +89,12 @@ public sealed partial class FrameConnection
 
     private FrameHandler Handler => _endpoint.Handler;
 
-    private ITimer? StartTicking()
-    {
-        if (_endpoint.Options.TickInterval is { } interval)
-        {
-            _ticker = _endpoint.Time.CreateTimer(
-                static connection => ((FrameConnection)connection!)._turn.Ask(TurnFlags.TickDue),
-                this,
-                Timeout.InfiniteTimeSpan,
-                Timeout.InfiniteTimeSpan);
-            _ticker.Change(interval, interval);
-        }
-
-        return _ticker;
-    }
-
     private async ValueTask TickAsync()
     {
         if (await Handler.OnTickAsync(this).ConfigureAwait(false) is { } next)
         {
-            var interval = _endpoint.Options.TickInterval!.Value;
             FrameHandlerOptions.ThrowIfNotNextTick(next);
-            _ticker?.Change(next, next == Timeout.InfiniteTimeSpan ? next : interval);
-
-            // A tick that became due while this one ran was scheduled by an earlier tick.
-            _turn.Withdraw(TurnFlags.TickDue);
+            _timer.ChangeTick(next);
         }
     }
 
@@ -117,7 +104,7 @@ public sealed partial class FrameConnection
         if (!_endsReading)
         {
             _endsReading = true;
-            StartCloseTimer();
+            _timer.StartClosing();
             _input.CancelPendingRead();
         }
     }

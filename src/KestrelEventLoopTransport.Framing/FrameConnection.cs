@@ -196,7 +196,11 @@ public sealed partial class FrameConnection
     /// <param name="reason">A sentence for the log and for <see cref="FrameHandler.OnDisconnectedAsync"/>.</param>
     public void Abort(string? reason = null)
     {
-        var error = new ConnectionAbortedException(reason ?? "The connection was aborted by the application.");
+        AbortWith(new ConnectionAbortedException(reason ?? "The connection was aborted by the application."));
+    }
+
+    private void AbortWith(ConnectionAbortedException error)
+    {
         Interlocked.CompareExchange(ref _error, error, null);
         _output.Stop();
         _endsReading = true;

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using KestrelEventLoopTransport.Framing.Codecs;
+using KestrelEventLoopTransport.Framing.Connections;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Framing;
@@ -11,6 +13,7 @@ namespace KestrelEventLoopTransport.Framing;
 public sealed class FrameEndpoint
 {
     private readonly ConcurrentDictionary<FrameConnection, byte> _connections = new();
+    private readonly ConcurrentDictionary<TimeProvider, FrameTimers> _timers = new();
     private int _count;
 
     internal FrameEndpoint(
@@ -97,6 +100,16 @@ public sealed class FrameEndpoint
         }
 
         return count;
+    }
+
+    /// <summary>
+    /// The timers of a connection: those of its event loop if the transport has such, and if the application has not
+    /// registered a clock of its own; else those of the endpoint.
+    /// </summary>
+    internal FrameTimers TimersOf(ConnectionContext connection)
+    {
+        var clock = ReferenceEquals(Time, TimeProvider.System) ? connection.Features.Get<TimeProvider>() ?? Time : Time;
+        return _timers.GetOrAdd(clock, static clock => new FrameTimers(clock));
     }
 
     internal void Add(FrameConnection connection)

@@ -128,7 +128,8 @@ public abstract class FrameHandler
     /// <see langword="null"/> if the peer ended the connection between two frames, <see cref="FrameConnection.Close"/>
     /// was called, or the server stops. Otherwise the failure: a <see cref="FrameException"/>, the reset
     /// (<see cref="Microsoft.AspNetCore.Connections.ConnectionResetException"/>), the abort
-    /// (<see cref="Microsoft.AspNetCore.Connections.ConnectionAbortedException"/>), or what a callback threw.
+    /// (<see cref="Microsoft.AspNetCore.Connections.ConnectionAbortedException"/>), or what a callback threw. After a
+    /// time-out of <see cref="FrameHandlerOptions"/> the abort's inner exception is a <see cref="TimeoutException"/>.
     /// </param>
     protected internal virtual ValueTask OnDisconnectedAsync(FrameConnection connection, Exception? exception)
         => default;

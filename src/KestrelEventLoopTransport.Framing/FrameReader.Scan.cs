@@ -45,6 +45,7 @@ public sealed partial class FrameReader
 
     private void Hold(in ReadResult result)
     {
+        NoteRead();
         _holding = true;
         _completed = result.IsCompleted;
         _canceled |= result.IsCanceled;

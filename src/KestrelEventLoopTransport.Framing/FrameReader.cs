@@ -242,7 +242,13 @@ public sealed partial class FrameReader : IAsyncEnumerable<ReadOnlySequence<byte
                 throw new OperationCanceledException("The read of the PipeReader was canceled.");
             }
 
-            Hold(await _input.ReadAsync(cancellationToken).ConfigureAwait(false));
+            var read = _input.ReadAsync(cancellationToken);
+            if (!read.IsCompleted)
+            {
+                NoteWait();
+            }
+
+            Hold(await read.ConfigureAwait(false));
             if (Find())
             {
                 if (take)

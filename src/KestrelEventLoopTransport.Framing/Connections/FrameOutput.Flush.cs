@@ -8,12 +8,16 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 internal sealed partial class FrameOutput
 {
     private long _waitsSince;
+    private long _lastSend;
 
     /// <summary>Number of bytes flushed so far.</summary>
     internal long SentBytes { get; private set; }
 
     /// <summary>When the flush that waits for the peer began to wait; 0 if none waits.</summary>
     internal long WaitsSince => Volatile.Read(ref _waitsSince);
+
+    /// <summary>The timestamp at which the transport last took bytes, at first that of the beginning.</summary>
+    internal long LastSend => Volatile.Read(ref _lastSend);
 
     private Task FlushDirect()
     {
@@ -69,7 +73,9 @@ internal sealed partial class FrameOutput
         try
         {
             SentBytes += _countsUnflushed ? _writer.UnflushedBytes : MaxUnflushedBytes;
-            return _writer.FlushAsync();
+            var flush = _writer.FlushAsync();
+            Volatile.Write(ref _lastSend, _time.GetTimestamp());
+            return flush;
         }
         catch (Exception exception)
         {
@@ -123,10 +129,11 @@ internal sealed partial class FrameOutput
 
     private async ValueTask<Exception?> FinishAsync(ValueTask<FlushResult> flush)
     {
-        if (!flush.IsCompleted)
+        var waits = !flush.IsCompleted;
+        if (waits)
         {
             // Never 0, which means that no flush waits.
-            Volatile.Write(ref _waitsSince, _time.GetTimestamp() | 1);
+            Volatile.Write(ref _waitsSince, Math.Max(1, _time.GetTimestamp()));
         }
 
         try
@@ -142,7 +149,11 @@ internal sealed partial class FrameOutput
         }
         finally
         {
-            Volatile.Write(ref _waitsSince, 0);
+            if (waits)
+            {
+                Volatile.Write(ref _lastSend, _time.GetTimestamp());
+                Volatile.Write(ref _waitsSince, 0);
+            }
         }
     }
 

@@ -64,6 +64,7 @@ internal sealed partial class FrameOutput
         _time = time;
         _maxQueuedBytes = options.MaxQueuedBytes;
         _countsUnflushed = writer.CanGetUnflushedBytes;
+        _lastSend = time.GetTimestamp();
     }
 
     /// <summary>The reason why no more frames are taken, or null.</summary>

@@ -21,4 +21,8 @@ internal static partial class FramingLog
         "Connection id \"{ConnectionId}\" is being closed, because reading or writing failed.",
         EventName = "ConnectionFailed")]
     internal static partial void ConnectionFailed(ILogger logger, string connectionId, Exception exception);
+
+    [LoggerMessage(
+        3, LogLevel.Debug, "Connection id \"{ConnectionId}\" is being aborted. {Reason}", EventName = "TimedOut")]
+    internal static partial void TimedOut(ILogger logger, string connectionId, string reason);
 }

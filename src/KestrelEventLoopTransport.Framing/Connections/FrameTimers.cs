@@ -1,0 +1,172 @@
+using System.Diagnostics;
+using KestrelEventLoopTransport.Loops.Timers;
+
+namespace KestrelEventLoopTransport.Framing.Connections;
+
+/// <summary>
+/// The timers of an endpoint's connections that share a clock: those of one event loop, or all of them where the
+/// transport has no loops of its own. One timer of the clock serves them all.
+/// </summary>
+/// <remarks>
+/// <para>
+/// Times are timestamps of the clock. The wheel counts milliseconds. A time is rounded up, so nothing is early. A timer
+/// that is moved to a later time is filed again only when its old time has come. So what happens on a connection costs
+/// no more than storing a timestamp.
+/// </para>
+/// <para>
+/// The clock may call on an event loop, so a pass only marks callbacks and queues them. It takes
+/// <see cref="MaxPerPass"/> timers at most, and the clock calls again for the rest: others get their turn in between.
+/// A pass costs more than the look at one timer. So after one that has found many, the next one waits for a few
+/// milliseconds and finds many again.
+/// </para>
+/// <para>
+/// All fields are used under the lock. A clock that calls once more than it was set to does no harm.
+/// </para>
+/// </remarks>
+internal sealed class FrameTimers
+{
+    /// <summary>At some 0.2 µs for each, a pass keeps its thread for a tenth of a millisecond.</summary>
+    internal const int MaxPerPass = 512;
+
+    /// <summary>A pass that has found so many timers due is followed by a rest.</summary>
+    internal const int ManyPerPass = 8;
+
+    /// <summary>The length of a rest in milliseconds. Timers are late by so much at most while many are due.</summary>
+    internal const int Rest = 8;
+
+    private readonly Lock _lock = new();
+    private readonly TimerWheel _wheel = new();
+    private readonly long _unit;
+    private ITimer? _timer;
+
+    // When the clock calls, in milliseconds, and until when it shall not.
+    private long _callsAt = FrameTimer.Never;
+    private long _restsUntil;
+
+    /// <param name="clock">The clock.</param>
+    internal FrameTimers(TimeProvider clock)
+    {
+        Clock = clock;
+        _unit = Math.Max(1, clock.TimestampFrequency / 1000);
+    }
+
+    internal TimeProvider Clock { get; }
+
+    /// <summary>A time as a difference of timestamps, rounded up.</summary>
+    internal static long ToTimestamp(TimeProvider clock, TimeSpan time)
+        => (long)Math.Ceiling(time.TotalSeconds * clock.TimestampFrequency);
+
+    /// <summary>The scope in which a timer's own state and its time are changed together.</summary>
+    internal Lock.Scope Enter() => _lock.EnterScope();
+
+    /// <summary>Inside of <see cref="Enter"/>: a timer is looked at at this time at the latest.</summary>
+    internal void SetEarlier(FrameTimer timer, long due)
+    {
+        if (due < timer.Due)
+        {
+            var now = Clock.GetTimestamp();
+            File(timer, due, now);
+            CallInTime(now);
+        }
+    }
+
+    internal void Add(FrameTimer timer, long due)
+    {
+        using (Enter())
+        {
+            SetEarlier(timer, due);
+        }
+    }
+
+    /// <summary>Inside of <see cref="Enter"/>: the timer is not looked at any more.</summary>
+    internal void Remove(FrameTimer timer) => File(timer, FrameTimer.Never, now: 0);
+
+    private void Pass()
+    {
+        var now = Clock.GetTimestamp();
+        using (Enter())
+        {
+            // Now: until the end of the pass nobody else sets the clock.
+            _callsAt = 0;
+        }
+
+        var found = 0;
+        try
+        {
+            for (var i = 0; i < MaxPerPass && TryLook(now, out var timer); i++)
+            {
+                if (timer is not null)
+                {
+                    found++;
+                    timer.Act();
+                }
+            }
+        }
+        finally
+        {
+            EndPass(now, found);
+        }
+    }
+
+    private void EndPass(long now, int found)
+    {
+        using (Enter())
+        {
+            // No rest while some are left that are due.
+            var mayRest = found >= ManyPerPass && _wheel.Next > now / _unit;
+            _restsUntil = mayRest ? (now / _unit) + Rest : 0;
+            _callsAt = FrameTimer.Never;
+            CallInTime(now);
+        }
+    }
+
+    /// <summary>Looks at one timer, or files it closer to its time. False when no other is due.</summary>
+    private bool TryLook(long now, out FrameTimer? timer)
+    {
+        timer = null;
+        using (Enter())
+        {
+            if (!_wheel.TryTake(now / _unit, out var node))
+            {
+                return false;
+            }
+
+            // The wheel gives it out before its time, to be filed closer to it.
+            var next = (FrameTimer)node;
+            if (next.Due > now)
+            {
+                File(next, next.Due, now);
+                return true;
+            }
+
+            File(next, next.Look(now), now);
+            timer = next;
+            return true;
+        }
+    }
+
+    private void File(FrameTimer timer, long due, long now)
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread, "A timer is changed under the lock.");
+        _wheel.Remove(timer);
+        timer.Due = due;
+        if (due != FrameTimer.Never)
+        {
+            _wheel.Add(timer, ((due - 1) / _unit) + 1, now / _unit);
+        }
+    }
+
+    private void CallInTime(long now)
+    {
+        if (_wheel.Next >= _callsAt || _restsUntil >= _callsAt)
+        {
+            return;
+        }
+
+        _callsAt = Math.Max(_wheel.Next, _restsUntil);
+        _timer ??= Clock.CreateTimer(
+            static timers => ((FrameTimers)timers!).Pass(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        var delay = Math.Max(0, _callsAt - (now / _unit));
+        _timer.Change(TimeSpan.FromMilliseconds(delay), Timeout.InfiniteTimeSpan);
+    }
+}

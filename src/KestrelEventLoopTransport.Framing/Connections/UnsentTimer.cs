@@ -1,0 +1,25 @@
+using Microsoft.AspNetCore.Connections;
+
+namespace KestrelEventLoopTransport.Framing.Connections;
+
+/// <summary>
+/// Aborts a connection whose handler is done, if the transport has not sent what was left by then. It does not keep the
+/// connection alive.
+/// </summary>
+/// <param name="connection">The connection.</param>
+/// <param name="timeout">How long the transport has.</param>
+internal sealed class UnsentTimer(ConnectionContext connection, TimeSpan timeout) : FrameTimer
+{
+    private readonly WeakReference<ConnectionContext> _connection = new(connection);
+
+    internal override long Look(long now) => Never;
+
+    internal override void Act()
+    {
+        if (_connection.TryGetTarget(out var left))
+        {
+            left.Abort(new ConnectionAbortedException(
+                $"The peer has not read all bytes within {timeout} (CloseTimeout) after the connection was closed."));
+        }
+    }
+}

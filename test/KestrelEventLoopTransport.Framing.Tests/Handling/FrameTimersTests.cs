@@ -1,0 +1,119 @@
+using KestrelEventLoopTransport.Framing.Connections;
+
+namespace KestrelEventLoopTransport.Framing.Tests.Handling;
+
+/// <summary>One timer of the clock serves all connections of a loop, and does not keep the loop for long.</summary>
+public sealed class FrameTimersTests
+{
+    private const int Count = 5 * FrameTimers.MaxPerPass / 2;
+
+    private readonly ManualTime _time = new();
+    private readonly List<long> _looks = [];
+
+    [Fact]
+    public void Each_timer_is_looked_at_at_its_time_and_not_before()
+    {
+        var timers = new FrameTimers(_time);
+        var times = new[] { 1, 2, 63, 64, 65, 1000, 4095, 4096, 4097, 300_000, 10_000_000 };
+        var start = _time.GetTimestamp();
+        foreach (var milliseconds in times)
+        {
+            timers.Add(new Noted(this), start + (milliseconds * TimeSpan.TicksPerMillisecond));
+        }
+
+        _time.Advance(TimeSpan.FromDays(1));
+        Assert.Equal(times.Select(static time => (long)time), _looks.Select(InMilliseconds));
+
+        long InMilliseconds(long timestamp) => (timestamp - start) / TimeSpan.TicksPerMillisecond;
+    }
+
+    /// <summary>The clock counts whole milliseconds; nothing is rounded down.</summary>
+    [Fact]
+    public void A_time_between_two_milliseconds_is_rounded_up()
+    {
+        var timers = new FrameTimers(_time);
+        timers.Add(new Noted(this), _time.GetTimestamp() + 1);
+        _time.Advance(TimeSpan.FromTicks(TimeSpan.TicksPerMillisecond - 1));
+        Assert.Empty(_looks);
+        _time.Advance(TimeSpan.FromTicks(1));
+        Assert.Single(_looks);
+    }
+
+    [Fact]
+    public void A_pass_is_bounded_and_the_clock_calls_again_for_the_rest()
+    {
+        var before = new List<int>();
+        var clock = new CallingTime(_time, () => before.Add(_looks.Count));
+        var timers = new FrameTimers(clock);
+        var due = _time.GetTimestamp() + TimeSpan.TicksPerSecond;
+        for (var i = 0; i < Count; i++)
+        {
+            timers.Add(new Noted(this), due);
+        }
+
+        _time.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(Count, _looks.Count);
+        before.Add(Count);
+        Assert.All(
+            before.Zip(before.Skip(1)),
+            static call => Assert.InRange(call.Second - call.First, 0, FrameTimers.MaxPerPass));
+        Assert.Equal(1, clock.Timers);
+    }
+
+    [Fact]
+    public void What_was_removed_is_not_looked_at_and_what_moved_is_once()
+    {
+        var timers = new FrameTimers(_time);
+        var second = _time.GetTimestamp() + TimeSpan.TicksPerSecond;
+        var removed = new Noted(this);
+        var moved = new Noted(this);
+        timers.Add(removed, second);
+        timers.Add(moved, 2 * second);
+        timers.Add(moved, second);
+        timers.Add(moved, 3 * second);
+        using (timers.Enter())
+        {
+            timers.Remove(removed);
+            timers.Remove(removed);
+        }
+
+        _time.Advance(TimeSpan.FromDays(10));
+        Assert.Equal([second], _looks);
+        Assert.Equal(FrameTimer.Never, moved.Due);
+    }
+
+    private sealed class Noted(FrameTimersTests test) : FrameTimer
+    {
+        internal override long Look(long now)
+        {
+            test._looks.Add(now);
+            return Never;
+        }
+
+        internal override void Act() => Assert.NotEmpty(test._looks);
+    }
+
+    /// <summary>A clock that tells when it calls.</summary>
+    private sealed class CallingTime(ManualTime time, Action onCall) : TimeProvider
+    {
+        public int Timers { get; private set; }
+
+        public override long TimestampFrequency => time.TimestampFrequency;
+
+        public override long GetTimestamp() => time.GetTimestamp();
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            Timers++;
+            return time.CreateTimer(
+                given =>
+                {
+                    onCall();
+                    callback(given);
+                },
+                state,
+                dueTime,
+                period);
+        }
+    }
+}
