@@ -28,9 +28,14 @@ internal sealed class CallbackTimer(EventLoop loop, TimerCallback callback, obje
                 return false;
             }
 
-            // A period of 0 means none, as with all timers of .NET. The clock rounds down: hence one more.
+            // A period of 0 means none, as with all timers of .NET.
             _period = every == 0 ? Never : every;
-            _dueAt = due == Never ? Never : LoopClock.Now + due + (due == 0 ? 0 : 1);
+            _dueAt = due switch
+            {
+                Never => Never,
+                0 => LoopClock.Now,
+                _ => LoopClock.After(due),
+            };
             Set(_dueAt);
             return true;
         }
