@@ -32,17 +32,17 @@ public sealed class FrameHandlerOptions
     public bool AllowConcurrentTicks { get; init; }
 
     /// <summary>
-    /// How long a connection may go without bytes in either direction; 1 ms to 49 days. What the transport takes to send
-    /// counts, so a peer that is gone stays connected while something is sent to it: use
-    /// <see cref="ReceiveIdleTimeout"/> against that. Default: <see langword="null"/>, no limit.
+    /// How long a connection may go without bytes in either direction; 1 ms to 49 days. What the transport takes to
+    /// send counts, so a peer that is gone stays connected while something is sent to it: use <see
+    /// cref="ReceiveIdleTimeout"/> against that. Default: <see langword="null"/>, no limit.
     /// </summary>
     /// <remarks>
-    /// When one of the time-outs passes, the connection is reset at once, also while a callback awaits;
-    /// <see cref="FrameConnection.ConnectionClosed"/> is cancelled. <see cref="FrameHandler.OnDisconnectedAsync"/> gets a
-    /// <see cref="Microsoft.AspNetCore.Connections.ConnectionAbortedException"/> that has a
-    /// <see cref="TimeoutException"/> inside and names the time-out, unless something else has ended the connection
-    /// before. A time-out is never early, and late by a few milliseconds. To close a connection with a last message
-    /// instead, look at <see cref="FrameConnection.TimeSinceLastReceive"/> in <see cref="FrameHandler.OnTickAsync"/>.
+    /// When one of the time-outs passes, the connection is reset at once, also while a callback awaits; <see
+    /// cref="FrameConnection.ConnectionClosed"/> is cancelled. <see cref="FrameHandler.OnDisconnectedAsync"/> gets a
+    /// <see cref="Microsoft.AspNetCore.Connections.ConnectionAbortedException"/> that has a <see
+    /// cref="TimeoutException"/> inside and names the time-out, unless something else has ended the connection before.
+    /// A time-out is never early, and late by a few milliseconds. To close a connection with a last message instead,
+    /// look at <see cref="FrameConnection.TimeSinceLastReceive"/> in <see cref="FrameHandler.OnTickAsync"/>.
     /// </remarks>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
     public TimeSpan? IdleTimeout
@@ -57,8 +57,8 @@ public sealed class FrameHandlerOptions
 
     /// <summary>
     /// How long a connection may wait for bytes from the peer; 1 ms to 49 days. It counts only while the connection
-    /// reads: not while a callback handles a frame, nor while no frames are read because the peer does not take what was
-    /// written. Any byte counts, also one of an incomplete frame. Default: <see langword="null"/>, no limit.
+    /// reads: not while a callback handles a frame, nor while no frames are read because the peer does not take what
+    /// was written. Any byte counts, also one of an incomplete frame. Default: <see langword="null"/>, no limit.
     /// </summary>
     /// <remarks>What happens then is said at <see cref="IdleTimeout"/>.</remarks>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
@@ -73,9 +73,9 @@ public sealed class FrameHandlerOptions
     }
 
     /// <summary>
-    /// How long the peer may take nothing of what was written or sent while the transport's buffers are full; 1 ms to 49
-    /// days. The time starts again whenever the transport has taken 64 KiB, or one frame if frames are longer. So choose
-    /// a time in which a slow peer can receive that much. Default: <see langword="null"/>, no limit.
+    /// How long the peer may take nothing of what was written or sent while the transport's buffers are full; 1 ms to
+    /// 49 days. The time starts again whenever the transport has taken 64 KiB, or one frame if frames are longer. So
+    /// choose a time in which a slow peer can receive that much. Default: <see langword="null"/>, no limit.
     /// </summary>
     /// <remarks>What happens then is said at <see cref="IdleTimeout"/>.</remarks>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>

@@ -11,7 +11,9 @@ public sealed partial class FrameReader
     /// <summary>The timestamp of the last read that returned, at first that of <see cref="NoteTimes"/>.</summary>
     internal long LastRead => Volatile.Read(ref _lastRead);
 
-    /// <summary>The timestamp at which the read began that is pending; 0 if none is, or if waits are not noted.</summary>
+    /// <summary>
+    /// The timestamp at which the read began that is pending; 0 if none is, or if waits are not noted.
+    /// </summary>
     internal long WaitsSince => Volatile.Read(ref _waitsSince);
 
     /// <summary>Notes from now on when bytes are read.</summary>

@@ -1,8 +1,8 @@
 namespace KestrelEventLoopTransport.Loops;
 
 /// <summary>
-/// Application code that runs as a callback of a loop: where <see cref="CallbackScheduler"/> lets it, and watched by the
-/// supervisor.
+/// Application code that runs as a callback of a loop: where <see cref="CallbackScheduler"/> lets it, and watched by
+/// the supervisor.
 /// </summary>
 /// <param name="loop">The loop.</param>
 /// <param name="work">The code.</param>

@@ -6,16 +6,16 @@ namespace KestrelEventLoopTransport;
 /// </summary>
 /// <remarks>
 /// <para>
-/// What is posted, and what timers call, is application code: it runs where
-/// <see cref="EventLoopTransportOptions.Scheduling"/> lets the connection's handlers run. That is the loop's thread with
-/// <see cref="ApplicationScheduling.Inline"/>, and with <see cref="ApplicationScheduling.Adaptive"/> while the loop could
-/// go to another thread if the code does not return. Otherwise it is the thread pool. Code that needs to know asks
-/// <see cref="IsCurrent"/>. Several calls may run at the same time and in any order. What they throw is logged as an
-/// error and ends nothing. The caller's execution context does not flow.
+/// What is posted, and what timers call, is application code: it runs where <see
+/// cref="EventLoopTransportOptions.Scheduling"/> lets the connection's handlers run. That is the loop's thread with
+/// <see cref="ApplicationScheduling.Inline"/>, and with <see cref="ApplicationScheduling.Adaptive"/> while the loop
+/// could go to another thread if the code does not return. Otherwise it is the thread pool. Code that needs to know
+/// asks <see cref="IsCurrent"/>. Several calls may run at the same time and in any order. What they throw is logged as
+/// an error and ends nothing. The caller's execution context does not flow.
 /// </para>
 /// <para>
-/// <see cref="Time"/> is a feature of its own as well, of the type <see cref="TimeProvider"/>. So a library can have its
-/// timers on the loop without a reference to this package.
+/// <see cref="Time"/> is a feature of its own as well, of the type <see cref="TimeProvider"/>. So a library can have
+/// its timers on the loop without a reference to this package.
 /// </para>
 /// </remarks>
 public interface IEventLoopFeature
@@ -34,8 +34,9 @@ public interface IEventLoopFeature
 
     /// <summary>
     /// The loop's time, with timers that call on the loop. A timer costs no thread and no system call of its own. It is
-    /// never early. It is late by a few milliseconds at most, unless the loop is busy. A call that is due while the last
-    /// one has not begun is skipped. When the loop has ended, which is after its last connection, timers do not call.
+    /// never early. It is late by a few milliseconds at most, unless the loop is busy. A call that is due while the
+    /// last one has not begun is skipped. When the loop has ended, which is after its last connection, timers do not
+    /// call.
     /// </summary>
     TimeProvider Time { get; }
 

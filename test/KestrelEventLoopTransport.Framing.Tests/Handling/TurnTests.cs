@@ -199,6 +199,46 @@ public sealed class TurnTests
     }
 
     [Fact]
+    public async Task A_tick_that_became_due_while_another_time_was_chosen_does_not_come()
+    {
+        var time = new ManualTime();
+        var released = Recorder.NewSource<bool>();
+        var handler = new Recorder
+        {
+            Tick = async _ => await released.Task,
+            NextTick = static () => TimeSpan.FromMinutes(5),
+        };
+        await using var endpoint = await FrameServer.StartAsync(
+            EndpointKind.EventLoop,
+            handler,
+            new FrameHandlerOptions { TickInterval = TimeSpan.FromSeconds(10) },
+            time: time);
+        using var peer = await endpoint.ConnectAsync();
+        await handler.Connection;
+
+        // Ticks may not have begun yet.
+        await Poll.UntilAsync(() =>
+        {
+            time.Advance(TimeSpan.FromSeconds(10));
+            return Volatile.Read(ref handler.Ticks) == 1;
+        });
+        time.Advance(TimeSpan.FromSeconds(10));
+        released.SetResult(true);
+
+        // What is due runs between two frames.
+        for (var frames = 1; frames <= 3; frames++)
+        {
+            await peer.SendAsync("a\n");
+            await Poll.UntilAsync(() => Volatile.Read(ref handler.Frames) == frames);
+        }
+
+        Assert.Equal(1, handler.Ticks);
+        time.Advance(TimeSpan.FromMinutes(5));
+        await Poll.UntilAsync(() => Volatile.Read(ref handler.Ticks) == 2);
+        Assert.Empty(handler.Violations);
+    }
+
+    [Fact]
     public async Task A_tick_that_asks_for_a_delay_that_is_none_is_the_applications_fault()
     {
         var handler = new Recorder { NextTick = static () => TimeSpan.Zero };
