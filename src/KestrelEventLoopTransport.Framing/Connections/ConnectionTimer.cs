@@ -130,7 +130,6 @@ internal sealed class ConnectionTimer : FrameTimer
     {
         var next = Never;
         var stalledSince = _connection.SendWaitsSince;
-        var wantsSince = _connection.ReceiveWaitsSince;
         var closingFor = _closingSince == 0 ? null : _options.CloseTimeout;
         if (HasPassed(closingFor, Later(stalledSince, _closingSince), now, ref next))
         {
@@ -140,7 +139,7 @@ internal sealed class ConnectionTimer : FrameTimer
         {
             Expire($"The peer has not read for {_options.SendStallTimeout} (SendStallTimeout).");
         }
-        else if (HasPassed(_options.ReceiveIdleTimeout, Later(wantsSince, _connection.LastReceive), now, ref next))
+        else if (HasPassed(_options.ReceiveIdleTimeout, _connection.ReceiveWaitsSince, now, ref next))
         {
             Expire($"The peer has not sent anything for {_options.ReceiveIdleTimeout} (ReceiveIdleTimeout).");
         }
