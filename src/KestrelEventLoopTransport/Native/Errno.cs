@@ -25,6 +25,7 @@ internal static class Errno
     internal const int EPROTO = 71;
     internal const int ENOTSOCK = 88;
     internal const int EDESTADDRREQ = 89;
+    internal const int EMSGSIZE = 90;
     internal const int ENOPROTOOPT = 92;
     internal const int EPROTONOSUPPORT = 93;
     internal const int EOPNOTSUPP = 95;
@@ -91,6 +92,7 @@ internal static class Errno
         EPIPE => SocketError.Shutdown,
         ENOTSOCK => SocketError.NotSocket,
         EDESTADDRREQ => SocketError.DestinationAddressRequired,
+        EMSGSIZE => SocketError.MessageSize,
         ENOPROTOOPT => SocketError.ProtocolOption,
         EPROTONOSUPPORT => SocketError.ProtocolNotSupported,
         EOPNOTSUPP => SocketError.OperationNotSupported,

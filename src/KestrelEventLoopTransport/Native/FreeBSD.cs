@@ -13,12 +13,14 @@ internal static class FreeBSD
     internal const int SOL_SOCKET = 0xffff;
     internal const int SO_REUSEADDR = 0x0004;
     internal const int SO_KEEPALIVE = 0x0008;
+    internal const int SO_BROADCAST = 0x0020;
     internal const int SO_LINGER = 0x0080;
     internal const int SO_REUSEPORT_LB = 0x10000;
     internal const int SO_SNDBUF = 0x1001;
     internal const int SO_RCVBUF = 0x1002;
     internal const int SO_TYPE = 0x1008;
     internal const int SO_PROTOCOL = 0x1016;
+    internal const int MSG_TRUNC = 0x10;
     internal const int MSG_NOSIGNAL = 0x20000;
 
     // sys/netinet/in.h
@@ -61,6 +63,7 @@ internal static class FreeBSD
         35, Errno.EAGAIN,
         38, Errno.ENOTSOCK,
         39, Errno.EDESTADDRREQ,
+        40, Errno.EMSGSIZE,
         42, Errno.ENOPROTOOPT,
         43, Errno.EPROTONOSUPPORT,
         45, Errno.EOPNOTSUPP,

@@ -48,6 +48,17 @@ internal static unsafe partial class Libc
     [LibraryImport(Library)]
     internal static partial nint sendmsg(int fd, msghdr* message, int flags);
 
+    /// <summary>Not on macOS. The time-out is null: sockets are non-blocking.</summary>
+    [LibraryImport(Library)]
+    internal static partial int recvmmsg(int fd, mmsghdr* messages, uint count, int flags, timespec* timeout);
+
+    /// <summary>Not on macOS.</summary>
+    [LibraryImport(Library)]
+    internal static partial int sendmmsg(int fd, mmsghdr* messages, uint count, int flags);
+
+    [LibraryImport(Library)]
+    internal static partial int connect(int fd, byte* address, uint length);
+
     [LibraryImport(Library)]
     internal static partial int shutdown(int fd, int how);
 

@@ -11,6 +11,7 @@ internal static class Linux
     internal const int SOL_SOCKET = 1;
     internal const int SO_REUSEADDR = 2;
     internal const int SO_TYPE = 3;
+    internal const int SO_BROADCAST = 6;
     internal const int SO_SNDBUF = 7;
     internal const int SO_RCVBUF = 8;
     internal const int SO_KEEPALIVE = 9;
@@ -22,12 +23,15 @@ internal static class Linux
     internal const int SO_GET_FILTER = 26;
     internal const int SO_DETACH_FILTER = 27;
     internal const int SO_PROTOCOL = 38;
+    internal const int SO_RXQ_OVFL = 40;
     internal const int SO_BUSY_POLL = 46;
     internal const int SO_INCOMING_CPU = 49;
     internal const int SO_ATTACH_REUSEPORT_CBPF = 51;
     internal const int SO_MEMINFO = 55;
     internal const int SO_DETACH_REUSEPORT_BPF = 68;
     internal const int IP_TOS = 1;
+    internal const int IP_PKTINFO = 8;
+    internal const int IP_RECVTOS = 13;
     internal const int TCP_KEEPIDLE = 4;
     internal const int TCP_KEEPINTVL = 5;
     internal const int TCP_KEEPCNT = 6;
@@ -38,9 +42,13 @@ internal static class Linux
     internal const int TCP_FASTOPEN = 23;
     internal const int TCP_NOTSENT_LOWAT = 25;
     internal const int IPV6_V6ONLY = 26;
+    internal const int IPV6_RECVPKTINFO = 49;
+    internal const int IPV6_PKTINFO = 50;
+    internal const int IPV6_RECVTCLASS = 66;
     internal const int IPV6_TCLASS = 67;
 
     internal const int MSG_CTRUNC = 0x8;
+    internal const int MSG_TRUNC = 0x20;
     internal const int MSG_NOSIGNAL = 0x4000;
 
     internal const int F_DUPFD_CLOEXEC = 1030;

@@ -11,6 +11,7 @@ internal static class MacOS
     internal const int SOL_SOCKET = 0xffff;
     internal const int SO_REUSEADDR = 0x0004;
     internal const int SO_KEEPALIVE = 0x0008;
+    internal const int SO_BROADCAST = 0x0020;
     internal const int SO_LINGER = 0x0080;
     internal const int SO_REUSEPORT = 0x0200;
     internal const int SO_SNDBUF = 0x1001;
@@ -18,6 +19,7 @@ internal static class MacOS
     internal const int SO_TYPE = 0x1008;
     internal const int SO_NOSIGPIPE = 0x1022;
     internal const int SO_LINGER_SEC = 0x1080;
+    internal const int MSG_TRUNC = 0x10;
 
     // bsd/netinet/in.h
     internal const int IP_TOS = 3;
@@ -62,6 +64,7 @@ internal static class MacOS
         35, Errno.EAGAIN,
         38, Errno.ENOTSOCK,
         39, Errno.EDESTADDRREQ,
+        40, Errno.EMSGSIZE,
         41, Errno.EPIPE,
         42, Errno.ENOPROTOOPT,
         43, Errno.EPROTONOSUPPORT,

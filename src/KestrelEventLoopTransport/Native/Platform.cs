@@ -42,6 +42,8 @@ internal static class Platform
 
     internal static int SO_KEEPALIVE => Of(Linux.SO_KEEPALIVE, MacOS.SO_KEEPALIVE, FreeBSD.SO_KEEPALIVE);
 
+    internal static int SO_BROADCAST => Of(Linux.SO_BROADCAST, MacOS.SO_BROADCAST, FreeBSD.SO_BROADCAST);
+
     internal static int SO_SNDBUF => Of(Linux.SO_SNDBUF, MacOS.SO_SNDBUF, FreeBSD.SO_SNDBUF);
 
     internal static int SO_RCVBUF => Of(Linux.SO_RCVBUF, MacOS.SO_RCVBUF, FreeBSD.SO_RCVBUF);
@@ -98,6 +100,8 @@ internal static class Platform
     internal static int TCP_NOTSENT_LOWAT => Of(Linux.TCP_NOTSENT_LOWAT, MacOS.TCP_NOTSENT_LOWAT, Missing);
 
     internal static int IPV6_V6ONLY => Of(Linux.IPV6_V6ONLY, MacOS.IPV6_V6ONLY, FreeBSD.IPV6_V6ONLY);
+
+    internal static int MSG_TRUNC => Of(Linux.MSG_TRUNC, MacOS.MSG_TRUNC, FreeBSD.MSG_TRUNC);
 
     /// <summary>Zero where it is an option of the socket instead (macOS): <see cref="MacOS.SO_NOSIGPIPE"/>.</summary>
     internal static int MSG_NOSIGNAL => Of(Linux.MSG_NOSIGNAL, 0, FreeBSD.MSG_NOSIGNAL);

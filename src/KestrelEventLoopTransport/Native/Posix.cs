@@ -8,6 +8,7 @@ internal static class Posix
     internal const int AF_UNIX = 1;
     internal const int AF_INET = 2;
     internal const int SOCK_STREAM = 1;
+    internal const int SOCK_DGRAM = 2;
     internal const int IPPROTO_IP = 0;
     internal const int IPPROTO_TCP = 6;
     internal const int TCP_NODELAY = 1;

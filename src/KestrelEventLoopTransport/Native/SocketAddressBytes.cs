@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
@@ -12,7 +13,13 @@ namespace KestrelEventLoopTransport.Native;
 /// </summary>
 internal struct SocketAddressBytes
 {
+    /// <summary>The size of <c>sockaddr_in6</c>, the longer of the two.</summary>
+    internal const int MaxSize = Size;
+
     private const int Size = 28;
+
+    /// <summary>The size of <c>sockaddr_in</c>.</summary>
+    internal const int IPv4Size = 16;
 
     // struct sockaddr_un: family and path.
     private const int UnixSize = 2 + 108;
@@ -75,6 +82,63 @@ internal struct SocketAddressBytes
     }
 
     private static ReadOnlySpan<byte> MappedPrefix => [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF];
+
+    internal readonly int Port => BinaryPrimitives.ReadUInt16BigEndian(((ReadOnlySpan<byte>)_bytes)[2..]);
+
+    /// <summary>The size in bytes of an IP address's <c>sockaddr</c>; 0 if there is none.</summary>
+    internal readonly int Length
+    {
+        get
+        {
+            ReadOnlySpan<byte> bytes = _bytes;
+            var family = FamilyOf(bytes);
+            return family == Posix.AF_INET ? IPv4Size : family == Platform.AF_INET6 ? Size : 0;
+        }
+    }
+
+    /// <summary>The bytes of the <c>sockaddr</c>.</summary>
+    [UnscopedRef]
+    internal readonly ReadOnlySpan<byte> Span() => ((ReadOnlySpan<byte>)_bytes)[..Length];
+
+    /// <summary>An address from its parts, as a <c>sockaddr_in</c> or <c>sockaddr_in6</c>.</summary>
+    /// <param name="ip">4 or 16 bytes.</param>
+    /// <param name="port">The two bytes of the port, in network order.</param>
+    internal static SocketAddressBytes From(ReadOnlySpan<byte> ip, ReadOnlySpan<byte> port)
+    {
+        var result = default(SocketAddressBytes);
+        Span<byte> bytes = result._bytes;
+        WriteFamily(bytes, ip.Length == 4 ? Posix.AF_INET : Platform.AF_INET6, ip.Length == 4 ? IPv4Size : Size);
+        port.CopyTo(bytes[2..]);
+        ip.CopyTo(bytes[(ip.Length == 4 ? 4 : 8)..]);
+        return result;
+    }
+
+    /// <summary>
+    /// Writes an IPv4 address as a <c>sockaddr_in6</c>, mapped into IPv6. Returns its length.
+    /// </summary>
+    internal static int WriteMapped(ReadOnlySpan<byte> address, Span<byte> destination)
+    {
+        destination = destination[..Size];
+        destination.Clear();
+        WriteFamily(destination, Platform.AF_INET6, Size);
+        address.Slice(2, 2).CopyTo(destination[2..]);
+        MappedPrefix.CopyTo(destination[8..]);
+        address.Slice(4, 4).CopyTo(destination[20..]);
+        return Size;
+    }
+
+    private static void WriteFamily(Span<byte> address, int family, int length)
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            MemoryMarshal.Write(address, (ushort)family);
+        }
+        else
+        {
+            address[0] = (byte)length;
+            address[1] = (byte)family;
+        }
+    }
 
     internal static bool IsUnix(ReadOnlySpan<byte> address) => FamilyOf(address) == Posix.AF_UNIX;
 

@@ -10,11 +10,11 @@ namespace KestrelEventLoopTransport.Native;
 /// </summary>
 internal static unsafe class SocketCalls
 {
-    /// <summary>A new stream socket.</summary>
+    /// <summary>A new socket.</summary>
     /// <exception cref="SocketException">There is no descriptor, or the system has no such family.</exception>
-    internal static int Create(int family)
+    internal static int Create(int family, int type = Posix.SOCK_STREAM)
     {
-        var fd = Libc.socket(family, Posix.SOCK_STREAM | Platform.SOCK_CLOEXEC | Platform.SOCK_NONBLOCK, 0);
+        var fd = Libc.socket(family, type | Platform.SOCK_CLOEXEC | Platform.SOCK_NONBLOCK, 0);
         var error = fd < 0 ? Errno.Last : 0;
         if (OperatingSystem.IsMacOS())
         {

@@ -45,6 +45,13 @@ public sealed class LinuxConstantsTests
             ["sizeof(struct msghdr)"] = Marshal.SizeOf<msghdr>(),
             ["offsetof(struct msghdr, msg_iovlen)"] = (long)Marshal.OffsetOf<msghdr>(nameof(msghdr.msg_iovlen)),
             ["offsetof(struct msghdr, msg_flags)"] = (long)Marshal.OffsetOf<msghdr>(nameof(msghdr.msg_flags)),
+            ["sizeof(struct mmsghdr)"] = Marshal.SizeOf<mmsghdr>(),
+            ["offsetof(struct mmsghdr, msg_len)"] = (long)Marshal.OffsetOf<mmsghdr>(nameof(mmsghdr.msg_len)),
+            ["sizeof(struct cmsghdr)"] = Marshal.SizeOf<cmsghdr>(),
+            ["offsetof(struct cmsghdr, cmsg_type)"] = (long)Marshal.OffsetOf<cmsghdr>(nameof(cmsghdr.cmsg_type)),
+            ["sizeof(struct in_pktinfo)"] = Marshal.SizeOf<in_pktinfo>(),
+            ["offsetof(struct in_pktinfo, ipi_spec_dst)"]
+                = (long)Marshal.OffsetOf<in_pktinfo>(nameof(in_pktinfo.ipi_spec_dst)),
             ["sizeof(struct timespec)"] = Marshal.SizeOf<timespec>(),
             ["sizeof(struct itimerspec)"] = Marshal.SizeOf<itimerspec>(),
             ["sizeof(struct pollfd)"] = Marshal.SizeOf<pollfd>(),

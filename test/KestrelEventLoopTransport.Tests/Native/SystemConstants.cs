@@ -12,6 +12,7 @@ internal static class SystemConstants
         SOL_SOCKET          0xffff        bsd/sys/socket.h
         SO_REUSEADDR        0x0004        bsd/sys/socket.h
         SO_KEEPALIVE        0x0008        bsd/sys/socket.h
+        SO_BROADCAST        0x0020        bsd/sys/socket.h
         SO_LINGER           0x0080        bsd/sys/socket.h
         SO_REUSEPORT        0x0200        bsd/sys/socket.h
         SO_SNDBUF           0x1001        bsd/sys/socket.h
@@ -19,6 +20,7 @@ internal static class SystemConstants
         SO_TYPE             0x1008        bsd/sys/socket.h
         SO_NOSIGPIPE        0x1022        bsd/sys/socket.h
         SO_LINGER_SEC       0x1080        bsd/sys/socket.h
+        MSG_TRUNC           0x10          bsd/sys/socket.h
         IP_TOS              3             bsd/netinet/in.h
         IPV6_V6ONLY         27            bsd/netinet6/in6.h
         IPV6_TCLASS         36            bsd/netinet6/in6.h
@@ -43,12 +45,14 @@ internal static class SystemConstants
         SOL_SOCKET          0xffff        sys/sys/socket.h
         SO_REUSEADDR        0x00000004    sys/sys/socket.h
         SO_KEEPALIVE        0x00000008    sys/sys/socket.h
+        SO_BROADCAST        0x00000020    sys/sys/socket.h
         SO_LINGER           0x00000080    sys/sys/socket.h
         SO_REUSEPORT_LB     0x00010000    sys/sys/socket.h
         SO_SNDBUF           0x1001        sys/sys/socket.h
         SO_RCVBUF           0x1002        sys/sys/socket.h
         SO_TYPE             0x1008        sys/sys/socket.h
         SO_PROTOCOL         0x1016        sys/sys/socket.h
+        MSG_TRUNC           0x00000010    sys/sys/socket.h
         MSG_NOSIGNAL        0x00020000    sys/sys/socket.h
         IP_TOS              3             sys/netinet/in.h
         IPV6_V6ONLY         27            sys/netinet6/in6.h
@@ -73,6 +77,7 @@ internal static class SystemConstants
         AF_UNIX             1             sys/socket.h
         AF_INET             2             sys/socket.h
         SOCK_STREAM         1             sys/socket.h
+        SOCK_DGRAM          2             sys/socket.h
         SHUT_WR             1             sys/socket.h
         IPPROTO_IP          0             netinet/in.h
         IPPROTO_TCP         6             netinet/in.h
@@ -106,15 +111,15 @@ internal static class SystemConstants
     // bsd/sys/errno.h of xnu, in the form that Apple's compilers have used since 10.5 (__DARWIN_UNIX03).
     public const string MacOSErrors = """
         EPERM 1, ENOENT 2, EINTR 4, EBADF 9, ENOMEM 12, EACCES 13, EINVAL 22, ENFILE 23, EMFILE 24, EPIPE 32, ERANGE 34,
-        EAGAIN 35, ENOTSOCK 38, EDESTADDRREQ 39, ENOPROTOOPT 42, EPROTONOSUPPORT 43, EAFNOSUPPORT 47, EADDRINUSE 48,
-        EADDRNOTAVAIL 49, ENETDOWN 50, ENETUNREACH 51, ENETRESET 52, ECONNABORTED 53, ECONNRESET 54, ENOBUFS 55,
+        EAGAIN 35, ENOTSOCK 38, EDESTADDRREQ 39, EMSGSIZE 40, ENOPROTOOPT 42, EPROTONOSUPPORT 43, EAFNOSUPPORT 47,
+        EADDRINUSE 48, EADDRNOTAVAIL 49, ENETDOWN 50, ENETUNREACH 51, ENETRESET 52, ECONNABORTED 53, ECONNRESET 54, ENOBUFS 55,
         ENOTCONN 57, ETIMEDOUT 60, ECONNREFUSED 61, EHOSTDOWN 64, EHOSTUNREACH 65, EPROTO 100, EOPNOTSUPP 102
         """;
 
     // sys/sys/errno.h of freebsd-src.
     public const string FreeBSDErrors = """
         EPERM 1, ENOENT 2, EINTR 4, EBADF 9, ENOMEM 12, EACCES 13, EINVAL 22, ENFILE 23, EMFILE 24, EPIPE 32, ERANGE 34,
-        EAGAIN 35, ENOTSOCK 38, EDESTADDRREQ 39, ENOPROTOOPT 42, EPROTONOSUPPORT 43, EOPNOTSUPP 45, EAFNOSUPPORT 47,
+        EAGAIN 35, ENOTSOCK 38, EDESTADDRREQ 39, EMSGSIZE 40, ENOPROTOOPT 42, EPROTONOSUPPORT 43, EOPNOTSUPP 45, EAFNOSUPPORT 47,
         EADDRINUSE 48, EADDRNOTAVAIL 49, ENETDOWN 50, ENETUNREACH 51, ENETRESET 52, ECONNABORTED 53, ECONNRESET 54,
         ENOBUFS 55, ENOTCONN 57, ETIMEDOUT 60, ECONNREFUSED 61, EHOSTDOWN 64, EHOSTUNREACH 65, EPROTO 92
         """;
