@@ -153,7 +153,7 @@ internal sealed partial class EventLoop
 
     private bool RunWork(ThreadActivity? activity)
     {
-        for (var i = 0; i < MaxWorkPerTurn && _work.TryTake(out var item); i++)
+        for (var left = Math.Min(_work.Count, MaxWorkPerTurn); left > 0 && _work.TryTake(out var item); left--)
         {
             if (!TryExecute(item, activity))
             {

@@ -29,6 +29,9 @@ internal sealed class WorkQueue(PolledSet polled, PoolDispatch pool)
 
     internal bool IsEmpty => _items.IsEmpty;
 
+    /// <summary>How many items wait. Those that are posted meanwhile may not be counted.</summary>
+    internal int Count => _items.Count;
+
     internal bool HasEnded => _wake.HasEnded;
 
     /// <summary>Runs an item on the loop's thread; on the thread pool when the loop has ended.</summary>
