@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Connections.Timing;
+using KestrelEventLoopTransport.Datagrams;
 using KestrelEventLoopTransport.Diagnostics;
 using KestrelEventLoopTransport.Listening;
 using KestrelEventLoopTransport.Loops;
@@ -25,7 +26,8 @@ namespace KestrelEventLoopTransport;
 /// <remarks>
 /// The loops start with the first listener. They end when the last listener and the last connection are disposed.
 /// </remarks>
-public sealed class EventLoopTransportFactory : IConnectionListenerFactory, IConnectionListenerFactorySelector
+public sealed class EventLoopTransportFactory
+    : IConnectionListenerFactory, IConnectionListenerFactorySelector, IDatagramHost
 {
     private readonly Lock _lock = new();
     private readonly EventLoopTransportOptions _options;
@@ -256,6 +258,12 @@ public sealed class EventLoopTransportFactory : IConnectionListenerFactory, ICon
         };
         return new ListenerContext(options, connections, _logger);
     }
+
+    EventLoopGroup IDatagramHost.AcquireGroup() => AcquireGroup();
+
+    void IDatagramHost.Add(DatagramEndpoint endpoint) => Monitor.Add(endpoint);
+
+    void IDatagramHost.Remove(DatagramEndpoint endpoint) => Monitor.Remove(endpoint);
 
     private EventLoopGroup AcquireGroup()
     {

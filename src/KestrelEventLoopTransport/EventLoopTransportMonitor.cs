@@ -16,6 +16,7 @@ public sealed class EventLoopTransportMonitor
 {
     private readonly Lock _lock = new();
     private EventLoopEndpoint[] _endpoints = [];
+    private DatagramEndpoint[] _datagramEndpoints = [];
     private EventLoopGroup? _group;
 
     /// <summary>
@@ -30,6 +31,11 @@ public sealed class EventLoopTransportMonitor
     /// The endpoints that are listening now. The list is a snapshot; the endpoints in it are live objects.
     /// </summary>
     public IReadOnlyList<EventLoopEndpoint> Endpoints => Volatile.Read(ref _endpoints);
+
+    /// <summary>
+    /// The datagram endpoints that are bound now. The list is a snapshot; the endpoints in it are live objects.
+    /// </summary>
+    public IReadOnlyList<DatagramEndpoint> DatagramEndpoints => Volatile.Read(ref _datagramEndpoints);
 
     /// <summary>
     /// Number of connections that are assigned to loops and are not yet disposed. Includes connections of endpoints
@@ -90,6 +96,22 @@ public sealed class EventLoopTransportMonitor
         lock (_lock)
         {
             Volatile.Write(ref _endpoints, [.. _endpoints.Where(endpoint => !endpoint.IsOf(listener))]);
+        }
+    }
+
+    internal void Add(DatagramEndpoint endpoint)
+    {
+        lock (_lock)
+        {
+            Volatile.Write(ref _datagramEndpoints, [.. _datagramEndpoints, endpoint]);
+        }
+    }
+
+    internal void Remove(DatagramEndpoint endpoint)
+    {
+        lock (_lock)
+        {
+            Volatile.Write(ref _datagramEndpoints, [.. _datagramEndpoints.Where(other => other != endpoint)]);
         }
     }
 }

@@ -6,7 +6,7 @@ public sealed class ArchitectureTests : IDisposable
     /// <summary>From high to low. A folder refers to lower ones only. The root is the highest.</summary>
     private static readonly string[] _layers =
     [
-        "", "Hosting", "Listening", "ProxyProtocol", "Connections", "Loops",
+        "", "Hosting", "Listening", "Datagrams", "ProxyProtocol", "Connections", "Loops",
         "Descriptors", "Polling", "Options", "Diagnostics", "Native",
     ];
 
@@ -73,11 +73,12 @@ public sealed class ArchitectureTests : IDisposable
     }
 
     [Fact]
-    public void Public_types_lie_in_the_root_and_in_Options_Hosting_and_ProxyProtocol()
+    public void Public_types_lie_in_the_root_and_in_Options_Hosting_Datagrams_and_ProxyProtocol()
     {
         var elsewhere = _map.PublicTypes
             .Select(type => (type.Name, Folder: _map.FolderOfName(type.Name)))
-            .Where(type => type.Folder.Split('/')[0] is not ("" or "Options" or "Hosting" or "ProxyProtocol"));
+            .Where(type => type.Folder.Split('/')[0]
+                is not ("" or "Options" or "Hosting" or "Datagrams" or "ProxyProtocol"));
 
         Assert.Empty(elsewhere);
     }

@@ -1,0 +1,151 @@
+using System.Net;
+using System.Net.Sockets;
+using KestrelEventLoopTransport.Native;
+using Microsoft.AspNetCore.Connections;
+
+namespace KestrelEventLoopTransport.Datagrams;
+
+/// <summary>A datagram socket with its options, bound to its address.</summary>
+/// <param name="Fd">The descriptor.</param>
+/// <param name="Family">The address family.</param>
+/// <param name="EndPoint">The address that the kernel reports, with the real port.</param>
+/// <param name="IsConnected">Whether the socket has one peer.</param>
+internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoint, bool IsConnected)
+{
+    /// <summary>Binds the sockets of an endpoint to one address. Those that are bound are closed if one fails.</summary>
+    /// <exception cref="AddressInUseException">Another socket is bound to the address.</exception>
+    /// <exception cref="SocketException">The address or an option is not available.</exception>
+    internal static BoundDatagramSocket[] Bind(IPEndPoint endPoint, DatagramEndpointOptions options, int count)
+    {
+        var sockets = new List<BoundDatagramSocket>();
+        try
+        {
+            while (sockets.Count < count)
+            {
+                sockets.Add(Bind(endPoint, options, count > 1));
+                endPoint = sockets[0].EndPoint;
+            }
+
+            return [.. sockets];
+        }
+        catch (Exception exception)
+        {
+            sockets.ForEach(static socket => socket.Close());
+            if (exception is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse })
+            {
+                throw new AddressInUseException(exception.Message, exception);
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Closes a socket that was not used.</summary>
+    internal void Close() => _ = Libc.close(Fd);
+
+    private static BoundDatagramSocket Bind(IPEndPoint endPoint, DatagramEndpointOptions options, bool sharesPort)
+    {
+        var isIPv6 = endPoint.AddressFamily == AddressFamily.InterNetworkV6;
+        var family = isIPv6 ? Platform.AF_INET6 : Posix.AF_INET;
+        var fd = SocketCalls.Create(family, Posix.SOCK_DGRAM);
+        try
+        {
+            SetOptions(fd, endPoint, options, sharesPort || options.ReusePort);
+            Configure(fd, endPoint, options.ConfigureSocket);
+            SocketCalls.Bind(fd, endPoint);
+            if (options.RemoteEndPoint is { } peer)
+            {
+                Connect(fd, peer);
+            }
+
+            var local = (IPEndPoint)SocketCalls.GetLocalEndPoint(fd);
+            return new BoundDatagramSocket(fd, family, local, options.RemoteEndPoint is not null);
+        }
+        catch
+        {
+            _ = Libc.close(fd);
+            throw;
+        }
+    }
+
+    private static void SetOptions(int fd, IPEndPoint endPoint, DatagramEndpointOptions options, bool sharesPort)
+    {
+        if (endPoint.AddressFamily == AddressFamily.InterNetworkV6)
+        {
+            var isDual = options.DualMode ?? endPoint.Address.Equals(IPAddress.IPv6Any);
+            Set(fd, nameof(options.DualMode), Posix.IPPROTO_IPV6, Platform.IPV6_V6ONLY, isDual ? 0 : 1);
+        }
+
+        SetIf(sharesPort, nameof(options.ReusePort), Platform.SO_REUSEPORT, 1);
+        SetIf(options.Broadcast, nameof(options.Broadcast), Platform.SO_BROADCAST, 1);
+        SetIf(
+            options.ReceiveBufferSize is not null, nameof(options.ReceiveBufferSize), Platform.SO_RCVBUF,
+            options.ReceiveBufferSize ?? 0);
+        SetIf(
+            options.SendBufferSize is not null, nameof(options.SendBufferSize), Platform.SO_SNDBUF,
+            options.SendBufferSize ?? 0);
+        if (OperatingSystem.IsLinux())
+        {
+            RequestAncillaryData(fd, endPoint);
+        }
+
+        void SetIf(bool isSet, string option, int name, int value)
+        {
+            if (isSet)
+            {
+                Set(fd, option, Platform.SOL_SOCKET, name, value);
+            }
+        }
+    }
+
+    /// <summary>
+    /// What the kernel tells with each datagram. A dual-stack socket needs the options of both families: an IPv4 packet
+    /// has the type of service of IPv4, and its addresses in the form of IPv6.
+    /// </summary>
+    private static void RequestAncillaryData(int fd, IPEndPoint endPoint)
+    {
+        if (endPoint.AddressFamily == AddressFamily.InterNetworkV6)
+        {
+            Set(fd, nameof(Linux.IPV6_RECVPKTINFO), Posix.IPPROTO_IPV6, Linux.IPV6_RECVPKTINFO, 1);
+            Set(fd, nameof(Linux.IPV6_RECVTCLASS), Posix.IPPROTO_IPV6, Linux.IPV6_RECVTCLASS, 1);
+        }
+        else
+        {
+            Set(fd, nameof(Linux.IP_PKTINFO), Posix.IPPROTO_IP, Linux.IP_PKTINFO, 1);
+        }
+
+        Set(fd, nameof(Linux.IP_RECVTOS), Posix.IPPROTO_IP, Linux.IP_RECVTOS, 1);
+        Set(fd, nameof(Linux.SO_RXQ_OVFL), Linux.SOL_SOCKET, Linux.SO_RXQ_OVFL, 1);
+    }
+
+    private static void Set(int fd, string option, int level, int name, int value)
+        => SocketOption.FromInt32(option, level, name, value).Set(fd);
+
+    private static void Configure(int fd, IPEndPoint endPoint, Action<ListenSocketContext>? configure)
+    {
+        if (configure is null)
+        {
+            return;
+        }
+
+        var context = new ListenSocketContext(fd, endPoint);
+        try
+        {
+            configure(context);
+        }
+        finally
+        {
+            context.End();
+        }
+    }
+
+    private static unsafe void Connect(int fd, IPEndPoint peer)
+    {
+        var address = peer.Serialize();
+        var action = $"connect to {peer}";
+        fixed (byte* bytes = address.Buffer.Span)
+        {
+            SocketCalls.Check(Libc.connect(fd, bytes, (uint)address.Size), action);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+using System.Buffers;
+
+namespace KestrelEventLoopTransport.Datagrams;
+
+/// <summary>
+/// Datagrams that wait because the socket is full, up to a number of bytes. In use only then, so a lock is good enough.
+/// </summary>
+/// <param name="maxSize">How many bytes may wait. Each datagram counts as its payload and 128 bytes.</param>
+internal sealed class DatagramQueue(long maxSize)
+{
+    private const int Overhead = 128;
+
+    private readonly Lock _lock = new();
+    private readonly Queue<Item> _items = [];
+    private TaskCompletionSource? _room;
+    private long _size;
+    private bool _isClosed;
+
+    /// <summary>Adds a copy of a datagram. One is always taken if the queue is empty.</summary>
+    internal DatagramSendStatus Add(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
+    {
+        lock (_lock)
+        {
+            if (_isClosed)
+            {
+                return DatagramSendStatus.Stopped;
+            }
+
+            if (_size + payload.Length + Overhead > maxSize && _items.Count != 0)
+            {
+                return DatagramSendStatus.Dropped;
+            }
+
+            var bytes = ArrayPool<byte>.Shared.Rent(payload.Length);
+            payload.CopyTo(bytes);
+            _items.Enqueue(new Item(bytes, payload.Length, to, from));
+            _size += payload.Length + Overhead;
+            return DatagramSendStatus.Queued;
+        }
+    }
+
+    /// <summary>Copies the first datagrams into a batch. Returns how many. For the thread that flushes.</summary>
+    internal int CopyTo(DatagramSendBatch batch)
+    {
+        lock (_lock)
+        {
+            var count = 0;
+            foreach (var (bytes, length, to, from) in _items)
+            {
+                if (count == DatagramSendBatch.Capacity || !batch.TryWrite(count, bytes.AsSpan(0, length), to, from))
+                {
+                    break;
+                }
+
+                count++;
+            }
+
+            return count;
+        }
+    }
+
+    /// <summary>The first datagrams have been sent, or have failed. For the thread that flushes.</summary>
+    internal void Remove(int count)
+    {
+        TaskCompletionSource? room = null;
+        lock (_lock)
+        {
+            for (; count > 0 && _items.TryDequeue(out var item); count--)
+            {
+                ArrayPool<byte>.Shared.Return(item.Bytes);
+                _size -= item.Length + Overhead;
+            }
+
+            if (_size <= maxSize / 2)
+            {
+                (room, _room) = (_room, null);
+            }
+        }
+
+        room?.TrySetResult();
+    }
+
+    /// <summary>
+    /// Completes when half of the queue is free, or the queue is closed. Completed if the queue has room now.
+    /// </summary>
+    internal Task WaitForRoomAsync()
+    {
+        lock (_lock)
+        {
+            return _isClosed || _size <= maxSize / 2
+                ? Task.CompletedTask
+                : (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+    }
+
+    /// <summary>Drops what is queued. Returns how many there were.</summary>
+    internal int Close()
+    {
+        TaskCompletionSource? room;
+        int count;
+        lock (_lock)
+        {
+            _isClosed = true;
+            count = _items.Count;
+            while (_items.TryDequeue(out var item))
+            {
+                ArrayPool<byte>.Shared.Return(item.Bytes);
+            }
+
+            _size = 0;
+            (room, _room) = (_room, null);
+        }
+
+        room?.TrySetResult();
+        return count;
+    }
+
+    private readonly record struct Item(byte[] Bytes, int Length, DatagramAddress To, DatagramAddress From);
+}

@@ -1,0 +1,89 @@
+using System.Net;
+using KestrelEventLoopTransport.Options.Validation;
+using Microsoft.Extensions.Hosting;
+
+namespace KestrelEventLoopTransport.Datagrams;
+
+/// <summary>Starts and stops a datagram endpoint with the host.</summary>
+/// <param name="name">What messages call the endpoint.</param>
+/// <param name="endPoint">The address to bind to.</param>
+/// <param name="host">Has the loops.</param>
+/// <param name="createHandler">Creates the application's code.</param>
+/// <param name="configure">Sets the options.</param>
+internal sealed class DatagramService(
+    string name,
+    IPEndPoint endPoint,
+    IDatagramHost host,
+    Func<DatagramHandler> createHandler,
+    Action<DatagramEndpointOptions>? configure) : IHostedService
+{
+    private DatagramEndpoint? _endpoint;
+    private DatagramHandler? _handler;
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        var options = new DatagramEndpointOptions();
+        configure?.Invoke(options);
+        DatagramEndpointOptionsValidator.Check(name, options);
+        _handler = createHandler();
+        try
+        {
+            _endpoint = Bind(options, _handler);
+            _handler.OnStarted(_endpoint);
+            _endpoint.Start();
+            host.Add(_endpoint);
+        }
+        catch
+        {
+            await StopAsync(CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        var endpoint = Interlocked.Exchange(ref _endpoint, null);
+        var handler = Interlocked.Exchange(ref _handler, null);
+        if (endpoint is not null)
+        {
+            host.Remove(endpoint);
+            try
+            {
+                await endpoint.StopAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                // A handler has not returned in time. Its endpoint ends when it does, and the handler is left alone.
+                return;
+            }
+        }
+
+        await DisposeAsync(handler).ConfigureAwait(false);
+    }
+
+    private DatagramEndpoint Bind(DatagramEndpointOptions options, DatagramHandler handler)
+    {
+        var group = host.AcquireGroup();
+        try
+        {
+            return DatagramEndpoint.Bind(endPoint, options, handler, group);
+        }
+        catch
+        {
+            group.Release();
+            throw;
+        }
+    }
+
+    private static async ValueTask DisposeAsync(DatagramHandler? handler)
+    {
+        if (handler is IAsyncDisposable asyncDisposable)
+        {
+            await asyncDisposable.DisposeAsync().ConfigureAwait(false);
+        }
+        else
+        {
+            (handler as IDisposable)?.Dispose();
+        }
+    }
+}

@@ -1,0 +1,299 @@
+using System.Net;
+using KestrelEventLoopTransport.Descriptors;
+using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Native;
+using KestrelEventLoopTransport.Polling;
+
+namespace KestrelEventLoopTransport.Datagrams;
+
+/// <summary>
+/// A datagram socket on a loop. An edge begins a turn: datagrams are received in batches and passed to the handler,
+/// until the socket is empty or others must get their turn. One thread at a time is in a turn (<see
+/// cref="Readiness"/>), so a handler that blocks stops this socket and nothing else.
+/// </summary>
+/// <remarks>
+/// The turn holds one reference to the descriptor, which its end releases, and the start holds one until the loop's
+/// token is known. A thread that sends holds one during its system call. The thread that releases the last one closes
+/// the socket.
+/// </remarks>
+internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWorkItem
+{
+    // 128 datagrams, some 300 microseconds.
+    private const int MaxBatchesPerTurn = 4;
+
+    private static readonly bool _hasBatches = OperatingSystem.IsLinux() && Poller.ReportsUrgentData;
+
+    private readonly DatagramHandler _handler;
+    private readonly DatagramSender _sender;
+    private readonly DatagramBatch _batch;
+    private readonly DatagramErrors _errors = new();
+    private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly bool _isConnected;
+    private readonly Retry _retry;
+    private DescriptorHandle _descriptor;
+    private Readiness _readiness;
+    private ulong _token;
+    private long _received;
+
+    /// <param name="bound">The bound socket. The object owns it.</param>
+    /// <param name="loop">The loop that polls it. The caller keeps it alive until <see cref="Closed"/>.</param>
+    /// <param name="handler">The application's code.</param>
+    /// <param name="options">The options of the endpoint.</param>
+    internal DatagramSocket(
+        BoundDatagramSocket bound, EventLoop loop, DatagramHandler handler, DatagramEndpointOptions options)
+    {
+        _descriptor = new DescriptorHandle(bound.Fd, references: 2);
+        Loop = loop;
+        EndPoint = bound.EndPoint;
+        _handler = handler;
+        _isConnected = bound.IsConnected;
+        _batch = new DatagramBatch(
+            options.MaxDatagramSize, DatagramAddress.FromEndPoint(bound.EndPoint), _hasBatches);
+        Output = new DatagramOutput(this, bound.Family, _hasBatches, _isConnected, options.MaxSendQueueSize);
+        _sender = new DatagramSender(Output);
+        _retry = new Retry(this);
+    }
+
+    internal EventLoop Loop { get; }
+
+    internal IPEndPoint EndPoint { get; }
+
+    internal DatagramOutput Output { get; }
+
+    internal DatagramSender Sender => _sender;
+
+    /// <summary>The descriptor. The caller holds a reference to it.</summary>
+    internal int Fd => _descriptor.Value;
+
+    internal long Received => Volatile.Read(ref _received);
+
+    internal long KernelDrops => _batch.KernelDrops;
+
+    /// <summary>Completes when the descriptor is closed.</summary>
+    internal Task Closed => _closed.Task;
+
+    /// <summary>Starts polling.</summary>
+    internal void Start()
+    {
+        try
+        {
+            _token = Loop.Register(Fd, this);
+        }
+        finally
+        {
+            ReleaseReference();
+        }
+    }
+
+    /// <summary>
+    /// Ends receiving and sending. A call of the handler that runs is not interrupted, and what it has sent still goes
+    /// out when it returns: see <see cref="Closed"/>.
+    /// </summary>
+    internal void Stop()
+    {
+        if (_readiness.Stop())
+        {
+            EndTurns();
+        }
+    }
+
+    /// <summary>Ends a socket that was not started.</summary>
+    internal void Discard()
+    {
+        Stop();
+        ReleaseReference();
+    }
+
+    internal bool TryAddReference() => _descriptor.TryAddReference();
+
+    internal void ReleaseReference()
+    {
+        if (_descriptor.Release())
+        {
+            Close();
+        }
+    }
+
+    public void OnReady(PollEvents events)
+    {
+        _readiness.SetReady();
+        RunTurn();
+    }
+
+    /// <summary>The next turn, as work of the loop or of the thread pool.</summary>
+    void IThreadPoolWorkItem.Execute() => RunTurn();
+
+    void IDispatchTarget.OnOverdue() => Output.Uncork();
+
+    string IDispatchTarget.Describe() => $"datagram endpoint {EndPoint}";
+
+    /// <summary>An error that concerns one datagram. The handler gets it in the next turn.</summary>
+    /// <param name="error">The error number.</param>
+    /// <param name="address">Where the datagram was sent to; empty if that is not known.</param>
+    internal void ReportError(int error, DatagramAddress address)
+    {
+        if (_errors.TryAdd(error, address))
+        {
+            // The thread of the current turn, if it has one, looks again; else the posted turn does.
+            _readiness.SetReady();
+            if (!_readiness.Has(ReadinessFlags.Busy))
+            {
+                Loop.Post(this);
+            }
+        }
+    }
+
+    private void RunTurn()
+    {
+        if (Loop.Callbacks.TryMoveToPool(this))
+        {
+            return;
+        }
+
+        var isLoop = Loop.IsCurrent;
+        for (var batches = 1; _readiness.TryBeginCall(); batches++)
+        {
+            var more = ReceiveBatch();
+            if (_readiness.EndCall(more))
+            {
+                EndTurns();
+                return;
+            }
+
+            // A thread whose handler has blocked may have lost its loop.
+            if (batches >= MaxBatchesPerTurn || isLoop != Loop.IsCurrent)
+            {
+                PostRest(isLoop);
+                return;
+            }
+        }
+    }
+
+    private void PostRest(bool isLoop)
+    {
+        if (!_readiness.Has(ReadinessFlags.Ready))
+        {
+            return;
+        }
+
+        if (isLoop)
+        {
+            Loop.Post(this);
+        }
+        else
+        {
+            Loop.Callbacks.Post(this);
+        }
+    }
+
+    /// <summary>Returns whether there may be more.</summary>
+    private bool ReceiveBatch()
+    {
+        var count = _batch.Receive(Fd, out var error);
+        if (error is Errno.ENOBUFS or Errno.ENOMEM)
+        {
+            Loop.Schedule(_retry, DatagramOutput.ShortageDelay);
+            return false;
+        }
+
+        var isError = error is not (0 or Errno.EAGAIN);
+        if (isError)
+        {
+            _ = _errors.TryAdd(error, default);
+        }
+
+        if (count > 0 || !_errors.IsEmpty)
+        {
+            RunHandler(Math.Max(count, 0));
+        }
+
+        // A short batch has emptied the socket. An error between two datagrams also ends a batch, and that of a
+        // connected socket may come at any time.
+        return count == DatagramBatch.Capacity || (count > 0 && _isConnected) || IsPassing(isError, error);
+    }
+
+    /// <summary>
+    /// Whether an error concerns a datagram, and the next receive may find another. The others would come again and
+    /// again.
+    /// </summary>
+    private static bool IsPassing(bool isError, int error)
+        => isError && error is not (Errno.EBADF or Errno.ENOTSOCK or Errno.EINVAL or Errno.ENOTCONN);
+
+    private void RunHandler(int count)
+    {
+        Volatile.Write(ref _received, _received + count);
+        var scope = CallbackScope.Enter(this);
+        Output.BeginCallback();
+        try
+        {
+            using (scope)
+            {
+                ReportErrors();
+                if (count > 0)
+                {
+                    RunHandler(_batch.Open(count));
+                }
+            }
+        }
+        finally
+        {
+            _batch.Close();
+            Output.EndCallback();
+        }
+    }
+
+    private void RunHandler(ReadOnlySpan<Datagram> datagrams)
+    {
+        try
+        {
+            _handler.OnDatagrams(datagrams, _sender);
+        }
+        catch (Exception exception)
+        {
+            Loop.OnCallbackFailed(exception);
+        }
+    }
+
+    private void ReportErrors()
+    {
+        // Errors that come meanwhile wait for the next turn, because a handler may send in answer to one.
+        for (var left = _errors.Count; left > 0 && _errors.TryTake(out var error, out var address); left--)
+        {
+            try
+            {
+                _handler.OnError(Errno.ToSocketError(error), address);
+            }
+            catch (Exception exception)
+            {
+                Loop.OnCallbackFailed(exception);
+            }
+        }
+    }
+
+    /// <summary>No turn runs and none will.</summary>
+    private void EndTurns()
+    {
+        Output.Stop();
+        if (_descriptor.Close())
+        {
+            Close();
+        }
+    }
+
+    private void Close()
+    {
+        if (_token != 0)
+        {
+            Loop.Unregister(_token);
+        }
+
+        _ = Libc.close(Fd);
+        _closed.TrySetResult();
+    }
+
+    /// <summary>Receives again after the kernel had no memory for it.</summary>
+    private sealed class Retry(DatagramSocket socket) : IThreadPoolWorkItem
+    {
+        public void Execute() => socket.OnReady(PollEvents.Readable);
+    }
+}

@@ -1,0 +1,62 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace KestrelEventLoopTransport.Tests.Datagrams;
+
+/// <summary>What the peer's system answers to datagrams (ICMP) ends nothing.</summary>
+public sealed class DatagramErrorTests
+{
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task Answers_to_closed_ports_do_not_disturb_others(ApplicationScheduling scheduling)
+    {
+        await using var server = await DatagramServer.StartAsync(scheduling, DatagramScript.Echo);
+        using var client = server.Connect();
+        for (var i = 0; i < 200; i++)
+        {
+            using (var gone = server.Connect())
+            {
+                gone.Send([1]);
+            }
+
+            DatagramServer.RoundTrip(client, [2]);
+        }
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_connected_endpoint_reports_that_its_peer_is_gone_and_goes_on(ApplicationScheduling scheduling)
+    {
+        using var peer = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        peer.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var endPoint = (IPEndPoint)peer.LocalEndPoint!;
+        await using var server = await DatagramServer.StartAsync(
+            scheduling, DatagramScript.Echo, options => options.RemoteEndPoint = endPoint);
+        DatagramServer.Receive(SendTo(peer, server));
+        peer.Close();
+
+        for (var i = 0; i < 300; i++)
+        {
+            Assert.Equal(DatagramSendStatus.Sent, server.Endpoint.Sender.Send([1]).Status);
+        }
+
+        await Poll.UntilAsync(() => !server.Script.Errors.IsEmpty);
+        Assert.All(server.Script.Errors, static error => Assert.Equal(SocketError.ConnectionRefused, error.Error));
+
+        using var returned = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp)
+        {
+            ReceiveTimeout = (int)TaskTimeoutExtensions.Default.TotalMilliseconds,
+        };
+        returned.Bind(endPoint);
+        DatagramServer.Receive(SendTo(returned, server));
+        await Poll.UntilAsync(() => server.Endpoint.SentDatagrams == 302);
+        Assert.Equal(0, server.Endpoint.FailedSends);
+    }
+
+    private static Socket SendTo(Socket peer, DatagramServer server)
+    {
+        peer.ReceiveTimeout = (int)TaskTimeoutExtensions.Default.TotalMilliseconds;
+        peer.SendTo([7], server.EndPoint);
+        return peer;
+    }
+}
