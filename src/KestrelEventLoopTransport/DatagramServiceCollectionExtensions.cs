@@ -1,8 +1,10 @@
 using System.Diagnostics.CodeAnalysis;
 using KestrelEventLoopTransport;
 using KestrelEventLoopTransport.Datagrams;
+using KestrelEventLoopTransport.Diagnostics;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 
 namespace Microsoft.Extensions.DependencyInjection;
 
@@ -37,12 +39,55 @@ public static class DatagramServiceCollectionExtensions
         ArgumentNullException.ThrowIfNull(services);
         ArgumentNullException.ThrowIfNull(url);
 
+        return Add(services, url, static provider => ActivatorUtilities.CreateInstance<THandler>(provider), configure);
+    }
+
+    /// <summary>
+    /// Adds a UDP endpoint whose datagrams are received by asynchronous code, on the thread pool. For code that is not
+    /// hot: see <see cref="DatagramReceiver"/>.
+    /// </summary>
+    /// <param name="services">The services.</param>
+    /// <param name="url">The address, as in <see cref="AddDatagramEndpoint{THandler}"/>.</param>
+    /// <param name="run">
+    /// The application's code. Called when the endpoint is bound. The token fires when the host stops, and the host
+    /// waits until the task is completed. An exception is logged.
+    /// </param>
+    /// <param name="configure">Sets the endpoint's options.</param>
+    /// <returns>The same services, so that calls can be chained.</returns>
+    /// <exception cref="ArgumentNullException">An argument is <see langword="null"/>.</exception>
+    /// <exception cref="FormatException"><paramref name="url"/> is not such a URL.</exception>
+    public static IServiceCollection AddDatagramReceiver(
+        this IServiceCollection services,
+        string url,
+        Func<DatagramReceiver, CancellationToken, Task> run,
+        Action<DatagramEndpointOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(url);
+        ArgumentNullException.ThrowIfNull(run);
+
+        return Add(
+            services,
+            url,
+            provider => new ReceivingHandler(
+                run,
+                SafeLogger.Create(
+                    provider.GetRequiredService<ILoggerFactory>(), "KestrelEventLoopTransport.Datagrams")),
+            configure);
+    }
+
+    private static IServiceCollection Add(
+        IServiceCollection services,
+        string url,
+        Func<IServiceProvider, DatagramHandler> createHandler,
+        Action<DatagramEndpointOptions>? configure)
+    {
         var endPoint = DatagramUrl.Parse(url);
         return services.AddEventLoopTransport().AddSingleton<IHostedService>(provider => new DatagramService(
             url,
             endPoint,
             provider.GetServices<IConnectionListenerFactory>().OfType<EventLoopTransportFactory>().Last(),
-            () => ActivatorUtilities.CreateInstance<THandler>(provider),
+            () => createHandler(provider),
             configure));
     }
 }

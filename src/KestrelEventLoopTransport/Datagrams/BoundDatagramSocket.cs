@@ -87,6 +87,7 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
         if (OperatingSystem.IsLinux())
         {
             RequestAncillaryData(fd, endPoint);
+            RefuseForeignGroups(fd, endPoint);
         }
 
         void SetIf(bool isSet, string option, int name, int value)
@@ -116,6 +117,20 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
 
         Set(fd, nameof(Linux.IP_RECVTOS), Posix.IPPROTO_IP, Linux.IP_RECVTOS, 1);
         Set(fd, nameof(Linux.SO_RXQ_OVFL), Linux.SOL_SOCKET, Linux.SO_RXQ_OVFL, 1);
+    }
+
+    /// <summary>
+    /// Only the multicast groups that the hook has joined are received. By default Linux also delivers groups that any
+    /// other socket of the machine has joined (<c>ip(7)</c>).
+    /// </summary>
+    private static void RefuseForeignGroups(int fd, IPEndPoint endPoint)
+    {
+        if (endPoint.AddressFamily == AddressFamily.InterNetworkV6)
+        {
+            Set(fd, nameof(Linux.IPV6_MULTICAST_ALL), Posix.IPPROTO_IPV6, Linux.IPV6_MULTICAST_ALL, 0);
+        }
+
+        Set(fd, nameof(Linux.IP_MULTICAST_ALL), Posix.IPPROTO_IP, Linux.IP_MULTICAST_ALL, 0);
     }
 
     private static void Set(int fd, string option, int level, int name, int value)

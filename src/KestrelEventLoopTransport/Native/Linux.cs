@@ -32,6 +32,7 @@ internal static class Linux
     internal const int IP_TOS = 1;
     internal const int IP_PKTINFO = 8;
     internal const int IP_RECVTOS = 13;
+    internal const int IP_MULTICAST_ALL = 49;
     internal const int TCP_KEEPIDLE = 4;
     internal const int TCP_KEEPINTVL = 5;
     internal const int TCP_KEEPCNT = 6;
@@ -42,6 +43,7 @@ internal static class Linux
     internal const int TCP_FASTOPEN = 23;
     internal const int TCP_NOTSENT_LOWAT = 25;
     internal const int IPV6_V6ONLY = 26;
+    internal const int IPV6_MULTICAST_ALL = 29;
     internal const int IPV6_RECVPKTINFO = 49;
     internal const int IPV6_PKTINFO = 50;
     internal const int IPV6_RECVTCLASS = 66;

@@ -70,5 +70,10 @@ public sealed class DatagramEndpointOptions
     /// Called with each socket after the options above are set and before <c>bind(2)</c>. If it throws an exception,
     /// the application does not start. Default: <see langword="null"/>.
     /// </summary>
+    /// <remarks>
+    /// Multicast groups are joined here, with the interface:
+    /// <c>context.Socket.SetSocketOption(SocketOptionLevel.IP, SocketOptionName.AddMembership, …)</c>. Groups that other
+    /// sockets of the machine have joined are not received (<c>IP_MULTICAST_ALL</c> is off, Linux).
+    /// </remarks>
     public Action<ListenSocketContext>? ConfigureSocket { get; set; }
 }

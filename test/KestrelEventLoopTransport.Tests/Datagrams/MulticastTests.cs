@@ -1,0 +1,56 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace KestrelEventLoopTransport.Tests.Datagrams;
+
+/// <summary>Groups that the hook joins, on the loopback interface.</summary>
+public sealed class MulticastTests
+{
+    private static readonly IPAddress _first = IPAddress.Parse("239.255.77.1");
+    private static readonly IPAddress _second = IPAddress.Parse("239.255.77.2");
+
+    [Fact]
+    public async Task An_endpoint_receives_its_own_groups_only_and_learns_which()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Others have no IP_MULTICAST_ALL.");
+        var seen = new List<IPAddress>();
+        await using var server = await DatagramServer.StartAsync(
+            ApplicationScheduling.Adaptive,
+            (datagrams, sender) =>
+            {
+                foreach (var datagram in datagrams)
+                {
+                    seen.Add(datagram.LocalAddress.ToEndPoint()!.Address);
+                    sender.Reply(datagram.Payload, datagram);
+                }
+            },
+            options => options.ConfigureSocket = context => Join(context.Socket, _first),
+            "udp://0.0.0.0:0");
+        using var other = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        Join(other, _second);
+        using var client = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp)
+        {
+            ReceiveTimeout = (int)TaskTimeoutExtensions.Default.TotalMilliseconds,
+        };
+        client.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        client.SetSocketOption(
+            SocketOptionLevel.IP, SocketOptionName.MulticastInterface, IPAddress.Loopback.GetAddressBytes());
+
+        client.SendTo([2], new IPEndPoint(_second, server.EndPoint.Port));
+        client.SendTo([1], new IPEndPoint(_first, server.EndPoint.Port));
+
+        // The answer to a group leaves from an address of this machine.
+        var buffer = new byte[16];
+        EndPoint from = new IPEndPoint(IPAddress.Any, 0);
+        Assert.Equal(1, client.ReceiveFrom(buffer, ref from));
+        Assert.Equal(1, buffer[0]);
+        Assert.Equal(new IPEndPoint(IPAddress.Loopback, server.EndPoint.Port), from);
+        Assert.Equal([_first], seen);
+    }
+
+    private static void Join(Socket socket, IPAddress group)
+        => socket.SetSocketOption(
+            SocketOptionLevel.IP,
+            SocketOptionName.AddMembership,
+            new MulticastOption(group, IPAddress.Loopback));
+}
