@@ -62,14 +62,23 @@ public sealed class DatagramEndpoint
     {
         var count = options.SocketPerLoop ? group.Loops.Length : 1;
         var bound = BoundDatagramSocket.Bind(endPoint, options, count);
-        var sockets = new DatagramSocket[count];
-        for (var i = 0; i < count; i++)
+        try
         {
-            var loop = count == 1 ? group.NextForAcceptor() : group.Loops[i];
-            sockets[i] = new DatagramSocket(bound[i], loop, handler, options);
-        }
+            var sockets = new DatagramSocket[count];
+            for (var i = 0; i < count; i++)
+            {
+                var loop = count == 1 ? group.NextForAcceptor() : group.Loops[i];
+                sockets[i] = new DatagramSocket(bound[i], loop, handler, options);
+            }
 
-        return new DatagramEndpoint(sockets, group);
+            return new DatagramEndpoint(sockets, group);
+        }
+        catch
+        {
+            // No memory for the buffers. None of the sockets is in use yet.
+            Array.ForEach(bound, static socket => socket.Close());
+            throw;
+        }
     }
 
     /// <summary>Begins to receive. If that fails, the caller stops the endpoint.</summary>

@@ -42,8 +42,8 @@ public abstract class DatagramHandler
     public abstract void OnDatagrams(ReadOnlySpan<Datagram> datagrams, DatagramSender sender);
 
     /// <summary>
-    /// Called for an error that concerns one datagram. The endpoint goes on. Each error is reported once; if more than
-    /// 64 wait to be reported, the rest is only counted (<see cref="DatagramEndpoint.FailedSends"/>).
+    /// Called for an error that concerns one datagram. The endpoint goes on. Each error is reported once, but no more
+    /// than 64 wait to be reported: <see cref="DatagramEndpoint.FailedSends"/> counts all that the kernel has refused.
     /// </summary>
     /// <param name="socketError">
     /// What has happened. On a connected endpoint, <see cref="SocketError.ConnectionRefused"/> is what the peer's system

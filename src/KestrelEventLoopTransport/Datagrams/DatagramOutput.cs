@@ -1,4 +1,4 @@
-using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Datagrams;
@@ -12,7 +12,7 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// A full socket is tried again after a delay, not at a writable edge: the kernel reports one for every datagram that
 /// leaves (<c>net/core/sock.c: sock_def_write_space</c>), and none when a queue of the network was full.
 /// </remarks>
-internal sealed class DatagramOutput : IThreadPoolWorkItem
+internal sealed class DatagramOutput
 {
     // Milliseconds until a full socket is tried again.
     private const int FullDelay = 1;
@@ -30,6 +30,7 @@ internal sealed class DatagramOutput : IThreadPoolWorkItem
     private readonly DatagramSendBatch _outbox;
     private readonly DatagramQueue _queue;
     private readonly Rest _rest;
+    private readonly FullTimer _fullTimer;
     private readonly int _family;
     private readonly bool _hasBatches;
     private readonly bool _isConnected;
@@ -37,7 +38,6 @@ internal sealed class DatagramOutput : IThreadPoolWorkItem
     private OutboxWord _collected;
     private BacklogWord _backlog;
     private int _callbackThread;
-    private int _isScheduled;
     private long _sent;
     private long _dropped;
     private long _failed;
@@ -56,6 +56,7 @@ internal sealed class DatagramOutput : IThreadPoolWorkItem
         _outbox = new DatagramSendBatch(family, hasBatches);
         _queue = new DatagramQueue(maxQueueSize);
         _rest = new Rest(this);
+        _fullTimer = new FullTimer(this);
     }
 
     internal long Sent => Interlocked.Read(ref _sent);
@@ -120,13 +121,10 @@ internal sealed class DatagramOutput : IThreadPoolWorkItem
     }
 
     /// <summary>Nothing is sent any more. What is queued is dropped.</summary>
-    internal void Stop() => Run(_backlog.Stop());
-
-    /// <summary>The delay of a full socket has passed.</summary>
-    void IThreadPoolWorkItem.Execute()
+    internal void Stop()
     {
-        Volatile.Write(ref _isScheduled, 0);
-        Run(_backlog.SetWritable());
+        Run(_backlog.Stop());
+        _fullTimer.Cancel();
     }
 
     private async ValueTask<DatagramSendResult> SendLaterAsync(
@@ -353,10 +351,15 @@ internal sealed class DatagramOutput : IThreadPoolWorkItem
     private bool IsRefusal(int error) => _isConnected && error == Errno.ECONNREFUSED;
 
     private void Wait(int error)
+        => _fullTimer.Set(LoopClock.After(error == Errno.EAGAIN ? FullDelay : ShortageDelay));
+
+    /// <summary>The delay of a full socket.</summary>
+    private sealed class FullTimer(DatagramOutput output) : LoopTimer(output._socket.Loop)
     {
-        if (Interlocked.Exchange(ref _isScheduled, 1) == 0)
+        protected override long OnDue(long now)
         {
-            _socket.Loop.Schedule(this, error == Errno.EAGAIN ? FullDelay : ShortageDelay);
+            output.Run(output._backlog.SetWritable());
+            return Never;
         }
     }
 

@@ -15,7 +15,7 @@ internal sealed class DatagramService(
     IPEndPoint endPoint,
     IDatagramHost host,
     Func<DatagramHandler> createHandler,
-    Action<DatagramEndpointOptions>? configure) : IHostedService
+    Action<DatagramEndpointOptions>? configure) : IHostedService, IAsyncDisposable, IDisposable
 {
     private DatagramEndpoint? _endpoint;
     private DatagramHandler? _handler;
@@ -60,6 +60,11 @@ internal sealed class DatagramService(
 
         await DisposeAsync(handler).ConfigureAwait(false);
     }
+
+    /// <summary>A host that did not start has stopped nothing.</summary>
+    public async ValueTask DisposeAsync() => await StopAsync(CancellationToken.None).ConfigureAwait(false);
+
+    public void Dispose() => _ = StopAsync(CancellationToken.None);
 
     private DatagramEndpoint Bind(DatagramEndpointOptions options, DatagramHandler handler)
     {

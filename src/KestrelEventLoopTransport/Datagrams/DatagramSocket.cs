@@ -1,6 +1,7 @@
 using System.Net;
 using KestrelEventLoopTransport.Descriptors;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 
@@ -33,6 +34,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
     private DescriptorHandle _descriptor;
     private Readiness _readiness;
     private ulong _token;
+    private int _hasStarted;
     private long _received;
 
     /// <param name="bound">The bound socket. The object owns it.</param>
@@ -81,7 +83,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
         }
         finally
         {
-            ReleaseReference();
+            EndStart();
         }
     }
 
@@ -95,13 +97,9 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
         {
             EndTurns();
         }
-    }
 
-    /// <summary>Ends a socket that was not started.</summary>
-    internal void Discard()
-    {
-        Stop();
-        ReleaseReference();
+        // Does nothing for a socket that was started.
+        EndStart();
     }
 
     internal bool TryAddReference() => _descriptor.TryAddReference();
@@ -153,10 +151,23 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
         var isLoop = Loop.IsCurrent;
         for (var batches = 1; _readiness.TryBeginCall(); batches++)
         {
-            var more = ReceiveBatch();
-            if (_readiness.EndCall(more))
+            var more = true;
+            var isReleased = false;
+            try
             {
-                EndTurns();
+                more = ReceiveBatch();
+            }
+            finally
+            {
+                isReleased = _readiness.EndCall(more);
+                if (isReleased)
+                {
+                    EndTurns();
+                }
+            }
+
+            if (isReleased)
+            {
                 return;
             }
 
@@ -192,12 +203,11 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
         var count = _batch.Receive(Fd, out var error);
         if (error is Errno.ENOBUFS or Errno.ENOMEM)
         {
-            Loop.Schedule(_retry, DatagramOutput.ShortageDelay);
+            _retry.Set(LoopClock.After(DatagramOutput.ShortageDelay));
             return false;
         }
 
-        var isError = error is not (0 or Errno.EAGAIN);
-        if (isError)
+        if (error is not (0 or Errno.EAGAIN))
         {
             _ = _errors.TryAdd(error, default);
         }
@@ -209,15 +219,17 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
 
         // A short batch has emptied the socket. An error between two datagrams also ends a batch, and that of a
         // connected socket may come at any time.
-        return count == DatagramBatch.Capacity || (count > 0 && _isConnected) || IsPassing(isError, error);
+        return count == DatagramBatch.Capacity || (count > 0 && _isConnected) || IsAnswer(error);
     }
 
     /// <summary>
-    /// Whether an error concerns a datagram, and the next receive may find another. The others would come again and
-    /// again.
+    /// Whether an error is the answer of a router or of the peer's system to an earlier datagram
+    /// (<c>net/ipv4/icmp.c: icmp_err_convert</c>). The receive has fetched it, and the next one may find a datagram.
+    /// Any other error could come again at once: then the next edge decides.
     /// </summary>
-    private static bool IsPassing(bool isError, int error)
-        => isError && error is not (Errno.EBADF or Errno.ENOTSOCK or Errno.EINVAL or Errno.ENOTCONN);
+    private static bool IsAnswer(int error)
+        => error is Errno.ECONNREFUSED or Errno.EHOSTUNREACH or Errno.ENETUNREACH or Errno.EHOSTDOWN
+            or Errno.ENETDOWN or Errno.EMSGSIZE or Errno.ENOPROTOOPT or Errno.EOPNOTSUPP or Errno.EPROTO;
 
     private void RunHandler(int count)
     {
@@ -270,6 +282,14 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
         }
     }
 
+    private void EndStart()
+    {
+        if (Interlocked.Exchange(ref _hasStarted, 1) == 0)
+        {
+            ReleaseReference();
+        }
+    }
+
     /// <summary>No turn runs and none will.</summary>
     private void EndTurns()
     {
@@ -282,6 +302,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
 
     private void Close()
     {
+        _retry.Cancel();
         if (_token != 0)
         {
             Loop.Unregister(_token);
@@ -292,8 +313,12 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
     }
 
     /// <summary>Receives again after the kernel had no memory for it.</summary>
-    private sealed class Retry(DatagramSocket socket) : IThreadPoolWorkItem
+    private sealed class Retry(DatagramSocket socket) : LoopTimer(socket.Loop)
     {
-        public void Execute() => socket.OnReady(PollEvents.Readable);
+        protected override long OnDue(long now)
+        {
+            socket.OnReady(PollEvents.Readable);
+            return Never;
+        }
     }
 }

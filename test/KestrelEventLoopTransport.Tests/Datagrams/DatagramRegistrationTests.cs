@@ -6,6 +6,7 @@ using Microsoft.Extensions.Options;
 namespace KestrelEventLoopTransport.Tests.Datagrams;
 
 /// <summary>How an endpoint is added, and what stops the application at its start.</summary>
+[Collection(ProcessWide.Name)]
 public sealed class DatagramRegistrationTests
 {
     [Theory]
@@ -68,6 +69,32 @@ public sealed class DatagramRegistrationTests
 
         await Assert.ThrowsAsync<AddressInUseException>(() => DatagramServer.StartAsync(
             ApplicationScheduling.Adaptive, DatagramScript.Echo, url: $"udp://{first.EndPoint}"));
+    }
+
+    [Fact]
+    public async Task An_endpoint_that_cannot_start_leaves_no_descriptor()
+    {
+        var before = ProcessState.Descriptors().Count();
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => DatagramServer.StartAsync(
+            ApplicationScheduling.Adaptive,
+            DatagramScript.Echo,
+            static options =>
+            {
+                options.SocketPerLoop = true;
+                options.ConfigureSocket = static _ => throw new InvalidOperationException("planned");
+            }));
+        var failing = DatagramServer.Create(
+            new TestSettings { Scheduling = ApplicationScheduling.Adaptive },
+            new DatagramScript
+            {
+                OnDatagrams = DatagramScript.Echo,
+                OnStarted = static () => throw new InvalidOperationException("planned"),
+            });
+        await Assert.ThrowsAsync<InvalidOperationException>(() => failing.StartAsync());
+        await failing.DisposeAsync().AsTask().DefaultTimeout();
+
+        await Poll.UntilAsync(() => ProcessState.Descriptors().Count() <= before);
     }
 
     [Fact]

@@ -10,6 +10,8 @@ internal sealed class DatagramScript
 
     public required Receive OnDatagrams { get; init; }
 
+    public Action OnStarted { get; init; } = static () => { };
+
     public ConcurrentQueue<(SocketError Error, DatagramAddress Address)> Errors { get; } = new();
 
     public DatagramEndpoint? Endpoint { get; set; }

@@ -47,11 +47,29 @@ internal sealed class DatagramServer : IAsyncDisposable
         string url = "udp://127.0.0.1:0")
     {
         var script = new DatagramScript { OnDatagrams = onDatagrams };
+        var application = Create(settings, script, configure, url);
+        try
+        {
+            await application.StartAsync().DefaultTimeout();
+        }
+        catch
+        {
+            await application.DisposeAsync().AsTask().DefaultTimeout();
+            throw;
+        }
+
+        return new DatagramServer(application, script);
+    }
+
+    public static WebApplication Create(
+        TestSettings settings,
+        DatagramScript script,
+        Action<DatagramEndpointOptions>? configure = null,
+        string url = "udp://127.0.0.1:0")
+    {
         settings.Services = services
             => services.AddSingleton(script).AddDatagramEndpoint<ScriptedHandler>(url, configure);
-        var application = settings.CreateApplication(static listen => listen.Run(Echo.RunAsync));
-        await application.StartAsync().DefaultTimeout();
-        return new DatagramServer(application, script);
+        return settings.CreateApplication(static listen => listen.Run(Echo.RunAsync));
     }
 
     /// <summary>A client's socket, connected to the server.</summary>
