@@ -12,7 +12,7 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// <param name="IsConnected">Whether the socket has one peer.</param>
 internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoint, bool IsConnected)
 {
-    /// <summary>Binds the sockets of an endpoint to one address. Those that are bound are closed if one fails.</summary>
+    /// <summary>Binds the sockets of an endpoint to one address. If one fails, the others are closed.</summary>
     /// <exception cref="AddressInUseException">Another socket is bound to the address.</exception>
     /// <exception cref="SocketException">The address or an option is not available.</exception>
     internal static BoundDatagramSocket[] Bind(IPEndPoint endPoint, DatagramEndpointOptions options, int count)

@@ -46,7 +46,7 @@ public readonly struct Datagram
     /// The address that the datagram was sent to, with the endpoint's port: one of this machine's, or a multicast or
     /// broadcast address. A reply leaves from it if it is one of this machine's.
     /// </summary>
-    /// <remarks>Systems other than Linux do not tell it. Then it is the address that the endpoint is bound to.</remarks>
+    /// <remarks>Only Linux tells it. Elsewhere it is the address that the endpoint is bound to.</remarks>
     /// <exception cref="InvalidOperationException">The datagram is not valid any more.</exception>
     public DatagramAddress LocalAddress => Batch.GetLocalAddress(_index);
 

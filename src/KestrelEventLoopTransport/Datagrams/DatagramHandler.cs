@@ -46,8 +46,8 @@ public abstract class DatagramHandler
     /// than 64 wait to be reported: <see cref="DatagramEndpoint.FailedSends"/> counts all that the kernel has refused.
     /// </summary>
     /// <param name="socketError">
-    /// What has happened. On a connected endpoint, <see cref="SocketError.ConnectionRefused"/> is what the peer's system
-    /// has answered to an earlier datagram: nothing receives there.
+    /// What has happened. On a connected endpoint, <see cref="SocketError.ConnectionRefused"/> is the answer of the
+    /// peer's system to an earlier datagram: nothing receives there.
     /// </param>
     /// <param name="remoteAddress">
     /// Where the datagram was sent to; empty if the system does not tell it, and for a connected endpoint.

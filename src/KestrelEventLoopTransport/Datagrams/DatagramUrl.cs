@@ -24,7 +24,7 @@ internal static class DatagramUrl
         }
 
         throw new FormatException(
-            $"'{url}' is not the URL of a datagram endpoint. It must be udp://, an IP address or *, and a port, such as "
-            + "udp://127.0.0.1:5353, udp://[::1]:5353 or udp://*:5353.");
+            $"'{url}' is not the URL of a datagram endpoint. It must be udp://, an IP address or *, and a port, such "
+            + "as udp://127.0.0.1:5353, udp://[::1]:5353 or udp://*:5353.");
     }
 }

@@ -14,7 +14,8 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// </item>
 /// </list>
 /// <para>
-/// The thread that runs the handler begins, appends and takes. The supervisor uncorks. Whoever moves to sending ends it.
+/// The thread that runs the handler begins, appends and takes. The supervisor uncorks. The thread that moves to sending
+/// ends it.
 /// </para>
 /// </remarks>
 /// <param name="Value">The count with the bits.</param>

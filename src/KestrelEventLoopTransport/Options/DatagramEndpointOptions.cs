@@ -72,8 +72,8 @@ public sealed class DatagramEndpointOptions
     /// </summary>
     /// <remarks>
     /// Multicast groups are joined here, with the interface:
-    /// <c>context.Socket.SetSocketOption(SocketOptionLevel.IP, SocketOptionName.AddMembership, …)</c>. Groups that other
-    /// sockets of the machine have joined are not received (<c>IP_MULTICAST_ALL</c> is off, Linux).
+    /// <c>context.Socket.SetSocketOption(SocketOptionLevel.IP, SocketOptionName.AddMembership, …)</c>. Groups that
+    /// other sockets of the machine have joined are not received (<c>IP_MULTICAST_ALL</c> is off, Linux).
     /// </remarks>
     public Action<ListenSocketContext>? ConfigureSocket { get; set; }
 }

@@ -83,7 +83,9 @@ public sealed class FullSocketTests
 
             Assert.Equal(DatagramSendStatus.Dropped, sender.Send([99], address).Status);
             waiting = sender.SendAsync(new byte[] { 10 }, address).AsTask();
-            var cancelled = sender.SendAsync(new byte[] { 98 }, address, cancellationToken: cancellation.Token).AsTask();
+            var cancelled = sender
+                .SendAsync(new byte[] { 98 }, address, cancellationToken: cancellation.Token)
+                .AsTask();
             await cancellation.CancelAsync();
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
             Assert.False(waiting.IsCompleted);
