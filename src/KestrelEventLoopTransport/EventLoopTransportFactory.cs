@@ -29,18 +29,13 @@ namespace KestrelEventLoopTransport;
 public sealed class EventLoopTransportFactory
     : IConnectionListenerFactory, IConnectionListenerFactorySelector, IDatagramHost
 {
-    private readonly Lock _lock = new();
     private readonly EventLoopTransportOptions _options;
     private readonly EndpointOptionsReader _endpointOptions;
     private readonly EndpointNames _names;
-    private readonly IMemoryPoolFactory<byte> _memoryPools;
-    private readonly ILoggerFactory _loggerFactory;
+    private readonly SharedLoops _loops;
     private readonly ILogger _logger;
     private readonly ILogger _connectionLogger;
-    private readonly LoopMetrics _metrics;
     private readonly TimeoutMetrics _timeouts;
-    private readonly HandOffLog _handOffLog;
-    private EventLoopGroup? _group;
     private int _warned;
 
     /// <summary>
@@ -66,9 +61,14 @@ public sealed class EventLoopTransportFactory
             (options ?? throw new ArgumentNullException(nameof(options))).Value,
             optionsFactory: null,
             new EndpointNames(configuration: null),
-            monitor,
-            memoryPoolFactory,
-            meterFactory,
+            monitor ?? throw new ArgumentNullException(nameof(monitor)),
+            new SharedLoops(
+                options.Value,
+                memoryPoolFactory ?? throw new ArgumentNullException(nameof(memoryPoolFactory)),
+                meterFactory ?? throw new ArgumentNullException(nameof(meterFactory)),
+                loggerFactory ?? throw new ArgumentNullException(nameof(loggerFactory)),
+                monitor.OnLoopsStarted),
+            new TimeoutMetrics(meterFactory),
             loggerFactory)
     {
     }
@@ -79,30 +79,22 @@ public sealed class EventLoopTransportFactory
     /// </param>
     /// <param name="names">The names of endpoints in Kestrel's configuration.</param>
     /// <param name="monitor">Shows what the transport is doing.</param>
-    /// <param name="memoryPoolFactory">Creates one memory pool for each loop.</param>
-    /// <param name="meterFactory">Creates the meter.</param>
+    /// <param name="loops">The loops, which clients may share.</param>
+    /// <param name="timeouts">Counts connections that a limit ends.</param>
     /// <param name="loggerFactory">Creates the loggers.</param>
     internal EventLoopTransportFactory(
         EventLoopTransportOptions options,
         IOptionsFactory<EventLoopTransportOptions>? optionsFactory,
         EndpointNames names,
         EventLoopTransportMonitor monitor,
-        IMemoryPoolFactory<byte> memoryPoolFactory,
-        IMeterFactory meterFactory,
+        SharedLoops loops,
+        TimeoutMetrics timeouts,
         ILoggerFactory loggerFactory)
     {
-        ArgumentNullException.ThrowIfNull(monitor);
-        ArgumentNullException.ThrowIfNull(memoryPoolFactory);
-        ArgumentNullException.ThrowIfNull(meterFactory);
-        ArgumentNullException.ThrowIfNull(loggerFactory);
-
         _options = options;
-        _memoryPools = memoryPoolFactory;
-        _loggerFactory = loggerFactory;
+        _loops = loops;
         _logger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Listening");
-        _metrics = new LoopMetrics(meterFactory);
-        _timeouts = new TimeoutMetrics(meterFactory);
-        _handOffLog = new HandOffLog(SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
+        _timeouts = timeouts;
         _connectionLogger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections");
         _endpointOptions = new EndpointOptionsReader(options, optionsFactory, _logger);
         _names = names;
@@ -224,7 +216,7 @@ public sealed class EventLoopTransportFactory
         {
             var settings = SettingsFor(endPoint, _endpointOptions.Read(endPoint, name));
             sockets = ListenSocketSet.Create(endPoint, settings, _options.EventLoopCount);
-            group = AcquireGroup();
+            group = _loops.Acquire();
             return new EventLoopListener(sockets, group, settings, listener =>
             {
                 Monitor.Remove(listener);
@@ -242,40 +234,15 @@ public sealed class EventLoopTransportFactory
 
     private ListenerContext SettingsFor(EndPoint endPoint, EndpointOptions options)
     {
-        var connections = new ConnectionSettings
-        {
-            MaxWriteBufferSize = options.MaxWriteBufferSize is > 0 and var write ? write : long.MaxValue,
-            MaxReadBufferSize = options.MaxReadBufferSize is > 0 and var ahead ? ahead : long.MaxValue,
-            MaxReceiveBlocks = options.MaxReadBufferSize is > 0 and var read
-                ? (int)Math.Clamp(read / StreamConnection.BlockSize, 1, int.MaxValue)
-                : int.MaxValue,
-            FinOnError = options.FinOnError,
-            AllowHalfClose = options.AllowHalfClose,
-            Limits = new ConnectionLimits(options, _timeouts),
-            CloseMayWait = options.Linger > TimeSpan.Zero || options.ConfigureListenSocket is not null
-                || options.ConfigureAcceptedSocket is not null || endPoint is FileHandleEndPoint,
-            Logger = _connectionLogger,
-        };
+        var closeMayWait = options.Linger > TimeSpan.Zero || options.ConfigureListenSocket is not null
+            || options.ConfigureAcceptedSocket is not null || endPoint is FileHandleEndPoint;
+        var connections = ConnectionSettings.From(options, _timeouts, closeMayWait, _connectionLogger);
         return new ListenerContext(options, connections, _logger);
     }
 
-    EventLoopGroup IDatagramHost.AcquireGroup() => AcquireGroup();
+    EventLoopGroup IDatagramHost.AcquireGroup() => _loops.Acquire();
 
     void IDatagramHost.Add(DatagramEndpoint endpoint) => Monitor.Add(endpoint);
 
     void IDatagramHost.Remove(DatagramEndpoint endpoint) => Monitor.Remove(endpoint);
-
-    private EventLoopGroup AcquireGroup()
-    {
-        lock (_lock)
-        {
-            if (_group is null || !_group.TryAddReference())
-            {
-                _group = SupervisedLoops.Start(_options, _memoryPools, _metrics, _handOffLog, _loggerFactory);
-                Monitor.Group = _group;
-            }
-
-            return _group;
-        }
-    }
 }

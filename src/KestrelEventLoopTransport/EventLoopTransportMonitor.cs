@@ -39,7 +39,7 @@ public sealed class EventLoopTransportMonitor
 
     /// <summary>
     /// Number of connections that are assigned to loops and are not yet disposed. Includes connections of endpoints
-    /// that have stopped listening.
+    /// that have stopped listening, and those that an <see cref="EventLoopConnectionFactory"/> has opened.
     /// </summary>
     public int ConnectionCount
     {
@@ -55,11 +55,11 @@ public sealed class EventLoopTransportMonitor
         }
     }
 
-    /// <summary>The loops; <see langword="null"/> before the first endpoint is bound.</summary>
+    /// <summary>The loops; <see langword="null"/> before the first listener or connection needs them.</summary>
     internal EventLoopGroup? Group
     {
         get => Volatile.Read(ref _group);
-        set => Volatile.Write(ref _group, value);
+        private set => Volatile.Write(ref _group, value);
     }
 
     /// <summary>Counts the connections of each loop (gnet: <c>CountConnections</c>).</summary>
@@ -82,6 +82,8 @@ public sealed class EventLoopTransportMonitor
 
         return statistics;
     }
+
+    internal void OnLoopsStarted(EventLoopGroup group) => Group = group;
 
     internal void Add(EventLoopListener listener)
     {

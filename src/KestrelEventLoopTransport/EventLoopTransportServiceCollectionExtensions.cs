@@ -1,6 +1,8 @@
 using System.Diagnostics.Metrics;
+using KestrelEventLoopTransport.Connections.Timing;
 using KestrelEventLoopTransport;
 using KestrelEventLoopTransport.Hosting;
+using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Options.Configuration;
 using KestrelEventLoopTransport.Options.Validation;
 using Microsoft.AspNetCore.Connections;
@@ -37,9 +39,7 @@ public static class EventLoopTransportServiceCollectionExtensions
     {
         ArgumentNullException.ThrowIfNull(services);
 
-        services.AddOptions().AddLogging().AddMetrics();
-        services.TryAddSingleton<IMemoryPoolFactory<byte>, SharedMemoryPoolFactory>();
-        services.TryAddSingleton<EventLoopTransportMonitor>();
+        services.AddEventLoops();
         services.TryAddSingleton(static provider => new EndpointNames(provider.GetService<IConfiguration>()));
 
         // Kestrel asks the factories in reverse order of their registration. Its socket transport serves what the event
@@ -47,10 +47,6 @@ public static class EventLoopTransportServiceCollectionExtensions
         services.TryAddSingleton<IConnectionListenerFactory, SocketTransportFactory>();
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IConnectionListenerFactory, EventLoopTransportFactory>(Create));
-        services.TryAddEnumerable(ServiceDescriptor
-            .Singleton<IConfigureOptions<EventLoopTransportOptions>, EventLoopTransportConfiguration>());
-        services.TryAddEnumerable(ServiceDescriptor
-            .Singleton<IValidateOptions<EventLoopTransportOptions>, EventLoopTransportOptionsValidator>());
         return services;
     }
 
@@ -72,6 +68,26 @@ public static class EventLoopTransportServiceCollectionExtensions
         return services.AddEventLoopTransport().Configure(configureOptions);
     }
 
+    /// <summary>Registers what listeners and clients share: the loops, their options and their monitor.</summary>
+    internal static void AddEventLoops(this IServiceCollection services)
+    {
+        services.AddOptions().AddLogging().AddMetrics();
+        services.TryAddSingleton<IMemoryPoolFactory<byte>, SharedMemoryPoolFactory>();
+        services.TryAddSingleton<EventLoopTransportMonitor>();
+        services.TryAddSingleton(
+            static provider => new TimeoutMetrics(provider.GetRequiredService<IMeterFactory>()));
+        services.TryAddSingleton(static provider => new SharedLoops(
+            provider.GetRequiredService<IOptions<EventLoopTransportOptions>>().Value,
+            provider.GetRequiredService<IMemoryPoolFactory<byte>>(),
+            provider.GetRequiredService<IMeterFactory>(),
+            provider.GetRequiredService<ILoggerFactory>(),
+            provider.GetRequiredService<EventLoopTransportMonitor>().OnLoopsStarted));
+        services.TryAddEnumerable(ServiceDescriptor
+            .Singleton<IConfigureOptions<EventLoopTransportOptions>, EventLoopTransportConfiguration>());
+        services.TryAddEnumerable(ServiceDescriptor
+            .Singleton<IValidateOptions<EventLoopTransportOptions>, EventLoopTransportOptionsValidator>());
+    }
+
     private static EventLoopTransportFactory Create(IServiceProvider services)
     {
         var factory = new EventLoopTransportFactory(
@@ -79,8 +95,8 @@ public static class EventLoopTransportServiceCollectionExtensions
             services.GetRequiredService<IOptionsFactory<EventLoopTransportOptions>>(),
             services.GetRequiredService<EndpointNames>(),
             services.GetRequiredService<EventLoopTransportMonitor>(),
-            services.GetRequiredService<IMemoryPoolFactory<byte>>(),
-            services.GetRequiredService<IMeterFactory>(),
+            services.GetRequiredService<SharedLoops>(),
+            services.GetRequiredService<TimeoutMetrics>(),
             services.GetRequiredService<ILoggerFactory>());
         services.GetService<IHostApplicationLifetime>()?.ApplicationStarted.Register(() => factory.CheckUse(services));
         return factory;

@@ -34,7 +34,38 @@ internal sealed class ConnectionSettings
     /// <summary>How long a connection may take for what.</summary>
     internal required ConnectionLimits Limits { get; init; }
 
+    /// <summary>
+    /// Whether the first read waits until it is awaited (<see cref="Input.DeferredFirstRead"/>): who gets an accepted
+    /// connection starts on the thread pool.
+    /// </summary>
+    internal required bool DefersFirstRead { get; init; }
+
     internal required ILogger Logger { get; init; }
+
+    /// <param name="options">The options of the connections.</param>
+    /// <param name="timeouts">Counts connections that a limit ends.</param>
+    /// <param name="closeMayWait">See <see cref="CloseMayWait"/>.</param>
+    /// <param name="logger">A logger that does not throw.</param>
+    /// <param name="defersFirstRead">See <see cref="DefersFirstRead"/>.</param>
+    internal static ConnectionSettings From(
+        EndpointOptions options,
+        TimeoutMetrics timeouts,
+        bool closeMayWait,
+        ILogger logger,
+        bool defersFirstRead = true) => new()
+        {
+            MaxWriteBufferSize = options.MaxWriteBufferSize is > 0 and var write ? write : long.MaxValue,
+            MaxReadBufferSize = options.MaxReadBufferSize is > 0 and var ahead ? ahead : long.MaxValue,
+            MaxReceiveBlocks = options.MaxReadBufferSize is > 0 and var read
+                ? (int)Math.Clamp(read / StreamConnection.BlockSize, 1, int.MaxValue)
+                : int.MaxValue,
+            FinOnError = options.FinOnError,
+            AllowHalfClose = options.AllowHalfClose,
+            Limits = new ConnectionLimits(options, timeouts),
+            CloseMayWait = closeMayWait,
+            Logger = logger,
+            DefersFirstRead = defersFirstRead,
+        };
 
     /// <summary>The listener's lingering sockets.</summary>
     internal LingeringSockets Lingering { get; } = new();

@@ -14,4 +14,11 @@ internal interface IConnectionOwner
     /// the connection object. Called once, on any thread.
     /// </summary>
     void OnClosed(StreamConnection connection);
+
+    /// <summary>
+    /// The connection is disposed as well, and nothing uses its loop's memory any more. Called once, on any thread.
+    /// </summary>
+    void OnFinished()
+    {
+    }
 }

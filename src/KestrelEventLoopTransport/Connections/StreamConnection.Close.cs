@@ -309,6 +309,7 @@ internal sealed partial class StreamConnection
     {
         if (action == ConnectionEndAction.Finish)
         {
+            _owner.OnFinished();
             Volatile.Read(ref _finished)?.TrySetResult();
         }
     }

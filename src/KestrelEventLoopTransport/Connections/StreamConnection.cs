@@ -89,6 +89,8 @@ internal sealed partial class StreamConnection
 
     internal int MaxReceiveBlocks => _settings.MaxReceiveBlocks;
 
+    internal bool DefersFirstRead => _settings.DefersFirstRead;
+
     internal bool IsUnix => _isUnix;
 
     PipeReader IDuplexPipe.Input => Input;
@@ -103,6 +105,16 @@ internal sealed partial class StreamConnection
         {
             StartTimer();
         }
+    }
+
+    /// <summary>
+    /// Starts polling a socket that the loop has polled while it was connecting.
+    /// </summary>
+    /// <param name="token">What <see cref="EventLoop.RegisterConnecting"/> returned.</param>
+    internal void RegisterConnected(ulong token)
+    {
+        _token = token;
+        Loop.EndConnecting(Fd, token, this);
     }
 
     /// <summary>

@@ -1,7 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
+using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Listening.UnixSockets;
 using KestrelEventLoopTransport.Native;
+using KestrelEventLoopTransport.Options;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Listening;

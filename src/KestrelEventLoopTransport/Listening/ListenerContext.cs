@@ -1,6 +1,7 @@
 using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Connections.Lingering;
 using KestrelEventLoopTransport.Native;
+using KestrelEventLoopTransport.Options;
 using KestrelEventLoopTransport.ProxyProtocol;
 using Microsoft.Extensions.Logging;
 

@@ -129,6 +129,17 @@ internal sealed partial class EventLoop
     /// <summary>Starts polling a descriptor. Returns the token that ends it.</summary>
     internal ulong Register(int fd, IPollable pollable) => _polled.Register(fd, pollable);
 
+    /// <summary>Starts polling a socket that is connecting. Returns the token that ends it.</summary>
+    internal ulong RegisterConnecting(int fd, IPollable pollable)
+        => _polled.Register(fd, pollable, isConnecting: true);
+
+    /// <summary>A socket is connected: its events go to another pollable, those that are there too.</summary>
+    internal void EndConnecting(int fd, ulong token, IPollable pollable)
+    {
+        _polled.Replace(token, pollable);
+        _polled.EndConnecting(fd, token);
+    }
+
     /// <inheritdoc cref="Poller.TryAddWritable"/>
     internal bool TryAddWritable(int fd, ulong token) => _polled.TryAddWritable(fd, token);
 

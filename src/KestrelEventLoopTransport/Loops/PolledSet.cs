@@ -28,12 +28,19 @@ internal sealed class PolledSet
     internal void Wake() => _poller.Wake();
 
     /// <summary>Starts polling a descriptor. Returns the token that ends it.</summary>
-    internal ulong Register(int fd, IPollable pollable)
+    internal ulong Register(int fd, IPollable pollable, bool isConnecting = false)
     {
         var token = _pollables.Add(pollable);
         try
         {
-            _poller.Add(fd, token);
+            if (isConnecting)
+            {
+                _poller.AddConnecting(fd, token);
+            }
+            else
+            {
+                _poller.Add(fd, token);
+            }
         }
         catch
         {
@@ -43,6 +50,9 @@ internal sealed class PolledSet
 
         return token;
     }
+
+    /// <inheritdoc cref="Poller.EndConnecting"/>
+    internal void EndConnecting(int fd, ulong token) => _poller.EndConnecting(fd, token);
 
     /// <inheritdoc cref="Poller.TryAddWritable"/>
     internal bool TryAddWritable(int fd, ulong token) => _poller.TryAddWritable(fd, token);

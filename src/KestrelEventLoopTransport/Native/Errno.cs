@@ -43,6 +43,8 @@ internal static class Errno
     internal const int ECONNREFUSED = 111;
     internal const int EHOSTDOWN = 112;
     internal const int EHOSTUNREACH = 113;
+    internal const int EALREADY = 114;
+    internal const int EINPROGRESS = 115;
 
     // Added to numbers of other systems that the transport does not know.
     private const int Foreign = 1 << 16;

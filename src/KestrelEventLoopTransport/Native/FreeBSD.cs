@@ -18,6 +18,7 @@ internal static class FreeBSD
     internal const int SO_REUSEPORT_LB = 0x10000;
     internal const int SO_SNDBUF = 0x1001;
     internal const int SO_RCVBUF = 0x1002;
+    internal const int SO_ERROR = 0x1007;
     internal const int SO_TYPE = 0x1008;
     internal const int SO_PROTOCOL = 0x1016;
     internal const int MSG_TRUNC = 0x10;
@@ -61,6 +62,8 @@ internal static class FreeBSD
     internal static ReadOnlySpan<int> ErrorNumbers =>
     [
         35, Errno.EAGAIN,
+        36, Errno.EINPROGRESS,
+        37, Errno.EALREADY,
         38, Errno.ENOTSOCK,
         39, Errno.EDESTADDRREQ,
         40, Errno.EMSGSIZE,

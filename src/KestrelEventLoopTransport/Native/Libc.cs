@@ -18,6 +18,9 @@ internal static unsafe partial class Libc
     internal static partial int bind(int fd, byte* address, uint length);
 
     [LibraryImport(Library)]
+    internal static partial int connect(int fd, byte* address, uint length);
+
+    [LibraryImport(Library)]
     internal static partial int listen(int fd, int backlog);
 
     /// <summary>Not on macOS.</summary>
@@ -29,6 +32,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library)]
     internal static partial int getsockname(int fd, byte* address, uint* length);
+
+    [LibraryImport(Library)]
+    internal static partial int getpeername(int fd, byte* address, uint* length);
 
     [LibraryImport(Library)]
     internal static partial int getsockopt(int fd, int level, int name, void* value, uint* length);
@@ -55,9 +61,6 @@ internal static unsafe partial class Libc
     /// <summary>Not on macOS.</summary>
     [LibraryImport(Library)]
     internal static partial int sendmmsg(int fd, mmsghdr* messages, uint count, int flags);
-
-    [LibraryImport(Library)]
-    internal static partial int connect(int fd, byte* address, uint length);
 
     [LibraryImport(Library)]
     internal static partial int shutdown(int fd, int how);

@@ -11,6 +11,7 @@ internal static class Linux
     internal const int SOL_SOCKET = 1;
     internal const int SO_REUSEADDR = 2;
     internal const int SO_TYPE = 3;
+    internal const int SO_ERROR = 4;
     internal const int SO_BROADCAST = 6;
     internal const int SO_SNDBUF = 7;
     internal const int SO_RCVBUF = 8;
@@ -32,6 +33,7 @@ internal static class Linux
     internal const int IP_TOS = 1;
     internal const int IP_PKTINFO = 8;
     internal const int IP_RECVTOS = 13;
+    internal const int IP_BIND_ADDRESS_NO_PORT = 24;
     internal const int IP_MULTICAST_ALL = 49;
     internal const int TCP_KEEPIDLE = 4;
     internal const int TCP_KEEPINTVL = 5;

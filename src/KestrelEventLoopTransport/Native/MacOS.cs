@@ -16,6 +16,7 @@ internal static class MacOS
     internal const int SO_REUSEPORT = 0x0200;
     internal const int SO_SNDBUF = 0x1001;
     internal const int SO_RCVBUF = 0x1002;
+    internal const int SO_ERROR = 0x1007;
     internal const int SO_TYPE = 0x1008;
     internal const int SO_NOSIGPIPE = 0x1022;
     internal const int SO_LINGER_SEC = 0x1080;
@@ -62,6 +63,8 @@ internal static class MacOS
     internal static ReadOnlySpan<int> ErrorNumbers =>
     [
         35, Errno.EAGAIN,
+        36, Errno.EINPROGRESS,
+        37, Errno.EALREADY,
         38, Errno.ENOTSOCK,
         39, Errno.EDESTADDRREQ,
         40, Errno.EMSGSIZE,

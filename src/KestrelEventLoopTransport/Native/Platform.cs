@@ -59,6 +59,8 @@ internal static class Platform
 
     internal static int SO_TYPE => Of(Linux.SO_TYPE, MacOS.SO_TYPE, FreeBSD.SO_TYPE);
 
+    internal static int SO_ERROR => Of(Linux.SO_ERROR, MacOS.SO_ERROR, FreeBSD.SO_ERROR);
+
     internal static int SO_PROTOCOL => Of(Linux.SO_PROTOCOL, Missing, FreeBSD.SO_PROTOCOL);
 
     internal static int SO_BINDTODEVICE => Of(Linux.SO_BINDTODEVICE, Missing, Missing);
@@ -75,6 +77,8 @@ internal static class Platform
     internal static int SO_LINGER_SEC => Of(Linux.SO_LINGER, MacOS.SO_LINGER_SEC, FreeBSD.SO_LINGER);
 
     internal static int IP_TOS => Of(Linux.IP_TOS, MacOS.IP_TOS, FreeBSD.IP_TOS);
+
+    internal static int IP_BIND_ADDRESS_NO_PORT => Of(Linux.IP_BIND_ADDRESS_NO_PORT, Missing, Missing);
 
     internal static int IPV6_TCLASS => Of(Linux.IPV6_TCLASS, MacOS.IPV6_TCLASS, FreeBSD.IPV6_TCLASS);
 

@@ -36,6 +36,68 @@ internal static unsafe class SocketCalls
         }
     }
 
+    /// <summary>
+    /// Begins to connect (<c>connect(2)</c>). Returns 0 when the socket is connected, <see cref="Errno.EINPROGRESS"/>
+    /// when it becomes writable later, or another error.
+    /// </summary>
+    internal static int Connect(int fd, ReadOnlySpan<byte> address)
+    {
+        fixed (byte* bytes = address)
+        {
+            if (Libc.connect(fd, bytes, (uint)address.Length) == 0)
+            {
+                return 0;
+            }
+        }
+
+        // An interrupted connect goes on like one that is in progress (connect(2), POSIX).
+        var error = Errno.Last;
+        return error is Errno.EINTR or Errno.EALREADY ? Errno.EINPROGRESS : error;
+    }
+
+    /// <summary>
+    /// The outcome of a connect that was in progress: 0, <see cref="Errno.EINPROGRESS"/> when there is none yet, or an
+    /// error.
+    /// </summary>
+    internal static int FinishConnect(int fd)
+    {
+        int error;
+        uint length = sizeof(int);
+        if (Libc.getsockopt(fd, Platform.SOL_SOCKET, Platform.SO_ERROR, &error, &length) < 0)
+        {
+            return Errno.Last;
+        }
+
+        if (error != 0)
+        {
+            return Errno.FromSystem(error);
+        }
+
+        // Without an error, only a connected socket has a peer (Go: internal/poll and net/fd_unix.go).
+        var address = stackalloc byte[Posix.SockAddrStorageSize];
+        length = Posix.SockAddrStorageSize;
+        return Libc.getpeername(fd, address, &length) == 0 ? 0
+            : Errno.Last is var reason && reason == Errno.ENOTCONN ? Errno.EINPROGRESS
+            : reason;
+    }
+
+    /// <summary>Another descriptor of a socket, non-blocking and closed on exec.</summary>
+    /// <exception cref="SocketException">There is no descriptor, or the number is not an open one.</exception>
+    internal static int DuplicateNonBlocking(int fd)
+    {
+        var duplicate = Libc.fcntl(fd, Platform.F_DUPFD_CLOEXEC, 0);
+        Check(duplicate, "fcntl F_DUPFD_CLOEXEC");
+        var flags = Libc.fcntl(duplicate, Posix.F_GETFL, 0);
+        if (flags >= 0 && Libc.fcntl(duplicate, Posix.F_SETFL, flags | Platform.O_NONBLOCK) >= 0)
+        {
+            return duplicate;
+        }
+
+        var error = Errno.Last;
+        _ = Libc.close(duplicate);
+        throw Errno.ToException(error, "fcntl");
+    }
+
     /// <exception cref="SocketException">The address is in use: <c>listen</c> can find that out too.</exception>
     internal static void Listen(int fd, int backlog) => Check(Libc.listen(fd, backlog), "listen");
 

@@ -303,6 +303,13 @@ public sealed class EndpointOptions
     /// </remarks>
     public Action<AcceptedSocketContext>? ConfigureAcceptedSocket { get; set; }
 
+    /// <summary>Takes over a copy of a client's TCP options.</summary>
+    internal EndpointOptions WithTcp(TcpSocketOptions tcp)
+    {
+        Tcp = tcp.Copy();
+        return this;
+    }
+
     /// <summary>Returns a copy that shares no object of options with this one.</summary>
     internal EndpointOptions Copy()
     {

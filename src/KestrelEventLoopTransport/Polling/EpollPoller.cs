@@ -50,6 +50,22 @@ internal sealed unsafe class EpollPoller : Poller
         }
     }
 
+    internal override void AddConnecting(int fd, ulong token)
+    {
+        if (!TryControl(Linux.EPOLL_CTL_ADD, fd, Input | Linux.EPOLLOUT, token))
+        {
+            throw Errno.ToException(Errno.Last, "epoll_ctl");
+        }
+    }
+
+    internal override void EndConnecting(int fd, ulong token)
+    {
+        if (!TryControl(Linux.EPOLL_CTL_MOD, fd, Input, token))
+        {
+            throw Errno.ToException(Errno.Last, "epoll_ctl");
+        }
+    }
+
     // A modification looks at the descriptor again (fs/eventpoll.c: ep_modify), so no edge is lost.
     internal override bool TryAddWritable(int fd, ulong token)
         => TryControl(Linux.EPOLL_CTL_MOD, fd, Input | Linux.EPOLLOUT, token);

@@ -65,6 +65,15 @@ internal sealed unsafe class KqueuePoller : Poller
 
     internal override void Add(int fd, ulong token) => Add(new Registration(fd, token, Kqueue.EVFILT_READ));
 
+    internal override void AddConnecting(int fd, ulong token)
+    {
+        Add(fd, token);
+        _ = TryAddWritable(fd, token);
+    }
+
+    // The same registration once more looks at the descriptor again. Writing stays registered, which does no harm.
+    internal override void EndConnecting(int fd, ulong token) => Add(fd, token);
+
     // A registration looks at the descriptor, so no edge is lost.
     internal override bool TryAddWritable(int fd, ulong token)
     {

@@ -59,6 +59,18 @@ internal abstract class Poller : IDisposable
     internal abstract void Add(int fd, ulong token);
 
     /// <summary>
+    /// Registers a socket that is connecting: also <see cref="PollEvents.Writable"/> is reported, which is how it says
+    /// that it is connected or has failed.
+    /// </summary>
+    internal abstract void AddConnecting(int fd, ulong token);
+
+    /// <summary>
+    /// The socket is connected: it is registered as by <see cref="Add"/> from now on. What is there to receive is
+    /// reported once more, as its edge may have gone to the one that was connecting.
+    /// </summary>
+    internal abstract void EndConnecting(int fd, ulong token);
+
+    /// <summary>
     /// Reports from now on when a registered descriptor becomes writable, and now if it is. The caller makes sure that
     /// the descriptor stays open during the call. False when the kernel refuses: the caller tries again later.
     /// </summary>

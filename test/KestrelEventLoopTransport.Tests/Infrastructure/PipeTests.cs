@@ -17,6 +17,9 @@ public abstract class PipeTests : IAsyncDisposable
 
     private protected abstract PipeOptions ModelOptions { get; }
 
+    /// <summary>Whether the transport has opened the connection, and not accepted it.</summary>
+    private protected virtual bool IsDialed => false;
+
     /// <summary>Opens the pipe of a test; one that is open already is closed.</summary>
     /// <param name="scheduling"><see langword="null"/> for the model.</param>
     private protected async Task OpenAsync(ApplicationScheduling? scheduling)
@@ -29,7 +32,7 @@ public abstract class PipeTests : IAsyncDisposable
         else
         {
             _transport = new TestTransport(scheduling.Value);
-            Pair = await _transport.ConnectAsync();
+            Pair = IsDialed ? await _transport.DialAsync() : await _transport.ConnectAsync();
         }
     }
 

@@ -6,7 +6,7 @@ public sealed class ArchitectureTests : IDisposable
     /// <summary>From high to low. A folder refers to lower ones only. The root is the highest.</summary>
     private static readonly string[] _layers =
     [
-        "", "Hosting", "Listening", "Datagrams", "ProxyProtocol", "Connections", "Loops",
+        "", "Hosting", "Listening", "Datagrams", "ProxyProtocol", "Dialing", "Connections", "Loops",
         "Descriptors", "Polling", "Options", "Diagnostics", "Native",
     ];
 

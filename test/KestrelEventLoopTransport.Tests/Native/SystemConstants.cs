@@ -17,6 +17,7 @@ internal static class SystemConstants
         SO_REUSEPORT        0x0200        bsd/sys/socket.h
         SO_SNDBUF           0x1001        bsd/sys/socket.h
         SO_RCVBUF           0x1002        bsd/sys/socket.h
+        SO_ERROR            0x1007        bsd/sys/socket.h
         SO_TYPE             0x1008        bsd/sys/socket.h
         SO_NOSIGPIPE        0x1022        bsd/sys/socket.h
         SO_LINGER_SEC       0x1080        bsd/sys/socket.h
@@ -50,6 +51,7 @@ internal static class SystemConstants
         SO_REUSEPORT_LB     0x00010000    sys/sys/socket.h
         SO_SNDBUF           0x1001        sys/sys/socket.h
         SO_RCVBUF           0x1002        sys/sys/socket.h
+        SO_ERROR            0x1007        sys/sys/socket.h
         SO_TYPE             0x1008        sys/sys/socket.h
         SO_PROTOCOL         0x1016        sys/sys/socket.h
         MSG_TRUNC           0x00000010    sys/sys/socket.h
@@ -111,16 +113,18 @@ internal static class SystemConstants
     // bsd/sys/errno.h of xnu, in the form that Apple's compilers have used since 10.5 (__DARWIN_UNIX03).
     public const string MacOSErrors = """
         EPERM 1, ENOENT 2, EINTR 4, EBADF 9, ENOMEM 12, EACCES 13, EINVAL 22, ENFILE 23, EMFILE 24, EPIPE 32, ERANGE 34,
-        EAGAIN 35, ENOTSOCK 38, EDESTADDRREQ 39, EMSGSIZE 40, ENOPROTOOPT 42, EPROTONOSUPPORT 43, EAFNOSUPPORT 47,
-        EADDRINUSE 48, EADDRNOTAVAIL 49, ENETDOWN 50, ENETUNREACH 51, ENETRESET 52, ECONNABORTED 53, ECONNRESET 54, ENOBUFS 55,
-        ENOTCONN 57, ETIMEDOUT 60, ECONNREFUSED 61, EHOSTDOWN 64, EHOSTUNREACH 65, EPROTO 100, EOPNOTSUPP 102
+        EAGAIN 35, EINPROGRESS 36, EALREADY 37, ENOTSOCK 38, EDESTADDRREQ 39, EMSGSIZE 40, ENOPROTOOPT 42,
+        EPROTONOSUPPORT 43, EAFNOSUPPORT 47, EADDRINUSE 48, EADDRNOTAVAIL 49, ENETDOWN 50, ENETUNREACH 51,
+        ENETRESET 52, ECONNABORTED 53, ECONNRESET 54, ENOBUFS 55, ENOTCONN 57, ETIMEDOUT 60, ECONNREFUSED 61,
+        EHOSTDOWN 64, EHOSTUNREACH 65, EPROTO 100, EOPNOTSUPP 102
         """;
 
     // sys/sys/errno.h of freebsd-src.
     public const string FreeBSDErrors = """
         EPERM 1, ENOENT 2, EINTR 4, EBADF 9, ENOMEM 12, EACCES 13, EINVAL 22, ENFILE 23, EMFILE 24, EPIPE 32, ERANGE 34,
-        EAGAIN 35, ENOTSOCK 38, EDESTADDRREQ 39, EMSGSIZE 40, ENOPROTOOPT 42, EPROTONOSUPPORT 43, EOPNOTSUPP 45, EAFNOSUPPORT 47,
-        EADDRINUSE 48, EADDRNOTAVAIL 49, ENETDOWN 50, ENETUNREACH 51, ENETRESET 52, ECONNABORTED 53, ECONNRESET 54,
+        EAGAIN 35, EINPROGRESS 36, EALREADY 37, ENOTSOCK 38, EDESTADDRREQ 39, EMSGSIZE 40, ENOPROTOOPT 42,
+        EPROTONOSUPPORT 43, EOPNOTSUPP 45, EAFNOSUPPORT 47, EADDRINUSE 48, EADDRNOTAVAIL 49, ENETDOWN 50,
+        ENETUNREACH 51, ENETRESET 52, ECONNABORTED 53, ECONNRESET 54,
         ENOBUFS 55, ENOTCONN 57, ETIMEDOUT 60, ECONNREFUSED 61, EHOSTDOWN 64, EHOSTUNREACH 65, EPROTO 92
         """;
 

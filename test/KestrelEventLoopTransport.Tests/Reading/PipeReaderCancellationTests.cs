@@ -4,7 +4,7 @@ namespace KestrelEventLoopTransport.Tests.Reading;
 
 /// <summary>Cancelling reads, on the transport and on a plain Pipe.</summary>
 [Trait("Contract", "26")]
-public sealed class PipeReaderCancellationTests : ReaderTests
+public class PipeReaderCancellationTests : ReaderTests
 {
     [Theory]
     [ClassData<EverySchedulingAndPipe>]

@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Tests.Reading;
 
 /// <summary>What System.IO.Pipelines promises of a reader; a plain Pipe passes every test, too.</summary>
 [Trait("Contract", "26")]
-public sealed class PipeReaderTests : ReaderTests
+public class PipeReaderTests : ReaderTests
 {
     [Theory]
     [ClassData<EverySchedulingAndPipe>]

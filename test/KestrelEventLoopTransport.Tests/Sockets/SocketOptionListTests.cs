@@ -1,5 +1,5 @@
-using KestrelEventLoopTransport.Listening;
 using KestrelEventLoopTransport.Native;
+using KestrelEventLoopTransport.Options;
 
 namespace KestrelEventLoopTransport.Tests.Sockets;
 

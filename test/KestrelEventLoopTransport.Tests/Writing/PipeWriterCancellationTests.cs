@@ -2,7 +2,7 @@ namespace KestrelEventLoopTransport.Tests.Writing;
 
 /// <summary>Cancelling flushes, on the transport and on a plain Pipe.</summary>
 [Trait("Contract", "26")]
-public sealed class PipeWriterCancellationTests : WriterTests
+public class PipeWriterCancellationTests : WriterTests
 {
     private const int Chunk = 16 * 1024;
     private const int More = 256 * 1024;

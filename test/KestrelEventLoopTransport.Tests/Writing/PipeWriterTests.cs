@@ -4,7 +4,7 @@ namespace KestrelEventLoopTransport.Tests.Writing;
 
 /// <summary>What System.IO.Pipelines promises of a writer; a plain Pipe passes every test, too.</summary>
 [Trait("Contract", "26")]
-public sealed class PipeWriterTests : WriterTests
+public class PipeWriterTests : WriterTests
 {
     [Theory]
     [ClassData<EverySchedulingAndPipe>]

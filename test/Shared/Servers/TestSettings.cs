@@ -18,6 +18,8 @@ internal sealed class TestSettings
 
     public Action<EventLoopTransportOptions>? Transport { get; init; }
 
+    public Action<EventLoopClientOptions>? Client { get; init; }
+
     /// <summary>Serves raw connections. Without it, <see cref="App"/> serves HTTP.</summary>
     public ConnectionDelegate? Connection { get; init; }
 
@@ -94,6 +96,7 @@ internal sealed class TestSettings
             builder.WebHost.UseEventLoopTransport(Configure);
         }
 
+        builder.Services.AddEventLoopClient(Client);
         if (Pools is not null)
         {
             builder.Services.AddSingleton<IMemoryPoolFactory<byte>>(Pools);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
@@ -32,6 +33,9 @@ internal sealed class TestTransport : IAsyncDisposable
 
     public IConnectionListenerFactory Factory { get; }
 
+    /// <summary>The transport's client, on the same loops.</summary>
+    public EventLoopConnectionFactory Client => Services.GetRequiredService<EventLoopConnectionFactory>();
+
     public IServiceProvider Services => _application.Services;
 
     public CountingMemoryPoolFactory Pools => _settings.Pools!;
@@ -55,6 +59,20 @@ internal sealed class TestTransport : IAsyncDisposable
         var connection = await listener.AcceptAsync().DefaultTimeout();
         Assert.NotNull(connection);
         var pair = new ConnectedPair(connection, client);
+        _pairs.Enqueue(pair);
+        return pair;
+    }
+
+    /// <summary>A connection that the transport opens to a plain socket.</summary>
+    public async Task<ConnectedPair> DialAsync()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        var connection = await Client.ConnectAsync(listener.LocalEndPoint!).DefaultTimeout();
+        var socket = await listener.AcceptAsync().DefaultTimeout();
+        socket.NoDelay = true;
+        var pair = new ConnectedPair(connection, new RawClient(socket));
         _pairs.Enqueue(pair);
         return pair;
     }

@@ -261,7 +261,8 @@ internal sealed partial class ConnectionInput
     }
 
     private bool MustDefer()
-        => _read.First.IsFirst() && _buffer.End == StreamEnd.None && _connection.Loop.Callbacks.RunOnLoopAtHome;
+        => _read.First.IsFirst() && _buffer.End == StreamEnd.None && _connection.DefersFirstRead
+            && _connection.Loop.Callbacks.RunOnLoopAtHome;
 
     private ValueTask<ReadResult> Defer(CancellationToken cancellationToken)
     {

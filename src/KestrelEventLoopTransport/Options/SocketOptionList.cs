@@ -1,7 +1,7 @@
 using System.Text;
 using KestrelEventLoopTransport.Native;
 
-namespace KestrelEventLoopTransport.Listening;
+namespace KestrelEventLoopTransport.Options;
 
 /// <summary>
 /// Turns <see cref="EndpointOptions"/> into socket options. On Linux accepted IP sockets inherit all options of the
@@ -68,6 +68,20 @@ internal static class SocketOptionList
         Add(list, nameof(options.IncomingCpu), Platform.SOL_SOCKET, Platform.SO_INCOMING_CPU, options.IncomingCpu);
         AddTcp(list, options.Tcp);
         return list;
+    }
+
+    /// <summary>For an IP socket that is about to connect.</summary>
+    /// <param name="options">The client's options.</param>
+    /// <param name="isV6">Whether the socket is an IPv6 one.</param>
+    internal static SocketOption[] ForConnecting(EndpointOptions options, bool isV6)
+    {
+        var list = ForListening(options, isV6);
+        if (options.BindToDevice is { } device)
+        {
+            list.Add(Text(nameof(options.BindToDevice), Platform.SOL_SOCKET, Platform.SO_BINDTODEVICE, device));
+        }
+
+        return [.. list];
     }
 
     internal static SocketOption[] ForAcceptedIP(EndpointOptions options)

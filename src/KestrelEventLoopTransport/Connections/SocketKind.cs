@@ -1,7 +1,7 @@
 using KestrelEventLoopTransport.Native;
 using Microsoft.AspNetCore.Connections;
 
-namespace KestrelEventLoopTransport.Listening;
+namespace KestrelEventLoopTransport.Connections;
 
 /// <summary>Says which sockets the transport can serve of those that were passed to the process.</summary>
 internal static unsafe class SocketKind

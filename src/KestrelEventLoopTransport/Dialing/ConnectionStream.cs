@@ -1,0 +1,192 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+using Microsoft.AspNetCore.Connections;
+
+namespace KestrelEventLoopTransport.Dialing;
+
+/// <summary>
+/// A connection as a <see cref="Stream"/>, which owns it. One read and one write may go on at the same time, and
+/// disposing may meet both. A read of no bytes completes when there is something to read, or the end; while it waits no
+/// memory is rented.
+/// </summary>
+/// <remarks>
+/// A write has completed when the connection has taken the bytes, which may hold up to <c>MaxWriteBufferSize</c> of
+/// them that the kernel has no room for. Disposing ends a pending read and a pending write, sends what was written, and
+/// does not wait for it. If the peer takes nothing for <see cref="MaxDrain"/>, the connection is aborted.
+/// </remarks>
+internal sealed class ConnectionStream(ConnectionContext connection) : Stream
+{
+    internal static readonly TimeSpan MaxDrain = TimeSpan.FromSeconds(5);
+
+    private readonly PipeReader _input = connection.Transport.Input;
+    private readonly PipeWriter _output = connection.Transport.Output;
+    private StreamUse _use;
+
+    public override bool CanRead => !_use.IsDisposed;
+
+    public override bool CanWrite => !_use.IsDisposed;
+
+    public override bool CanSeek => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Flush()
+    {
+    }
+
+    /// <summary>Does nothing: each write is flushed.</summary>
+    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        Enter();
+        try
+        {
+            var result = await _input.ReadAsync(cancellationToken).ConfigureAwait(false);
+            return Take(result, buffer.Span);
+        }
+        catch (ConnectionAbortedException exception)
+        {
+            throw Aborted(exception);
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public override async ValueTask WriteAsync(
+        ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        Enter();
+        try
+        {
+            var result = await _output.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);
+            if (result.IsCanceled)
+            {
+                ObjectDisposedException.ThrowIf(_use.IsDisposed, this);
+                throw new OperationCanceledException();
+            }
+
+            if (result.IsCompleted)
+            {
+                throw new IOException("The peer has closed the connection, or it was aborted.");
+            }
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
+    {
+        ValidateBufferArguments(buffer, offset, count);
+        return ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+    }
+
+    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
+    {
+        ValidateBufferArguments(buffer, offset, count);
+        return WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+    }
+
+    public override int Read(byte[] buffer, int offset, int count)
+        => ReadAsync(buffer, offset, count, CancellationToken.None).GetAwaiter().GetResult();
+
+    public override void Write(byte[] buffer, int offset, int count)
+        => WriteAsync(buffer, offset, count, CancellationToken.None).GetAwaiter().GetResult();
+
+    public override IAsyncResult BeginRead(
+        byte[] buffer, int offset, int count, AsyncCallback? callback, object? state)
+        => TaskToAsyncResult.Begin(ReadAsync(buffer, offset, count, CancellationToken.None), callback, state);
+
+    public override int EndRead(IAsyncResult asyncResult) => TaskToAsyncResult.End<int>(asyncResult);
+
+    public override IAsyncResult BeginWrite(
+        byte[] buffer, int offset, int count, AsyncCallback? callback, object? state)
+        => TaskToAsyncResult.Begin(WriteAsync(buffer, offset, count, CancellationToken.None), callback, state);
+
+    public override void EndWrite(IAsyncResult asyncResult) => TaskToAsyncResult.End(asyncResult);
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing && _use.TryDispose(out var isUnused))
+        {
+            if (isUnused)
+            {
+                _ = CloseAsync();
+            }
+            else
+            {
+                // What is pending returns now, and the last one closes.
+                _input.CancelPendingRead();
+                _output.CancelPendingFlush();
+            }
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private int Take(in ReadResult result, Span<byte> target)
+    {
+        var bytes = result.Buffer;
+        if (result.IsCanceled && bytes.IsEmpty)
+        {
+            _input.AdvanceTo(bytes.Start);
+            ObjectDisposedException.ThrowIf(_use.IsDisposed, this);
+            throw new OperationCanceledException();
+        }
+
+        var taken = bytes.Slice(0, Math.Min(bytes.Length, target.Length));
+        taken.CopyTo(target);
+
+        // What is left counts as not examined, so that the next read finds it at once.
+        _input.AdvanceTo(taken.End);
+        return (int)taken.Length;
+    }
+
+    private void Enter() => ObjectDisposedException.ThrowIf(!_use.TryEnter(), this);
+
+    private void Leave()
+    {
+        if (_use.Leave())
+        {
+            _ = CloseAsync();
+        }
+    }
+
+    /// <summary>Closes the connection, in the background. Nothing uses it any more.</summary>
+    private async Task CloseAsync()
+    {
+        var closing = connection.DisposeAsync().AsTask();
+        try
+        {
+            await closing.WaitAsync(MaxDrain).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            connection.Abort(new ConnectionAbortedException("The peer did not take what was written."));
+            await closing.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>
+    /// Streams fail with an <see cref="IOException"/>. <see cref="ConnectionAbortedException"/> would look like a
+    /// cancellation that the caller has asked for.
+    /// </summary>
+    private static IOException Aborted(ConnectionAbortedException exception) => new(exception.Message, exception);
+}

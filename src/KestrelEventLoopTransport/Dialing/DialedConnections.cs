@@ -1,0 +1,66 @@
+using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Native;
+
+namespace KestrelEventLoopTransport.Dialing;
+
+/// <summary>
+/// The connections that a client has opened on one group of loops. Each holds a reference to the group until it is
+/// disposed.
+/// </summary>
+/// <param name="group">The loops.</param>
+/// <param name="onDescriptorClosed">Is told of each descriptor that is closed.</param>
+internal sealed class DialedConnections(EventLoopGroup group, Action onDescriptorClosed) : IConnectionOwner
+{
+    internal EventLoopGroup Group => group;
+
+    /// <summary>
+    /// Makes a connection of a connected socket and starts it on its loop. The caller's reference to the group becomes
+    /// the connection's. If it throws, the descriptor is closed, and the caller keeps the reference.
+    /// </summary>
+    /// <param name="fd">The connected, non-blocking socket.</param>
+    /// <param name="token">What the loop knows the socket by, if it polls it already; else 0.</param>
+    /// <param name="loop">The loop. Its thread is the caller if it polls the socket already.</param>
+    /// <param name="remoteAddress">The peer's address.</param>
+    /// <param name="settings">The client's settings.</param>
+    internal StreamConnection Create(
+        int fd, ulong token, EventLoop loop, ReadOnlySpan<byte> remoteAddress, ConnectionSettings settings)
+    {
+        loop.Load.Add();
+        try
+        {
+            var localEndPoint = SocketAddressBytes.IsUnix(remoteAddress) ? SocketCalls.GetLocalEndPoint(fd) : null;
+            var connection = new StreamConnection(fd, loop, this, settings, remoteAddress, localEndPoint);
+            if (token == 0)
+            {
+                connection.Register();
+            }
+            else
+            {
+                connection.RegisterConnected(token);
+            }
+
+            connection.EndStart();
+            return connection;
+        }
+        catch
+        {
+            loop.Load.Undo();
+            if (token != 0)
+            {
+                loop.Unregister(token);
+            }
+
+            _ = Libc.close(fd);
+            onDescriptorClosed();
+            throw;
+        }
+    }
+
+    public void OnDescriptorClosed() => onDescriptorClosed();
+
+    public void OnClosed(StreamConnection connection) => connection.Loop.Load.Remove();
+
+    // Not before: there may be no listener, and the loop takes its memory along when it ends.
+    public void OnFinished() => group.Release();
+}

@@ -1,0 +1,137 @@
+using System.Net;
+using System.Net.Sockets;
+using KestrelEventLoopTransport.Connections.Timing;
+using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Dialing;
+using KestrelEventLoopTransport.Listening;
+using KestrelEventLoopTransport.Loops.Adaptive;
+using KestrelEventLoopTransport.Polling;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport;
+
+/// <summary>
+/// Opens connections that are served by event loops. <c>AddEventLoopClient()</c> registers it, also as the
+/// <see cref="IConnectionFactory"/> of the services.
+/// </summary>
+/// <remarks>
+/// <para>
+/// Neither a listener nor Kestrel is needed. If there is one in the same services, both share the loops. The loops end
+/// when the last listener and the last connection are disposed. All members are thread-safe.
+/// </para>
+/// <para>
+/// A connection is the same as an accepted one: the same pipes, features and guarantees. The caller owns it and has to
+/// dispose of it.
+/// </para>
+/// </remarks>
+public sealed class EventLoopConnectionFactory : IConnectionFactory
+{
+    private readonly Dialer _dialer;
+
+    /// <param name="options">The client's own copy of its options.</param>
+    /// <param name="loops">The loops.</param>
+    /// <param name="timeouts">Counts connections that a limit ends.</param>
+    /// <param name="loggerFactory">Creates the loggers.</param>
+    /// <param name="resolver">Resolves names; <see langword="null"/> for the system's resolver.</param>
+    internal EventLoopConnectionFactory(
+        EventLoopClientOptions options,
+        SharedLoops loops,
+        TimeoutMetrics timeouts,
+        ILoggerFactory loggerFactory,
+        NameResolver? resolver = null)
+    {
+        var sockets = options.ToSocketOptions();
+        var settings = ConnectionSettings.From(
+            sockets,
+            timeouts,
+            closeMayWait: options.Linger > TimeSpan.Zero || options.ConfigureClientSocket is not null,
+            Diagnostics.SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections"),
+            defersFirstRead: false);
+        var context = new DialContext(
+            options, settings, resolver ?? Dns.GetHostAddressesAsync, DescriptorWaiters.WakeNext);
+        _dialer = new Dialer(context, loops.Acquire);
+    }
+
+    /// <summary>Opens a connection.</summary>
+    /// <remarks>
+    /// <para>
+    /// The addresses of a name are tried as RFC 8305 ("happy eyeballs") says, IPv6 and IPv4 in turn: see
+    /// <see cref="EventLoopClientOptions.FallbackDelay"/>. The first that connects wins; the other sockets are closed.
+    /// No thread is kept meanwhile. What awaits the connection goes on on its loop, like what awaits a read.
+    /// </para>
+    /// <para>
+    /// If no address connects, the exception has the error of the first one, and its message names every attempt. A
+    /// timeout is a <see cref="SocketException"/> too, so that one handler covers all failures of the network.
+    /// </para>
+    /// </remarks>
+    /// <param name="endpoint">
+    /// An <see cref="IPEndPoint"/>, a <see cref="DnsEndPoint"/>, a <see cref="UnixDomainSocketEndPoint"/> (with the
+    /// path <c>/@name</c>, or a leading zero, for the abstract name <c>name</c>), or a <see cref="FileHandleEndPoint"/>
+    /// for a socket that is connected already. Its descriptor is duplicated: the caller keeps its own.
+    /// </param>
+    /// <param name="cancellationToken">Gives the connection up, with all attempts.</param>
+    /// <returns>The connection.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="endpoint"/> is <see langword="null"/>.</exception>
+    /// <exception cref="SocketException">
+    /// The name cannot be resolved, no address accepts the connection, or <see cref="SocketError.TimedOut"/>:
+    /// <see cref="EventLoopClientOptions.ConnectTimeout"/> has passed, or the kernel has given up.
+    /// </exception>
+    /// <exception cref="IOException">
+    /// <see cref="EventLoopClientOptions.ConfigureClientSocket"/> threw an exception, which is the inner one.
+    /// </exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> is canceled.</exception>
+    /// <exception cref="NotSupportedException">The endpoint is of another type.</exception>
+    /// <exception cref="PlatformNotSupportedException">The system has neither epoll nor kqueue.</exception>
+    public ValueTask<ConnectionContext> ConnectAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(endpoint);
+        ThrowIfNotSupported();
+        if (cancellationToken.IsCancellationRequested)
+        {
+            return ValueTask.FromCanceled<ConnectionContext>(cancellationToken);
+        }
+
+        return endpoint switch
+        {
+            IPEndPoint or DnsEndPoint or UnixDomainSocketEndPoint
+                => new(_dialer.ConnectAsync(endpoint, cancellationToken)),
+            FileHandleEndPoint handle => new(_dialer.Enroll(checked((int)handle.FileHandle))),
+            _ => throw new NotSupportedException(
+                $"An endpoint of type {endpoint.GetType()} cannot be connected to by event loops."),
+        };
+    }
+
+    /// <summary>
+    /// Makes a connection of a connected socket (gnet: <c>Enroll</c>). On return the loop knows the connection.
+    /// </summary>
+    /// <param name="socket">
+    /// A connected TCP or Unix stream socket. On success it is disposed: the connection has a descriptor of its own.
+    /// No asynchronous operation of it may be pending.
+    /// </param>
+    /// <returns>The connection.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="socket"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The socket is disposed.</exception>
+    /// <exception cref="SocketException">The socket is not connected, or descriptors are short.</exception>
+    /// <exception cref="NotSupportedException">The socket is of another kind.</exception>
+    /// <exception cref="PlatformNotSupportedException">The system has neither epoll nor kqueue.</exception>
+    public ConnectionContext Enroll(Socket socket)
+    {
+        ArgumentNullException.ThrowIfNull(socket);
+        ThrowIfNotSupported();
+        ObjectDisposedException.ThrowIf(socket.SafeHandle.IsClosed, socket);
+
+        var connection = _dialer.Enroll((int)socket.SafeHandle.DangerousGetHandle());
+        socket.Dispose();
+        return connection;
+    }
+
+    private static void ThrowIfNotSupported()
+    {
+        if (!Poller.IsSupported)
+        {
+            throw new PlatformNotSupportedException(
+                "The event-loop client needs Linux, macOS or FreeBSD on x64 or arm64.");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+using Microsoft.Extensions.Options;
+
+namespace KestrelEventLoopTransport.Options.Validation;
+
+/// <summary>Checks the options of a client when its factory is resolved.</summary>
+internal sealed class EventLoopClientOptionsValidator : IValidateOptions<EventLoopClientOptions>
+{
+    private const string ForListening = "it applies to listening sockets and must be null";
+
+    private static readonly TimeSpan _minTimeout = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan _maxTimeout = TimeSpan.FromDays(1);
+    private static readonly TimeSpan _minDelay = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan _maxDelay = TimeSpan.FromMinutes(1);
+
+    public ValidateOptionsResult Validate(string? name, EventLoopClientOptions options)
+    {
+        var result = new ValidateOptionsResultBuilder();
+        var timeout = options.ConnectTimeout;
+        if (timeout != Timeout.InfiniteTimeSpan && (timeout < _minTimeout || timeout > _maxTimeout))
+        {
+            Add(
+                result,
+                nameof(options.ConnectTimeout),
+                $"{timeout}; it must be from {_minTimeout} to {_maxTimeout}, or infinite ({Timeout.InfiniteTimeSpan})");
+        }
+
+        var delay = options.FallbackDelay;
+        if (delay >= TimeSpan.Zero && (delay < _minDelay || delay > _maxDelay))
+        {
+            Add(
+                result,
+                nameof(options.FallbackDelay),
+                $"{delay}; it must be from {_minDelay} to {_maxDelay}, or negative");
+        }
+
+        if (options.Tcp.FastOpenQueue is { } queue)
+        {
+            Add(result, "Tcp.FastOpenQueue", $"{queue}; {ForListening}");
+        }
+
+        if (options.Tcp.DeferAccept is { } defer)
+        {
+            Add(result, "Tcp.DeferAccept", $"{defer}; {ForListening}");
+        }
+
+        foreach (var (option, problem) in EndpointOptionsValidator.Check(options.ToSocketOptions()))
+        {
+            Add(result, option, problem);
+        }
+
+        return result.Build();
+    }
+
+    private static void Add(ValidateOptionsResultBuilder result, string option, string problem)
+        => result.AddError($"{nameof(EventLoopClientOptions)}.{option} is {problem}.");
+}
