@@ -3,8 +3,9 @@ using KestrelEventLoopTransport.Loops.Timers;
 namespace KestrelEventLoopTransport.Tests.States;
 
 /// <summary>
-/// A timer that two threads set and cancel while its loop files it, looks at it and lets it fire, with the transitions
-/// that it is given. The steps are those of <see cref="LoopTimer"/>. There are three times: 0, 1 and 2.
+/// A timer that two threads and its loop set and cancel while the loop files it, looks at it, lets it fire and ends,
+/// with the transitions that it is given. The steps are those of <see cref="LoopTimer"/>. There are three times: 0, 1
+/// and 2.
 /// </summary>
 internal sealed record TimerModel
 {
@@ -12,6 +13,9 @@ internal sealed record TimerModel
 
     private const long Last = 2;
     private const long NoSlot = -1;
+
+    // The loop is not woken to forget a timer that it looks at now or earlier.
+    private const long Soon = 0;
 
     /// <summary>What a thread does next.</summary>
     internal enum At
@@ -27,10 +31,12 @@ internal sealed record TimerModel
         Filing,
         LookingAgain,
         Claiming,
+        Ending,
 
-        // A thread that sets.
+        // A thread that sets, or the loop.
         Writing,
         Checking,
+        TakingBack,
         Posting,
     }
 
@@ -57,35 +63,49 @@ internal sealed record TimerModel
 
     internal bool LooksAgain { get; init; } = true;
 
+    internal bool SeesCancelAgain { get; init; } = true;
+
+    internal bool CancelTakesBack { get; init; } = true;
+
+    internal bool EndDrops { get; init; } = true;
+
+    internal bool FilesAfterEnd { get; init; }
+
     internal bool FiresAtomically { get; init; } = true;
 
     internal bool EndsFireAtomically { get; init; } = true;
 
     internal bool RemovesBeforeItFiles { get; init; } = true;
 
-    /// <summary>Visits all states of two threads and their operations.</summary>
-    internal IReadOnlyList<State> Explore(Operation[] first, Operation[] second)
+    /// <summary>Visits all states of two threads, the loop and their operations.</summary>
+    internal IReadOnlyList<State> Explore(
+        Operation[] first, Operation[] second, Operation[]? own = null, bool ends = false)
         => new Explorer<State>()
             .Actor("clock", static state => state.Now < Last ? [state with { Now = state.Now + 1 }] : [])
             .Actor("loop", LoopSteps)
+            .Actor("the loop's own code", state => OwnSteps(state, own ?? []))
+            .Actor("end", state => ends ? EndSteps(state) : [])
             .Actor("first", state => SetSteps(state, first, state.First, static (s, at) => s with { First = at }))
             .Actor("second", state => SetSteps(state, second, state.Second, static (s, at) => s with { Second = at }))
             .Always("The state is legal", static state => state.Word.IsLegal)
             .Always("One thread has claimed it, or none", static state
-                => state.Items + state.Posting + (state.IsLooking ? 1 : 0) == (state.Word.IsClaimed ? 1 : 0))
+                => state.HasEnded
+                    || state.Items + state.Posting + (state.IsLooking ? 1 : 0) == (state.Word.IsClaimed ? 1 : 0))
             .Always("It is in a slot while it is filed", static state
-                => !state.Word.IsFiled || state.Slot != NoSlot || state.Loop == At.Taking)
+                => !state.Word.IsFiled || state.Slot != NoSlot || state.Loop is At.Taking or At.Ending)
             .Always("It is in no slot while it is idle", static state
                 => state.Word != TimerState.Idle || state.Slot == NoSlot)
             .Always("It is linked once", static state => !state.IsLinkedTwice)
             .Always("It is not early", static state => !state.WasEarly)
             .Always("What is due is what was asked for", static state
                 => (state.Due == TimerDue.Firing ? Never : state.Due) == state.Asked)
-            .Always("The loop looks in time", static state
-                => !state.IsAtRest || state.Due == Never || (state.Slot != NoSlot && state.Slot <= state.Due))
-            .AtTheEnd("It has fired, or was cancelled", static state => state.Asked == Never)
+            .Always("The loop looks in time", static state => state.HasEnded || !state.IsAtRest
+                || state.Due == Never || (state.Slot != NoSlot && state.Slot <= state.Due))
+            .Always("A cancelled timer is nowhere, or is looked at soon", static state
+                => !state.IsAtRest || !state.IsForgotten || state.Slot <= state.Now + Soon)
+            .AtTheEnd("It has fired, or was cancelled", static state => state.HasEnded || state.Asked == Never)
             .AtTheEnd("It is nowhere", static state => state is { Items: 0, Slot: NoSlot, Loop: At.Resting })
-            .AtTheEnd("It is idle", static state => state.Word == TimerState.Idle)
+            .AtTheEnd("It is idle", static state => state.HasEnded || state.Word == TimerState.Idle)
             .AlwaysEnds()
             .Explore(new State
             {
@@ -95,6 +115,7 @@ internal sealed record TimerModel
                 Slot = NoSlot,
                 First = new Progress(0, At.Writing),
                 Second = new Progress(0, At.Writing),
+                Own = new Progress(0, At.Writing),
                 Again = 1,
             });
 
@@ -102,7 +123,19 @@ internal sealed record TimerModel
     {
         switch (state.Loop)
         {
-            case At.Resting:
+            case At.Resting when state.HasEnded:
+                if (state.Items != 0)
+                {
+                    // The pool runs it.
+                    yield return state with
+                    {
+                        Items = state.Items - 1,
+                        Loop = FilesAfterEnd ? At.Reading : At.Resting,
+                    };
+                }
+
+                break;
+            case At.Resting when state.Own.At == At.Writing:
                 if (state.Items != 0)
                 {
                     yield return state with { Items = state.Items - 1, Loop = At.Reading };
@@ -127,7 +160,7 @@ internal sealed record TimerModel
             case At.BeginningToFire:
                 yield return BeginFire(state, state.Seen);
                 break;
-            case At.Fired:
+            case At.Fired when state.Own.At == At.Writing:
                 foreach (var next in (long[])(state.Again > 0 && state.Now < Last ? [Never, state.Now + 1] : [Never]))
                 {
                     yield return EndsFireAtomically
@@ -161,7 +194,8 @@ internal sealed record TimerModel
                 yield return state with { Seen = state.Due, Loop = At.Claiming };
                 break;
             case At.Claiming:
-                var (again, mine) = Set(state.Word, state.Seen);
+                var (again, mine) = state.Seen == Never && SeesCancelAgain ? Take(state.Word)
+                    : Set(state.Word, state.Seen);
                 yield return state with { Word = again, Loop = mine ? At.Reading : At.Resting };
                 break;
         }
@@ -175,6 +209,7 @@ internal sealed record TimerModel
         Due = due,
         Asked = Never,
         IsCancelled = false,
+        IsForgotten = false,
         WasEarly = state.WasEarly || state.Due > state.Now,
         Loop = At.Fired,
     };
@@ -187,9 +222,35 @@ internal sealed record TimerModel
         Loop = At.Reading,
     };
 
+    // Code of the loop's thread, between two looks or inside OnDue, where the timer is claimed.
+    private IEnumerable<State> OwnSteps(State state, Operation[] operations)
+        => state.Loop is At.Resting or At.Fired && !state.HasEnded
+            ? SetSteps(state, operations, state.Own, static (s, at) => s with { Own = at }, ownsTimers: true)
+            : [];
+
+    // EventLoop.End: between two turns.
+    private IEnumerable<State> EndSteps(State state)
+    {
+        if (state is { Loop: At.Resting, HasEnded: false, Own.At: At.Writing })
+        {
+            yield return state with { HasEnded = true, Loop = At.Ending };
+        }
+        else if (state.Loop == At.Ending)
+        {
+            // The wheel gives it out, and then it is claimed.
+            yield return state.Slot != NoSlot && EndDrops
+                ? state with { Slot = NoSlot }
+                : state with { Word = Take(state.Word).Next, Loop = At.Resting };
+        }
+    }
+
     // LoopTimer.Set and LoopTimer.Cancel.
     private IEnumerable<State> SetSteps(
-        State state, Operation[] operations, Progress progress, Func<State, Progress, State> set)
+        State state,
+        Operation[] operations,
+        Progress progress,
+        Func<State, Progress, State> set,
+        bool ownsTimers = false)
     {
         if (progress.Done == operations.Length)
         {
@@ -205,7 +266,11 @@ internal sealed record TimerModel
                     ? set(Write(state, operation), progress with { At = At.Checking })
                     : set(state, progress with { At = At.Checking, Seen = state.Word });
                 break;
-            case At.Checking:
+            case At.Checking when operation.Cancels:
+                var takesBack = state.Word.IsFiled && (ownsTimers || state.Word.LooksAt - state.Now > Soon);
+                yield return set(state, takesBack && CancelTakesBack ? progress with { At = At.TakingBack } : done);
+                break;
+            case At.Checking or At.TakingBack:
                 var (word, claims) = operation.Cancels ? Take(state.Word) : Set(state.Word, operation.Due);
                 if (!WritesBeforeItChecks)
                 {
@@ -213,8 +278,10 @@ internal sealed record TimerModel
                     (word, claims) = Set(progress.Seen, operation.Due).Claims ? (word, claims) : (state.Word, false);
                 }
 
-                state = state with { Word = word, Posting = state.Posting + (claims ? 1 : 0) };
-                yield return set(state, claims ? progress with { At = At.Posting } : done);
+                state = state with { Word = word };
+                yield return !claims ? set(state, done)
+                    : ownsTimers ? set(state with { Loop = At.Reading }, done)
+                    : set(state with { Posting = state.Posting + 1 }, progress with { At = At.Posting });
                 break;
             case At.Posting:
                 state = state with { Posting = state.Posting - 1, Items = state.Items + (Posts ? 1 : 0) };
@@ -228,6 +295,7 @@ internal sealed record TimerModel
         Due = operation.Due,
         Asked = operation.Due,
         IsCancelled = operation.Due == Never,
+        IsForgotten = operation.Cancels,
     };
 
     /// <summary>How far a thread that sets the timer has come.</summary>
@@ -258,6 +326,9 @@ internal sealed record TimerModel
         /// <summary>Whether it was cancelled since it began to fire.</summary>
         internal bool IsCancelled { get; init; }
 
+        /// <summary>Whether the last operation was a cancel.</summary>
+        internal bool IsForgotten { get; init; }
+
         internal bool WasEarly { get; init; }
 
         /// <summary>How often it may ask to fire again.</summary>
@@ -273,9 +344,17 @@ internal sealed record TimerModel
 
         internal Progress Second { get; init; }
 
+        internal Progress Own { get; init; }
+
+        internal bool HasEnded { get; init; }
+
         /// <summary>Whether no thread is in the middle of something.</summary>
         internal bool IsAtRest
-            => Loop == At.Resting && Items == 0 && First.At == At.Writing && Second.At == At.Writing;
+            => Loop == At.Resting
+                && Items == 0
+                && First.At == At.Writing
+                && Second.At == At.Writing
+                && Own.At == At.Writing;
 
         /// <summary>Whether the loop looks at the timer, which is then claimed.</summary>
         internal bool IsLooking => Loop is >= At.Looking and <= At.Filing;

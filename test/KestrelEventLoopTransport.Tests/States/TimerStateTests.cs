@@ -20,6 +20,10 @@ public sealed class TimerStateTests
     private static readonly Dictionary<string, TimerModel> _bugs = new()
     {
         ["the loop does not look again after it has filed"] = new() { LooksAgain = false },
+        ["the loop misses a cancel that came while it filed"] = new() { SeesCancelAgain = false },
+        ["a cancel leaves a timer that is looked at late"] = new() { CancelTakesBack = false },
+        ["the end leaves a timer in its slot"] = new() { EndDrops = false },
+        ["a timer that was posted is filed after the end"] = new() { FilesAfterEnd = true },
         ["the state is read before the time is written"] = new() { WritesBeforeItChecks = false },
         ["a thread claims and does not post"] = new() { Posts = false },
         ["a time that is earlier is only written down"] = new() { Set = static (state, _) => (state, false) },
@@ -50,31 +54,13 @@ public sealed class TimerStateTests
     [Fact]
     public void A_timer_fires_when_it_is_due_and_is_looked_at_by_one_thread()
     {
-        var count = 0;
-        foreach (var first in _programs)
-        {
-            foreach (var second in _programs)
-            {
-                count += new TimerModel().Explore(first, second).Count;
-            }
-        }
-
-        Assert.InRange(count, 10_000, int.MaxValue);
+        Assert.InRange(ExploreAll(new TimerModel()), 10_000, int.MaxValue);
     }
 
     [Theory]
     [MemberData(nameof(PlantedBugs))]
     public void The_explorer_finds_a_planted_bug(string bug)
-        => Assert.Throws<IllegalStateException>(() =>
-        {
-            foreach (var first in _programs)
-            {
-                foreach (var second in _programs)
-                {
-                    _bugs[bug].Explore(first, second);
-                }
-            }
-        });
+        => Assert.Throws<IllegalStateException>(() => ExploreAll(_bugs[bug]));
 
     [Fact]
     public void A_state_moves_as_it_says()
@@ -87,5 +73,23 @@ public sealed class TimerStateTests
         Assert.Equal((TimerState.Claimed, false), TimerState.Claimed.Take());
         Assert.Equal((TimerState.Idle, false), TimerState.Idle.Take());
         Assert.Equal((TimerState.Claimed, true), TimerState.File(0).Take());
+    }
+
+    /// <summary>Two threads; a thread and the loop's own code; the loop's end. Returns how many states there are.</summary>
+    private static int ExploreAll(TimerModel model)
+    {
+        var count = 0;
+        foreach (var first in _programs)
+        {
+            foreach (var second in _programs)
+            {
+                count += model.Explore(first, second).Count;
+                count += model.Explore(first, [], own: second).Count;
+            }
+
+            count += model.Explore(first, _programs[^2], own: _programs[^2], ends: true).Count;
+        }
+
+        return count;
     }
 }

@@ -178,11 +178,15 @@ internal abstract class LoopTimer(EventLoop loop) : TimerNode, IThreadPoolWorkIt
         while (true)
         {
             Debug.Assert(_word.Read().IsClaimed, "A timer is filed by the thread that has claimed it.");
+            Debug.Assert(loop.OwnsTimers, "Only the loop's owner uses the wheel, and not inside application code.");
             loop.Timers.Remove(this);
             var due = Volatile.Read(ref _due);
             var looksAt = due == Never ? Never : Math.Min(due, loop.Timers.Add(this, due, now));
             _word.File(looksAt);
-            if (!_word.TryClaim(Volatile.Read(ref _due)))
+
+            // A thread that set or cancelled the timer meanwhile has found it claimed, and has left it to this one.
+            due = Volatile.Read(ref _due);
+            if (due == Never ? !_word.TryTake() : !_word.TryClaim(due))
             {
                 return;
             }

@@ -21,8 +21,8 @@ namespace KestrelEventLoopTransport.Loops.Timers;
 /// </para>
 /// <para>
 /// No time is lost. A thread that sets the timer writes when it is due and then looks at the state. The loop files the
-/// timer and then looks once more when it is due. A timer that is moved to a later time, or that is not wanted any
-/// more, stays where it is until the loop looks.
+/// timer and then looks once more when it is due: it looks again if that is earlier now, or if the timer is not wanted
+/// any more. A timer that is moved to a later time stays where it is until the loop looks.
 /// </para>
 /// </remarks>
 /// <param name="LooksAt">The time, or one of two values that are no time.</param>
