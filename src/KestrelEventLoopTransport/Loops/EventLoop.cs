@@ -88,7 +88,10 @@ internal sealed partial class EventLoop
     /// <summary>Whether the calling thread is the one that runs the loop.</summary>
     internal bool IsCurrent => _work.IsCurrent;
 
-    /// <summary>Whether something waits for the loop while its thread is inside application code.</summary>
+    /// <summary>
+    /// Whether something waits for the loop while its thread is inside application code. A timer that was moved to a
+    /// later time counts when its old time has come: the loop has to file it again.
+    /// </summary>
     internal bool HasWaiting
         => _polled.HasNext || !_work.IsEmpty || Callbacks.HasPooled || NextTimerDelay == 0 || _polled.HasEvents;
 
@@ -99,6 +102,10 @@ internal sealed partial class EventLoop
     /// Whether the calling thread may use the timers' wheel: it runs the loop and cannot lose it at this moment. Inside
     /// application code it may lose the loop at any time.
     /// </summary>
+    /// <remarks>
+    /// A thread that has lost the loop leaves it before it is free for another one, so an owner whose activity is clean
+    /// is the owner indeed. A thread of the pool that runs a turn has no activity, and runs no application code.
+    /// </remarks>
     internal bool OwnsTimers
         => IsCurrent
             && ThreadActivity.Current is null or { LostLoop: false, State: { IsRunning: false, IsStuck: false } };
@@ -175,13 +182,9 @@ internal sealed partial class EventLoop
         {
             while (!_stopping)
             {
-                if (!RunTurn(activity))
+                if (!RunTurn(activity) || (_lends && _loan.TryLend() && !RunLeftCallbacks(activity)))
                 {
-                    return;
-                }
-
-                if (_lends && _loan.TryLend() && !RunLeftCallbacks(activity))
-                {
+                    _work.Leave();
                     return;
                 }
             }
@@ -212,10 +215,11 @@ internal sealed partial class EventLoop
     private void End()
     {
         _work.End();
-        _polled.End();
 
-        // A thread of the runtime's pool may keep a loop that has ended, and these would keep its connections.
+        // A thread of the runtime's pool may keep a loop that has ended, and these would keep its connections. The
+        // connections that end now find no timer filed.
         DropTimers();
+        _polled.End();
         _watch.Clear();
         _onExit(this);
     }

@@ -7,7 +7,7 @@ namespace KestrelEventLoopTransport.Loops;
 /// <remarks>
 /// <para>Legal states:</para>
 /// <list type="table">
-/// <item><term>0</term><description>No thread runs the loop yet.</description></item>
+/// <item><term>0</term><description>No thread runs the loop: before the first owner, or between two.</description></item>
 /// <item><term>owner</term><description>A thread runs the loop.</description></item>
 /// <item><term>pending</term>
 /// <description>Some thread wakes the loop, or has woken it. Alone, before the first owner and between two, or with
@@ -18,7 +18,8 @@ namespace KestrelEventLoopTransport.Loops;
 /// </list>
 /// <para>
 /// A thread that posts moves to pending, and wakes the loop if it was not. The owner ends pending when it has polled.
-/// The next owner replaces the last one and leaves pending as it is.
+/// The next owner replaces the last one and leaves pending as it is. A thread that has lost the loop leaves it, unless
+/// the next owner has replaced it: otherwise a thread that runs another loop by now would still count as the owner.
 /// </para>
 /// </remarks>
 /// <param name="Value">The number with the bits.</param>
@@ -59,6 +60,9 @@ internal readonly record struct WakeState(int Value)
 
     /// <summary>The owner has polled: a wake-up that was on its way has come, or ends the next poll.</summary>
     internal WakeState Poll() => new(Value & ~PendingBit);
+
+    /// <summary>A thread that has lost the loop is not its owner any more.</summary>
+    internal WakeState Leave(int thread) => Owner == thread ? new(Value & PendingBit) : this;
 
     /// <summary>A thread runs the loop from here on. Only while the loop has not ended.</summary>
     internal WakeState Own(int thread) => new((thread << OwnerShift) | (Value & PendingBit));

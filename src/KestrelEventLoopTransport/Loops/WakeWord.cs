@@ -62,6 +62,20 @@ internal struct WakeWord
         }
     }
 
+    /// <summary>The calling thread has lost the loop. It is not the owner any more, if it still is.</summary>
+    internal void Leave()
+    {
+        while (true)
+        {
+            var state = Read();
+            var next = state.Leave(Environment.CurrentManagedThreadId);
+            if (next == state || TryMove(state, next))
+            {
+                return;
+            }
+        }
+    }
+
     /// <summary>The owner gives the loop away. A full fence.</summary>
     internal void Disown()
     {

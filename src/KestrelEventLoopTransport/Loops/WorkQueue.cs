@@ -61,6 +61,9 @@ internal sealed class WorkQueue(PolledSet polled, PoolDispatch pool)
         _wake.Poll();
     }
 
+    /// <summary>The calling thread has lost the loop, and touches nothing of it from here on.</summary>
+    internal void Leave() => _wake.Leave();
+
     /// <summary>The calling thread, which runs the loop, gives it away.</summary>
     internal void Disown() => _wake.Disown();
 

@@ -28,6 +28,7 @@ internal sealed record WakeModel
         PolledEdge,
         InCallback,
         Draining,
+        Leaving,
         Ending,
         Done,
     }
@@ -38,6 +39,8 @@ internal sealed record WakeModel
     internal Func<WakeState, WakeState> Poll { get; init; } = static state => state.Poll();
 
     internal Func<WakeState, int, WakeState> Own { get; init; } = static (state, thread) => state.Own(thread);
+
+    internal Func<WakeState, int, WakeState> Leave { get; init; } = static (state, thread) => state.Leave(thread);
 
     internal Func<WakeState, WakeState> End { get; init; } = static _ => WakeState.Ended;
 
@@ -67,6 +70,8 @@ internal sealed record WakeModel
             .Actor("stop", state => stops ? StopSteps(state) : [])
             .Always("The word is legal", static state => state.Word.IsLegal)
             .Always("The thread that runs the loop is its owner", IsOwner)
+            .Always("A thread that is free is no owner", static state
+                => state is not { IsLost: true, First: At.Done } || state.Word.Owner != FirstOwner)
             .AtTheEnd("All work has run", static state => state is { Queued: 0 } && state.Ran == state.Posted)
             .AtTheEnd("A wake-up that is pending comes", static state => !state.Word.IsPending)
             .AtTheEnd("All has been posted", static state => state.Posted >= (state.HasEdge ? 3 : 4))
@@ -174,7 +179,10 @@ internal sealed record WakeModel
                 yield return set(state, at == At.Polled ? At.Draining : At.InCallback);
                 break;
             case At.InCallback when state.Callback.At == At.Done:
-                yield return set(state, state.IsLost ? At.Done : At.Draining);
+                yield return set(state, state.IsLost ? At.Leaving : At.Draining);
+                break;
+            case At.Leaving:
+                yield return set(state with { Word = Leave(state.Word, thread) }, At.Done);
                 break;
             case At.Draining when state.Queued != 0:
                 // A turn runs so much and no more.

@@ -36,6 +36,19 @@ public sealed class WakeStateTests
             Own = static (state, thread) => state.Owner == 0 ? state.Own(thread) : state,
         },
         ["the next owner marks a wake-up"] = new() { Own = static (state, thread) => state.Own(thread).Post(0).Next },
+        ["a thread that has lost the loop stays its owner"] = new() { Leave = static (state, _) => state },
+        ["a thread that has lost the loop takes it from the next"] = new()
+        {
+            Leave = static (state, _) => state.Leave(state.Owner),
+        },
+        ["a thread that has lost the loop leaves a wake-up that is not made"] = new()
+        {
+            Leave = static (state, thread) => state.Owner == thread ? WakeState.Disowned : state,
+        },
+        ["a thread that has lost the loop revives it"] = new()
+        {
+            Leave = static (state, thread) => state.HasEnded ? default : state.Leave(thread),
+        },
         ["the end leaves the owner"] = new() { End = static state => state },
         ["the end leaves a wake-up pending"] = new()
         {
@@ -78,6 +91,8 @@ public sealed class WakeStateTests
             Assert.True(state.Post(Thread).Next.IsLegal);
             Assert.True(state.Post(1).Next.IsLegal);
             Assert.True(state.Poll().IsLegal);
+            Assert.True(state.Leave(Thread) is { IsLegal: true, Owner: 0 });
+            Assert.Equal(state, state.Leave(1));
             Assert.True(state.HasEnded || state.Own(Thread).IsLegal);
             Assert.Equal((state.Owner, false), (state.Poll().Owner, state.Poll().IsPending));
         }
@@ -106,7 +121,10 @@ public sealed class WakeStateTests
         Assert.True(word.IsOwner);
         OnAnotherThread(() => Assert.Equal(WakeAction.Wake, word.Post()));
 
+        word.Leave();
+        Assert.False(word.IsOwner);
         OnAnotherThread(() => word.Own());
+        word.Leave();
         Assert.False(word.IsOwner);
         Assert.Equal(WakeAction.None, word.Post());
         word.Poll();
