@@ -41,6 +41,9 @@ internal struct DescriptorHandle
     /// <summary>Whether there are at least two references now.</summary>
     internal readonly bool IsShared => CountOf(Volatile.Read(in _word)) > 1;
 
+    /// <summary>Whether no reference can be added any more. It stays so.</summary>
+    internal readonly bool IsClosing => (Volatile.Read(in _word) & Closing) != 0;
+
     /// <summary>Adds a reference. False when the descriptor is closed or about to be.</summary>
     internal bool TryAddReference()
     {

@@ -2,7 +2,6 @@ using System.Net;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
-using KestrelEventLoopTransport.Polling;
 
 namespace KestrelEventLoopTransport.Listening;
 
@@ -126,7 +125,7 @@ internal sealed class AcceptHold(
     protected override long OnDue(long now)
     {
         _state.EndPause();
-        acceptor.OnReady(PollEvents.Readable);
+        acceptor.GoOn();
         return Never;
     }
 

@@ -276,6 +276,7 @@ internal sealed class Acceptor : IPollable, IThreadPoolWorkItem, IDispatchTarget
         }
         finally
         {
+            _hold.Cancel();
             _closed.SetResult();
             DescriptorWaiters.WakeNext();
         }

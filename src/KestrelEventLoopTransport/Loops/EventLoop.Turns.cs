@@ -9,8 +9,10 @@ internal sealed partial class EventLoop
     // Work that is posted while work runs waits for the next turn, so that the poller is never starved.
     private const int MaxWorkPerTurn = 256;
 
-    // Timers that are looked at in a turn. The rest waits until the loop has polled.
-    private const int MaxTimersPerTurn = 256;
+    // Timers that fire in a turn, and timers that are looked at, most of them to file them again. That takes some ten
+    // nanoseconds each. The rest waits until the loop has polled.
+    private const int MaxFiresPerTurn = 256;
+    private const int MaxLooksPerTurn = 4096;
 
     // Events between two calls of the supervisor. It reads the clock, which is cheap but not free.
     private const int EventsPerProgress = 16;
@@ -43,7 +45,9 @@ internal sealed partial class EventLoop
         }
 
         var found = _polled.HasNext || !_work.IsEmpty;
-        _ = RunEvents(null) && RunTimers(null) && RunWork(null);
+        RunEvents(null);
+        RunTimers();
+        RunWork(null);
         _work.Disown();
         return found;
     }
@@ -81,7 +85,13 @@ internal sealed partial class EventLoop
             _work.Poll(NextTimerDelay);
         }
 
-        if (!RunEvents(activity) || !RunTimers(activity) || !RunWork(activity) || !RunPooled(activity))
+        if (!RunEvents(activity))
+        {
+            return false;
+        }
+
+        RunTimers();
+        if (!RunWork(activity) || !RunPooled(activity))
         {
             return false;
         }
@@ -122,24 +132,24 @@ internal sealed partial class EventLoop
         }
     }
 
-    private bool RunTimers(ThreadActivity? activity)
+    private void RunTimers()
     {
         if (Timers.Next == TimerWheel.Never)
         {
-            return true;
+            return;
         }
 
         var now = LoopClock.Now;
-        for (var i = 0; i < MaxTimersPerTurn && Timers.TryTake(now, out var timer); i++)
+        var fires = 0;
+        for (var looks = 0; looks < MaxLooksPerTurn && fires < MaxFiresPerTurn; looks++)
         {
-            ((LoopTimer)timer).OnReached(now, activity);
-            if (activity is { LostLoop: true })
+            if (!Timers.TryTake(now, out var timer))
             {
-                return false;
+                return;
             }
-        }
 
-        return true;
+            fires += ((LoopTimer)timer).OnReached(now) ? 1 : 0;
+        }
     }
 
     /// <summary>The loop has ended: timers do not fire any more, and nothing may keep their objects.</summary>

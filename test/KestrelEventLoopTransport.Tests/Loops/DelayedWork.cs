@@ -11,7 +11,7 @@ internal sealed class DelayedWork(EventLoop loop, IThreadPoolWorkItem work) : Lo
 
     protected override long OnDue(long now)
     {
-        work.Execute();
+        Loop.Post(work);
         return Never;
     }
 }

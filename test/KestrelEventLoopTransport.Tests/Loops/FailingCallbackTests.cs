@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using KestrelEventLoopTransport.Tests.Timers;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
@@ -90,10 +91,7 @@ public sealed class FailingCallbackTests
                 new WorkItem(static () => throw new InvalidOperationException("The test's work throws.")));
             subject.Loop.Callbacks.Post(
                 new WorkItem(static () => throw new InvalidOperationException("The test's callback throws.")));
-            DelayedWork.Schedule(
-                subject.Loop,
-                new WorkItem(static () => throw new InvalidOperationException("The test's timer throws.")),
-                0);
+            new Alarm(subject.Loop, static _ => throw new InvalidOperationException("The test's timer throws.")).Set(0);
         }
 
         await subject.RunAsync(static () => { });

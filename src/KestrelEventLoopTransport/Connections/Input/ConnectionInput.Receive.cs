@@ -158,7 +158,7 @@ internal sealed partial class ConnectionInput
     {
         protected override long OnDue(long now)
         {
-            input.OnReadable(PollEvents.Readable);
+            input.OnRetry();
             return Never;
         }
     }

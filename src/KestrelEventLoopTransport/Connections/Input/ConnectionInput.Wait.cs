@@ -105,6 +105,21 @@ internal sealed partial class ConnectionInput
         }
     }
 
+    /// <summary>The loop tries again, after the kernel was short of memory. Runs no application code.</summary>
+    private void OnRetry()
+    {
+        var actions = _state.OnEdge(InputFlags.Ready, claims: true);
+        if ((actions & InputActions.Resume) == 0)
+        {
+            Follow(actions);
+            OnEdgeWithoutReader(InputFlags.Ready);
+        }
+        else
+        {
+            _connection.Loop.Post(this);
+        }
+    }
+
     private InputFlags EndFlags(PollEvents events)
     {
         const PollEvents finished = PollEvents.PeerClosed | PollEvents.HangUp;

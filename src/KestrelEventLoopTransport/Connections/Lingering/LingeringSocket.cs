@@ -46,10 +46,12 @@ internal sealed unsafe class LingeringSocket : LoopTimer, IPollable
     internal void Start()
     {
         _ = Libc.shutdown(_descriptor.Value, Posix.SHUT_WR);
+
+        // Before the loop knows this object, which may close at the first edge.
+        _end = LoopClock.After(MaxMilliseconds);
         Loop.Replace(_socket.Token, this);
 
         // The connection got the edges before that, so one receive is made without an edge.
-        _end = LoopClock.After(MaxMilliseconds);
         Set(0);
         if (Loop.HasEnded)
         {
@@ -94,8 +96,15 @@ internal sealed unsafe class LingeringSocket : LoopTimer, IPollable
             return Never;
         }
 
+        // Before the receive, which may throw for want of memory: the limit holds all the same.
+        Set(_end);
         OnReady(PollEvents.None);
-        return _end;
+        if (_descriptor.IsClosing)
+        {
+            Cancel();
+        }
+
+        return Never;
     }
 
     /// <summary>

@@ -51,12 +51,15 @@ internal sealed partial class ConnectionOutput
         }
     }
 
-    /// <summary>The loop tries again, after the kernel was short of memory.</summary>
+    /// <summary>
+    /// The loop tries again, after the kernel was short of memory. Runs no application code: a flush completes on the
+    /// thread pool.
+    /// </summary>
     internal void Retry()
     {
         if (_state.Make(OutputTransitions.Uncork).Action == OutputAction.Send)
         {
-            Send(completesFlush: _connection.Loop.Callbacks.RunOnLoop);
+            Send();
         }
     }
 

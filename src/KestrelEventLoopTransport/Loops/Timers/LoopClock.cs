@@ -13,6 +13,12 @@ internal static class LoopClock
     internal static long Now => Stopwatch.GetTimestamp() / _ticksPerMillisecond;
 
     /// <summary>The first time at which a delay has passed for certain, from now on.</summary>
-    /// <param name="milliseconds">The delay.</param>
-    internal static long After(long milliseconds) => Now + 1 + milliseconds;
+    /// <param name="milliseconds">The delay, at least 0.</param>
+    /// <returns>The time; <see cref="LoopTimer.Never"/> if it is later than all times.</returns>
+    internal static long After(long milliseconds)
+    {
+        Debug.Assert(milliseconds >= 0, "A delay is not negative.");
+        var next = Now + 1;
+        return milliseconds < TimerDue.Firing - next ? next + milliseconds : TimerDue.Never;
+    }
 }

@@ -9,7 +9,7 @@ namespace KestrelEventLoopTransport.Loops.Timers;
 /// <remarks>
 /// <para>
 /// Times are milliseconds of <see cref="LoopClock"/>. A timer is never early. It is late by less than a millisecond,
-/// and by what the loop is doing at that moment. When it is moved to a later time, the new time is only written down:
+/// and by what the loop does at that moment: its turn, and the looks at other timers whose time has come. When it is moved to a later time, the new time is only written down:
 /// the loop looks at the old one and files the timer again. Only a time that is earlier than that reaches the loop, and
 /// wakes it if another thread sets it.
 /// </para>
@@ -86,27 +86,23 @@ internal abstract class LoopTimer(EventLoop loop) : TimerNode, IThreadPoolWorkIt
 
     /// <summary>The wheel has given the timer out. Only the thread that runs the loop calls.</summary>
     /// <param name="now">The time now.</param>
-    /// <param name="activity">What the thread runs, if it can lose its loop.</param>
-    internal void OnReached(long now, ThreadActivity? activity)
+    /// <returns>Whether it has fired.</returns>
+    internal bool OnReached(long now)
     {
         if (!_word.TryTake())
         {
             // It is posted: the look comes.
-            return;
+            return false;
         }
 
-        if (TryBeginFire(now))
+        var fires = TryBeginFire(now);
+        if (fires)
         {
             EndFire(Fire(now));
-            if (activity is { LostLoop: true })
-            {
-                // The wheel belongs to another thread now.
-                loop.Post(this);
-                return;
-            }
         }
 
         File(now);
+        return fires;
     }
 
     /// <summary>The loop has ended, and the wheel has dropped the timer.</summary>
@@ -114,7 +110,9 @@ internal abstract class LoopTimer(EventLoop loop) : TimerNode, IThreadPoolWorkIt
 
     /// <summary>The time has come. Runs as the loop.</summary>
     /// <remarks>
-    /// If it runs application code that keeps the thread, the loop goes on without the timer until the code returns.
+    /// No application code runs in it, but as work that it posts. Application code may keep the thread, and then the
+    /// loop goes on without it. Here that would be in the middle of the wheel's work, and the timer could not fire
+    /// again before the code returns.
     /// </remarks>
     /// <param name="now">The time of the loop.</param>
     /// <returns>When to call again, at the earliest a millisecond later, or <see cref="Never"/>.</returns>

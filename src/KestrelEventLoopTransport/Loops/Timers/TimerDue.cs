@@ -22,7 +22,7 @@ internal static class TimerDue
     internal static long EndFire(long due, long next) => due switch
     {
         Never => Never,
-        Firing => next,
+        Firing => next == Firing ? Never : next,
         _ => Math.Min(due, next),
     };
 }
