@@ -121,6 +121,45 @@ public sealed class TimerWheelTests
         Assert.Equal(TimerWheel.Never, subject.Next);
     }
 
+    /// <summary>A timer whose time has come does not wait for all that share a wide slot with it.</summary>
+    [Fact]
+    public void A_timer_that_is_due_goes_before_the_rest_of_its_wide_slot()
+    {
+        const long Begin = 64;
+        var subject = new TimerWheel();
+        for (var i = 0; i < 1000; i++)
+        {
+            subject.Add(new Wheel.Timer(Begin + 50), Begin + 50, now: 0);
+        }
+
+        var first = new Wheel.Timer(Begin);
+        subject.Add(first, Begin, now: 0);
+        var takes = 0;
+        var isDue = false;
+        while (!isDue && subject.TryTake(Begin, out var node))
+        {
+            isDue = node == first && takes > 0;
+            takes++;
+            if (!isDue)
+            {
+                subject.Add(node, ((Wheel.Timer)node).Due, Begin);
+            }
+        }
+
+        Assert.True(isDue);
+        Assert.InRange(takes, 2, 100);
+        Assert.Equal(Begin, subject.Next);
+    }
+
+    [Fact]
+    public void A_delay_that_reaches_beyond_all_times_is_never()
+    {
+        Assert.Equal(TimerDue.Never, LoopClock.After(long.MaxValue));
+        Assert.Equal(TimerDue.Never, LoopClock.After(TimerDue.Firing - LoopClock.Now));
+        Assert.InRange(LoopClock.After(TimerDue.Firing / 2), TimerDue.Firing / 2, TimerDue.Firing - 1);
+        Assert.Equal(TimerDue.Never, TimerDue.EndFire(TimerDue.Firing, TimerDue.Firing));
+    }
+
     /// <summary>The same as a sorted list, with random operations.</summary>
     [Fact]
     public void A_wheel_gives_what_a_sorted_list_gives()

@@ -18,7 +18,8 @@ namespace KestrelEventLoopTransport.Loops.Timers;
 /// </para>
 /// <para>
 /// The wheel gives a node out when its slot begins. On the lowest level that is the node's time; above, it is earlier
-/// by up to the width of the slot: the caller adds the node again, and it goes to a lower level.
+/// by up to the width of the slot: the caller adds the node again, and it goes to a lower level. Of the slots that have
+/// begun, that of the lowest level goes first, so a node whose time has come does not wait until a wide slot is empty.
 /// </para>
 /// </remarks>
 internal sealed class TimerWheel
@@ -36,11 +37,9 @@ internal sealed class TimerWheel
     // For each level, which of its slots have nodes.
     private readonly ulong[] _maps = new ulong[Levels];
 
-    // No slot that begins before this time has nodes.
+    // No slot that begins before this time has nodes, but for wide ones that are being emptied: they contain it.
     private long _time;
 
-    // The slot that is being emptied. It has begun, and its nodes are given out before all others.
-    private int _current = TimerNode.NoSlot;
     private long _next = Never;
 
     /// <summary>When the first slot that has nodes begins, or <see cref="Never"/>.</summary>
@@ -102,13 +101,9 @@ internal sealed class TimerWheel
             return false;
         }
 
-        if (_current == TimerNode.NoSlot)
-        {
-            _current = FindFirst(out var begin);
-            _time = Math.Max(_time, begin);
-        }
-
-        node = _slots[_current]!;
+        var slot = FindBegun(now, out var begin);
+        _time = Math.Max(_time, begin);
+        node = _slots[slot]!;
         Remove(node);
         return true;
     }
@@ -151,33 +146,37 @@ internal sealed class TimerWheel
     private void OnEmpty(int slot)
     {
         _maps[slot / SlotsPerLevel] &= ~(1UL << (slot % SlotsPerLevel));
-        if (slot == _current)
-        {
-            _current = TimerNode.NoSlot;
-        }
-
-        if (_current == TimerNode.NoSlot)
-        {
-            _ = FindFirst(out var begin);
-            Volatile.Write(ref _next, begin);
-        }
-    }
-
-    /// <summary>The first slot that has nodes, and when it begins.</summary>
-    private int FindFirst(out long begin)
-    {
+        var next = Never;
         for (var level = 0; level < Levels; level++)
         {
-            if (_maps[level] != 0)
-            {
-                var shift = level * BitsPerLevel;
-                var digit = BitOperations.TrailingZeroCount(_maps[level]);
-                begin = (_time >> (shift + BitsPerLevel) << (shift + BitsPerLevel)) | ((long)digit << shift);
-                return (level * SlotsPerLevel) + digit;
-            }
+            next = Math.Min(next, FirstBegin(level));
         }
 
-        begin = Never;
-        return TimerNode.NoSlot;
+        Volatile.Write(ref _next, next);
+    }
+
+    /// <summary>The slot of the lowest level that has begun and has nodes. There is one.</summary>
+    private int FindBegun(long now, out long begin)
+    {
+        var level = 0;
+        while ((begin = FirstBegin(level)) > now)
+        {
+            level++;
+        }
+
+        return (level * SlotsPerLevel) + BitOperations.TrailingZeroCount(_maps[level]);
+    }
+
+    /// <summary>When the first slot of a level begins that has nodes, or <see cref="Never"/>.</summary>
+    private long FirstBegin(int level)
+    {
+        if (_maps[level] == 0)
+        {
+            return Never;
+        }
+
+        var shift = level * BitsPerLevel;
+        var lap = shift + BitsPerLevel;
+        return (_time >> lap << lap) | ((long)BitOperations.TrailingZeroCount(_maps[level]) << shift);
     }
 }
