@@ -317,7 +317,8 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
     {
         protected override long OnDue(long now)
         {
-            socket.OnReady(PollEvents.Readable);
+            socket._readiness.SetReady();
+            socket.Loop.Post(socket);
             return Never;
         }
     }
