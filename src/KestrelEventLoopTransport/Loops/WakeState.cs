@@ -7,7 +7,8 @@ namespace KestrelEventLoopTransport.Loops;
 /// <remarks>
 /// <para>Legal states:</para>
 /// <list type="table">
-/// <item><term>0</term><description>No thread runs the loop: before the first owner, or between two.</description></item>
+/// <item><term>0</term>
+/// <description>No thread runs the loop: before the first owner, or between two.</description></item>
 /// <item><term>owner</term><description>A thread runs the loop.</description></item>
 /// <item><term>pending</term>
 /// <description>Some thread wakes the loop, or has woken it. Alone, before the first owner and between two, or with

@@ -75,7 +75,7 @@ public sealed class TimerStateTests
         Assert.Equal((TimerState.Claimed, true), TimerState.File(0).Take());
     }
 
-    /// <summary>Two threads; a thread and the loop's own code; the loop's end. Returns how many states there are.</summary>
+    /// <summary>Two threads; a thread and the loop's own code; the loop's end. Returns the number of states.</summary>
     private static int ExploreAll(TimerModel model)
     {
         var count = 0;

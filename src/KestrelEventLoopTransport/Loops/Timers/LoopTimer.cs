@@ -9,9 +9,11 @@ namespace KestrelEventLoopTransport.Loops.Timers;
 /// <remarks>
 /// <para>
 /// Times are milliseconds of <see cref="LoopClock"/>. A timer is never early. It is late by less than a millisecond,
-/// and by what the loop does at that moment: its turn, and the looks at other timers whose time has come. When it is moved to a later time, the new time is only written down:
-/// the loop looks at the old one and files the timer again. Only a time that is earlier than that reaches the loop, and
-/// wakes it if another thread sets it.
+/// and by what the loop does at that moment: its turn, and the looks at other timers whose time has come.
+/// </para>
+/// <para>
+/// When it is moved to a later time, the new time is only written down: the loop looks at the old one and files the
+/// timer again. Only a time that is earlier than that reaches the loop, and wakes it if another thread sets it.
 /// </para>
 /// <para>
 /// When it is moved while it fires, <see cref="OnDue"/> may run once more than was asked for, so it looks for itself
