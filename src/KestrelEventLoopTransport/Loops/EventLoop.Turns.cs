@@ -9,8 +9,8 @@ internal sealed partial class EventLoop
     // Work that is posted while work runs waits for the next turn, so that the poller is never starved.
     private const int MaxWorkPerTurn = 256;
 
-    // Timers that fire in a turn, and timers that are looked at, most of them to file them again. That takes some ten
-    // nanoseconds each. The rest waits until the loop has polled.
+    // Timers that fire in a turn, and timers that are looked at, most of them only to file them again. The rest waits
+    // until the loop has polled.
     private const int MaxFiresPerTurn = 256;
     private const int MaxLooksPerTurn = 4096;
 
