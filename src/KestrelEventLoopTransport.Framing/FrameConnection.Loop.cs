@@ -14,7 +14,8 @@ namespace KestrelEventLoopTransport.Framing;
 // ConnectionTimer asks for ticks and ends the connection when a time-out has passed.
 // The loop does not wait for the peer while it has the turn, neither for frames nor for room to write.
 //
-// Any thread may set _endsReading, and none clears it: no further frame is delivered. _error is the first failure.
+// Any thread may set _endsReading, and none clears it: no further frame is delivered. The loop sets it late, so until
+// then it says that the server ends the connection. _error is the first failure.
 // The loop sets _connected before the first tick or wake can run. _faulted is 1 once an error of the application has
 // been logged. Only the loop uses _maySwitch, _peerFinished and _invalid.
 public sealed partial class FrameConnection
@@ -67,6 +68,7 @@ public sealed partial class FrameConnection
             _timer.StartTicking();
             await ReadAsync().ConfigureAwait(false);
             await TellPeerFinishedAsync().ConfigureAwait(false);
+            _endsReading = true;
             await DrainAsync().ConfigureAwait(false);
         }
 
@@ -101,10 +103,10 @@ public sealed partial class FrameConnection
     /// <summary>Delivers no further frame. What a running callback still writes is sent.</summary>
     private void EndReading()
     {
+        _timer.StartClosing();
         if (!_endsReading)
         {
             _endsReading = true;
-            _timer.StartClosing();
             _input.CancelPendingRead();
         }
     }
@@ -157,8 +159,6 @@ public sealed partial class FrameConnection
             var isPeers = exception is IOException or SocketException or OperationCanceledException;
             Fail("Reading", exception, isPeers);
         }
-
-        _endsReading = true;
     }
 
     private async ValueTask TellPeerFinishedAsync()
@@ -168,15 +168,21 @@ public sealed partial class FrameConnection
             return;
         }
 
+        // Before the turn: a tick or wake that has it may wait for a peer that does not read.
+        _timer.StartClosing();
         var takesTurn = !_endpoint.Options.AllowConcurrentTicks;
         if (takesTurn)
         {
             await _turn.EnterAsync().ConfigureAwait(false);
         }
 
-        await CallAsync(
-            nameof(FrameHandler.OnPeerFinishedAsync), static c => c.Handler.OnPeerFinishedAsync(c))
-            .ConfigureAwait(false);
+        if (!_endsReading)
+        {
+            await CallAsync(
+                nameof(FrameHandler.OnPeerFinishedAsync), static c => c.Handler.OnPeerFinishedAsync(c))
+                .ConfigureAwait(false);
+        }
+
         if (takesTurn)
         {
             _turn.Leave();

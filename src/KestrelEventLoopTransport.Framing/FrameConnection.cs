@@ -190,7 +190,11 @@ public sealed partial class FrameConnection
     /// A task that completes when the transport has taken everything that was written or sent so far, or never will
     /// because the connection has broken.
     /// </returns>
-    public Task StopSendingAsync() => _output.CloseAsync().AsTask();
+    public Task StopSendingAsync()
+    {
+        _output.Stop("Nothing can be sent after StopSendingAsync was called.");
+        return _output.CloseAsync().AsTask();
+    }
 
     /// <summary>Resets the connection at once. Bytes that were not sent are lost.</summary>
     /// <param name="reason">A sentence for the log and for <see cref="FrameHandler.OnDisconnectedAsync"/>.</param>

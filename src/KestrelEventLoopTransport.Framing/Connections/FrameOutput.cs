@@ -167,11 +167,12 @@ internal sealed partial class FrameOutput
     }
 
     /// <summary>Takes no more frames. Frames that were taken are still sent.</summary>
-    internal void Stop()
+    /// <param name="reason">Why, unless there was a reason before: what a later send fails with.</param>
+    internal void Stop(string reason = "The connection is closed.")
     {
         lock (_lock)
         {
-            _end ??= new FrameNotSentException("The connection is closed.");
+            _end ??= new FrameNotSentException(reason);
             _detour = true;
         }
     }

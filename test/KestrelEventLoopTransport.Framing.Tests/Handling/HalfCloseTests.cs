@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -86,6 +87,66 @@ public sealed class HalfCloseTests
 
         Assert.Null(await handler.End);
         Assert.False(wasClosed);
+    }
+
+    /// <summary>A wake has the turn, so that the reading loop does not get it.</summary>
+    [Fact]
+    public async Task A_peer_that_has_finished_and_does_not_read_has_the_close_timeout()
+    {
+        var time = new ManualTime();
+        var calls = 0;
+        var sends = Recorder.NewSource<bool>();
+        var handler = new Recorder
+        {
+            PeerFinished = _ =>
+            {
+                calls++;
+                return default;
+            },
+            Woken = async connection =>
+            {
+                for (var i = 0; i < 320; i++)
+                {
+                    var sent = connection.SendAsync(new byte[64 * 1024]);
+                    if (!sent.IsCompleted)
+                    {
+                        sends.TrySetResult(true);
+                    }
+
+                    await sent;
+                }
+            },
+        };
+        await using var endpoint = await FrameServer.StartAsync(EndpointKind.EventLoop, handler, time: time);
+        using var peer = await endpoint.ConnectAsync(static socket => socket.ReceiveBufferSize = 16 * 1024);
+        (await handler.Connection).Wake();
+        await sends.Task.DefaultTimeout();
+        peer.ShutdownSend();
+
+        var end = handler.End;
+        await Poll.UntilAsync(() =>
+        {
+            time.Advance(new FrameHandlerOptions().CloseTimeout!.Value);
+            return end.IsCompleted;
+        });
+
+        Assert.IsType<ConnectionAbortedException>(await end);
+        Assert.Equal(0, calls);
+        Assert.Empty(handler.Violations);
+    }
+
+    [Fact]
+    public async Task A_send_after_StopSendingAsync_says_so()
+    {
+        var handler = new Recorder();
+        await using var endpoint = await StartAsync(handler);
+        using var peer = await endpoint.ConnectAsync();
+        var connection = await handler.Connection;
+        await connection.StopSendingAsync().DefaultTimeout();
+
+        var exception = await Assert.ThrowsAnyAsync<ConnectionAbortedException>(() => connection.SendAsync(new byte[1]));
+
+        Assert.Equal("Nothing can be sent after StopSendingAsync was called.", exception.Message);
     }
 
     [Fact]
