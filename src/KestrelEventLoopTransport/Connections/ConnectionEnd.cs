@@ -125,7 +125,8 @@ internal struct ConnectionEnd
     }
 
     /// <summary>
-    /// The application takes the token that says that the peer has finished. False: the peer has finished already.
+    /// The application takes the token that says that the peer has finished. False: the peer has finished already, and
+    /// the token was not taken before.
     /// </summary>
     internal bool TryTakeToken()
     {
@@ -134,7 +135,7 @@ internal struct ConnectionEnd
             var state = State;
             if (TryMove(state, TakeToken(state)))
             {
-                return !state.Has(ConnectionEndFlags.PeerFinished);
+                return TakeToken(state).Has(ConnectionEndFlags.TokenTaken);
             }
         }
     }

@@ -123,7 +123,17 @@ internal sealed partial class StreamConnection : IFeatureCollection,
         }
     }
 
-    void IConnectionHalfCloseFeature.FinishSending() => Output.FinishSending();
+    void IConnectionHalfCloseFeature.FinishSending()
+    {
+        if (_transport != this)
+        {
+            throw new InvalidOperationException(
+                "Middleware has replaced the connection's transport, as TLS does. A FIN would cut off what the "
+                + "middleware still has to send. End the sending of the middleware's own stream instead.");
+        }
+
+        Output.FinishSending();
+    }
 
     bool IFeatureCollection.IsReadOnly => false;
 

@@ -182,7 +182,12 @@ internal sealed partial class StreamConnection
             && ((events & PollEvents.Error) != 0 || IsHungUp()));
 
     /// <summary>Whether our side may be shut down: by the output, or by an application that has the socket.</summary>
-    private bool MayBeShutDown => _socket.IsInUse || Output.Finishes;
+    private bool MayBeShutDown => _socket.IsInUse || Output.IsShutDown;
+
+    /// <summary>
+    /// Whether both FINs may be sent without our output: the peer has sent its own, and the application has the socket.
+    /// </summary>
+    internal bool MayHaveEnded => Input.PeerFinished && _socket.IsInUse;
 
     /// <summary>
     /// Whether a TCP connection that has reached its end was reset. As long as we have not shut it down, only a reset
@@ -308,8 +313,13 @@ internal sealed partial class StreamConnection
             ConnectionLog.Error(_settings.Logger, this, Errno.ToException(errno));
         }
 
-        Input.OnSendFailed();
-        Follow(_end.EndSending());
+        // An application that has shut the socket down fails to send too, and its peer may be alive.
+        Input.OnSendFailed(isGone: errno == Errno.ECONNRESET || IsHungUp());
+        if (_settings.AllowHalfClose || Output.FinishIsAsked)
+        {
+            Follow(_end.EndSending());
+        }
+
         AnnounceClosed();
     }
 

@@ -263,10 +263,16 @@ public sealed class EndpointOptions
     /// <see langword="false"/>: the FIN makes <c>ConnectionClosed</c> fire, as with Kestrel's socket transport.
     /// </summary>
     /// <remarks>
+    /// <para>
+    /// Set <see cref="IdleTimeout"/> too: it also ends a connection of which one direction has ended, and without it
+    /// nothing ends one whose application waits for ever.
+    /// </para>
+    /// <para>
     /// Meant for protocols of your own on raw connections. A peer that has closed its socket looks at first like one
     /// that has only finished sending; it is noticed when something is sent to it. So with HTTP,
     /// <c>RequestAborted</c> no longer fires when a client goes away during a request, unless the client resets the
     /// connection or a response is sent to it.
+    /// </para>
     /// </remarks>
     public bool AllowHalfClose { get; set; }
 

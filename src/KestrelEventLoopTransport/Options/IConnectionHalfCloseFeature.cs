@@ -18,8 +18,10 @@ public interface IConnectionHalfCloseFeature
 
     /// <summary>
     /// Cancelled when the peer has finished sending (a FIN). What it sent before may still be unread. Not cancelled if
-    /// the connection ends in another way, which <c>ConnectionClosed</c> tells. Callbacks run once, on the thread pool;
-    /// <c>DisposeAsync</c> waits for them. An exception of a callback is logged.
+    /// the connection ends in another way, which <c>ConnectionClosed</c> tells. Callbacks that are registered before
+    /// run once, on the thread pool; <c>DisposeAsync</c> waits for them, and their exceptions are logged. When the peer
+    /// has finished already, the token is cancelled, and a callback runs inside <c>Register</c>. It is the same token
+    /// before and after.
     /// </summary>
     CancellationToken PeerFinished { get; }
 
@@ -27,10 +29,24 @@ public interface IConnectionHalfCloseFeature
     /// Sends what was written, flushed or not, and then a FIN. Reading goes on. Returns without waiting for the peer.
     /// </summary>
     /// <remarks>
+    /// <para>
     /// Counts as a call of the <see cref="System.IO.Pipelines.PipeWriter"/>: not at the same time as another one,
-    /// although a flush may be pending. Later writes and flushes throw an <see cref="InvalidOperationException"/>. When
-    /// the peer has finished as well, the connection ends and <c>ConnectionClosed</c> fires. Does nothing if it was
-    /// called before, or if the writer is completed.
+    /// although a flush may be pending. Later writes and flushes throw an <see cref="InvalidOperationException"/>. Does
+    /// nothing if it was called before, or if the writer is completed.
+    /// </para>
+    /// <para>
+    /// When the peer has finished as well, the connection ends and <c>ConnectionClosed</c> fires. The descriptor is
+    /// closed when the peer's FIN has been received. If the reader was completed before that, it is closed when the
+    /// writer is completed too or the connection is disposed: what the reader left unread would turn into a RST.
+    /// </para>
+    /// <para>
+    /// A peer that never finishes is ended by <see cref="EndpointOptions.IdleTimeout"/>, and while a read waits by
+    /// <see cref="EndpointOptions.ReceiveIdleTimeout"/>. <see cref="EndpointOptions.CloseTimeout"/> does not count: the
+    /// application has not closed the connection.
+    /// </para>
     /// </remarks>
+    /// <exception cref="InvalidOperationException">
+    /// Middleware has replaced the connection's transport, as TLS does, and may still have something to send.
+    /// </exception>
     void FinishSending();
 }

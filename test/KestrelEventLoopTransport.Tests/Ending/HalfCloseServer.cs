@@ -18,6 +18,10 @@ internal sealed class HalfCloseServer : IAsyncDisposable
 
     public IEnumerable<LogEntry> Logs => _transport.Logs.Entries;
 
+    public int ConnectionCount => Monitor.ConnectionCount;
+
+    private EventLoopTransportMonitor Monitor => _transport.Services.GetRequiredService<EventLoopTransportMonitor>();
+
     public static async Task<HalfCloseServer> StartAsync(
         ApplicationScheduling scheduling,
         bool isUnix,
@@ -35,11 +39,7 @@ internal sealed class HalfCloseServer : IAsyncDisposable
     }
 
     /// <summary>The descriptor is closed, although the application has not disposed the connection.</summary>
-    public Task IsClosedAsync()
-    {
-        var monitor = _transport.Services.GetRequiredService<EventLoopTransportMonitor>();
-        return Poll.UntilAsync(() => monitor.ConnectionCount == 0);
-    }
+    public Task IsClosedAsync() => Poll.UntilAsync(() => Monitor.ConnectionCount == 0);
 
     public async ValueTask DisposeAsync()
     {

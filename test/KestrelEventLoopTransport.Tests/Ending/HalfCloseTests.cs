@@ -379,7 +379,7 @@ public sealed class HalfCloseTests
             await server.IsClosedAsync();
             await read.DefaultTimeout();
             await connection.DisposeAsync().DefaultTimeout();
-            Assert.True(fires <= 1, $"Seed {seed}");
+            Assert.True(fires == 1 || (fires == 0 && (aborts || resets)), $"Seed {seed}, {fires} calls");
         }
     }
 

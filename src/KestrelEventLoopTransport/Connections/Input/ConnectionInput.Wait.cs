@@ -88,12 +88,16 @@ internal sealed partial class ConnectionInput
     }
 
     /// <summary>
-    /// A send found that the peer is gone. If it took the error of the connection, only a receive that is made at once
+    /// A send has failed. If it took the error of the connection, only a receive that is made at once
     /// can tell how the connection ended. Runs no application code, because some is below on the stack.
     /// </summary>
-    internal void OnSendFailed()
+    /// <param name="isGone">
+    /// Whether the peer is gone. Otherwise only sending is over, and the peer still sends as much as it likes.
+    /// </param>
+    internal void OnSendFailed(bool isGone)
     {
-        var actions = _state.OnEdge(InputFlags.Ready | EndFlags(PollEvents.HangUp | PollEvents.Error), claims: true);
+        var end = isGone ? EndFlags(PollEvents.HangUp | PollEvents.Error) : InputFlags.None;
+        var actions = _state.OnEdge(InputFlags.Ready | end, claims: true);
         if ((actions & InputActions.Resume) == 0)
         {
             Follow(actions);

@@ -23,6 +23,9 @@ internal sealed partial class ConnectionOutput
     // The sender's: whether the loop tells when the socket is writable.
     private bool _watchesWritable;
 
+    // The sender's: set before the system call, because the peer may answer the FIN while the call returns.
+    private volatile bool _isShutDown;
+
     /// <summary>Whether anything was ever sent.</summary>
     internal bool HasSent => _queue.HasSent;
 
@@ -35,8 +38,8 @@ internal sealed partial class ConnectionOutput
     /// <summary>Whether the FIN is sent.</summary>
     internal bool HasFinished => _state.Has(OutputFlags.Finished);
 
-    /// <summary>Whether the FIN may be sent, although the output is not stopped.</summary>
-    internal bool Finishes => _state.Has(OutputFlags.Finishing | OutputFlags.Finished);
+    /// <summary>Whether the sender has shut the socket down, or is about to.</summary>
+    internal bool IsShutDown => _isShutDown;
 
     /// <summary>Bytes have arrived from the peer.</summary>
     internal void OnInput() => _deferral.OnInput();
@@ -200,8 +203,9 @@ internal sealed partial class ConnectionOutput
 
     private SendOutcome SendFin(out int error)
     {
+        _isShutDown = true;
         error = Libc.shutdown(_connection.Fd, Posix.SHUT_WR) < 0 ? Errno.Last : 0;
-        return error == 0 ? SendOutcome.Finished : SendOutcome.Failed;
+        return error == 0 || (error == Errno.ENOTCONN && _connection.MayHaveEnded) ? SendOutcome.Finished : SendOutcome.Failed;
     }
 
     /// <summary>

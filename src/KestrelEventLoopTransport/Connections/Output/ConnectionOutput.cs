@@ -41,6 +41,9 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
     /// <summary>Number of bytes that the kernel has taken.</summary>
     internal long Sent => _queue.Sent;
 
+    /// <summary>Whether <see cref="FinishSending"/> was called.</summary>
+    internal bool FinishIsAsked => Volatile.Read(ref _finished);
+
     /// <summary>Whether the writer is completed and the rest is still to be sent.</summary>
     internal bool IsDraining => _state.Has(OutputFlags.Draining);
 
