@@ -307,13 +307,15 @@ internal sealed class ConversationServer
             await Pace.PauseAsync(random, _episode.Plan.Blocks);
         }
 
-        if (_conversation.ClientEnd == ClientEnd.LateHalfClose && !_conversation.ServerEnding)
+        // The client waits for the last byte before it sends its FIN. FinishSending sends it, flushed or not.
+        var finishes = random.Next(2) == 0;
+        var flushes = _conversation.ClientEnd == ClientEnd.LateHalfClose && !(finishes && random.Next(2) == 0);
+        if (flushes && !_conversation.ServerEnding)
         {
-            // The client waits for the last byte before it sends its FIN.
             await FlushAsync(random);
         }
 
-        if (!_conversation.ServerEnding && random.Next(2) == 0)
+        if (finishes && !_conversation.ServerEnding)
         {
             _connection.Features.Get<IConnectionHalfCloseFeature>()!.FinishSending();
             Progress("finished sending");
