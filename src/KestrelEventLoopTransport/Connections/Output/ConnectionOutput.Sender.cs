@@ -205,7 +205,9 @@ internal sealed partial class ConnectionOutput
     {
         _isShutDown = true;
         error = Libc.shutdown(_connection.Fd, Posix.SHUT_WR) < 0 ? Errno.Last : 0;
-        return error == 0 || (error == Errno.ENOTCONN && _connection.MayHaveEnded) ? SendOutcome.Finished : SendOutcome.Failed;
+        return error == 0 || (error == Errno.ENOTCONN && _connection.MayHaveEnded)
+            ? SendOutcome.Finished
+            : SendOutcome.Failed;
     }
 
     /// <summary>
