@@ -1,4 +1,7 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport;
 
@@ -21,8 +24,8 @@ namespace KestrelEventLoopTransport;
 public sealed class ProxyProtocolOptions
 {
     /// <summary>
-    /// The networks of the proxies, such as <c>10.0.0.0/8</c> or <c>fd00::/8</c>, and single addresses. An IPv4 proxy
-    /// is in a network of IPv4 addresses, also if the endpoint sees its address as <c>::ffff:a.b.c.d</c>; a network of
+    /// The networks of the proxies, such as <c>10.0.0.0/8</c> or <c>fd00::/8</c>, and single addresses. IPv4 addresses
+    /// have four decimal numbers. The bits of a network's address behind its prefix have to be 0. An IPv4 proxy is in a network of IPv4 addresses, also if the endpoint sees its address as <c>::ffff:a.b.c.d</c>; a network of
     /// such mapped addresses is the same as one of IPv4. An array in configuration adds to those that are set by code.
     /// Default: empty.
     /// </summary>
@@ -43,11 +46,16 @@ public sealed class ProxyProtocolOptions
     public ProxyProtocolVersions Versions { get; set; } = ProxyProtocolVersions.All;
 
     /// <summary>
-    /// How long a connection may take for its header, from accept on. A connection without its header is open for
-    /// <see cref="EndpointOptions.MaxConnections"/>, but does not hold up others. The specification asks for at least 3
-    /// seconds, the time in which a lost segment is sent again. Whole milliseconds from 1 millisecond to 1 hour.
-    /// Default: 5 seconds.
+    /// How long a connection may take for its header, from accept on. The specification asks for at least 3 seconds,
+    /// the time in which a lost segment is sent again. Whole milliseconds from 1 millisecond to 1 hour. Default: 5
+    /// seconds.
     /// </summary>
+    /// <remarks>
+    /// A connection that waits for its header counts toward <see cref="EndpointOptions.MaxConnections"/>, which is the
+    /// only limit of their number: they come on top of <see cref="EndpointOptions.AcceptBatchSize"/>. As long as there
+    /// is room, they do not hold up others. With <see cref="MaxConnectionsPolicy.Pause"/> they can take all of it, each
+    /// for this time at most.
+    /// </remarks>
     public TimeSpan HeaderTimeout { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
@@ -59,14 +67,24 @@ public sealed class ProxyProtocolOptions
     /// <summary>Reads an element of <see cref="TrustedNetworks"/>.</summary>
     internal static bool TryParseNetwork(string? text, out IPNetwork network)
     {
-        if (IPNetwork.TryParse(text, out network))
+        network = default;
+        ReadOnlySpan<byte> bytes = Encoding.ASCII.GetBytes(text ?? "");
+        var slash = bytes.IndexOf((byte)'/');
+        var ip = slash < 0 ? bytes : bytes[..slash];
+        if ((AddressText.ParseIPv4(ip) ?? AddressText.ParseIPv6(ip)) is not { } address)
         {
-            return true;
+            return false;
         }
 
-        var isAddress = IPAddress.TryParse(text, out var address) && !text!.Contains('%');
-        network = isAddress ? new IPNetwork(address!, 8 * address!.GetAddressBytes().Length) : default;
-        return isAddress;
+        var bits = address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128;
+        if (slash >= 0 && !AddressText.TryParseNumber(bytes[(slash + 1)..], bits, out bits))
+        {
+            return false;
+        }
+
+        // The framework drops bits behind the prefix. With them, no mapped network is shorter than 96 bits.
+        network = new IPNetwork(address, bits);
+        return network.BaseAddress.Equals(address);
     }
 
     internal ProxyProtocolOptions Copy()
