@@ -22,6 +22,15 @@ internal static class ProxyBlockParser
         var addressLength = ProxyHeaderFormat.AddressLength(family);
         var fields = bytes[(ProxyHeaderFormat.FixedLength + addressLength)..];
         problem = Check(fields, out var count, out var checksum);
+        if (problem is not null && family == ProxyHeaderFormat.Unspecified)
+        {
+            // Addresses of a family that has no number may be in front of the fields. All of it is ignored then.
+            problem = null;
+            fields = default;
+            count = 0;
+            checksum = -1;
+        }
+
         if (problem is null && checksum >= 0)
         {
             problem = CheckChecksum(bytes, ProxyHeaderFormat.FixedLength + addressLength + checksum);

@@ -14,6 +14,7 @@ internal static class ProxyHeaderFormat
     internal const int LengthOffset = 14;
     internal const int Version2 = 2;
 
+    internal const int Unspecified = 0;
     internal const int Inet = 1;
     internal const int Inet6 = 2;
     internal const int Unix = 3;

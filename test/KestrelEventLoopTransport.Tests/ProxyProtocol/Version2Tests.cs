@@ -146,6 +146,25 @@ public sealed class Version2Tests
     }
 
     [Theory]
+    [InlineData("CB007107C0000201A02801BB")]
+    [InlineData("CB007107C0000201A02801BB02000161")]
+    [InlineData("020001610300")]
+    [InlineData("0300020000")]
+    [InlineData("FF")]
+    public void Section_2_2_UNSPEC_ignores_what_is_no_row_of_fields(string rest)
+    {
+        var header = Of(HeaderBytes.Version2(Proxy, 0, Convert.FromHexString(rest))).AssertHeader();
+
+        Assert.Null(header.Source);
+        Assert.Empty(header.Tlvs);
+    }
+
+    [Fact]
+    public void Section_2_2_UNSPEC_with_fields_and_a_wrong_checksum_is_refused()
+        => Of(HeaderBytes.Version2(Proxy, 0, [.. HeaderBytes.Field(2, "a"), .. HeaderBytes.Field(3, 1, 2, 3, 4)]))
+            .AssertProblem(ProxyProtocolFailure.WrongChecksum);
+
+    [Theory]
     [InlineData(0x11, 12)]
     [InlineData(0x21, 36)]
     [InlineData(0x31, 216)]
