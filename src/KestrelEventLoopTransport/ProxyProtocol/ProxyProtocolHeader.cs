@@ -42,9 +42,18 @@ public sealed class ProxyProtocolHeader
 
     /// <summary>
     /// The additional fields, in their order, repeated ones too. Received headers are without padding. Version 1 has
-    /// none. Default: empty.
+    /// none. The list is copied. Default: empty.
     /// </summary>
-    public IReadOnlyList<ProxyProtocolTlv> Tlvs { get; init; } = [];
+    /// <exception cref="ArgumentNullException">The list is <see langword="null"/>.</exception>
+    public IReadOnlyList<ProxyProtocolTlv> Tlvs
+    {
+        get;
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            field = value.Count == 0 ? [] : [.. value];
+        }
+    } = [];
 
     /// <summary>
     /// The family of the addresses: <see cref="AddressFamily.InterNetwork"/>,
