@@ -33,6 +33,9 @@ internal static partial class Libc
     public static partial int socket(int domain, int type, int protocol);
 
     [LibraryImport("libc", SetLastError = true)]
+    public static unsafe partial int socketpair(int domain, int type, int protocol, int* pair);
+
+    [LibraryImport("libc", SetLastError = true)]
     public static unsafe partial int bind(int fd, byte* address, uint length);
 
     [LibraryImport("libc", SetLastError = true)]
