@@ -31,8 +31,8 @@ public sealed class EventLoopEndpoint
 
     /// <summary>
     /// Number of connections that have been closed immediately after accept: those beyond
-    /// <see cref="EndpointOptions.MaxConnections"/>, and those that
-    /// <see cref="EndpointOptions.ConfigureAcceptedSocket"/> has refused.
+    /// <see cref="EndpointOptions.MaxConnections"/>, those that <see cref="EndpointOptions.ConfigureAcceptedSocket"/>
+    /// has refused, and those of peers that <see cref="EndpointOptions.ProxyProtocol"/> does not trust.
     /// </summary>
     public long RefusedConnections => _listener.Limiter.Refused;
 

@@ -74,6 +74,13 @@ internal sealed unsafe class ConnectionIntake(
     /// <param name="isAdded">Becomes true when a connection was accepted that keeps its room.</param>
     internal bool Accept(ref bool isAdded)
     {
+        if (!_isDraining && proxies?.TakeFailure() is { } failure)
+        {
+            // As if the accept had failed that the connection came from.
+            hold.OnFailure(failure);
+            return false;
+        }
+
         if (!MayAccept() || (_waitsForRoom && !hold.TryEnter(_isDraining)))
         {
             return false;

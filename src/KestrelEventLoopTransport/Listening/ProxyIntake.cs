@@ -34,6 +34,7 @@ internal sealed class ProxyIntake(
     private readonly HashSet<ProxyHeaderReader> _waiting = [];
     private readonly TaskCompletionSource _emptied = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _isStopped;
+    private Exception? _failure;
 
     /// <summary>
     /// Receives the header of a new connection. True when the connection can go on: the header is there, or the peer is
@@ -48,19 +49,19 @@ internal sealed class ProxyIntake(
     {
         header = null;
         ProxyHeaderProblem? problem = null;
-        var isTrusted = rules.Trusted.Contains(remoteAddress);
-        var goesOn = !isTrusted && rules.PassesUntrusted;
+        var goesOn = false;
         try
         {
-            if (goesOn)
+            if (!rules.Trusted.Contains(remoteAddress))
             {
-                return true;
-            }
+                goesOn = rules.PassesUntrusted;
+                if (!goesOn)
+                {
+                    limiter.CountRefused();
+                    problem = ProxyHeaderProblem.Untrusted;
+                }
 
-            if (!isTrusted)
-            {
-                problem = ProxyHeaderProblem.Untrusted;
-                return false;
+                return goesOn;
             }
 
             var input = new ProxyHeaderInput(rules);
@@ -104,9 +105,17 @@ internal sealed class ProxyIntake(
         return _emptied.Task;
     }
 
+    /// <summary>
+    /// Why a connection that had waited could not go on, if one could not since the last call: descriptors or memory
+    /// are short. The accepting thread.
+    /// </summary>
+    internal Exception? TakeFailure()
+        => Volatile.Read(ref _failure) is null ? null : Interlocked.Exchange(ref _failure, null);
+
     public void OnHeader(ProxyHeaderReader reader, ProxyProtocolHeader header)
     {
         var isAdded = false;
+        Exception? failure = null;
         try
         {
             acceptor.AddProxied(reader.Fd, reader.RemoteAddress, header, ref isAdded);
@@ -114,11 +123,12 @@ internal sealed class ProxyIntake(
         catch (Exception exception)
         {
             // No memory, or no room for one more descriptor in the poller. The descriptor is closed.
+            failure = exception;
             Report(reader.RemoteAddress, ProxyHeaderProblem.Failed(exception));
         }
         finally
         {
-            EndWait(reader, isAdded);
+            EndWait(reader, isAdded, failure);
         }
 
         if (isAdded)
@@ -136,7 +146,7 @@ internal sealed class ProxyIntake(
         }
         finally
         {
-            EndWait(reader, isAdded: false);
+            EndWait(reader, isAdded: false, problem.Exception);
         }
     }
 
@@ -166,20 +176,58 @@ internal sealed class ProxyIntake(
 
         if (isAdded)
         {
-            reader.Start();
+            Start(reader);
         }
 
         return isAdded;
     }
 
-    private void EndWait(ProxyHeaderReader reader, bool isAdded)
+    private void Start(ProxyHeaderReader reader)
     {
-        if (!isAdded)
+        try
         {
-            limiter.Leave();
-            limiter.OnDescriptorClosed();
+            reader.Start();
+        }
+        catch (Exception)
+        {
+            // It may have been posted in spite of the exception, and then the loop closes the descriptor.
+            if (reader.TryTakeBack())
+            {
+                Forget(reader);
+                throw;
+            }
+        }
+    }
+
+    private void EndWait(ProxyHeaderReader reader, bool isAdded, Exception? failure)
+    {
+        if (failure is not null)
+        {
+            // The hold belongs to the accepting thread. The next connection would fail too.
+            Volatile.Write(ref _failure, failure);
         }
 
+        try
+        {
+            if (!isAdded)
+            {
+                limiter.Leave();
+                limiter.OnDescriptorClosed();
+            }
+
+            if (failure is not null)
+            {
+                acceptor.GoOn();
+            }
+        }
+        finally
+        {
+            Forget(reader);
+        }
+    }
+
+    private void Forget(ProxyHeaderReader reader)
+    {
         // The listener has a reference of its own until all have ended their wait.
         group.Release();
         lock (_lock)

@@ -5,6 +5,9 @@ namespace KestrelEventLoopTransport.ProxyProtocol;
 /// <param name="Text">What is wrong, as a sentence. Bytes of the peer are in it as hexadecimal digits only.</param>
 internal readonly record struct ProxyHeaderProblem(ProxyProtocolFailure Reason, string Text)
 {
+    /// <summary>What the transport itself has failed with; null when the peer is the reason.</summary>
+    internal Exception? Exception { get; init; }
+
     internal static ProxyHeaderProblem Untrusted
         => new(ProxyProtocolFailure.Untrusted, "The peer is in none of the trusted networks.");
 
@@ -21,7 +24,10 @@ internal readonly record struct ProxyHeaderProblem(ProxyProtocolFailure Reason, 
         => new(ProxyProtocolFailure.TimedOut, $"The header was not complete within {milliseconds} milliseconds.");
 
     internal static ProxyHeaderProblem Failed(Exception exception)
-        => new(ProxyProtocolFailure.Failed, $"The transport could not go on: {exception.Message}");
+        => new(ProxyProtocolFailure.Failed, $"The transport could not go on: {exception.Message}")
+        {
+            Exception = exception,
+        };
 
     internal static ProxyHeaderProblem Malformed(string text) => new(ProxyProtocolFailure.Malformed, text);
 }

@@ -138,6 +138,52 @@ public sealed class FailedHeaderTests
     }
 
     [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_connection_that_waits_in_vain_makes_room_when_its_time_is_up(ApplicationScheduling scheduling)
+    {
+        await using var server = await ProxiedServer.StartAsync(
+            scheduling,
+            static proxies => proxies.HeaderTimeout = _short,
+            static options => options.EndpointDefaults.MaxConnections = 1);
+        using var silent = await server.ConnectAsync();
+        using var other = await server.ConnectAsync();
+        await other.SendAsync(HeaderBytes.Line);
+
+        Assert.Equal(ProxiedServer.Proxied(other), await other.ReceiveLineAsync());
+        await silent.ExpectResetAsync();
+        Assert.Equal(1, server.Failures(ProxyProtocolFailure.TimedOut));
+        Assert.Equal(1, server.Connections());
+    }
+
+    [Theory]
+    [MemberData(nameof(Balancing.ModeData.WithSchedulings), MemberType = typeof(Balancing.ModeData))]
+    public async Task Trusted_and_untrusted_peers_may_come_in_turns(ApplicationScheduling scheduling, AcceptMode mode)
+    {
+        const int Count = 16;
+        await using var server = await ProxiedServer.StartAsync(
+            scheduling,
+            static proxies =>
+            {
+                proxies.TrustedNetworks.Clear();
+                proxies.TrustedNetworks.Add("127.0.0.2");
+            },
+            options => options.EndpointDefaults.AcceptMode = mode);
+        for (var i = 0; i < Count; i++)
+        {
+            using var trusted = await RawClient.ConnectAsync(
+                server.EndPoint, static socket => socket.Bind(new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0)));
+            await trusted.SendAsync(HeaderBytes.Line.AsMemory(0, i));
+            await ProxiedServer.AssertResetAsync(server.EndPoint);
+            await trusted.SendAsync(HeaderBytes.Line.AsMemory(i));
+            Assert.Equal(ProxiedServer.Proxied(trusted), await trusted.ReceiveLineAsync());
+        }
+
+        Assert.Equal(Count, server.Failures(ProxyProtocolFailure.Untrusted));
+        Assert.Equal(Count, server.Monitor.Endpoints[0].RefusedConnections);
+        Assert.Equal(Count, server.Monitor.Endpoints[0].AcceptedConnections);
+    }
+
+    [Theory]
     [MemberData(nameof(Balancing.ModeData.WithSchedulings), MemberType = typeof(Balancing.ModeData))]
     public async Task A_stop_closes_connections_that_wait(ApplicationScheduling scheduling, AcceptMode mode)
     {
