@@ -165,7 +165,8 @@ public sealed class EndpointOptions
     /// <summary>
     /// The maximum number of connections that a loop accepts before it serves its open connections again. Also the
     /// maximum number of accepted connections that wait for the application; the rest stays in the kernel's accept
-    /// queue (<see cref="Backlog"/>). From 1 to 1024. Default: 64.
+    /// queue (<see cref="Backlog"/>). Connections that wait for their PROXY header (<see cref="ProxyProtocol"/>) come
+    /// on top. From 1 to 1024. Default: 64.
     /// </summary>
     public int AcceptBatchSize { get; set; } = 64;
 
@@ -284,8 +285,9 @@ public sealed class EndpointOptions
 
     /// <summary>
     /// How the endpoint receives the PROXY protocol from proxies in front of it. Connections then have the endpoints of
-    /// the proxy's client, and the feature <see cref="IProxyProtocolFeature"/>. Default: <see langword="null"/>: no
-    /// connection begins with a header.
+    /// the proxy's client, and the feature <see cref="IProxyProtocolFeature"/>. Proxies then have to send a header, and
+    /// peers that are not named as proxies are refused, unless <see cref="ProxyProtocolOptions.UntrustedPeers"/> says
+    /// otherwise. Default: <see langword="null"/>: no connection begins with a header.
     /// </summary>
     public ProxyProtocolOptions? ProxyProtocol { get; set; }
 
