@@ -1,4 +1,5 @@
 using System.Globalization;
+using KestrelEventLoopTransport.ProxyProtocol;
 
 namespace KestrelEventLoopTransport.Tests.ProxyProtocol;
 
@@ -12,6 +13,9 @@ namespace KestrelEventLoopTransport.Tests.ProxyProtocol;
 public sealed class HeaderFuzzTests
 {
     private const int Rounds = 50_000;
+    private const int SocketRounds = 5_000;
+
+    private static readonly ProxyHeaderRules _rules = new(new ProxyProtocolOptions { MaxHeaderLength = 65551 });
 
     private static readonly byte[][] _corpus =
     [
@@ -44,6 +48,47 @@ public sealed class HeaderFuzzTests
             {
                 Assert.Fail($"Seed {seed}, round {i}, bytes {Convert.ToHexString(bytes)}: {exception}");
             }
+        }
+    }
+
+    [Fact]
+    public void What_is_behind_the_header_stays_in_the_socket()
+    {
+        var seed = Number("KESTREL_PROXY_FUZZ_SEED") ?? Environment.TickCount;
+        var random = new Random(seed);
+        for (var i = 0; i < SocketRounds; i++)
+        {
+            byte[] bytes = [.. Change(random), .. "PROXY tail\r\n"u8];
+            var cut = random.Next(bytes.Length);
+            try
+            {
+                CheckSocket(bytes, cut);
+            }
+            catch (Exception exception)
+            {
+                Assert.Fail($"Seed {seed}, round {i}, cut {cut}, bytes {Convert.ToHexString(bytes)}: {exception}");
+            }
+        }
+    }
+
+    private static void CheckSocket(byte[] bytes, int cut)
+    {
+        var expected = HeaderResult.Of(bytes);
+        using var pair = new SocketPair();
+        var input = new ProxyHeaderInput(_rules);
+        pair.Client.Send(bytes.AsSpan(0, cut));
+        var header = input.Read(pair.ServerFd, out var problem);
+        pair.Client.Send(bytes.AsSpan(cut));
+        if (header is null && problem is null)
+        {
+            header = input.Read(pair.ServerFd, out problem);
+        }
+
+        Assert.Equal(expected.Header is null, header is null);
+        Assert.Equal(expected.Problem?.Reason, problem?.Reason);
+        if (header is not null)
+        {
+            Assert.Equal(bytes[expected.Length..], pair.ReceiveAll());
         }
     }
 
