@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
@@ -13,6 +14,7 @@ public sealed class FailedAcceptTests
 {
     private const string ErrnoVariable = "KESTREL_TEST_ERRNO";
     private const string ShortageVariable = "KESTREL_TEST_SHORTAGE";
+    private const string LateVariable = "KESTREL_TEST_LATE_HEADER";
     private const int EPERM = 1;
     private const int ENOMEM = 12;
     private const int ENFILE = 23;
@@ -148,6 +150,78 @@ public sealed class FailedAcceptTests
         Assert.Equal(default, Assert.Single(Balancing.BalanceTests.MonitorOf(transport).GetLoopStatistics()));
         await listener.DisposeAsync().DefaultTimeout();
         Assert.Throws<ObjectDisposedException>(() => transport.Pools.Pools[0].Rent());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public Task Connections_that_wait_for_a_header_pause_accepting_too_when_the_poller_has_no_room(bool isLate)
+    {
+        Assert.SkipUnless(TestLibc.KqueueLibrary is null, "The filter is for epoll_ctl(2).");
+        return RunAsync(nameof(Fill_the_poller_with_waits), (LateVariable, $"{isLate}"));
+    }
+
+    [Fact(Explicit = true)]
+    public async Task Fill_the_poller_with_waits()
+    {
+        const int ENOSPC = 28;
+
+        // Either the wait finds no room, or the connection that has got its header.
+        var isLate = bool.Parse(Environment.GetEnvironmentVariable(LateVariable)!);
+        var tried = 0;
+        await using var transport = new TestTransport(ApplicationScheduling.Inline, options =>
+        {
+            options.EventLoopCount = 1;
+            options.EndpointDefaults.AcceptBatchSize = 1;
+            options.EndpointDefaults.ProxyProtocol = new() { TrustedNetworks = { "127.0.0.1" } };
+
+            // Both on the loop's own thread.
+            options.EndpointDefaults.ConfigureAcceptedSocket = _ => Fail(!isLate && tried++ == 0);
+            options.EndpointDefaults.CustomLoadBalancer = (in LoadBalancingContext _) =>
+            {
+                Fail(isLate && tried++ == 0);
+                return 0;
+            };
+        });
+        var listener = await transport.BindAsync();
+        var clients = Enumerable.Range(0, 60).Select(_ => RawClient.Create(listener.EndPoint)).ToArray();
+        await Task.WhenAll(clients.Select(client => ConnectAsync(client.Socket, listener.EndPoint)));
+        if (isLate)
+        {
+            await Poll.UntilAsync(
+                () => Balancing.BalanceTests.MonitorOf(transport).Endpoints[0].ConnectionCount == clients.Length);
+            await clients[0].SendAsync("PROXY UNKNOWN\r\n");
+        }
+
+        await Poll.UntilAsync(() => transport.Logs.Entries.Any(static entry => entry.EventId.Name == "AcceptPaused"));
+        await Task.Delay(500);
+
+        Assert.InRange(Volatile.Read(ref tried), 1, 15);
+        var line = Assert.Single(transport.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
+        Assert.Contains("epoll_ctl: No space left on device", line.Exception?.Message, StringComparison.Ordinal);
+        Array.ForEach(clients, static client => client.Dispose());
+        await listener.DisposeAsync().DefaultTimeout();
+
+        // The reset may come so soon that the connect sees it.
+        static async Task ConnectAsync(Socket socket, EndPoint endPoint)
+        {
+            try
+            {
+                await socket.ConnectAsync(endPoint).DefaultTimeout();
+            }
+            catch (SocketException exception)
+            {
+                Assert.Equal(SocketError.ConnectionReset, exception.SocketErrorCode);
+            }
+        }
+
+        static void Fail(bool now)
+        {
+            if (now)
+            {
+                SystemCallFilter.FailEpollControl(ENOSPC);
+            }
+        }
     }
 
     /// <summary>

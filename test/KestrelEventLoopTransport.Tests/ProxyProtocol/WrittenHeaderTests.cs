@@ -13,6 +13,18 @@ public sealed class WrittenHeaderTests
     private static readonly IPEndPoint _v6 = IPEndPoint.Parse("[2001:db8::1]:80");
 
     [Fact]
+    public void A_header_does_not_change_with_the_list_it_was_made_of()
+    {
+        var fields = new List<ProxyProtocolTlv> { new(ProxyProtocolTlvType.Authority, new byte[] { 97 }) };
+        var header = new ProxyProtocolHeader { Tlvs = fields };
+
+        fields.Clear();
+
+        Assert.Equal("a", header.Authority);
+        Assert.Throws<ArgumentNullException>(static () => new ProxyProtocolHeader { Tlvs = null! });
+    }
+
+    [Fact]
     public void Version_2_over_IPv4_is_byte_for_byte_as_the_specification_says()
         => Assert.Equal(
             HeaderBytes.Block(), Write(new() { Source = HeaderBytes.Client, Destination = HeaderBytes.Server }));
