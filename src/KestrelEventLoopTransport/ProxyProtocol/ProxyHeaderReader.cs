@@ -35,6 +35,7 @@ internal sealed class ProxyHeaderReader : IPollable, IThreadPoolWorkItem
     private ulong _token;
     private Owner _owner;
     private bool _isPolled;
+    private bool _isDue;
     private bool _isDone;
     private volatile bool _isStopping;
 
@@ -107,7 +108,7 @@ internal sealed class ProxyHeaderReader : IPollable, IThreadPoolWorkItem
 
     public void OnLoopEnded() => Fail(ProxyHeaderProblem.Stopped);
 
-    /// <summary>The start, or the stop.</summary>
+    /// <summary>The start, the end of the time, or the stop.</summary>
     void IThreadPoolWorkItem.Execute()
     {
         if (Interlocked.CompareExchange(ref _owner, Owner.Loop, Owner.None) == Owner.Starter)
@@ -118,6 +119,12 @@ internal sealed class ProxyHeaderReader : IPollable, IThreadPoolWorkItem
         if (_isStopping)
         {
             Fail(ProxyHeaderProblem.Stopped);
+        }
+        else if (_isDue && !_isDone)
+        {
+            // If the loop was kept, the header may have come in time.
+            Read(hasEnded: false);
+            Fail(ProxyHeaderProblem.TimedOut(_rules.Timeout));
         }
         else if (!_isPolled && !_isDone)
         {
@@ -209,13 +216,9 @@ internal sealed class ProxyHeaderReader : IPollable, IThreadPoolWorkItem
     {
         protected override long OnDue(long now)
         {
-            if (!reader._isDone)
-            {
-                // If the loop was kept, the header may have come in time.
-                reader.Read(hasEnded: false);
-                reader.Fail(ProxyHeaderProblem.TimedOut(reader._rules.Timeout));
-            }
-
+            // What follows from a header is application code.
+            reader._isDue = true;
+            Loop.Post(reader);
             return Never;
         }
     }
