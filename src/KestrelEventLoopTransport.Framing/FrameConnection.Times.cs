@@ -39,7 +39,8 @@ public sealed partial class FrameConnection
     /// <summary>A time-out has passed. Whatever callback is running, the transport ends the connection now.</summary>
     internal void Expire(ConnectionAbortedException reason)
     {
-        FramingLog.TimedOut(_endpoint.Logger, ConnectionId, reason.Message);
+        // The abort first: a logger may throw.
         AbortWith(reason);
+        FramingLog.TimedOut(_endpoint.Logger, ConnectionId, reason.Message);
     }
 }

@@ -98,13 +98,26 @@ internal sealed class FrameTimers
                 if (timer is not null)
                 {
                     found++;
-                    timer.Act();
+                    Act(timer);
                 }
             }
         }
         finally
         {
             EndPass(now, found);
+        }
+    }
+
+    /// <summary>A logger or a transport may throw. The other timers are called all the same.</summary>
+    private static void Act(FrameTimer timer)
+    {
+        try
+        {
+            timer.Act();
+        }
+        catch (Exception)
+        {
+            // On a transport without loops this is a callback of the system's timer, where it would end the process.
         }
     }
 

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
@@ -61,6 +63,29 @@ public sealed class TimeoutTests
         using var peer = await endpoint.ConnectAsync();
         AssertTimedOut("IdleTimeout", await handler.End);
         Assert.True(Stopwatch.GetElapsedTime(start) >= limit);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_logger_that_throws_keeps_no_connection_open(bool onStock)
+    {
+        var handler = new Recorder();
+        var fails = false;
+        await using var endpoint = await TestServer.StartAsync(new TestSettings
+        {
+            UsesStock = onStock,
+            Scheduling = ApplicationScheduling.ThreadPool,
+            Complaints = static _ => false,
+            Services = services => services.AddSingleton<ILoggerProvider>(new FailingLogs(() => fails)),
+            Listen = listen => listen.UseFrameCodec(FrameCodec.Line(100)).UseFrameHandler(
+                handler, new FrameHandlerOptions { IdleTimeout = TimeSpan.FromMilliseconds(100) }),
+        });
+        using var peer = await endpoint.ConnectAsync();
+        fails = true;
+
+        await peer.ReceiveUntilGoneAsync();
+        AssertTimedOut("IdleTimeout", await handler.End);
     }
 
     [Theory]

@@ -31,26 +31,6 @@ public sealed class HeaderReaderTests
         Assert.Equal(ProxyProtocolFailure.Failed, Assert.Single(target.Outcomes));
     }
 
-    [Fact]
-    public async Task A_header_that_came_while_the_loop_was_kept_is_not_late()
-    {
-        await using var subject = new LoopSubject(ApplicationScheduling.Inline);
-        using var pair = new SocketPair();
-        var target = new Target();
-        var rules = new ProxyHeaderRules(
-            new ProxyProtocolOptions { HeaderTimeout = TimeSpan.FromMilliseconds(200) });
-        var reader = new ProxyHeaderReader(pair.ServerFd, [], new(rules), subject.Loop, rules, target);
-        reader.Start();
-        await subject.RunAsync(() =>
-        {
-            pair.Client.Send(HeaderBytes.Line);
-            WorkItem.Compute(TimeSpan.FromMilliseconds(300));
-        });
-        await Poll.UntilAsync(() => !target.Outcomes.IsEmpty);
-
-        Assert.Null(Assert.Single(target.Outcomes));
-    }
-
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
