@@ -25,7 +25,8 @@ internal static class DatagramEndpointOptionsValidator
             if (value < 1 || value > max)
             {
                 problems.Add(
-                    $"{nameof(DatagramEndpointOptions)}.{option} of {endpoint} is {value}; it must be from 1 to {max}.");
+                    $"{nameof(DatagramEndpointOptions)}.{option} of {endpoint} is {value}; "
+                        + $"it must be from 1 to {max}.");
             }
         }
     }
