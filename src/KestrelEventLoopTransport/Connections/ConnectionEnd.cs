@@ -39,14 +39,15 @@ internal struct ConnectionEnd
 
     /// <summary>The connection is aborted.</summary>
     /// <param name="resets">Whether closing its descriptor is to send a RST.</param>
-    internal void Abort(bool resets)
+    /// <returns>Whether nothing had ended it before.</returns>
+    internal bool Abort(bool resets)
     {
         while (true)
         {
             var state = State;
             if (TryMove(state, Abort(state, resets)))
             {
-                return;
+                return state.Phase == ConnectionPhase.Open && !state.Has(ConnectionEndFlags.Aborted);
             }
         }
     }

@@ -53,6 +53,7 @@ internal sealed partial class StreamConnection
     /// <summary>Ends the connection, if it is not aborted yet.</summary>
     /// <param name="abortReason">What reads throw from now on.</param>
     /// <param name="resets">Whether to end with a RST, where the settings and the socket know it.</param>
+    /// <returns>Whether nothing had ended the connection before.</returns>
     private bool TryAbort(ConnectionAbortedException? abortReason, bool resets)
     {
         if (Interlocked.CompareExchange(ref _abortReason, abortReason ?? _noReason, null) is not null)
@@ -62,7 +63,7 @@ internal sealed partial class StreamConnection
 
         // After the reason: a reader that an abort ends finds the reason.
         resets = resets && !_settings.FinOnError && !_isUnix;
-        _end.Abort(resets);
+        var wasOpen = _end.Abort(resets);
         if (resets)
         {
             ConnectionLog.WriteRst(_settings.Logger, this, abortReason!.Message);
@@ -86,7 +87,7 @@ internal sealed partial class StreamConnection
         }
 
         AnnounceClosed();
-        return true;
+        return wasOpen;
     }
 
     internal void AbortOnWriterError(Exception exception)
@@ -267,7 +268,7 @@ internal sealed partial class StreamConnection
     {
         if (_closed.TryFireUnused())
         {
-            FinishIf(_end.EndAnnounce());
+            EndAnnounce();
         }
         else
         {
@@ -288,7 +289,13 @@ internal sealed partial class StreamConnection
             ConnectionLog.ClosedCallbackFailed(_settings.Logger, ConnectionId, exception);
         }
 
+        EndAnnounce();
+    }
+
+    private void EndAnnounce()
+    {
         FinishIf(_end.EndAnnounce());
+        Volatile.Read(ref _announced)?.TrySetResult();
     }
 
     private void TellPeerFinished()

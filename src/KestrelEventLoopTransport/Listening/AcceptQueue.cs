@@ -156,6 +156,7 @@ internal sealed class AcceptQueue(EndPoint endPoint, EventLoopGroup group)
         if (_connections.TryDequeue(out var item))
         {
             item.Intake.OnTaken();
+            item.Connection.OnTaken();
             return item.Connection;
         }
 

@@ -45,6 +45,9 @@ internal static class FreeBSD
     internal const int AT_FDCWD = -100;
     internal const int AT_SYMLINK_NOFOLLOW = 0x0200;
 
+    // sys/sys/filio.h
+    internal const uint FIONWRITE = 0x40046677;
+
     // sys/sys/resource.h
     internal const int RLIMIT_NOFILE = 8;
 

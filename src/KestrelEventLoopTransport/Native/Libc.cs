@@ -62,6 +62,10 @@ internal static unsafe partial class Libc
     [LibraryImport(Library)]
     internal static partial int sendmmsg(int fd, mmsghdr* messages, uint count, int flags);
 
+    /// <summary>Not on macOS, where variable arguments are passed in another way.</summary>
+    [LibraryImport(Library)]
+    internal static partial int ioctl(int fd, nuint request, int* value);
+
     [LibraryImport(Library)]
     internal static partial int shutdown(int fd, int how);
 

@@ -55,6 +55,9 @@ internal static class Linux
     internal const int MSG_TRUNC = 0x20;
     internal const int MSG_NOSIGNAL = 0x4000;
 
+    // linux/sockios.h: the same number as TIOCOUTQ.
+    internal const uint SIOCOUTQ = 0x5411;
+
     internal const int F_DUPFD_CLOEXEC = 1030;
     internal const int O_NONBLOCK = 0x800;
     internal const int O_CLOEXEC = 0x80000;

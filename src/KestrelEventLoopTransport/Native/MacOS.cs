@@ -19,6 +19,7 @@ internal static class MacOS
     internal const int SO_ERROR = 0x1007;
     internal const int SO_TYPE = 0x1008;
     internal const int SO_NOSIGPIPE = 0x1022;
+    internal const int SO_NWRITE = 0x1024;
     internal const int SO_LINGER_SEC = 0x1080;
     internal const int MSG_TRUNC = 0x10;
 

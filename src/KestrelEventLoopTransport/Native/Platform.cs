@@ -110,6 +110,9 @@ internal static class Platform
     /// <summary>Zero where it is an option of the socket instead (macOS): <see cref="MacOS.SO_NOSIGPIPE"/>.</summary>
     internal static int MSG_NOSIGNAL => Of(Linux.MSG_NOSIGNAL, 0, FreeBSD.MSG_NOSIGNAL);
 
+    /// <summary>Not on macOS, which has the socket option <see cref="MacOS.SO_NWRITE"/> instead.</summary>
+    internal static uint SIOCOUTQ => OperatingSystem.IsLinux() ? Linux.SIOCOUTQ : FreeBSD.FIONWRITE;
+
     internal static int O_NONBLOCK => Of(Linux.O_NONBLOCK, MacOS.O_NONBLOCK, FreeBSD.O_NONBLOCK);
 
     internal static int O_CLOEXEC => Of(Linux.O_CLOEXEC, MacOS.O_CLOEXEC, FreeBSD.O_CLOEXEC);

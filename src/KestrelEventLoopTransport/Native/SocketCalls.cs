@@ -151,6 +151,23 @@ internal static unsafe class SocketCalls
         }
     }
 
+    /// <summary>
+    /// How much the kernel holds that the peer of a connected socket has not taken: bytes that TCP has not had an
+    /// acknowledgement for, and the memory of unread bytes for a Unix socket on Linux (<c>tcp(7)</c>, <c>unix(7)</c>).
+    /// Zero if the kernel does not tell.
+    /// </summary>
+    internal static int GetUntaken(int fd)
+    {
+        var count = 0;
+        if (OperatingSystem.IsMacOS())
+        {
+            uint length = sizeof(int);
+            return Libc.getsockopt(fd, MacOS.SOL_SOCKET, MacOS.SO_NWRITE, &count, &length) < 0 ? 0 : count;
+        }
+
+        return Libc.ioctl(fd, Platform.SIOCOUTQ, &count) < 0 ? 0 : count;
+    }
+
     /// <summary>An accepted connection, or -1 with its error.</summary>
     /// <param name="listener">The listening socket.</param>
     /// <param name="address">Room for the peer's address.</param>

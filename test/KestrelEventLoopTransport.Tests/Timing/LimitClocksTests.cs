@@ -147,6 +147,43 @@ public sealed class LimitClocksTests
     }
 
     [Fact]
+    public void After_the_FIN_of_the_peer_no_first_byte_is_awaited()
+    {
+        var connection = new Subject(static o => o.FirstByteTimeout = TimeSpan.FromMilliseconds(Limit));
+
+        Assert.Equal(ConnectionLimit.None, connection.RunUntilReached(static (c, now)
+            => c.Activity = c.Activity with { PeerFinished = now >= Limit - 1 }).Limit);
+    }
+
+    [Fact]
+    public void Idle_time_begins_when_the_application_gets_the_connection()
+    {
+        var connection = new Subject(static o => o.IdleTimeout = TimeSpan.FromMilliseconds(Limit));
+
+        var (limit, at) = connection.RunUntilReached(static (c, now)
+            => c.Activity = c.Activity with { IsTaken = now >= 10_000 });
+
+        Assert.Equal(ConnectionLimit.IdleTimeout, limit);
+        Assert.InRange(at - 10_000, Limit, Limit + (Limit / 4));
+    }
+
+    [Fact]
+    public void A_look_that_takes_long_makes_no_limit_early()
+    {
+        const long Late = 700;
+        var clocks = new LimitClocks(
+            new ConnectionLimits(new EndpointOptions { IdleTimeout = TimeSpan.FromMilliseconds(Limit) }, null!));
+        clocks.Start(0);
+        var activity = new ConnectionActivity { IsTaken = true };
+
+        // A byte may have come until the end of the first look, and any time after the counts of the second were read.
+        Assert.Equal(ConnectionLimit.None, clocks.Look(0, Late, activity, out var next));
+        Assert.Equal(ConnectionLimit.None, clocks.Look(Late + Limit - 1, 5 * Limit, activity, out next));
+        Assert.Equal(Late + Limit, next);
+        Assert.Equal(ConnectionLimit.IdleTimeout, clocks.Look(next, next, activity, out _));
+    }
+
+    [Fact]
     public void The_end_of_life_comes_twice_once_to_ask_and_once_to_abort()
     {
         var connection = new Subject(static o =>
@@ -178,7 +215,7 @@ public sealed class LimitClocksTests
             Next = Accepted;
         }
 
-        internal ConnectionActivity Activity { get; set; }
+        internal ConnectionActivity Activity { get; set; } = new() { IsTaken = true };
 
         private long Next { get; set; }
 
@@ -190,7 +227,7 @@ public sealed class LimitClocksTests
                 act(this, _now - Accepted);
                 if (_now >= Next)
                 {
-                    var limit = _clocks.Look(_now, Activity, out var next);
+                    var limit = _clocks.Look(_now, _now, Activity, out var next);
                     Next = next;
                     if (limit != ConnectionLimit.None)
                     {

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
+using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Tests.Writing;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -40,18 +41,109 @@ public sealed class LimitTests
 
     [Theory]
     [ClassData<EveryScheduling>]
-    public async Task A_connection_is_idle_although_nobody_reads_it_or_takes_it_from_the_accept_queue(
+    public async Task A_connection_is_idle_from_the_moment_when_the_application_gets_it(
         ApplicationScheduling scheduling)
     {
         await using var transport = Create(scheduling, static o => o.IdleTimeout = _limit);
         var listener = await transport.BindAsync();
         using var client = await RawClient.ConnectAsync(listener.EndPoint);
 
-        await client.ExpectFinAsync();
+        // Nobody reads the other one, which is younger.
+        await using var other = await transport.ConnectAsync();
+        await other.Client.ExpectFinAsync();
+        await Poll.UntilAsync(() => transport.Logs.Entries.Any(static e => e.EventId == 25));
+        Assert.Single(transport.Logs.Entries, static e => e.EventId == 25);
 
         await using var connection = await listener.AcceptAsync().DefaultTimeout();
+        await client.ExpectFinAsync();
         await Assert.ThrowsAsync<ConnectionAbortedException>(
             () => connection!.Transport.Input.ReadAsync().DefaultTimeout());
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_peer_that_has_finished_without_a_byte_is_answered_after_the_time_of_the_first_byte(
+        ApplicationScheduling scheduling)
+    {
+        foreach (var allowsHalfClose in new[] { true, false })
+        {
+            await using var transport = Create(scheduling, o =>
+            {
+                o.FirstByteTimeout = TimeSpan.FromSeconds(1);
+                o.AllowHalfClose = allowsHalfClose;
+            });
+            await using var pair = await transport.ConnectAsync();
+            pair.Client.Socket.Shutdown(SocketShutdown.Send);
+            Assert.True((await pair.Input.ReadAsync().DefaultTimeout()).IsCompleted);
+
+            // The other one is younger.
+            await using var other = await transport.ConnectAsync();
+            await other.Client.ExpectFinAsync();
+
+            await pair.Output.WriteAsync("answer"u8.ToArray()).DefaultTimeout();
+            await pair.Connection.DisposeAsync().DefaultTimeout();
+            Assert.Equal("answer", await pair.Client.ReceiveTextToEndAsync());
+        }
+    }
+
+    // An edge comes when a third of the send buffer is free. So the limits have to see less than that.
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_a_slow_peer_takes_counts_although_the_kernel_takes_nothing_more(bool isUnix)
+    {
+        using var path = isUnix ? new SocketPath() : null;
+        await using var transport = Create(ApplicationScheduling.Adaptive, static o => o.SendBufferSize = 1 << 20);
+        var listener = await transport.BindAsync(path is null ? null : new UnixDomainSocketEndPoint(path.Path));
+        await using var pair = await transport.ConnectAsync(listener, static s => s.ReceiveBufferSize = 16 * 1024);
+        _ = await BackPressureTests.WriteUntilPendingAsync(pair.Output, 16 * 1024);
+        var connection = (StreamConnection)pair.Connection;
+        var sent = connection.Output.Sent;
+        var before = connection.Look().Sent;
+
+        // Some acknowledgements take several receives.
+        await Poll.UntilAsync(async () =>
+        {
+            await pair.Client.ReceiveExactlyAsync(8 * 1024);
+            return connection.Look().Sent != before;
+        });
+
+        Assert.Equal(sent, connection.Output.Sent);
+        Assert.NotEqual(0, connection.Output.Unsent);
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_read_that_a_limit_ends_goes_on_after_the_callbacks_of_ConnectionClosed(
+        ApplicationScheduling scheduling)
+    {
+        await using var transport = Create(scheduling, static o => o.ReceiveIdleTimeout = _limit);
+        await using var pair = await transport.ConnectAsync();
+        using var proceed = new ManualResetEventSlim();
+        var entered = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var wasReading = false;
+        Task? read = null;
+        await using var registration = pair.Connection.ConnectionClosed.UnsafeRegister(
+            _ =>
+            {
+                wasReading = read is not { IsCompleted: true };
+                entered.TrySetResult();
+                proceed.Wait();
+            },
+            null);
+        read = pair.Input.ReadAsync().AsTask();
+        await entered.Task.DefaultTimeout();
+        try
+        {
+            Assert.True(wasReading);
+
+            // A callback that waits for the reader does not wait for ever.
+            await Assert.ThrowsAsync<ConnectionAbortedException>(() => read.DefaultTimeout());
+        }
+        finally
+        {
+            proceed.Set();
+        }
     }
 
     [Theory]

@@ -150,7 +150,11 @@ internal sealed partial class ConnectionInput
     internal bool Stop()
     {
         var actions = _state.Stop();
-        ResumeOnPool(actions);
+        if ((actions & InputActions.Resume) == 0 || !_connection.TryResumeAfterClosed(this))
+        {
+            ResumeOnPool(actions);
+        }
+
         return (actions & InputActions.Release) != 0;
     }
 

@@ -18,7 +18,16 @@ internal readonly record struct ConnectionActivity
     /// <summary>Which read waits.</summary>
     internal short Wait { get; init; }
 
-    /// <summary>Number of bytes that the kernel has taken.</summary>
+    /// <summary>Whether the application has got the connection.</summary>
+    internal bool IsTaken { get; init; }
+
+    /// <summary>Whether the peer has finished sending, or is gone.</summary>
+    internal bool PeerFinished { get; init; }
+
+    /// <summary>
+    /// A number that grows when the peer takes something: bytes that the kernel has taken, less those that it still
+    /// holds. The kernel takes bytes in large steps when it is full, so the first number alone is too coarse.
+    /// </summary>
     internal long Sent { get; init; }
 
     /// <summary>Number of bytes that wait for the kernel.</summary>

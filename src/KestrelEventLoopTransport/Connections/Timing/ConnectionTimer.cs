@@ -27,7 +27,7 @@ internal sealed class ConnectionTimer : LoopTimer
     {
         _connection = connection;
         _limits = new LimitClocks(limits);
-        _limits.Start(LoopClock.Now);
+        _limits.Start(LoopClock.After(0));
     }
 
     internal DateTimeOffset? ReadDeadline
@@ -92,8 +92,7 @@ internal sealed class ConnectionTimer : LoopTimer
 
     protected override long OnDue(long now)
     {
-        ConnectionLimit reached;
-        long next;
+        bool looks;
         lock (_lock)
         {
             if (!_connection.IsOpen)
@@ -113,9 +112,17 @@ internal sealed class ConnectionTimer : LoopTimer
                 MoveWrites(hasPassed: true);
             }
 
-            reached = _nextLook <= now
-                ? _limits.Look(now, _connection.Activity, out _nextLook)
-                : ConnectionLimit.None;
+            looks = _nextLook <= now;
+            if (looks)
+            {
+                _nextLook = Never;
+            }
+        }
+
+        var reached = looks ? LookAtLimits(now) : ConnectionLimit.None;
+        long next;
+        lock (_lock)
+        {
             next = Math.Min(_nextLook, Math.Min(_readDue, _writeDue));
         }
 
@@ -130,6 +137,19 @@ internal sealed class ConnectionTimer : LoopTimer
             default:
                 _connection.OnLimit(reached);
                 return Never;
+        }
+    }
+
+    private ConnectionLimit LookAtLimits(long now)
+    {
+        // Without the lock: the look may release the descriptor.
+        var activity = _connection.Look();
+        lock (_lock)
+        {
+            // Only the loop looks, but another thread may have asked for the next look meanwhile.
+            var reached = _limits.Look(now, LoopClock.After(0), activity, out var next);
+            _nextLook = Math.Min(_nextLook, next);
+            return reached;
         }
     }
 

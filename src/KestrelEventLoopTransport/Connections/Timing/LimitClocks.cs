@@ -17,17 +17,14 @@ internal struct LimitClocks(ConnectionLimits limits)
     private bool _isExpiring;
 
     /// <summary>The connection is accepted.</summary>
-    internal void Start(long now)
-    {
-        _accepted = now;
-        _idle.Start(now);
-    }
+    internal void Start(long now) => _accepted = now;
 
     /// <summary>The first limit that the connection has reached.</summary>
-    /// <param name="now">The time.</param>
+    /// <param name="now">A time before the counts were read: so long they have certainly stood still.</param>
+    /// <param name="seen">A time after the counts were read: until then they may have moved.</param>
     /// <param name="activity">What the connection has done so far.</param>
     /// <param name="next">When to look again.</param>
-    internal ConnectionLimit Look(long now, in ConnectionActivity activity, out long next)
+    internal ConnectionLimit Look(long now, long seen, in ConnectionActivity activity, out long next)
     {
         next = LoopTimer.Never;
         var idleMark = activity.Receives + activity.Sent;
@@ -35,18 +32,19 @@ internal struct LimitClocks(ConnectionLimits limits)
         var closes = activity.IsDraining && limits.Close != LoopTimer.Never;
         var stall = closes ? limits.Close : limits.SendStall;
         return LookAtFirstByte(now, activity, ref next) ? ConnectionLimit.FirstByteTimeout
-            : _sending.IsReached(now, stall, activity.Unsent > 0, activity.Sent, ref next)
+            : _sending.IsReached(now, seen, stall, activity.Unsent > 0, activity.Sent, ref next)
                 ? (closes ? ConnectionLimit.CloseTimeout : ConnectionLimit.SendStallTimeout)
-            : _receiving.IsReached(now, limits.ReceiveIdle, activity.IsAwaited, receiveMark, ref next)
+            : _receiving.IsReached(now, seen, limits.ReceiveIdle, activity.IsAwaited, receiveMark, ref next)
                 ? ConnectionLimit.ReceiveIdleTimeout
-            : _idle.IsReached(now, limits.Idle, counts: true, idleMark, ref next) ? ConnectionLimit.IdleTimeout
+            : _idle.IsReached(now, seen, limits.Idle, activity.IsTaken, idleMark, ref next)
+                ? ConnectionLimit.IdleTimeout
             : LookAtLifetime(now, ref next) ? ConnectionLimit.MaxConnectionLifetime
             : ConnectionLimit.None;
     }
 
     private readonly bool LookAtFirstByte(long now, in ConnectionActivity activity, ref long next)
     {
-        if (limits.FirstByte == LoopTimer.Never || activity.Receives > 0)
+        if (limits.FirstByte == LoopTimer.Never || activity.Receives > 0 || activity.PeerFinished)
         {
             return false;
         }

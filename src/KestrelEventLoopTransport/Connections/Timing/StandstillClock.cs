@@ -15,21 +15,14 @@ internal struct StandstillClock
     private long _mark;
     private bool _isRunning;
 
-    /// <summary>It stands still from now on.</summary>
-    internal void Start(long now)
-    {
-        _since = now;
-        _mark = 0;
-        _isRunning = true;
-    }
-
     /// <summary>Whether a limit is reached.</summary>
-    /// <param name="now">The time.</param>
+    /// <param name="now">A time before the mark was read.</param>
+    /// <param name="seen">A time after the mark was read.</param>
     /// <param name="limit">The limit; <see cref="LoopTimer.Never"/> without one.</param>
     /// <param name="counts">Whether standing still counts at present.</param>
     /// <param name="mark">A number that has changed if there was a movement.</param>
     /// <param name="next">When to look again; it is only ever made earlier.</param>
-    internal bool IsReached(long now, long limit, bool counts, long mark, ref long next)
+    internal bool IsReached(long now, long seen, long limit, bool counts, long mark, ref long next)
     {
         if (limit == LoopTimer.Never)
         {
@@ -38,7 +31,7 @@ internal struct StandstillClock
 
         if (!counts || !_isRunning || mark != _mark)
         {
-            _since = now;
+            _since = seen;
             _mark = mark;
             _isRunning = counts;
         }
