@@ -13,15 +13,18 @@ namespace KestrelEventLoopTransport.Dialing;
 /// <remarks>
 /// A write has completed when the connection has taken the bytes, which may hold up to <c>MaxWriteBufferSize</c> of
 /// them that the kernel has no room for. Disposing ends a pending read and a pending write, sends what was written, and
-/// does not wait for it. If the peer takes nothing for <see cref="MaxDrain"/>, the connection is aborted.
+/// does not wait for it. If the peer takes nothing for as long as the connection's close timeout (30 seconds), the
+/// connection is aborted.
 /// </remarks>
 internal sealed class ConnectionStream(ConnectionContext connection) : Stream
 {
-    internal static readonly TimeSpan MaxDrain = TimeSpan.FromSeconds(5);
-
     private readonly PipeReader _input = connection.Transport.Input;
     private readonly PipeWriter _output = connection.Transport.Output;
     private StreamUse _use;
+
+    // What a read of no bytes has found, for the next read. To give it back would mark the bytes as seen, and a reset
+    // then comes before them.
+    private ReadResult? _found;
 
     public override bool CanRead => !_use.IsDisposed;
 
@@ -54,7 +57,8 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
         Enter();
         try
         {
-            var result = await _input.ReadAsync(cancellationToken).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+            var result = _found ?? await _input.ReadAsync(cancellationToken).ConfigureAwait(false);
             return Take(result, buffer.Span);
         }
         catch (ConnectionAbortedException exception)
@@ -151,6 +155,13 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
             throw new OperationCanceledException();
         }
 
+        if (target.IsEmpty && !bytes.IsEmpty)
+        {
+            _found = result;
+            return 0;
+        }
+
+        _found = null;
         var taken = bytes.Slice(0, Math.Min(bytes.Length, target.Length));
         taken.CopyTo(target);
 
@@ -170,19 +181,7 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
     }
 
     /// <summary>Closes the connection, in the background. Nothing uses it any more.</summary>
-    private async Task CloseAsync()
-    {
-        var closing = connection.DisposeAsync().AsTask();
-        try
-        {
-            await closing.WaitAsync(MaxDrain).ConfigureAwait(false);
-        }
-        catch (TimeoutException)
-        {
-            connection.Abort(new ConnectionAbortedException("The peer did not take what was written."));
-            await closing.ConfigureAwait(false);
-        }
-    }
+    private async Task CloseAsync() => await connection.DisposeAsync().ConfigureAwait(false);
 
     /// <summary>
     /// Streams fail with an <see cref="IOException"/>. <see cref="ConnectionAbortedException"/> would look like a

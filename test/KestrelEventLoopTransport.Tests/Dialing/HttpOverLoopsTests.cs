@@ -215,6 +215,49 @@ public sealed class HttpOverLoopsTests
         Assert.Equal(10, await stream.ReadAsync(new byte[10]).DefaultTimeout());
     }
 
+    // Also with a stream of the system's socket, as the control.
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Bytes_before_a_reset_are_read_in_small_pieces(bool isOurs)
+    {
+        const int Length = 3000;
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        await using var stream = await OpenAsync();
+        using var peer = new RawClient(await listener.AcceptAsync().DefaultTimeout());
+        var sent = Pattern.Create(Length);
+        await peer.SendAsync(sent);
+
+        Assert.Equal(0, await stream.ReadAsync(Memory<byte>.Empty).DefaultTimeout());
+        peer.Reset();
+        var received = new byte[Length];
+        var count = 0;
+        while (count < Length)
+        {
+            Assert.Equal(0, await stream.ReadAsync(Memory<byte>.Empty).DefaultTimeout());
+            Assert.Equal(0, await stream.ReadAsync(Memory<byte>.Empty).DefaultTimeout());
+            count += await stream.ReadAsync(received.AsMemory(count, Math.Min(100, Length - count))).DefaultTimeout();
+        }
+
+        Assert.Equal(sent, received);
+        await Assert.ThrowsAnyAsync<IOException>(() => stream.ReadAsync(received).DefaultTimeout());
+
+        async Task<Stream> OpenAsync()
+        {
+            if (isOurs)
+            {
+                return new ConnectionStream(await transport.Client.ConnectAsync(listener.LocalEndPoint!));
+            }
+
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            await socket.ConnectAsync(listener.LocalEndPoint!);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+    }
+
     private static Task<TestServer> StartAsync(
         ApplicationScheduling scheduling,
         ClientProtocol protocol,
