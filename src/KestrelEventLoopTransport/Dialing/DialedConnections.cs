@@ -5,8 +5,8 @@ using KestrelEventLoopTransport.Native;
 namespace KestrelEventLoopTransport.Dialing;
 
 /// <summary>
-/// The connections that a client has opened on one group of loops. Each holds a reference to the group until it is
-/// disposed.
+/// The connections that a client has opened on one group of loops. Each holds two references to the group: one until it
+/// is disposed, and one until its descriptor is closed, which may linger longer.
 /// </summary>
 /// <param name="group">The loops.</param>
 /// <param name="onDescriptorClosed">Is told of each descriptor that is closed.</param>
@@ -51,13 +51,20 @@ internal sealed class DialedConnections(EventLoopGroup group, Action onDescripto
                 loop.Unregister(token);
             }
 
+            // The caller's reference keeps the group, and until the start has ended no descriptor is closed.
+            group.TryAddReference();
             _ = Libc.close(fd);
             onDescriptorClosed();
             throw;
         }
     }
 
-    public void OnDescriptorClosed() => onDescriptorClosed();
+    // Not before: a lingering socket needs its loop to receive what the peer still sends.
+    public void OnDescriptorClosed()
+    {
+        onDescriptorClosed();
+        group.Release();
+    }
 
     public void OnClosed(StreamConnection connection) => connection.Loop.Load.Remove();
 

@@ -157,6 +157,50 @@ public sealed class ClientLoopTests
         }
     }
 
+    // The peer answers while it reads: without a loop that receives this, closing would reset the connection.
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task What_the_last_connection_of_a_client_alone_wrote_arrives(ApplicationScheduling scheduling)
+    {
+        const int Length = 2_000_000;
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        await using var services = new ServiceCollection()
+            .AddEventLoopClient()
+            .Configure<EventLoopTransportOptions>(options =>
+            {
+                options.EventLoopCount = 1;
+                options.Scheduling = scheduling;
+            })
+            .BuildServiceProvider();
+        var start = ProcessState.Capture();
+        var connection = await services.GetRequiredService<IConnectionFactory>()
+            .ConnectAsync(listener.LocalEndPoint!).DefaultTimeout();
+        var peer = await listener.AcceptAsync().DefaultTimeout();
+        await peer.SendAsync(new byte[10]);
+        var write = connection.Transport.Output.WriteAsync(new byte[Length]).AsTask();
+        var receive = Task.Run(async () =>
+        {
+            var buffer = new byte[16 * 1024];
+            var received = 0;
+            while (await peer.ReceiveAsync(buffer) is > 0 and var count)
+            {
+                received += count;
+                await peer.SendAsync(new byte[1]);
+            }
+
+            return received;
+        });
+        await write.DefaultTimeout();
+
+        await connection.DisposeAsync().DefaultTimeout();
+
+        Assert.Equal(Length, await receive.DefaultTimeout());
+        peer.Dispose();
+        await Poll.UntilAsync(() => ProcessState.Capture().HasNoMoreDescriptorsThan(start));
+    }
+
     // A listener would keep the loops, and with them their memory.
     [Fact]
     public async Task A_connection_of_a_client_alone_can_be_used_until_it_is_disposed()
