@@ -13,6 +13,11 @@ internal struct ConnectionSocket
 
     private object? _socket;
 
+    /// <summary>
+    /// Whether the application has another descriptor of the same file: of a socket that was enrolled by its handle.
+    /// </summary>
+    internal bool IsShared { get; init; }
+
     /// <summary>The socket, or null when there is none.</summary>
     internal readonly Socket? Current => Volatile.Read(in _socket) as Socket;
 
@@ -20,7 +25,7 @@ internal struct ConnectionSocket
     /// Whether the application may have the socket. It may have shut the connection down, set options, or duplicated
     /// the descriptor.
     /// </summary>
-    internal readonly bool IsInUse => Volatile.Read(in _socket) is not null;
+    internal readonly bool IsInUse => IsShared || Volatile.Read(in _socket) is not null;
 
     internal static Socket CreateClosed()
     {
@@ -42,11 +47,11 @@ internal struct ConnectionSocket
         return first;
     }
 
-    /// <summary>Disposes the socket. True when there was one.</summary>
+    /// <summary>Disposes the socket. True when there was one, or the descriptor is shared.</summary>
     internal bool Dispose()
     {
         var socket = Interlocked.Exchange(ref _socket, _disposed) as Socket;
         socket?.Dispose();
-        return socket is not null;
+        return IsShared || socket is not null;
     }
 }

@@ -248,6 +248,12 @@ internal sealed partial class StreamConnection
             var socket = new PolledSocket(_owner, Loop, _token, Fd, _socket.Dispose(), closeWaits);
             if (!lingers || !_settings.Lingering.TryAdd(socket))
             {
+                if (_socket.IsShared)
+                {
+                    // Closing one of two descriptors does not send a FIN.
+                    _ = Libc.shutdown(Fd, Posix.SHUT_RDWR);
+                }
+
                 socket.EndPolling();
                 socket.Close();
             }

@@ -97,6 +97,11 @@ internal sealed partial class StreamConnection
 
     PipeWriter IDuplexPipe.Output => Output;
 
+    /// <summary>
+    /// The application keeps another descriptor of the same file. Called before <see cref="Register"/>.
+    /// </summary>
+    internal void MarkShared() => _socket = new ConnectionSocket { IsShared = true };
+
     /// <summary>Starts polling. From now on the loop calls <see cref="OnReady"/>.</summary>
     internal void Register()
     {

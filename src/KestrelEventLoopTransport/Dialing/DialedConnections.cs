@@ -23,14 +23,25 @@ internal sealed class DialedConnections(EventLoopGroup group, Action onDescripto
     /// <param name="loop">The loop. Its thread is the caller if it polls the socket already.</param>
     /// <param name="remoteAddress">The peer's address.</param>
     /// <param name="settings">The client's settings.</param>
+    /// <param name="isShared">Whether the application keeps another descriptor of the same file.</param>
     internal StreamConnection Create(
-        int fd, ulong token, EventLoop loop, ReadOnlySpan<byte> remoteAddress, ConnectionSettings settings)
+        int fd,
+        ulong token,
+        EventLoop loop,
+        ReadOnlySpan<byte> remoteAddress,
+        ConnectionSettings settings,
+        bool isShared = false)
     {
         loop.Load.Add();
         try
         {
             var localEndPoint = SocketAddressBytes.IsUnix(remoteAddress) ? SocketCalls.GetLocalEndPoint(fd) : null;
             var connection = new StreamConnection(fd, loop, this, settings, remoteAddress, localEndPoint);
+            if (isShared)
+            {
+                connection.MarkShared();
+            }
+
             if (token == 0)
             {
                 connection.Register();
@@ -40,6 +51,8 @@ internal sealed class DialedConnections(EventLoopGroup group, Action onDescripto
                 connection.RegisterConnected(token);
             }
 
+            // The caller's reference keeps the group, and until the start has ended no descriptor is closed.
+            group.TryAddReference();
             connection.EndStart();
             return connection;
         }
@@ -51,8 +64,6 @@ internal sealed class DialedConnections(EventLoopGroup group, Action onDescripto
                 loop.Unregister(token);
             }
 
-            // The caller's reference keeps the group, and until the start has ended no descriptor is closed.
-            group.TryAddReference();
             _ = Libc.close(fd);
             onDescriptorClosed();
             throw;

@@ -32,9 +32,11 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
     }
 
     /// <summary>Makes a connection of a socket that is connected already. Its descriptor is duplicated.</summary>
+    /// <param name="socket">The descriptor.</param>
+    /// <param name="isShared">Whether the application keeps its own.</param>
     /// <exception cref="SocketException">The descriptor is not a connected socket.</exception>
     /// <exception cref="NotSupportedException">It is not a TCP or Unix stream socket.</exception>
-    internal StreamConnection Enroll(int socket)
+    internal StreamConnection Enroll(int socket, bool isShared)
     {
         if (!SocketKind.IsServed(new FileHandleEndPoint((ulong)socket, FileHandleType.Auto)))
         {
@@ -56,7 +58,8 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
                 token: 0,
                 ChooseLoop(connections.Group),
                 SocketAddressBytes.Span(address, length),
-                context.Connections);
+                context.Connections,
+                isShared);
             return connection;
         }
         finally

@@ -68,7 +68,8 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory
     /// <param name="endpoint">
     /// An <see cref="IPEndPoint"/>, a <see cref="DnsEndPoint"/>, a <see cref="UnixDomainSocketEndPoint"/> (with the
     /// path <c>/@name</c>, or a leading zero, for the abstract name <c>name</c>), or a <see cref="FileHandleEndPoint"/>
-    /// for a socket that is connected already. Its descriptor is duplicated: the caller keeps its own.
+    /// for a socket that is connected already. Its descriptor is duplicated: the caller keeps its own. Both are of one
+    /// socket, which becomes non-blocking, and which the end of the connection shuts down.
     /// </param>
     /// <param name="cancellationToken">Gives the connection up, with all attempts.</param>
     /// <returns>The connection.</returns>
@@ -96,7 +97,7 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory
         {
             IPEndPoint or DnsEndPoint or UnixDomainSocketEndPoint
                 => new(_dialer.ConnectAsync(endpoint, cancellationToken)),
-            FileHandleEndPoint handle => new(_dialer.Enroll(checked((int)handle.FileHandle))),
+            FileHandleEndPoint handle => new(_dialer.Enroll(checked((int)handle.FileHandle), isShared: true)),
             _ => throw new NotSupportedException(
                 $"An endpoint of type {endpoint.GetType()} cannot be connected to by event loops."),
         };
@@ -121,7 +122,7 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory
         ThrowIfNotSupported();
         ObjectDisposedException.ThrowIf(socket.SafeHandle.IsClosed, socket);
 
-        var connection = _dialer.Enroll((int)socket.SafeHandle.DangerousGetHandle());
+        var connection = _dialer.Enroll((int)socket.SafeHandle.DangerousGetHandle(), isShared: false);
         socket.Dispose();
         return connection;
     }

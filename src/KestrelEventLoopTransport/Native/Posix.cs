@@ -17,6 +17,7 @@ internal static class Posix
     internal const int MSG_PEEK = 2;
     internal const int SHUT_RD = 0;
     internal const int SHUT_WR = 1;
+    internal const int SHUT_RDWR = 2;
     internal const int F_DUPFD = 0;
     internal const int F_SETFD = 2;
     internal const int FD_CLOEXEC = 1;

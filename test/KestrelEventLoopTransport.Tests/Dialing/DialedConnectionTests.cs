@@ -161,6 +161,33 @@ public sealed class DialedConnectionTests
         }
     }
 
+    // The descriptor that the caller keeps would keep the socket polled and open.
+    [Theory]
+    [ClassData<EveryScheduling>]
+    [Trait("Contract", "client")]
+    public async Task An_enrolled_handle_finishes_when_it_is_disposed(ApplicationScheduling scheduling)
+    {
+        await using var transport = new TestTransport(scheduling);
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        using var kept = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        kept.Connect(listener.LocalEndPoint!);
+        using var peer = new RawClient(await listener.AcceptAsync().DefaultTimeout());
+        var endPoint = new FileHandleEndPoint((ulong)kept.Handle, FileHandleType.Auto);
+        var first = await transport.Client.ConnectAsync(endPoint);
+        var second = await transport.Client.ConnectAsync(endPoint);
+        await first.Transport.Output.WriteAsync(Pattern.Create(100)).DefaultTimeout();
+        Assert.Equal(Pattern.Create(100), await peer.ReceiveExactlyAsync(100));
+
+        await first.DisposeAsync().DefaultTimeout();
+
+        await peer.ExpectFinAsync();
+        Assert.False(kept.SafeHandle.IsClosed);
+        Assert.True((await second.Transport.Input.ReadAsync().DefaultTimeout()).IsCompleted);
+        await second.DisposeAsync().DefaultTimeout();
+    }
+
     [Fact]
     [Trait("Contract", "client")]
     public async Task What_is_no_connected_stream_socket_is_not_enrolled()
