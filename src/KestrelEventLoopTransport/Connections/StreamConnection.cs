@@ -120,6 +120,10 @@ internal sealed partial class StreamConnection
     {
         _token = token;
         Loop.EndConnecting(Fd, token, this);
+        if (_settings.Limits.RunFromAccept)
+        {
+            StartTimer();
+        }
     }
 
     /// <summary>

@@ -22,6 +22,7 @@ internal sealed class ConnectAttempt(Dial dial, int number, EndPoint endPoint) :
 
     private int _fd = -1;
     private ulong _token;
+    private SocketAddress? _address;
     private int _retryDelay = FirstRetryDelay;
 
     internal int Number => number;
@@ -32,20 +33,22 @@ internal sealed class ConnectAttempt(Dial dial, int number, EndPoint endPoint) :
     /// <summary>What the loop knows the socket by; 0 when it was connected at once and is not polled.</summary>
     internal ulong Token => _token;
 
-    /// <summary>The address, as the kernel has it.</summary>
-    internal ReadOnlySpan<byte> Address => Serialized.Buffer.Span[..Serialized.Size];
+    /// <summary>The address, as the kernel has it. Known from <see cref="Open"/> on.</summary>
+    internal ReadOnlySpan<byte> Address => _address!.Buffer.Span[.._address.Size];
 
     /// <summary>When to connect again; <see cref="DialTimes.Never"/> unless the listener had no room.</summary>
     internal long RetryAt { get; private set; } = DialTimes.Never;
 
-    private SocketAddress Serialized => field ??= endPoint.Serialize();
-
     /// <summary>
     /// Makes the socket, sets its options, runs the hook and binds it. Returns the descriptor. Not under the lock.
     /// </summary>
+    /// <param name="context">What the dials of the client share.</param>
+    /// <param name="caller">What the hook runs in; <see langword="null"/> for the context of this thread.</param>
     /// <exception cref="Exception">What the hook threw, or a <see cref="SocketException"/>.</exception>
-    internal int Open(DialContext context)
+    internal int Open(DialContext context, ExecutionContext? caller)
     {
+        // The endpoint may be of a class of the application: nothing calls it under the lock.
+        _address = endPoint.Serialize();
         var family = endPoint.AddressFamily;
         var fd = SocketCalls.Create(family switch
         {
@@ -60,7 +63,11 @@ internal sealed class ConnectAttempt(Dial dial, int number, EndPoint endPoint) :
                 option.Set(fd);
             }
 
-            RunHook(fd, context.Options.ConfigureClientSocket);
+            if (context.Options.ConfigureClientSocket is { } hook)
+            {
+                RunHook(fd, hook, caller);
+            }
+
             if (context.Options.LocalEndPoint is { } local && family != AddressFamily.Unix)
             {
                 Bind(fd, local);
@@ -151,25 +158,25 @@ internal sealed class ConnectAttempt(Dial dial, int number, EndPoint endPoint) :
     }
 
     /// <summary>
-    /// A TCP socket whose own port the kernel has chosen to be the one it connects to is connected to itself ("TCP
-    /// simultaneous open", RFC 9293, 3.5). Then nobody listens there.
+    /// A TCP socket whose own port the kernel has chosen to be the one it connects to is connected to itself. Then
+    /// nothing listens there.
     /// </summary>
     private int CheckPeer()
-        => endPoint is IPEndPoint && endPoint.Equals(SocketAddressBytes.OfSocket(_fd).ToEndPoint())
-            ? Errno.ECONNREFUSED
-            : 0;
+        => endPoint is IPEndPoint && SocketCalls.IsConnectedToItself(_fd) ? Errno.ECONNREFUSED : 0;
 
-    private void RunHook(int fd, Action<ClientSocketContext>? hook)
+    private void RunHook(int fd, Action<ClientSocketContext> hook, ExecutionContext? caller)
     {
-        if (hook is null)
-        {
-            return;
-        }
-
         var context = new ClientSocketContext(fd, endPoint);
         try
         {
-            hook(context);
+            if (caller is null)
+            {
+                hook(context);
+            }
+            else
+            {
+                ExecutionContext.Run(caller, _ => hook(context), null);
+            }
         }
         finally
         {

@@ -39,6 +39,9 @@ internal sealed class Dial : LoopTimer, IDispatchTarget
     private readonly TaskCompletionSource<ConnectionContext> _result = new();
     private readonly int _beginner = Environment.CurrentManagedThreadId;
     private CancellationTokenRegistration _registration;
+
+    // What the hook runs in, on whatever thread. Not captured without a hook.
+    private readonly ExecutionContext? _caller;
     private bool _hasBegun;
     private bool _hasEnded;
     private ConnectAttempt? _winner;
@@ -60,6 +63,7 @@ internal sealed class Dial : LoopTimer, IDispatchTarget
         if (target is not DnsEndPoint)
         {
             _state.OnResolved(target.AddressFamily, [target], LoopClock.Now);
+        _caller = context.Options.ConfigureClientSocket is null ? null : ExecutionContext.Capture();
         }
     }
 
@@ -214,7 +218,7 @@ internal sealed class Dial : LoopTimer, IDispatchTarget
         int fd;
         try
         {
-            fd = attempt.Open(_context);
+            fd = attempt.Open(_context, _caller);
         }
         catch (Exception exception)
         {

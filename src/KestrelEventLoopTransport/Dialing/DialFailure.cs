@@ -43,7 +43,10 @@ internal static class DialFailure
     private static SocketException TimedOut(EndPoint target, string details)
         => new((int)SocketError.TimedOut, $"Cannot connect to {Name(target)} within ConnectTimeout. {details}");
 
-    /// <summary>A failure that may pass is worth more than "no such name", which one family alone may give.</summary>
+    /// <summary>
+    /// A failure that may pass is worth more than "no such name", and that is worth more than "no such address", which
+    /// one family alone may give.
+    /// </summary>
     private static Exception Unresolved(EndPoint target, IReadOnlyList<Exception> errors)
     {
         var errorCodes = errors.OfType<SocketException>().ToArray();
@@ -53,6 +56,7 @@ internal static class DialFailure
         }
 
         var chosen = Array.Find(errorCodes, static error => error.SocketErrorCode == SocketError.TryAgain)
+            ?? Array.Find(errorCodes, static error => error.SocketErrorCode == SocketError.HostNotFound)
             ?? errorCodes[^1];
         return new SocketException((int)chosen.SocketErrorCode, $"Cannot resolve {Name(target)}. {chosen.Message}");
     }

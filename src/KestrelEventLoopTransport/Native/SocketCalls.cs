@@ -111,6 +111,21 @@ internal static unsafe class SocketCalls
         return SocketAddressBytes.ToEndPoint(SocketAddressBytes.Span(address, length));
     }
 
+    /// <summary>
+    /// Whether a TCP socket is its own peer ("simultaneous open", RFC 9293, 3.5). False for one that is not connected
+    /// any more.
+    /// </summary>
+    internal static bool IsConnectedToItself(int fd)
+    {
+        var local = stackalloc byte[Posix.SockAddrStorageSize];
+        var peer = stackalloc byte[Posix.SockAddrStorageSize];
+        uint localLength = Posix.SockAddrStorageSize;
+        uint peerLength = Posix.SockAddrStorageSize;
+        return Libc.getsockname(fd, local, &localLength) == 0
+            && Libc.getpeername(fd, peer, &peerLength) == 0
+            && SocketAddressBytes.Span(local, localLength).SequenceEqual(SocketAddressBytes.Span(peer, peerLength));
+    }
+
     /// <summary>Throws if a system call has failed.</summary>
     /// <param name="result">What the call has returned just now: any code in between could change errno.</param>
     /// <param name="action">Names the call, for the message. Made before the call.</param>
