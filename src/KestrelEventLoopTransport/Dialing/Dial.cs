@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Connections;
@@ -25,6 +26,7 @@ namespace KestrelEventLoopTransport.Dialing;
 /// connection, or is released there.
 /// </para>
 /// </remarks>
+[SuppressMessage("Design", "CA1001", Justification = "The source has neither a timer nor a wait handle.")]
 internal sealed class Dial : LoopTimer, IDispatchTarget
 {
     private readonly Lock _lock = new();
@@ -37,11 +39,14 @@ internal sealed class Dial : LoopTimer, IDispatchTarget
 
     // Continuations run where the result is delivered, as those of a read do.
     private readonly TaskCompletionSource<ConnectionContext> _result = new();
-    private readonly int _beginner = Environment.CurrentManagedThreadId;
-    private CancellationTokenRegistration _registration;
 
     // What the hook runs in, on whatever thread. Not captured without a hook.
     private readonly ExecutionContext? _caller;
+    private readonly int _beginner = Environment.CurrentManagedThreadId;
+
+    // Ends the lookups with the dial, whatever has ended it.
+    private readonly CancellationTokenSource? _lookups;
+    private CancellationTokenRegistration _registration;
     private bool _hasBegun;
     private bool _hasEnded;
     private ConnectAttempt? _winner;
@@ -58,12 +63,16 @@ internal sealed class Dial : LoopTimer, IDispatchTarget
         _context = context;
         _connections = connections;
         _target = target;
+        _caller = context.Options.ConfigureClientSocket is null ? null : ExecutionContext.Capture();
         _families = target is DnsEndPoint name ? FamiliesOf(name) : [];
         _state = new DialState(context.Times, LoopClock.Now, _families);
-        if (target is not DnsEndPoint)
+        if (target is DnsEndPoint)
+        {
+            _lookups = new CancellationTokenSource();
+        }
+        else
         {
             _state.OnResolved(target.AddressFamily, [target], LoopClock.Now);
-        _caller = context.Options.ConfigureClientSocket is null ? null : ExecutionContext.Capture();
         }
     }
 
@@ -74,7 +83,7 @@ internal sealed class Dial : LoopTimer, IDispatchTarget
             static (dial, token) => ((Dial)dial!).End(new OperationCanceledException(token)), this);
         foreach (var family in _families)
         {
-            _ = ResolveAsync((DnsEndPoint)_target, family, cancellationToken);
+            _ = ResolveAsync((DnsEndPoint)_target, family, _lookups!.Token);
         }
 
         Advance();
@@ -121,11 +130,12 @@ internal sealed class Dial : LoopTimer, IDispatchTarget
 
     private async Task ResolveAsync(DnsEndPoint name, AddressFamily family, CancellationToken cancellationToken)
     {
-        IPAddress[] addresses = [];
+        IPEndPoint[] endPoints = [];
         Exception? error = null;
         try
         {
-            addresses = await _context.Resolver(name.Host, family, cancellationToken).ConfigureAwait(false);
+            var addresses = await _context.Resolver(name.Host, family, cancellationToken).ConfigureAwait(false);
+            endPoints = Array.ConvertAll(addresses, address => new IPEndPoint(address, name.Port));
         }
         catch (Exception exception)
         {
@@ -134,9 +144,13 @@ internal sealed class Dial : LoopTimer, IDispatchTarget
 
         lock (_lock)
         {
+            if (_hasEnded)
+            {
+                return;
+            }
+
             if (error is null)
             {
-                var endPoints = addresses.Select(address => new IPEndPoint(address, name.Port));
                 _state.OnResolved(family, endPoints, LoopClock.Now);
             }
             else
@@ -341,6 +355,7 @@ internal sealed class Dial : LoopTimer, IDispatchTarget
     {
         Cancel();
         _registration.Unregister();
+        _lookups?.Cancel();
         if (_winner is not null)
         {
             TryEstablish(_winner);

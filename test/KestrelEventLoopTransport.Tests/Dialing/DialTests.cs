@@ -87,6 +87,58 @@ public sealed class DialTests : IDisposable
         await Poll.UntilAsync(() => CountConnectingTo(port) <= connecting);
     }
 
+    // The second attempt begins on the thread pool, after the first is refused.
+    [Fact]
+    public async Task The_hook_runs_in_the_context_of_the_caller()
+    {
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
+        var listener = await transport.BindAsync();
+        var local = new AsyncLocal<string>();
+        var seen = new List<string?>();
+        var factory = WithResolver(
+            transport, Both, options => options.ConfigureClientSocket = _ => seen.Add(local.Value));
+        local.Value = "caller";
+
+        await AssertConnectsAsync(transport, listener, new DnsEndPoint("both.test", PortOf(listener)), factory);
+
+        Assert.Equal(["caller", "caller"], seen);
+    }
+
+    [Fact]
+    public async Task A_lookup_that_is_canceled_with_the_dial_is_a_cancellation()
+    {
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
+        var factory = WithResolver(transport, NeverAsync);
+        using var cancellation = new CancellationTokenSource();
+        var dial = factory.ConnectAsync(new DnsEndPoint("slow.test", 80), cancellation.Token).AsTask();
+
+        await cancellation.CancelAsync();
+
+        var failure = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => dial.DefaultTimeout());
+        Assert.Equal(cancellation.Token, failure.CancellationToken);
+    }
+
+    [Fact]
+    public async Task A_lookup_is_canceled_after_the_timeout()
+    {
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
+        var canceled = Signal.New();
+        var factory = WithResolver(
+            transport,
+            async (name, family, token) =>
+            {
+                using var registration = token.Register(() => canceled.TrySetResult());
+                return await NeverAsync(name, family, token);
+            },
+            static options => options.ConnectTimeout = TimeSpan.FromMilliseconds(50));
+
+        var failure = await Assert.ThrowsAsync<SocketException>(
+            () => factory.ConnectAsync(new DnsEndPoint("slow.test", 80)).DefaultTimeout());
+
+        Assert.Equal(SocketError.TimedOut, failure.SocketErrorCode);
+        await canceled.Task.DefaultTimeout();
+    }
+
     [Fact]
     public async Task A_slow_answer_for_the_other_family_is_not_waited_for()
     {
@@ -282,12 +334,26 @@ public sealed class DialTests : IDisposable
     private static Task<ConnectionContext> DialAsync(TestTransport transport, EndPoint endPoint)
         => transport.Client.ConnectAsync(endPoint).DefaultTimeout();
 
-    private static EventLoopConnectionFactory WithResolver(TestTransport transport, NameResolver resolver) => new(
-        new EventLoopClientOptions(),
-        transport.Services.GetRequiredService<SharedLoops>(),
-        transport.Services.GetRequiredService<TimeoutMetrics>(),
-        NullLoggerFactory.Instance,
-        resolver);
+    private static EventLoopConnectionFactory WithResolver(
+        TestTransport transport, NameResolver resolver, Action<EventLoopClientOptions>? configure = null)
+    {
+        var options = new EventLoopClientOptions();
+        configure?.Invoke(options);
+        return new EventLoopConnectionFactory(
+            options,
+            transport.Services.GetRequiredService<SharedLoops>(),
+            transport.Services.GetRequiredService<TimeoutMetrics>(),
+            NullLoggerFactory.Instance,
+            resolver);
+    }
+
+    /// <summary>Honours the token, as the system's resolver does before the lookup begins.</summary>
+    private static async Task<IPAddress[]> NeverAsync(
+        string name, AddressFamily family, CancellationToken cancellationToken)
+    {
+        await Task.Delay(Timeout.Infinite, cancellationToken);
+        return [];
+    }
 
     private static Task<IPAddress[]> Both(string name, AddressFamily family, CancellationToken cancellationToken)
         => Task.FromResult<IPAddress[]>(
