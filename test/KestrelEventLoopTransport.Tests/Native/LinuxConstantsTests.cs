@@ -12,6 +12,7 @@ public sealed class LinuxConstantsTests
         #define _GNU_SOURCE
         #include <errno.h>
         #include <fcntl.h>
+        #include <linux/sockios.h>
         #include <netinet/in.h>
         #include <netinet/tcp.h>
         #include <poll.h>

@@ -20,6 +20,7 @@ internal static class SystemConstants
         SO_ERROR            0x1007        bsd/sys/socket.h
         SO_TYPE             0x1008        bsd/sys/socket.h
         SO_NOSIGPIPE        0x1022        bsd/sys/socket.h
+        SO_NWRITE           0x1024        bsd/sys/socket.h
         SO_LINGER_SEC       0x1080        bsd/sys/socket.h
         MSG_TRUNC           0x10          bsd/sys/socket.h
         IP_TOS              3             bsd/netinet/in.h
@@ -64,6 +65,7 @@ internal static class SystemConstants
         TCP_KEEPINTVL       512           sys/netinet/tcp.h
         TCP_KEEPCNT         1024          sys/netinet/tcp.h
         TCP_FASTOPEN        1025          sys/netinet/tcp.h
+        FIONWRITE           0x40046677    sys/sys/filio.h
         O_NONBLOCK          0x0004        sys/sys/fcntl.h
         O_CLOEXEC           0x00100000    sys/sys/fcntl.h
         F_DUPFD_CLOEXEC     17            sys/sys/fcntl.h
