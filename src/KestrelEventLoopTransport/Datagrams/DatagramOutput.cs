@@ -23,6 +23,9 @@ internal sealed class DatagramOutput
     // Batches of one flush. The rest is left to the loop, so that others get their turn.
     private const int MaxBatches = 8;
 
+    // Bytes of the longest datagram that the queue and the collected batch take: more than UDP can carry.
+    private const int MaxPayload = 65_535;
+
     // Answers of the peer's system to earlier datagrams that one send takes for such.
     private const int MaxRefusals = 8;
 
@@ -143,6 +146,13 @@ internal sealed class DatagramOutput
 
     private DatagramSendResult TrySend(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
     {
+        // The kernel would refuse it too, but only if the socket is not full.
+        if (payload.Length > MaxPayload)
+        {
+            Interlocked.Increment(ref _failed);
+            return DatagramSendResult.Failed(Errno.EMSGSIZE);
+        }
+
         if (_callbackThread == Environment.CurrentManagedThreadId && TryCollect(payload, to, from))
         {
             return new(DatagramSendStatus.Queued);
@@ -167,8 +177,7 @@ internal sealed class DatagramOutput
     }
 
     /// <summary>
-    /// Collects a datagram of the handler's call. False if it goes to the kernel at once: the call is overdue, or the
-    /// datagram is longer than any.
+    /// Collects a datagram of the handler's call. False if it goes to the kernel at once, because the call is overdue.
     /// </summary>
     private bool TryCollect(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
     {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 
 namespace KestrelEventLoopTransport.Datagrams;
 
@@ -55,6 +56,7 @@ internal sealed class DatagramQueue(long maxSize)
                 count++;
             }
 
+            Debug.Assert(count > 0 || _items.Count == 0, "The longest datagram fits into an empty batch.");
             return count;
         }
     }

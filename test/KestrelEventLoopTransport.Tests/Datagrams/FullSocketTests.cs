@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -30,6 +31,7 @@ public sealed class FullSocketTests
             await AnswersWaitAsync(scheduling, EAGAIN);
             await AnswersWaitAsync(scheduling, ENOBUFS);
             await SendersWaitAsync(scheduling);
+            await ADatagramLongerThanAnyIsRefusedAsync(scheduling);
         }
     }
 
@@ -120,6 +122,39 @@ public sealed class FullSocketTests
         {
             fail(0);
         }
+    }
+
+    private static async Task ADatagramLongerThanAnyIsRefusedAsync(ApplicationScheduling scheduling)
+    {
+        var tooLong = new DatagramSendResult(DatagramSendStatus.Failed, SocketError.MessageSize);
+        var fail = Marshal.GetDelegateForFunctionPointer<FailSends>(TestLibc.GetExport("fail_sends"));
+        var results = new ConcurrentQueue<DatagramSendResult>();
+        await using var server = await DatagramServer.StartAsync(
+            scheduling,
+            (datagrams, sender) =>
+            {
+                results.Enqueue(sender.Reply(new byte[65_536], datagrams[0]));
+                DatagramScript.Echo(datagrams, sender);
+            });
+        using var client = server.Connect();
+        var address = DatagramAddress.FromEndPoint((IPEndPoint)client.LocalEndPoint!);
+        fail(EAGAIN);
+        try
+        {
+            Assert.Equal(DatagramSendStatus.Queued, server.Endpoint.Sender.Send([1], address).Status);
+            Assert.Equal(tooLong, server.Endpoint.Sender.Send(new byte[65_536], address));
+            Assert.Equal(DatagramSendStatus.Queued, server.Endpoint.Sender.Send([2], address).Status);
+        }
+        finally
+        {
+            fail(0);
+        }
+
+        Assert.Equal([1], DatagramServer.Receive(client));
+        Assert.Equal([2], DatagramServer.Receive(client));
+        DatagramServer.RoundTrip(client, [3]);
+        Assert.Equal(tooLong, Assert.Single(results));
+        Assert.Equal(2, server.Endpoint.FailedSends);
     }
 
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
