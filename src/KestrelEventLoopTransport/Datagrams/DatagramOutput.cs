@@ -135,7 +135,9 @@ internal sealed class DatagramOutput
     {
         while (true)
         {
-            await _queue.WaitForRoomAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+            // A wait that has ended already does not look at the token.
+            cancellationToken.ThrowIfCancellationRequested();
+            await _queue.WaitForRoomAsync(payload.Length).WaitAsync(cancellationToken).ConfigureAwait(false);
             var result = TrySend(payload.Span, to, from);
             if (result.Status != DatagramSendStatus.Dropped)
             {

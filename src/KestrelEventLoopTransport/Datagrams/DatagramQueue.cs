@@ -17,6 +17,8 @@ internal sealed class DatagramQueue(long maxSize)
     private long _size;
     private bool _isClosed;
 
+    private bool IsHalfFree => _size <= maxSize / 2;
+
     /// <summary>Adds a copy of a datagram. One is always taken if the queue is empty.</summary>
     internal DatagramSendStatus Add(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
     {
@@ -27,7 +29,7 @@ internal sealed class DatagramQueue(long maxSize)
                 return DatagramSendStatus.Stopped;
             }
 
-            if (_size + payload.Length + Overhead > maxSize && _items.Count != 0)
+            if (!HasRoom(payload.Length))
             {
                 return DatagramSendStatus.Dropped;
             }
@@ -73,7 +75,7 @@ internal sealed class DatagramQueue(long maxSize)
                 _size -= item.Length + Overhead;
             }
 
-            if (_size <= maxSize / 2)
+            if (IsHalfFree)
             {
                 (room, _room) = (_room, null);
             }
@@ -83,13 +85,14 @@ internal sealed class DatagramQueue(long maxSize)
     }
 
     /// <summary>
-    /// Completes when half of the queue is free, or the queue is closed. Completed if the queue has room now.
+    /// Completes when datagrams have left the queue and half of it is free, or when it is closed. Completed if that is
+    /// so now and a datagram of a length has room. One that needs more than half waits again each time.
     /// </summary>
-    internal Task WaitForRoomAsync()
+    internal Task WaitForRoomAsync(int length)
     {
         lock (_lock)
         {
-            return _isClosed || _size <= maxSize / 2
+            return _isClosed || (IsHalfFree && HasRoom(length))
                 ? Task.CompletedTask
                 : (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
@@ -116,6 +119,8 @@ internal sealed class DatagramQueue(long maxSize)
         room?.TrySetResult();
         return count;
     }
+
+    private bool HasRoom(int length) => _size + length + Overhead <= maxSize || _items.Count == 0;
 
     private readonly record struct Item(byte[] Bytes, int Length, DatagramAddress To, DatagramAddress From);
 }

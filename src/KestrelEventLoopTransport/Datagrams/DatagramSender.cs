@@ -42,7 +42,7 @@ public sealed class DatagramSender
         ReadOnlySpan<byte> payload, DatagramAddress destination = default, DatagramAddress source = default)
         => _output.Send(payload, destination, source);
 
-    /// <summary>Sends a datagram. If the socket and the queue are full, waits for half of the queue.</summary>
+    /// <summary>Sends a datagram. If the socket and the queue are full, waits until half the queue is free.</summary>
     /// <param name="payload">The bytes. They may be overwritten when the returned task is completed.</param>
     /// <param name="destination">Where to; the default value on a connected endpoint.</param>
     /// <param name="source">The local address to send from. Default: the kernel chooses. Linux only.</param>

@@ -31,6 +31,7 @@ public sealed class FullSocketTests
             await AnswersWaitAsync(scheduling, EAGAIN);
             await AnswersWaitAsync(scheduling, ENOBUFS);
             await SendersWaitAsync(scheduling);
+            await ALongDatagramWaitsAsync(scheduling);
             await ADatagramLongerThanAnyIsRefusedAsync(scheduling);
         }
     }
@@ -122,6 +123,47 @@ public sealed class FullSocketTests
         {
             fail(0);
         }
+    }
+
+    private static async Task ALongDatagramWaitsAsync(ApplicationScheduling scheduling)
+    {
+        var fail = Marshal.GetDelegateForFunctionPointer<FailSends>(TestLibc.GetExport("fail_sends"));
+        await using var server = await DatagramServer.StartAsync(
+            scheduling, static (_, _) => { }, static options => options.MaxSendQueueSize = 10 * 129);
+        using var client = server.Connect();
+        var address = DatagramAddress.FromEndPoint((IPEndPoint)client.LocalEndPoint!);
+        var sender = server.Endpoint.Sender;
+        using var cancellation = new CancellationTokenSource();
+        Task<DatagramSendResult> waiting;
+        fail(EAGAIN);
+        try
+        {
+            // Less than half of the queue, and still no room for 1,200 bytes.
+            Assert.Equal(DatagramSendStatus.Queued, sender.Send([1], address).Status);
+            Assert.Equal(DatagramSendStatus.Queued, sender.Send([2], address).Status);
+            waiting = await StartAsync(CancellationToken.None);
+            var cancelled = await StartAsync(cancellation.Token);
+            await cancellation.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled.DefaultTimeout());
+            Assert.False(waiting.IsCompleted);
+        }
+        finally
+        {
+            fail(0);
+        }
+
+        Assert.True((await waiting.DefaultTimeout()).IsAccepted);
+        Assert.Equal([1], DatagramServer.Receive(client));
+        Assert.Equal([2], DatagramServer.Receive(client));
+        Assert.Equal(1_200, DatagramServer.Receive(client).Length);
+
+        // Returns when the send waits: it may not keep its thread.
+        Task<Task<DatagramSendResult>> StartAsync(CancellationToken cancellationToken)
+            => Task.Factory.StartNew(
+                () => sender.SendAsync(new byte[1_200], address, cancellationToken: cancellationToken).AsTask(),
+                CancellationToken.None,
+                TaskCreationOptions.LongRunning,
+                TaskScheduler.Default).DefaultTimeout();
     }
 
     private static async Task ADatagramLongerThanAnyIsRefusedAsync(ApplicationScheduling scheduling)
