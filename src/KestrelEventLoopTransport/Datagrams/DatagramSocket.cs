@@ -35,6 +35,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
     private Readiness _readiness;
     private ulong _token;
     private int _hasStarted;
+    private int _isPosted;
     private long _received;
 
     /// <param name="bound">The bound socket. The object owns it.</param>
@@ -114,12 +115,20 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
 
     public void OnReady(PollEvents events)
     {
+        // A full fence, as is the exchange below: either the posted turn sees the edge, or this thread runs it.
         _readiness.SetReady();
-        RunTurn();
+        if (Volatile.Read(ref _isPosted) == 0)
+        {
+            RunTurn();
+        }
     }
 
     /// <summary>The next turn, as work of the loop or of the thread pool.</summary>
-    void IThreadPoolWorkItem.Execute() => RunTurn();
+    void IThreadPoolWorkItem.Execute()
+    {
+        Interlocked.Exchange(ref _isPosted, 0);
+        RunTurn();
+    }
 
     void IDispatchTarget.OnOverdue() => Output.Uncork();
 
@@ -136,15 +145,16 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
             _readiness.SetReady();
             if (!_readiness.Has(ReadinessFlags.Busy))
             {
-                Loop.Post(this);
+                PostTurn(toLoop: true);
             }
         }
     }
 
     private void RunTurn()
     {
-        if (Loop.Callbacks.TryMoveToPool(this))
+        if (!Loop.Callbacks.MayRunHere)
         {
+            PostTurn(toLoop: false);
             return;
         }
 
@@ -182,12 +192,24 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
 
     private void PostRest(bool isLoop)
     {
-        if (!_readiness.Has(ReadinessFlags.Ready))
+        if (_readiness.Has(ReadinessFlags.Ready))
+        {
+            PostTurn(isLoop);
+        }
+    }
+
+    /// <summary>
+    /// Posts a turn, unless one is posted and has not begun: under a flood there would be more of them at each poll.
+    /// The caller has set the readiness, which that turn sees.
+    /// </summary>
+    private void PostTurn(bool toLoop)
+    {
+        if (Interlocked.CompareExchange(ref _isPosted, 1, 0) != 0)
         {
             return;
         }
 
-        if (isLoop)
+        if (toLoop)
         {
             Loop.Post(this);
         }
@@ -318,7 +340,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
         protected override long OnDue(long now)
         {
             socket._readiness.SetReady();
-            socket.Loop.Post(socket);
+            socket.PostTurn(toLoop: true);
             return Never;
         }
     }

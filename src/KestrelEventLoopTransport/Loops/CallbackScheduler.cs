@@ -38,7 +38,7 @@ internal sealed class CallbackScheduler(
     internal bool HasPooled => HandsOff && !pool.IsEmpty && !loan.IsLent;
 
     /// <summary>Whether the calling thread may run a callback now.</summary>
-    private bool MayRunHere => RunOnLoop || !work.IsCurrent;
+    internal bool MayRunHere => RunOnLoop || !work.IsCurrent;
 
     /// <summary>Runs a callback, on the calling thread if that is allowed, else on the thread pool.</summary>
     internal void Run(IThreadPoolWorkItem callback)
