@@ -101,7 +101,8 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
 
     /// <summary>
     /// What the kernel tells with each datagram. A dual-stack socket needs the options of both families: an IPv4 packet
-    /// has the type of service of IPv4, and its addresses in the form of IPv6.
+    /// has the type of service of IPv4, and its destination in the form of IPv6; only IPv4 tells where an answer to a
+    /// broadcast leaves from.
     /// </summary>
     private static void RequestAncillaryData(int fd, IPEndPoint endPoint)
     {
@@ -110,11 +111,8 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
             Set(fd, nameof(Linux.IPV6_RECVPKTINFO), Posix.IPPROTO_IPV6, Linux.IPV6_RECVPKTINFO, 1);
             Set(fd, nameof(Linux.IPV6_RECVTCLASS), Posix.IPPROTO_IPV6, Linux.IPV6_RECVTCLASS, 1);
         }
-        else
-        {
-            Set(fd, nameof(Linux.IP_PKTINFO), Posix.IPPROTO_IP, Linux.IP_PKTINFO, 1);
-        }
 
+        Set(fd, nameof(Linux.IP_PKTINFO), Posix.IPPROTO_IP, Linux.IP_PKTINFO, 1);
         Set(fd, nameof(Linux.IP_RECVTOS), Posix.IPPROTO_IP, Linux.IP_RECVTOS, 1);
         Set(fd, nameof(Linux.SO_RXQ_OVFL), Linux.SOL_SOCKET, Linux.SO_RXQ_OVFL, 1);
     }

@@ -19,7 +19,7 @@ internal sealed unsafe class DatagramBatch
 
     private const int NameSize = 32;
 
-    // Room for IPV6_PKTINFO (40 bytes), IP_TOS, IPV6_TCLASS and SO_RXQ_OVFL (24 bytes each).
+    // Room for IPV6_PKTINFO (40 bytes), IP_PKTINFO (32), SO_RXQ_OVFL, and IP_TOS or IPV6_TCLASS (24 each).
     private const int ControlSize = 128;
 
     // Datagrams of powers of two apart would share the sets of the processor's cache.

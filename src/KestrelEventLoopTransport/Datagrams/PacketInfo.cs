@@ -14,6 +14,9 @@ internal readonly unsafe ref struct PacketInfo
     /// <summary>Room for the ancillary data of one message that is sent.</summary>
     internal const int MaxSpace = 40;
 
+    // ::ffff:0:0/96 (RFC 4291, section 2.5.5.2).
+    private static ReadOnlySpan<byte> Mapped => [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF];
+
     private PacketInfo(ReadOnlySpan<byte> destination, ReadOnlySpan<byte> replySource, int interfaceIndex)
     {
         Destination = destination;
@@ -31,24 +34,21 @@ internal readonly unsafe ref struct PacketInfo
 
     internal static bool TryRead(in msghdr message, out PacketInfo info)
     {
-        if (ControlData.TryFind(in message, Posix.IPPROTO_IP, Linux.IP_PKTINFO, out var data)
-            && data.Length >= sizeof(in_pktinfo))
+        // The kernel puts the local address of a multicast or broadcast packet into ipi_spec_dst.
+        var hasInfo4 = ControlData.TryFind(in message, Posix.IPPROTO_IP, Linux.IP_PKTINFO, out var data4)
+            && data4.Length >= sizeof(in_pktinfo);
+        if (ControlData.TryFind(in message, Posix.IPPROTO_IPV6, Linux.IPV6_PKTINFO, out var data)
+            && data.Length >= Size6)
         {
-            // The kernel puts the local address of a multicast or broadcast packet into ipi_spec_dst.
-            info = new(data.Slice(8, 4), data.Slice(4, 4), BitConverter.ToInt32(data));
-            return true;
-        }
-
-        if (ControlData.TryFind(in message, Posix.IPPROTO_IPV6, Linux.IPV6_PKTINFO, out data) && data.Length >= Size6)
-        {
+            // A dual-stack socket has both for an IPv4 packet.
             var address = data[..16];
-            var isMulticast = address[0] == 0xFF;
-            info = new(address, isMulticast ? [] : address, BitConverter.ToInt32(data[16..]));
+            var source = hasInfo4 ? data4.Slice(4, 4) : IsGroup(address) ? [] : address;
+            info = new(address, source, BitConverter.ToInt32(data[16..]));
             return true;
         }
 
-        info = default;
-        return false;
+        info = hasInfo4 ? new(data4.Slice(8, 4), data4.Slice(4, 4), BitConverter.ToInt32(data4)) : default;
+        return hasInfo4;
     }
 
     /// <summary>
@@ -85,4 +85,10 @@ internal readonly unsafe ref struct PacketInfo
         name.Slice(24, 4).CopyTo(data[16..]);
         return ControlData.Space(Size6);
     }
+
+    /// <summary>Whether an IPv6 address is none of one machine: multicast, or the broadcast of IPv4, mapped.</summary>
+    private static bool IsGroup(ReadOnlySpan<byte> address)
+        => address[0] == 0xFF
+            || (address.StartsWith(Mapped)
+                && ((address[12] & 0xF0) == 0xE0 || address[12..].IndexOfAnyExcept((byte)0xFF) < 0));
 }
