@@ -232,6 +232,11 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
         if (error is not (0 or Errno.EAGAIN))
         {
             _ = _errors.TryAdd(error, default);
+            if (!DatagramErrors.IsAnswer(error))
+            {
+                // It could come again at once. No edge comes for datagrams that are there.
+                _retry.Set(LoopClock.After(DatagramOutput.ShortageDelay));
+            }
         }
 
         if (count > 0 || !_errors.IsEmpty)
@@ -241,17 +246,9 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
 
         // A short batch has emptied the socket. An error between two datagrams also ends a batch, and that of a
         // connected socket may come at any time.
-        return count == DatagramBatch.Capacity || (count > 0 && _isConnected) || IsAnswer(error);
+        return count == DatagramBatch.Capacity || (count > 0 && _isConnected)
+            || DatagramErrors.IsAnswer(error);
     }
-
-    /// <summary>
-    /// Whether an error is the answer of a router or of the peer's system to an earlier datagram
-    /// (<c>net/ipv4/icmp.c: icmp_err_convert</c>). The receive has fetched it, and the next one may find a datagram.
-    /// Any other error could come again at once: then the next edge decides.
-    /// </summary>
-    private static bool IsAnswer(int error)
-        => error is Errno.ECONNREFUSED or Errno.EHOSTUNREACH or Errno.ENETUNREACH or Errno.EHOSTDOWN
-            or Errno.ENETDOWN or Errno.EMSGSIZE or Errno.ENOPROTOOPT or Errno.EOPNOTSUPP or Errno.EPROTO;
 
     private void RunHandler(int count)
     {
@@ -334,7 +331,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
         _closed.TrySetResult();
     }
 
-    /// <summary>Receives again after the kernel had no memory for it.</summary>
+    /// <summary>Receives again after an error that could come again at once, such as a shortage of memory.</summary>
     private sealed class Retry(DatagramSocket socket) : LoopTimer(socket.Loop)
     {
         protected override long OnDue(long now)
