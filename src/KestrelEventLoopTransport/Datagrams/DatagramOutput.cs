@@ -27,7 +27,7 @@ internal sealed class DatagramOutput
     private const int MaxPayload = 65_535;
 
     // Answers of the peer's system to earlier datagrams that one send takes for such.
-    private const int MaxRefusals = 8;
+    private const int MaxAnswers = 8;
 
     private readonly DatagramSocket _socket;
     private readonly DatagramSendBatch _outbox;
@@ -302,9 +302,16 @@ internal sealed class DatagramOutput
         var next = 0;
         var sent = 0;
         error = 0;
-        for (var refusals = 0; next < count;)
+        for (var (answer, answers) = (0, 0); next < count;)
         {
             var taken = batch.Send(_socket.Fd, next, count - next, out error);
+            var isOwn = answer != 0 && IsOwn(error, answer);
+            if (answer != 0 && !isOwn)
+            {
+                _socket.ReportError(answer, default);
+            }
+
+            answer = 0;
             if (taken > 0)
             {
                 next += taken;
@@ -314,15 +321,15 @@ internal sealed class DatagramOutput
             {
                 break;
             }
-            else if (!IsRefusal(error) || ++refusals > MaxRefusals)
+            else if (MayBeAnswer(error) && !isOwn && ++answers <= MaxAnswers)
+            {
+                answer = error;
+            }
+            else
             {
                 Interlocked.Increment(ref _failed);
                 _socket.ReportError(error, batch.GetAddress(next));
                 next++;
-            }
-            else
-            {
-                _socket.ReportError(error, default);
             }
         }
 
@@ -334,10 +341,16 @@ internal sealed class DatagramOutput
     private int SendOne(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
     {
         var error = DatagramMessage.Send(_socket.Fd, payload, _family, to, from);
-        for (var refusals = 0; IsRefusal(error) && refusals < MaxRefusals; refusals++)
+        for (var answers = 0; MayBeAnswer(error) && answers < MaxAnswers; answers++)
         {
-            _socket.ReportError(error, default);
+            var answer = error;
             error = DatagramMessage.Send(_socket.Fd, payload, _family, to, from);
+            if (IsOwn(error, answer))
+            {
+                break;
+            }
+
+            _socket.ReportError(answer, default);
         }
 
         if (error == 0)
@@ -356,10 +369,15 @@ internal sealed class DatagramOutput
     private static bool IsPressure(int error) => error is Errno.EAGAIN or Errno.ENOBUFS or Errno.ENOMEM;
 
     /// <summary>
-    /// Whether an error is the answer to an earlier datagram (ICMP). The send has only fetched it: this datagram has
-    /// not been sent.
+    /// Whether an error may be the answer to an earlier datagram (ICMP). Then the send has only fetched it, and this
+    /// datagram is sent again.
     /// </summary>
-    private bool IsRefusal(int error) => _isConnected && error == Errno.ECONNREFUSED;
+    private bool MayBeAnswer(int error) => _isConnected && DatagramErrors.IsAnswer(error);
+
+    /// <summary>
+    /// Whether an error that came again is the datagram's own after all. A refusal never is: it only comes by ICMP.
+    /// </summary>
+    private static bool IsOwn(int error, int before) => error == before && error != Errno.ECONNREFUSED;
 
     private void Wait(int error)
         => _fullTimer.Set(LoopClock.After(error == Errno.EAGAIN ? FullDelay : ShortageDelay));

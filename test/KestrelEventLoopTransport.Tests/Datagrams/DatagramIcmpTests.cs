@@ -42,6 +42,29 @@ public sealed class DatagramIcmpTests
         Assert.Equal([(SocketError.AccessDenied, default(DatagramAddress))], server.Script.Errors);
     }
 
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_datagram_whose_send_fetches_an_answer_is_sent(ApplicationScheduling scheduling)
+    {
+        using var icmp = Open();
+        using var peer = BindPeer();
+        await using var server = await StartAsync(scheduling, peer, DatagramScript.Echo);
+        for (byte i = 0; i < 200; i++)
+        {
+            SendProhibited(icmp, server, peer);
+
+            // One that is the datagram's own is not taken for such an answer.
+            var tooLong = server.Endpoint.Sender.Send(new byte[65_535]);
+            Assert.Equal(new DatagramSendResult(DatagramSendStatus.Failed, SocketError.MessageSize), tooLong);
+            SendProhibited(icmp, server, peer);
+            Assert.Equal(DatagramSendStatus.Sent, server.Endpoint.Sender.Send([i]).Status);
+            Assert.Equal([i], DatagramServer.Receive(peer));
+        }
+
+        Assert.Equal(200, server.Endpoint.FailedSends);
+        Assert.All(server.Script.Errors, static error => Assert.Equal(SocketError.AccessDenied, error.Error));
+    }
+
     private static Socket Open()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "The header is that of Linux.");
