@@ -148,6 +148,12 @@ internal sealed class DatagramOutput
 
     private DatagramSendResult TrySend(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
     {
+        if (_isConnected)
+        {
+            // BSD systems refuse an address there (EISCONN).
+            to = default;
+        }
+
         // The kernel would refuse it too, but only if the socket is not full.
         if (payload.Length > MaxPayload)
         {

@@ -32,7 +32,7 @@ public sealed class DatagramSender
     /// <param name="payload">
     /// The bytes, from 0 to 65,507 (IPv4) or 65,527 (IPv6). They may be overwritten when the method returns.
     /// </param>
-    /// <param name="destination">Where to; the default value on a connected endpoint.</param>
+    /// <param name="destination">Where to. A connected endpoint ignores it.</param>
     /// <param name="source">
     /// The local address to send from, such as <see cref="Datagram.LocalAddress"/>. Default: the kernel chooses. Linux
     /// only.
@@ -44,7 +44,7 @@ public sealed class DatagramSender
 
     /// <summary>Sends a datagram. If the socket and the queue are full, waits until half the queue is free.</summary>
     /// <param name="payload">The bytes. They may be overwritten when the returned task is completed.</param>
-    /// <param name="destination">Where to; the default value on a connected endpoint.</param>
+    /// <param name="destination">Where to. A connected endpoint ignores it.</param>
     /// <param name="source">The local address to send from. Default: the kernel chooses. Linux only.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>What has become of the datagram. It is not dropped for want of room.</returns>
