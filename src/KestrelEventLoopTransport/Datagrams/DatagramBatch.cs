@@ -32,6 +32,7 @@ internal sealed unsafe class DatagramBatch
     private readonly bool _hasBatches;
     private readonly DatagramAddress _bound;
     private readonly int _size;
+    private readonly int _stride;
     private int _used;
     private int _error;
 
@@ -45,8 +46,8 @@ internal sealed unsafe class DatagramBatch
         _size = size;
         _bound = bound;
         _hasBatches = hasBatches;
-        var stride = ((size + 63) & ~63) + Skew;
-        _payloads = GC.AllocateUninitializedArray<byte>(Capacity * stride, pinned: true);
+        _stride = ((size + 63) & ~63) + Skew;
+        _payloads = GC.AllocateUninitializedArray<byte>(Capacity * _stride, pinned: true);
         _headers = GC.AllocateArray<byte>(
             Capacity * (sizeof(mmsghdr) + sizeof(iovec) + NameSize + ControlSize), pinned: true);
         _messages = (mmsghdr*)Marshal.UnsafeAddrOfPinnedArrayElement(_headers, 0);
@@ -56,7 +57,7 @@ internal sealed unsafe class DatagramBatch
         var payloads = (byte*)Marshal.UnsafeAddrOfPinnedArrayElement(_payloads, 0);
         for (var i = 0; i < Capacity; i++)
         {
-            vectors[i] = new iovec { iov_base = payloads + (i * stride), iov_len = (nuint)size };
+            vectors[i] = new iovec { iov_base = payloads + (i * _stride), iov_len = (nuint)size };
             ref var header = ref _messages[i].msg_hdr;
             header.msg_name = names + (i * NameSize);
             header.msg_iov = vectors + i;
@@ -126,8 +127,8 @@ internal sealed unsafe class DatagramBatch
 
     internal ReadOnlySpan<byte> GetPayload(int index)
     {
-        ref var message = ref _messages[index];
-        return new(message.msg_hdr.msg_iov->iov_base, Math.Min((int)message.msg_len, _size));
+        // A span of the array, which keeps it alive.
+        return _payloads.AsSpan(index * _stride, Math.Min((int)_messages[index].msg_len, _size));
     }
 
     internal int GetLength(int index) => (int)_messages[index].msg_len;
