@@ -253,11 +253,12 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
     private void RunHandler(int count)
     {
         Volatile.Write(ref _received, _received + count);
-        var scope = CallbackScope.Enter(this);
+
+        // Before the scope, in which the supervisor may call the handler overdue.
         Output.BeginCallback();
         try
         {
-            using (scope)
+            using (CallbackScope.Enter(this))
             {
                 ReportErrors();
                 if (count > 0)
