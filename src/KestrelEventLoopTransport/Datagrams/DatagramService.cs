@@ -44,21 +44,20 @@ internal sealed class DatagramService(
     {
         var endpoint = Interlocked.Exchange(ref _endpoint, null);
         var handler = Interlocked.Exchange(ref _handler, null);
-        if (endpoint is not null)
+        try
         {
-            host.Remove(endpoint);
-            try
+            if (endpoint is not null)
             {
+                host.Remove(endpoint);
                 await endpoint.StopAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
             }
-            catch (OperationCanceledException)
-            {
-                // A handler has not returned in time. Its endpoint ends when it does, and the handler is left alone.
-                return;
-            }
-        }
 
-        await DisposeAsync(handler).ConfigureAwait(false);
+            await DisposeAsync(handler).AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The application's code has not returned in time. Its endpoint ends when it does, and it is left alone.
+        }
     }
 
     /// <summary>A host that did not start has stopped nothing.</summary>
