@@ -108,13 +108,13 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
     {
         if (endPoint.AddressFamily == AddressFamily.InterNetworkV6)
         {
-            Set(fd, nameof(Linux.IPV6_RECVPKTINFO), Posix.IPPROTO_IPV6, Linux.IPV6_RECVPKTINFO, 1);
-            Set(fd, nameof(Linux.IPV6_RECVTCLASS), Posix.IPPROTO_IPV6, Linux.IPV6_RECVTCLASS, 1);
+            Request(fd, nameof(Linux.IPV6_RECVPKTINFO), Posix.IPPROTO_IPV6, Linux.IPV6_RECVPKTINFO, 1);
+            Request(fd, nameof(Linux.IPV6_RECVTCLASS), Posix.IPPROTO_IPV6, Linux.IPV6_RECVTCLASS, 1);
         }
 
-        Set(fd, nameof(Linux.IP_PKTINFO), Posix.IPPROTO_IP, Linux.IP_PKTINFO, 1);
-        Set(fd, nameof(Linux.IP_RECVTOS), Posix.IPPROTO_IP, Linux.IP_RECVTOS, 1);
-        Set(fd, nameof(Linux.SO_RXQ_OVFL), Linux.SOL_SOCKET, Linux.SO_RXQ_OVFL, 1);
+        Request(fd, nameof(Linux.IP_PKTINFO), Posix.IPPROTO_IP, Linux.IP_PKTINFO, 1);
+        Request(fd, nameof(Linux.IP_RECVTOS), Posix.IPPROTO_IP, Linux.IP_RECVTOS, 1);
+        Request(fd, nameof(Linux.SO_RXQ_OVFL), Linux.SOL_SOCKET, Linux.SO_RXQ_OVFL, 1);
     }
 
     /// <summary>
@@ -125,14 +125,24 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
     {
         if (endPoint.AddressFamily == AddressFamily.InterNetworkV6)
         {
-            Set(fd, nameof(Linux.IPV6_MULTICAST_ALL), Posix.IPPROTO_IPV6, Linux.IPV6_MULTICAST_ALL, 0);
+            Request(fd, nameof(Linux.IPV6_MULTICAST_ALL), Posix.IPPROTO_IPV6, Linux.IPV6_MULTICAST_ALL, 0);
         }
 
-        Set(fd, nameof(Linux.IP_MULTICAST_ALL), Posix.IPPROTO_IP, Linux.IP_MULTICAST_ALL, 0);
+        Request(fd, nameof(Linux.IP_MULTICAST_ALL), Posix.IPPROTO_IP, Linux.IP_MULTICAST_ALL, 0);
     }
 
     private static void Set(int fd, string option, int level, int name, int value)
         => SocketOption.FromInt32(option, level, name, value).Set(fd);
+
+    /// <summary>Sets an option that the application has not asked for. An old kernel may not have it.</summary>
+    private static void Request(int fd, string option, int level, int name, int value)
+    {
+        var request = SocketOption.FromInt32(option, level, name, value);
+        if (request.TrySet(fd) is not (0 or Errno.ENOPROTOOPT) and var error)
+        {
+            throw Errno.ToException(error, $"{option} cannot be set");
+        }
+    }
 
     private static void Configure(int fd, IPEndPoint endPoint, Action<ListenSocketContext>? configure)
     {
