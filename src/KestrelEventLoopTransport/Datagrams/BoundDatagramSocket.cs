@@ -22,7 +22,15 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
         {
             while (sockets.Count < count)
             {
-                sockets.Add(Bind(endPoint, options, count > 1));
+                // The first bind fails if the address is in use. On Linux the option can be set after it, and the
+                // others join; elsewhere all need it.
+                var isAlone = count == 1 || (sockets.Count == 0 && OperatingSystem.IsLinux());
+                sockets.Add(Bind(endPoint, options, sharesPort: !isAlone));
+                if (isAlone && count > 1)
+                {
+                    Set(sockets[0].Fd, nameof(options.SocketPerLoop), Platform.SOL_SOCKET, Platform.SO_REUSEPORT, 1);
+                }
+
                 endPoint = sockets[0].EndPoint;
             }
 

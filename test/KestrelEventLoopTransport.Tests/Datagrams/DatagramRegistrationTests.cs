@@ -72,6 +72,20 @@ public sealed class DatagramRegistrationTests
     }
 
     [Fact]
+    public async Task Sockets_for_each_loop_do_not_join_those_of_another_endpoint()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Elsewhere the first socket needs SO_REUSEPORT too.");
+        await using var first = await DatagramServer.StartAsync(
+            ApplicationScheduling.Adaptive, DatagramScript.Echo, static options => options.SocketPerLoop = true);
+
+        await Assert.ThrowsAsync<AddressInUseException>(() => DatagramServer.StartAsync(
+            ApplicationScheduling.Adaptive,
+            DatagramScript.Echo,
+            static options => options.SocketPerLoop = true,
+            $"udp://{first.EndPoint}"));
+    }
+
+    [Fact]
     public async Task An_endpoint_that_cannot_start_leaves_no_descriptor()
     {
         var before = ProcessState.Descriptors().Count();
