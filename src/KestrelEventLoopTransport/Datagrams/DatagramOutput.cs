@@ -218,17 +218,22 @@ internal sealed class DatagramOutput
 
     private void SendCollected(int count)
     {
-        var next = _backlog.IsIdle ? SendBatch(_outbox, count, out _) : 0;
-        for (; next < count; next++)
+        try
         {
-            var status = Queue(_outbox.GetPayload(next), _outbox.GetAddress(next), _outbox.GetSource(next)).Status;
-            if (status == DatagramSendStatus.Dropped)
+            var next = _backlog.IsIdle ? SendBatch(_outbox, count, out _) : 0;
+            for (; next < count; next++)
             {
-                Interlocked.Increment(ref _dropped);
+                var status = Queue(_outbox.GetPayload(next), _outbox.GetAddress(next), _outbox.GetSource(next)).Status;
+                if (status == DatagramSendStatus.Dropped)
+                {
+                    Interlocked.Increment(ref _dropped);
+                }
             }
         }
-
-        _collected.EndSend();
+        finally
+        {
+            _collected.EndSend();
+        }
     }
 
     private DatagramSendResult Queue(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)

@@ -163,9 +163,11 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
         {
             var more = true;
             var isReleased = false;
+            var hasFailed = true;
             try
             {
                 more = ReceiveBatch();
+                hasFailed = false;
             }
             finally
             {
@@ -173,6 +175,10 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
                 if (isReleased)
                 {
                     EndTurns();
+                }
+                else if (hasFailed)
+                {
+                    PostRest(isLoop);
                 }
             }
 
