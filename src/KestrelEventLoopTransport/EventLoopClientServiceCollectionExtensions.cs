@@ -1,5 +1,5 @@
-using KestrelEventLoopTransport.Connections.Timing;
 using KestrelEventLoopTransport;
+using KestrelEventLoopTransport.Connections.Timing;
 using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Options.Configuration;
 using KestrelEventLoopTransport.Options.Validation;

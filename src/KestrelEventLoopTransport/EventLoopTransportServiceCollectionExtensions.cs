@@ -1,6 +1,6 @@
 using System.Diagnostics.Metrics;
-using KestrelEventLoopTransport.Connections.Timing;
 using KestrelEventLoopTransport;
+using KestrelEventLoopTransport.Connections.Timing;
 using KestrelEventLoopTransport.Hosting;
 using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Options.Configuration;

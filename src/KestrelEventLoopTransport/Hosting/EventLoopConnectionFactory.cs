@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
-using KestrelEventLoopTransport.Connections.Timing;
 using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Connections.Timing;
 using KestrelEventLoopTransport.Dialing;
 using KestrelEventLoopTransport.Listening;
 using KestrelEventLoopTransport.Loops.Adaptive;

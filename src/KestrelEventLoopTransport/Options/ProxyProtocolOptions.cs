@@ -25,8 +25,9 @@ public sealed class ProxyProtocolOptions
 {
     /// <summary>
     /// The networks of the proxies, such as <c>10.0.0.0/8</c> or <c>fd00::/8</c>, and single addresses. IPv4 addresses
-    /// have four decimal numbers. The bits of a network's address behind its prefix have to be 0. An IPv4 proxy is in a network of IPv4 addresses, also if the endpoint sees its address as <c>::ffff:a.b.c.d</c>; a network of
-    /// such mapped addresses is the same as one of IPv4. An array in configuration adds to those that are set by code.
+    /// have four decimal numbers. The bits of a network's address behind its prefix have to be 0. An IPv4 proxy is in a
+    /// network of IPv4 addresses, also if the endpoint sees its address as <c>::ffff:a.b.c.d</c>; a network of such
+    /// mapped addresses is the same as one of IPv4. An array in configuration adds to those that are set by code.
     /// Default: empty.
     /// </summary>
     public IList<string> TrustedNetworks { get; private set; } = [];

@@ -144,7 +144,8 @@ public sealed class HalfCloseTests
         var connection = await handler.Connection;
         await connection.StopSendingAsync().DefaultTimeout();
 
-        var exception = await Assert.ThrowsAnyAsync<ConnectionAbortedException>(() => connection.SendAsync(new byte[1]));
+        var exception = await Assert.ThrowsAnyAsync<ConnectionAbortedException>(
+            () => connection.SendAsync(new byte[1]));
 
         Assert.Equal("Nothing can be sent after StopSendingAsync was called.", exception.Message);
     }

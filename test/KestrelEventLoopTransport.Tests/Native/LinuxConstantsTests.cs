@@ -20,6 +20,7 @@ public sealed class LinuxConstantsTests
         #include <stdio.h>
         #include <sys/epoll.h>
         #include <sys/eventfd.h>
+        #include <sys/ioctl.h>
         #include <sys/resource.h>
         #include <sys/socket.h>
         #include <sys/stat.h>
