@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
-using System.Text;
 
 namespace KestrelEventLoopTransport.Native;
 
@@ -49,9 +48,7 @@ internal static class AddressText
             return null;
         }
 
-        Span<char> characters = stackalloc char[text.Length];
-        Encoding.ASCII.GetChars(text, characters);
-        return IPAddress.TryParse(characters, out var address) && address.AddressFamily == AddressFamily.InterNetworkV6
+        return IPAddress.TryParse(text, out var address) && address.AddressFamily == AddressFamily.InterNetworkV6
             ? address
             : null;
     }

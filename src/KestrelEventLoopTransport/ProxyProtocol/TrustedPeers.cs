@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.ProxyProtocol;
@@ -41,10 +40,7 @@ internal sealed class TrustedPeers(ProxyProtocolOptions options)
             throw new FormatException($"'{text}' is not a network.");
         }
 
-        var isMapped = network.BaseAddress.AddressFamily == AddressFamily.InterNetworkV6
-            && network.BaseAddress.IsIPv4MappedToIPv6
-            && network.PrefixLength >= MappedPrefixBits;
-        return isMapped
+        return network.BaseAddress.IsIPv4MappedToIPv6
             ? (network.BaseAddress.MapToIPv4().GetAddressBytes(), network.PrefixLength - MappedPrefixBits)
             : (network.BaseAddress.GetAddressBytes(), network.PrefixLength);
     }
