@@ -5,8 +5,9 @@ namespace KestrelEventLoopTransport;
 /// <see cref="EndpointOptions.CustomLoadBalancer"/>.
 /// </summary>
 /// <remarks>
-/// It is called once for each connection, on the thread that accepts the connection, so it must not block. With
-/// <see cref="AcceptMode.ListenerPerLoop"/>, several threads may call it at the same time.
+/// It is called once for each connection, on the thread that accepts the connection or, after a wait, receives its
+/// PROXY header. So it must not block. With <see cref="AcceptMode.ListenerPerLoop"/> or
+/// <see cref="EndpointOptions.ProxyProtocol"/>, several threads may call it at the same time.
 /// </remarks>
 /// <param name="context">The connection and the loops.</param>
 /// <returns>
