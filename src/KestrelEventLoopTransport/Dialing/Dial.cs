@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
-using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
@@ -27,7 +26,7 @@ namespace KestrelEventLoopTransport.Dialing;
 /// </para>
 /// </remarks>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither a timer nor a wait handle.")]
-internal sealed class Dial : LoopTimer, IDispatchTarget
+internal sealed partial class Dial : LoopTimer, IDispatchTarget
 {
     private readonly Lock _lock = new();
     private readonly DialContext _context;
@@ -127,40 +126,6 @@ internal sealed class Dial : LoopTimer, IDispatchTarget
     }
 
     string IDispatchTarget.Describe() => $"what awaited a connection to {DialFailure.Name(_target)}";
-
-    private async Task ResolveAsync(DnsEndPoint name, AddressFamily family, CancellationToken cancellationToken)
-    {
-        IPEndPoint[] endPoints = [];
-        Exception? error = null;
-        try
-        {
-            var addresses = await _context.Resolver(name.Host, family, cancellationToken).ConfigureAwait(false);
-            endPoints = Array.ConvertAll(addresses, address => new IPEndPoint(address, name.Port));
-        }
-        catch (Exception exception)
-        {
-            error = exception;
-        }
-
-        lock (_lock)
-        {
-            if (_hasEnded)
-            {
-                return;
-            }
-
-            if (error is null)
-            {
-                _state.OnResolved(family, endPoints, LoopClock.Now);
-            }
-            else
-            {
-                _state.OnUnresolved(family, error, LoopClock.Now);
-            }
-        }
-
-        Advance();
-    }
 
     /// <summary>The loop's thread. It does not run the application's hook.</summary>
     private void AdvanceFromLoop()
@@ -316,118 +281,5 @@ internal sealed class Dial : LoopTimer, IDispatchTarget
     {
         attempt.Close(Loop, _context);
         _state.OnFailed(attempt.Number, error);
-    }
-
-    /// <summary>Ends the dial without a connection, unless it has ended. Any thread.</summary>
-    private void End(Exception failure)
-    {
-        lock (_lock)
-        {
-            if (_hasEnded)
-            {
-                return;
-            }
-
-            EndLocked(winner: null, failure);
-        }
-
-        Complete();
-    }
-
-    /// <summary>Under the lock. The caller calls <see cref="Complete"/> when it has released the lock.</summary>
-    private void EndLocked(ConnectAttempt? winner, Exception? failure)
-    {
-        _hasEnded = true;
-        _winner = winner;
-        _failure = failure;
-        foreach (var attempt in _attempts)
-        {
-            if (attempt != winner)
-            {
-                attempt.Close(Loop, _context);
-            }
-        }
-    }
-
-    /// <summary>Makes the connection and delivers the result. The thread that has ended the dial.</summary>
-    /// <param name="isReady">Whether the loop has found a socket ready: only there may the application go on.</param>
-    private void Complete(bool isReady = false)
-    {
-        Cancel();
-        _registration.Unregister();
-        _lookups?.Cancel();
-        if (_winner is not null)
-        {
-            TryEstablish(_winner);
-        }
-
-        if (_connection is null)
-        {
-            _connections.Group.Release();
-        }
-
-        if (isReady)
-        {
-            Loop.Callbacks.Run(new Delivery(this));
-        }
-        else if (!_hasBegun && _beginner == Environment.CurrentManagedThreadId)
-        {
-            // Nobody awaits the task yet.
-            Deliver();
-        }
-        else
-        {
-            ThreadPool.UnsafeQueueUserWorkItem(new Delivery(this), preferLocal: false);
-        }
-    }
-
-    private void TryEstablish(ConnectAttempt winner)
-    {
-        try
-        {
-            _connection = _connections.Create(
-                winner.Release(), winner.Token, Loop, winner.Address, _context.Connections);
-        }
-        catch (Exception exception)
-        {
-            // No memory, or no room for one more descriptor in the poller.
-            _failure = exception;
-        }
-    }
-
-    private void Deliver()
-    {
-        if (_connection is not null)
-        {
-            _result.SetResult(_connection);
-        }
-        else if (_failure is OperationCanceledException canceled)
-        {
-            _result.SetCanceled(canceled.CancellationToken);
-        }
-        else
-        {
-            _result.SetException(_failure!);
-        }
-    }
-
-    /// <summary>The families to ask for: one, if the name or the local address says so.</summary>
-    private AddressFamily[] FamiliesOf(DnsEndPoint name)
-    {
-        AddressFamily[] all = [AddressFamily.InterNetworkV6, AddressFamily.InterNetwork];
-        var local = _context.Options.LocalEndPoint?.AddressFamily ?? AddressFamily.Unspecified;
-        return Array.FindAll(all, family => name.AddressFamily is AddressFamily.Unspecified or AddressFamily.Unknown
-            ? local == AddressFamily.Unspecified || local == family
-            : name.AddressFamily == family);
-    }
-
-    /// <summary>Delivers the result, which lets the application go on.</summary>
-    private sealed class Delivery(Dial dial) : IThreadPoolWorkItem
-    {
-        public void Execute()
-        {
-            using var scope = CallbackScope.Enter(dial);
-            dial.Deliver();
-        }
     }
 }
