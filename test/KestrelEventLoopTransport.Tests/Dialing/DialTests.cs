@@ -108,7 +108,17 @@ public sealed class DialTests : IDisposable
     public async Task A_lookup_that_is_canceled_with_the_dial_is_a_cancellation()
     {
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
-        var factory = WithResolver(transport, NeverAsync);
+
+        // The lookups fail while the token is being canceled.
+        var factory = WithResolver(transport, static (_, _, token) =>
+        {
+            var lookup = new TaskCompletionSource<IPAddress[]>();
+            token.UnsafeRegister(
+                static lookup => ((TaskCompletionSource<IPAddress[]>)lookup!).SetException(
+                    new SocketException((int)SocketError.TryAgain)),
+                lookup);
+            return lookup.Task;
+        });
         using var cancellation = new CancellationTokenSource();
         var dial = factory.ConnectAsync(new DnsEndPoint("slow.test", 80), cancellation.Token).AsTask();
 
