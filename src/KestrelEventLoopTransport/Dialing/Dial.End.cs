@@ -70,14 +70,15 @@ internal sealed partial class Dial
 
     private void TryEstablish(ConnectAttempt winner)
     {
+        var fd = winner.Release();
         try
         {
-            _connection = _connections.Create(
-                winner.Release(), winner.Token, Loop, winner.Address, _context.Connections);
+            _connection = _connections.Create(fd, winner.Token, Loop, winner.Address);
         }
         catch (Exception exception)
         {
             // No memory, or no room for one more descriptor in the poller.
+            _context.Close(fd);
             _failure = exception;
         }
     }

@@ -9,34 +9,32 @@ namespace KestrelEventLoopTransport.Dialing;
 /// is disposed, and one until its descriptor is closed, which may linger longer.
 /// </summary>
 /// <param name="group">The loops.</param>
-/// <param name="onDescriptorClosed">Is told of each descriptor that is closed.</param>
-internal sealed class DialedConnections(EventLoopGroup group, Action onDescriptorClosed) : IConnectionOwner
+/// <param name="context">What the dials of the client share.</param>
+internal sealed class DialedConnections(EventLoopGroup group, DialContext context) : IConnectionOwner
 {
     internal EventLoopGroup Group => group;
 
     /// <summary>
     /// Makes a connection of a connected socket and starts it on its loop. The caller's reference to the group becomes
-    /// the connection's. If it throws, the descriptor is closed, and the caller keeps the reference.
+    /// the connection's. If it throws, the caller keeps the descriptor and the reference.
     /// </summary>
     /// <param name="fd">The connected, non-blocking socket.</param>
     /// <param name="token">What the loop knows the socket by, if it polls it already; else 0.</param>
     /// <param name="loop">The loop. Its thread is the caller if it polls the socket already.</param>
     /// <param name="remoteAddress">The peer's address.</param>
-    /// <param name="settings">The client's settings.</param>
     /// <param name="isShared">Whether the application keeps another descriptor of the same file.</param>
     internal StreamConnection Create(
         int fd,
         ulong token,
         EventLoop loop,
         ReadOnlySpan<byte> remoteAddress,
-        ConnectionSettings settings,
         bool isShared = false)
     {
         loop.Load.Add();
         try
         {
             var localEndPoint = SocketAddressBytes.IsUnix(remoteAddress) ? SocketCalls.GetLocalEndPoint(fd) : null;
-            var connection = new StreamConnection(fd, loop, this, settings, remoteAddress, localEndPoint);
+            var connection = new StreamConnection(fd, loop, this, context.Connections, remoteAddress, localEndPoint);
             if (isShared)
             {
                 connection.MarkShared();
@@ -64,8 +62,6 @@ internal sealed class DialedConnections(EventLoopGroup group, Action onDescripto
                 loop.Unregister(token);
             }
 
-            _ = Libc.close(fd);
-            onDescriptorClosed();
             throw;
         }
     }
@@ -73,7 +69,7 @@ internal sealed class DialedConnections(EventLoopGroup group, Action onDescripto
     // Not before: a lingering socket needs its loop to receive what the peer still sends.
     public void OnDescriptorClosed()
     {
-        onDescriptorClosed();
+        context.OnDescriptorClosed();
         group.Release();
     }
 

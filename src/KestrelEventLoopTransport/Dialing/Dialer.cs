@@ -58,19 +58,17 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
                 token: 0,
                 ChooseLoop(connections.Group),
                 SocketAddressBytes.Span(address, length),
-                context.Connections,
                 isShared);
             return connection;
         }
         finally
         {
-            if (connections is null)
+            if (connection is null)
             {
-                context.Close(fd);
-            }
-            else if (connection is null)
-            {
-                connections.Group.Release();
+                // The caller has a descriptor of the same socket: SO_LINGER is its own, and this close does not wait.
+                _ = Libc.close(fd);
+                context.OnDescriptorClosed();
+                connections?.Group.Release();
             }
         }
     }
@@ -82,7 +80,7 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
         var connections = Volatile.Read(ref _connections);
         if (connections?.Group != group)
         {
-            connections = new DialedConnections(group, context.OnDescriptorClosed);
+            connections = new DialedConnections(group, context);
             Volatile.Write(ref _connections, connections);
         }
 
