@@ -25,7 +25,7 @@ namespace KestrelEventLoopTransport.Connections;
 internal sealed partial class StreamConnection
 {
     // In place of a reason when none was given. Never thrown: each reader gets an exception of its own.
-    private static readonly ConnectionAbortedException _noReason = new("The server closed the connection.");
+    private static readonly ConnectionAbortedException _noReason = new("This side closed the connection.");
 
     private readonly IConnectionOwner _owner;
     private DescriptorHandle _descriptor;

@@ -219,13 +219,13 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             if (WeHaveEnded(_state.Flags))
             {
                 throw _connection.AbortReason
-                    ?? new ConnectionAbortedException("The connection was closed by the server.");
+                    ?? new ConnectionAbortedException("This side closed the connection.");
             }
         }
         else if (_buffer.End != StreamEnd.Finished && (!_buffer.HasUnexamined || _buffer.IsStalled))
         {
             throw _buffer.End == StreamEnd.Reset
-                ? new ConnectionResetException("The client reset the connection.", _receiver.Error!)
+                ? new ConnectionResetException("The peer reset the connection.", _receiver.Error!)
                 : new IOException("Receiving from the connection failed.", _receiver.Error);
         }
     }
