@@ -130,9 +130,7 @@ public sealed class ClientLoopTests
     [ClassData<EveryScheduling>]
     public async Task The_loops_of_a_client_alone_end_with_its_last_connection(ApplicationScheduling scheduling)
     {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
+        using var listener = Listen();
         await using var services = new ServiceCollection()
             .AddEventLoopClient()
             .Configure<EventLoopTransportOptions>(options =>
@@ -163,9 +161,7 @@ public sealed class ClientLoopTests
     public async Task What_the_last_connection_of_a_client_alone_wrote_arrives(ApplicationScheduling scheduling)
     {
         const int Length = 2_000_000;
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
+        using var listener = Listen();
         await using var services = new ServiceCollection()
             .AddEventLoopClient()
             .Configure<EventLoopTransportOptions>(options =>
@@ -205,9 +201,7 @@ public sealed class ClientLoopTests
     [Fact]
     public async Task A_connection_of_a_client_alone_can_be_used_until_it_is_disposed()
     {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
+        using var listener = Listen();
         await using var services = new ServiceCollection().AddEventLoopClient().BuildServiceProvider();
         var monitor = services.GetRequiredService<EventLoopTransportMonitor>();
         var start = ProcessState.Capture();
@@ -259,6 +253,15 @@ public sealed class ClientLoopTests
         });
 
         Assert.Equal(!prefers, places.Contains('n', StringComparison.Ordinal));
+    }
+
+    /// <summary>A listener without loops.</summary>
+    private static Socket Listen()
+    {
+        var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        return listener;
     }
 
     private static async Task<byte> ReadByteAsync(ConnectionContext connection)
