@@ -6,7 +6,9 @@ namespace KestrelEventLoopTransport.Loops;
 /// </summary>
 /// <param name="loop">The loop.</param>
 /// <param name="work">The code.</param>
-internal sealed class LoopCallback(EventLoop loop, IThreadPoolWorkItem work) : IThreadPoolWorkItem, IDispatchTarget
+/// <param name="type">The type whose code it is, for the log.</param>
+internal sealed class LoopCallback(EventLoop loop, IThreadPoolWorkItem work, Type type)
+    : IThreadPoolWorkItem, IDispatchTarget
 {
     /// <summary>Runs it soon, once for each call.</summary>
     internal void Post()
@@ -37,5 +39,5 @@ internal sealed class LoopCallback(EventLoop loop, IThreadPoolWorkItem work) : I
         // Nothing waits for its end.
     }
 
-    string IDispatchTarget.Describe() => $"work that was posted to event loop {loop.Index}";
+    string IDispatchTarget.Describe() => $"work of {type} that was posted to event loop {loop.Index}";
 }

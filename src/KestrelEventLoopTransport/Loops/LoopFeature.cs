@@ -18,7 +18,7 @@ internal sealed class LoopFeature(EventLoop loop) : TimeProvider, IEventLoopFeat
     public void Post(IThreadPoolWorkItem work)
     {
         ArgumentNullException.ThrowIfNull(work);
-        new LoopCallback(loop, work).Post();
+        new LoopCallback(loop, work, work.GetType()).Post();
     }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)

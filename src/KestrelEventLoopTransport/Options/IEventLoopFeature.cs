@@ -35,8 +35,9 @@ public interface IEventLoopFeature
     /// <summary>
     /// The loop's time, with timers that call on the loop. A timer costs no thread and no system call of its own. It is
     /// never early. It is late by a few milliseconds at most, unless the loop is busy. A call that is due while the
-    /// last one has not begun is skipped. When the loop has ended, which is after its last connection, timers do not
-    /// call.
+    /// last one has not begun is skipped. After a timer was disposed no call begins; its
+    /// <see cref="IAsyncDisposable.DisposeAsync"/> completes when a running one has returned. When the loop has ended,
+    /// which is after its last connection, timers call on the thread pool.
     /// </summary>
     TimeProvider Time { get; }
 

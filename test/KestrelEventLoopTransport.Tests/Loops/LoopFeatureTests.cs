@@ -170,6 +170,99 @@ public sealed class LoopFeatureTests
         Assert.False(timer.Change(TimeSpan.Zero, never));
     }
 
+    /// <summary>As with the timers of .NET, also when the call was posted already.</summary>
+    [Fact]
+    public async Task A_disposed_timer_begins_no_call()
+    {
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Inline, static options => options.EventLoopCount = 1);
+        await using var pair = await transport.ConnectAsync();
+        var loop = pair.Connection.Features.Get<IEventLoopFeature>()!;
+        var calls = 0;
+        var never = Timeout.InfiniteTimeSpan;
+        var timers = new List<ITimer>();
+        for (var i = 0; i < 100; i++)
+        {
+            timers.Add(loop.Time.CreateTimer(_ => Call(), null, never, never));
+        }
+
+        // Their calls are posted together, and the first one that runs disposes all of them.
+        var sets = new WorkItem(() => timers.ForEach(timer => timer.Change(TimeSpan.Zero, never)));
+        loop.Post(sets);
+        await sets.Ran.DefaultTimeout();
+        await Poll.UntilAsync(() => Volatile.Read(ref calls) > 0);
+        await Task.Delay(TimeSpan.FromMilliseconds(20), loop.Time).DefaultTimeout();
+        var last = new WorkItem(static () => { });
+        loop.Post(last);
+        await last.Ran.DefaultTimeout();
+        Assert.Equal(1, calls);
+
+        void Call()
+        {
+            Interlocked.Increment(ref calls);
+            timers.ForEach(static timer => timer.Dispose());
+        }
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_timer_is_disposed_when_its_call_has_returned(ApplicationScheduling scheduling)
+    {
+        await using var transport = new TestTransport(scheduling);
+        await using var pair = await transport.ConnectAsync();
+        var time = pair.Connection.Features.Get<TimeProvider>()!;
+        using var release = new ManualResetEventSlim();
+        var began = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var timer = time.CreateTimer(
+            _ =>
+            {
+                began.SetResult();
+                Assert.True(release.Wait(TaskTimeoutExtensions.Default));
+            },
+            null,
+            TimeSpan.Zero,
+            Timeout.InfiniteTimeSpan);
+        await began.Task.DefaultTimeout();
+        timer.Dispose();
+        var disposed = timer.DisposeAsync().AsTask();
+        Assert.False(disposed.IsCompleted);
+        release.Set();
+        await disposed.DefaultTimeout();
+        Assert.True(timer.DisposeAsync().AsTask().IsCompleted);
+    }
+
+    /// <summary>What waits for a timer does not wait for ever.</summary>
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task Timers_call_after_the_end(ApplicationScheduling scheduling)
+    {
+        TimeProvider time;
+        Task waiting;
+        ITimer stopped;
+        var calls = 0;
+        var start = 0L;
+        var delay = TimeSpan.FromMilliseconds(300);
+        await using (var transport = new TestTransport(scheduling))
+        {
+            await using var pair = await transport.ConnectAsync();
+            time = pair.Connection.Features.Get<TimeProvider>()!;
+            start = time.GetTimestamp();
+            waiting = Task.Delay(delay, time);
+            stopped = time.CreateTimer(
+                _ => Interlocked.Increment(ref calls), null, TimeSpan.FromHours(1), Timeout.InfiniteTimeSpan);
+        }
+
+        await waiting.DefaultTimeout();
+        Assert.True(time.GetElapsedTime(start) >= delay);
+        await Task.Delay(TimeSpan.FromMilliseconds(1), time).DefaultTimeout();
+        Assert.True(stopped.Change(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(1)));
+        await Poll.UntilAsync(() => Volatile.Read(ref calls) > 2);
+        await stopped.DisposeAsync();
+        var last = calls;
+        await Task.Delay(TimeSpan.FromMilliseconds(20), time).DefaultTimeout();
+        Assert.Equal(last, calls);
+    }
+
     [Fact]
     public async Task A_wrong_argument_is_refused()
     {

@@ -1,6 +1,10 @@
 namespace KestrelEventLoopTransport.Loops.Timers;
 
 /// <summary>A timer of the application. When it is due, its callback is posted to the loop.</summary>
+/// <remarks>
+/// When the loop has ended, a timer of the system takes its place, and the callback is posted to the thread pool. What
+/// waits for a timer does not wait for ever.
+/// </remarks>
 /// <param name="loop">The loop that calls back.</param>
 /// <param name="callback">The application's code.</param>
 /// <param name="state">Its argument.</param>
@@ -8,14 +12,18 @@ internal sealed class CallbackTimer(EventLoop loop, TimerCallback callback, obje
 {
     private static readonly TimeSpan _maxTime = TimeSpan.FromMilliseconds(uint.MaxValue - 1);
 
-    // The lock makes one of the due time and the period. A due time that has moved keeps a timer that is firing from
-    // calling too early.
+    // The lock makes one of all that follows. A due time that has moved keeps a timer that is firing from calling too
+    // early.
     private readonly Lock _lock = new();
     private LoopCallback? _work;
     private long _dueAt = Never;
     private long _period = Never;
+    private bool _isPosted;
+    private int _running;
     private bool _isDisposed;
-    private int _isPosted;
+    private TaskCompletionSource? _returned;
+    private bool _hasLeftLoop;
+    private ITimer? _systemTimer;
 
     public bool Change(TimeSpan dueTime, TimeSpan period)
     {
@@ -36,25 +44,45 @@ internal sealed class CallbackTimer(EventLoop loop, TimerCallback callback, obje
                 0 => LoopClock.Now,
                 _ => LoopClock.After(due),
             };
-            Set(_dueAt);
+            if (_hasLeftLoop)
+            {
+                SetSystemTimer();
+            }
+            else
+            {
+                Set(_dueAt);
+            }
+
             return true;
         }
     }
 
+    /// <summary>No call begins any more, also none that was posted. One that is running goes on.</summary>
     public void Dispose()
     {
         lock (_lock)
         {
             _isDisposed = true;
             _dueAt = Never;
+            _systemTimer?.Dispose();
             Cancel();
         }
     }
 
+    /// <summary>As <see cref="Dispose"/>. Completes when no call is running.</summary>
     public ValueTask DisposeAsync()
     {
-        Dispose();
-        return default;
+        lock (_lock)
+        {
+            Dispose();
+            if (_running == 0)
+            {
+                return default;
+            }
+
+            _returned ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return new ValueTask(_returned.Task);
+        }
     }
 
     protected override long OnDue(long now)
@@ -68,12 +96,23 @@ internal sealed class CallbackTimer(EventLoop loop, TimerCallback callback, obje
 
             // Calls that were missed are skipped, and the others keep their distance.
             _dueAt = _period == Never ? Never : _dueAt + ((((now - _dueAt) / _period) + 1) * _period);
-            if (Interlocked.Exchange(ref _isPosted, 1) == 0)
+            if (!_isPosted)
             {
-                (_work ??= new LoopCallback(Loop, new Call(this))).Post();
+                _isPosted = true;
+                _work ??= new LoopCallback(Loop, new Call(this), callback.Target?.GetType() ?? callback.GetType());
+                _work.Post();
             }
 
             return _dueAt;
+        }
+    }
+
+    protected override void OnDropped()
+    {
+        lock (_lock)
+        {
+            _hasLeftLoop = true;
+            SetSystemTimer();
         }
     }
 
@@ -89,6 +128,33 @@ internal sealed class CallbackTimer(EventLoop loop, TimerCallback callback, obje
         return (long)Math.Ceiling(time.TotalMilliseconds);
     }
 
+    private void SetSystemTimer()
+    {
+        if (_dueAt == Never && _systemTimer is null)
+        {
+            return;
+        }
+
+        _systemTimer ??= TimeProvider.System.CreateTimer(
+            static timer => ((CallbackTimer)timer!).OnSystemTimer(),
+            this,
+            Timeout.InfiniteTimeSpan,
+            Timeout.InfiniteTimeSpan);
+        var delay = _dueAt == Never
+            ? Timeout.InfiniteTimeSpan
+            : TimeSpan.FromMilliseconds(Math.Clamp(_dueAt - LoopClock.Now, 0, (long)_maxTime.TotalMilliseconds));
+        _systemTimer.Change(delay, Timeout.InfiniteTimeSpan);
+    }
+
+    private void OnSystemTimer()
+    {
+        lock (_lock)
+        {
+            _ = OnDue(LoopClock.Now);
+            SetSystemTimer();
+        }
+    }
+
     private sealed class Call(CallbackTimer timer) : IThreadPoolWorkItem
     {
         public void Execute() => timer.Invoke();
@@ -96,8 +162,31 @@ internal sealed class CallbackTimer(EventLoop loop, TimerCallback callback, obje
 
     private void Invoke()
     {
-        // First, so that what becomes due meanwhile is called again.
-        Volatile.Write(ref _isPosted, 0);
-        callback(state);
+        lock (_lock)
+        {
+            // First, so that what becomes due meanwhile is called again.
+            _isPosted = false;
+            if (_isDisposed)
+            {
+                return;
+            }
+
+            _running++;
+        }
+
+        try
+        {
+            callback(state);
+        }
+        finally
+        {
+            lock (_lock)
+            {
+                if (--_running == 0)
+                {
+                    _returned?.TrySetResult();
+                }
+            }
+        }
     }
 }

@@ -17,7 +17,7 @@ namespace KestrelEventLoopTransport.Loops.Timers;
 /// </para>
 /// <para>
 /// When it is moved while it fires, <see cref="OnDue"/> may run once more than was asked for, so it looks for itself
-/// what has become due. Timers of a loop that has ended do not fire, and the loop drops them.
+/// what has become due. Timers of a loop that has ended do not fire: <see cref="OnDropped"/> is called instead.
 /// </para>
 /// <para>
 /// A timer that is filed keeps its object alive. So <see cref="Cancel"/> is for the end: it takes the timer from the
@@ -80,7 +80,11 @@ internal abstract class LoopTimer(EventLoop loop) : TimerNode, IThreadPoolWorkIt
     void IThreadPoolWorkItem.Execute()
     {
         // The end of the loop has emptied the wheel. The timer stays claimed, so it is not posted again.
-        if (!loop.HasEnded)
+        if (loop.HasEnded)
+        {
+            OnDropped();
+        }
+        else
         {
             File(LoopClock.Now);
         }
@@ -108,7 +112,13 @@ internal abstract class LoopTimer(EventLoop loop) : TimerNode, IThreadPoolWorkIt
     }
 
     /// <summary>The loop has ended, and the wheel has dropped the timer.</summary>
-    internal void Drop() => _ = _word.TryTake();
+    internal void Drop()
+    {
+        if (_word.TryTake())
+        {
+            OnDropped();
+        }
+    }
 
     /// <summary>The time has come. Runs as the loop.</summary>
     /// <remarks>
@@ -119,6 +129,11 @@ internal abstract class LoopTimer(EventLoop loop) : TimerNode, IThreadPoolWorkIt
     /// <param name="now">The time of the loop.</param>
     /// <returns>When to call again, at the earliest a millisecond later, or <see cref="Never"/>.</returns>
     protected abstract long OnDue(long now);
+
+    /// <summary>The timer does not fire any more. Called once at most, when it was due or is set again.</summary>
+    protected virtual void OnDropped()
+    {
+    }
 
     private long Fire(long now)
     {
