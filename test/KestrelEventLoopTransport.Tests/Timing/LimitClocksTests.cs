@@ -133,6 +133,23 @@ public sealed class LimitClocksTests
     }
 
     [Fact]
+    public void The_close_timeout_is_measured_from_when_the_connection_closes()
+    {
+        var connection = new Subject(static o =>
+        {
+            o.SendStallTimeout = TimeSpan.FromMilliseconds(10 * Limit);
+            o.CloseTimeout = TimeSpan.FromMilliseconds(Limit);
+        });
+
+        // A connection looks when it begins to close. The third look of the first limit is at that time too.
+        const long Closing = 3 * 10 * Limit / 4;
+        var reached = connection.RunUntilReached(static (c, now)
+            => c.Activity = c.Activity with { Unsent = 1, IsDraining = now >= Closing });
+
+        Assert.Equal((ConnectionLimit.CloseTimeout, Closing + Limit), reached);
+    }
+
+    [Fact]
     public void The_first_byte_is_waited_for_from_accept()
     {
         static Subject Create() => new(static o => o.FirstByteTimeout = TimeSpan.FromMilliseconds(Limit));

@@ -15,7 +15,6 @@ internal sealed class ConnectionTimer : LoopTimer
     private readonly StreamConnection _connection;
     private readonly Lock _lock = new();
     private LimitClocks _limits;
-    private bool _isAskedToClose;
     private long _nextLook = Never;
     private long _readDue = Never;
     private long _writeDue = Never;
@@ -119,6 +118,7 @@ internal sealed class ConnectionTimer : LoopTimer
             }
         }
 
+        var wasExpiring = _limits.IsExpiring;
         var reached = looks ? LookAtLimits(now) : ConnectionLimit.None;
         long next;
         lock (_lock)
@@ -130,8 +130,7 @@ internal sealed class ConnectionTimer : LoopTimer
         {
             case ConnectionLimit.None:
                 return next;
-            case ConnectionLimit.MaxConnectionLifetime when !_isAskedToClose:
-                _isAskedToClose = true;
+            case ConnectionLimit.MaxConnectionLifetime when !wasExpiring:
                 _connection.OnLifetimeOver();
                 return next;
             default:

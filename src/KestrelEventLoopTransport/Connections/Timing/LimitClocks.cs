@@ -9,12 +9,15 @@ namespace KestrelEventLoopTransport.Connections.Timing;
 /// <param name="limits">The limits.</param>
 internal struct LimitClocks(ConnectionLimits limits)
 {
-    // Both ways; what the reader waits for; what the output waits for.
+    // Both ways; what the reader waits for; what the output waits for; the same since the output is completed.
     private StandstillClock _idle;
     private StandstillClock _receiving;
     private StandstillClock _sending;
+    private StandstillClock _closing;
     private long _accepted;
-    private bool _isExpiring;
+
+    /// <summary>Whether a look has found that the life is over.</summary>
+    internal bool IsExpiring { get; private set; }
 
     /// <summary>The connection is accepted.</summary>
     internal void Start(long now) => _accepted = now;
@@ -30,10 +33,12 @@ internal struct LimitClocks(ConnectionLimits limits)
         var idleMark = activity.Receives + activity.Sent;
         var receiveMark = ((long)activity.Receives << 16) | (ushort)activity.Wait;
         var closes = activity.IsDraining && limits.Close != LoopTimer.Never;
-        var stall = closes ? limits.Close : limits.SendStall;
+        var waits = activity.Unsent > 0;
         return LookAtFirstByte(now, activity, ref next) ? ConnectionLimit.FirstByteTimeout
-            : _sending.IsReached(now, seen, stall, activity.Unsent > 0, activity.Sent, ref next)
-                ? (closes ? ConnectionLimit.CloseTimeout : ConnectionLimit.SendStallTimeout)
+            : closes && _closing.IsReached(now, seen, limits.Close, waits, activity.Sent, ref next)
+                ? ConnectionLimit.CloseTimeout
+            : !closes && _sending.IsReached(now, seen, limits.SendStall, waits, activity.Sent, ref next)
+                ? ConnectionLimit.SendStallTimeout
             : _receiving.IsReached(now, seen, limits.ReceiveIdle, activity.IsAwaited, receiveMark, ref next)
                 ? ConnectionLimit.ReceiveIdleTimeout
             : _idle.IsReached(now, seen, limits.Idle, activity.IsTaken, idleMark, ref next)
@@ -73,9 +78,9 @@ internal struct LimitClocks(ConnectionLimits limits)
 
         var over = _accepted + limits.Lifetime;
         var overdue = limits.Close == LoopTimer.Never ? LoopTimer.Never : over + limits.Close;
-        var isOver = now >= (_isExpiring ? overdue : over);
-        _isExpiring |= isOver;
-        next = Math.Min(next, _isExpiring ? overdue : over);
+        var isOver = now >= (IsExpiring ? overdue : over);
+        IsExpiring |= isOver;
+        next = Math.Min(next, IsExpiring ? overdue : over);
         return isOver;
     }
 }
