@@ -149,7 +149,7 @@ internal sealed partial class StreamConnection
             Output.OnWritable(isLast: (events & input) == 0);
         }
 
-        if (_settings.AllowHalfClose && IsOver(events))
+        if ((events & end) != 0 && _settings.AllowHalfClose && IsOver(events))
         {
             // Before the input, for the same reason.
             Follow(_end.EndSending());

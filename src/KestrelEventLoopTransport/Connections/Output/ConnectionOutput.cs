@@ -276,14 +276,15 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
 
     private void ThrowIfEnded()
     {
-        if (_completed)
+        if (_completed || _finished)
         {
-            throw new InvalidOperationException("Writing is not allowed after the writer was completed.");
-        }
-
-        if (_finished)
-        {
-            throw new InvalidOperationException("Writing is not allowed after FinishSending was called.");
+            ThrowEnded();
         }
     }
+
+    // Apart from the test, which is then inlined.
+    private void ThrowEnded() => throw new InvalidOperationException(
+        _completed
+            ? "Writing is not allowed after the writer was completed."
+            : "Writing is not allowed after FinishSending was called.");
 }

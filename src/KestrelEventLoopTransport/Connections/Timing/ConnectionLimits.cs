@@ -22,6 +22,8 @@ internal sealed class ConnectionLimits
         FirstByte = ToMilliseconds(options.FirstByteTimeout);
         Close = ToMilliseconds(options.CloseTimeout);
         Lifetime = ToMilliseconds(options.MaxConnectionLifetime);
+        RunFromAccept = Math.Min(Math.Min(Idle, ReceiveIdle), Math.Min(SendStall, Math.Min(FirstByte, Lifetime)))
+            != LoopTimer.Never;
     }
 
     internal long Idle { get; }
@@ -37,9 +39,7 @@ internal sealed class ConnectionLimits
     internal long Lifetime { get; }
 
     /// <summary>Whether a connection needs a timer from the start, and not only when it closes.</summary>
-    internal bool RunFromAccept
-        => Math.Min(Math.Min(Idle, ReceiveIdle), Math.Min(SendStall, Math.Min(FirstByte, Lifetime)))
-            != LoopTimer.Never;
+    internal bool RunFromAccept { get; }
 
     /// <summary>Whether a connection that drains needs a timer.</summary>
     internal bool DrainIsLimited => Close != LoopTimer.Never;
