@@ -41,6 +41,13 @@ internal sealed class HalfCloseServer : IAsyncDisposable
     /// <summary>The descriptor is closed, although the application has not disposed the connection.</summary>
     public Task IsClosedAsync() => Poll.UntilAsync(() => Monitor.ConnectionCount == 0);
 
+    /// <summary><c>ConnectionClosed</c> fires, and the descriptor is closed.</summary>
+    public async Task EndsAsync()
+    {
+        await Poll.UntilAsync(() => Pair.Connection.ConnectionClosed.IsCancellationRequested);
+        await IsClosedAsync();
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _transport.DisposeAsync();

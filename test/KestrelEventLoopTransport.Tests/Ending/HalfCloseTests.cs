@@ -108,8 +108,7 @@ public sealed class HalfCloseTests
         await client.SendAsync(Pattern.Create(1_000_000));
         client.ShutdownSend();
         Assert.Equal(1_000_000, await read);
-        await Canceled(connection.ConnectionClosed);
-        await server.IsClosedAsync();
+        await server.EndsAsync();
     }
 
     [Theory]
@@ -129,8 +128,7 @@ public sealed class HalfCloseTests
         await sent;
         client.ShutdownSend();
         Assert.Equal(Large, await read);
-        await Canceled(connection.ConnectionClosed);
-        await server.IsClosedAsync();
+        await server.EndsAsync();
     }
 
     [Theory]
@@ -199,8 +197,7 @@ public sealed class HalfCloseTests
             await client.ExpectFinAsync();
             Assert.Equal(0, await read);
             Assert.True(await finished.DefaultTimeout());
-            await Canceled(connection.ConnectionClosed);
-            await server.IsClosedAsync();
+            await server.EndsAsync();
         }
     }
 
@@ -217,8 +214,7 @@ public sealed class HalfCloseTests
 
         client.Reset();
 
-        await Canceled(connection.ConnectionClosed);
-        await server.IsClosedAsync();
+        await server.EndsAsync();
         Assert.True((await server.Pair.Output.WriteAsync(new byte[100]).DefaultTimeout()).IsCompleted);
     }
 
@@ -264,8 +260,7 @@ public sealed class HalfCloseTests
             Assert.False(server.HalfClose.PeerFinished.IsCancellationRequested);
         }
 
-        await Canceled(connection.ConnectionClosed);
-        await server.IsClosedAsync();
+        await server.EndsAsync();
     }
 
     [Theory]
@@ -375,12 +370,40 @@ public sealed class HalfCloseTests
                 await client.ReceiveUntilGoneAsync();
             }
 
-            await Canceled(connection.ConnectionClosed);
-            await server.IsClosedAsync();
+            await server.EndsAsync();
             await read.DefaultTimeout();
             await connection.DisposeAsync().DefaultTimeout();
             Assert.True(fires == 1 || (fires == 0 && (aborts || resets)), $"Seed {seed}, {fires} calls");
         }
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_stop_ends_a_half_closed_connection_whose_handler_goes_on(ApplicationScheduling scheduling)
+    {
+        var finished = Signal.New();
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Transport = static options => options.EndpointDefaults.AllowHalfClose = true,
+            Connection = async connection =>
+            {
+                Assert.Equal(0, await ReaderOutcomeTests.ReadToEndAsync(connection.Transport.Input));
+                var closed = Signal.New();
+                await using var registration = connection.ConnectionClosed.Register(closed.SetResult);
+                finished.SetResult();
+                await closed.Task;
+            },
+        });
+        using var client = await server.ConnectAsync();
+        client.ShutdownSend();
+        await finished.Task.DefaultTimeout();
+        Assert.Equal(1, server.Monitor.ConnectionCount);
+
+        await server.StopAsync();
+
+        await client.ReceiveUntilGoneAsync();
+        await Poll.UntilAsync(() => server.Monitor.ConnectionCount == 0);
     }
 
     private static void AbortIf(bool aborts, ConnectionContext connection)
