@@ -135,15 +135,22 @@ internal sealed class CallbackTimer(EventLoop loop, TimerCallback callback, obje
             return;
         }
 
-        _systemTimer ??= TimeProvider.System.CreateTimer(
-            static timer => ((CallbackTimer)timer!).OnSystemTimer(),
-            this,
-            Timeout.InfiniteTimeSpan,
-            Timeout.InfiniteTimeSpan);
+        _systemTimer ??= CreateSystemTimer();
         var delay = _dueAt == Never
             ? Timeout.InfiniteTimeSpan
             : TimeSpan.FromMilliseconds(Math.Clamp(_dueAt - LoopClock.Now, 0, (long)_maxTime.TotalMilliseconds));
         _systemTimer.Change(delay, Timeout.InfiniteTimeSpan);
+    }
+
+    private ITimer CreateSystemTimer()
+    {
+        // The timer must not keep the locals of whoever happens to make it.
+        using var flow = ExecutionContext.IsFlowSuppressed() ? default : ExecutionContext.SuppressFlow();
+        return TimeProvider.System.CreateTimer(
+            static timer => ((CallbackTimer)timer!).OnSystemTimer(),
+            this,
+            Timeout.InfiniteTimeSpan,
+            Timeout.InfiniteTimeSpan);
     }
 
     private void OnSystemTimer()
