@@ -26,10 +26,8 @@ internal sealed class DatagramOutput
     // Bytes of the longest datagram that the queue and the collected batch take: more than UDP can carry.
     private const int MaxPayload = 65_535;
 
-    // Answers of the peer's system to earlier datagrams that one send takes for such.
-    private const int MaxAnswers = 8;
-
     private readonly DatagramSocket _socket;
+    private readonly DatagramWriter _writer;
     private readonly DatagramSendBatch _outbox;
     private readonly DatagramQueue _queue;
     private readonly Rest _rest;
@@ -41,9 +39,7 @@ internal sealed class DatagramOutput
     private OutboxWord _collected;
     private BacklogWord _backlog;
     private int _callbackThread;
-    private long _sent;
     private long _dropped;
-    private long _failed;
 
     /// <param name="socket">The socket.</param>
     /// <param name="family">Its family.</param>
@@ -56,17 +52,18 @@ internal sealed class DatagramOutput
         _family = family;
         _hasBatches = hasBatches;
         _isConnected = isConnected;
+        _writer = new DatagramWriter(socket, family, isConnected);
         _outbox = new DatagramSendBatch(family, hasBatches);
         _queue = new DatagramQueue(maxQueueSize);
         _rest = new Rest(this);
         _fullTimer = new FullTimer(this);
     }
 
-    internal long Sent => Interlocked.Read(ref _sent);
+    internal long Sent => _writer.Sent;
 
     internal long Dropped => Interlocked.Read(ref _dropped);
 
-    internal long Failed => Interlocked.Read(ref _failed);
+    internal long Failed => _writer.Failed;
 
     /// <summary>A call of the handler begins on the calling thread.</summary>
     internal void BeginCallback()
@@ -157,7 +154,7 @@ internal sealed class DatagramOutput
         // The kernel would refuse it too, but only if the socket is not full.
         if (payload.Length > MaxPayload)
         {
-            Interlocked.Increment(ref _failed);
+            _writer.CountFailure();
             return DatagramSendResult.Failed(Errno.EMSGSIZE);
         }
 
@@ -173,9 +170,9 @@ internal sealed class DatagramOutput
                 return new(DatagramSendStatus.Stopped);
             }
 
-            var error = SendOne(payload, to, from);
+            var error = _writer.Send(payload, to, from);
             _socket.ReleaseReference();
-            if (!IsPressure(error))
+            if (!DatagramWriter.IsPressure(error))
             {
                 return error == 0 ? new(DatagramSendStatus.Sent) : DatagramSendResult.Failed(error);
             }
@@ -220,7 +217,7 @@ internal sealed class DatagramOutput
     {
         try
         {
-            var next = _backlog.IsIdle ? SendBatch(_outbox, count, out _) : 0;
+            var next = _backlog.IsIdle ? _writer.Send(_outbox, count, out _) : 0;
             for (; next < count; next++)
             {
                 var status = Queue(_outbox.GetPayload(next), _outbox.GetAddress(next), _outbox.GetSource(next)).Status;
@@ -296,7 +293,7 @@ internal sealed class DatagramOutput
             return _backlog.EndFlush(isEmpty: true);
         }
 
-        var done = SendBatch(batch, count, out var error);
+        var done = _writer.Send(batch, count, out var error);
         _queue.Remove(done);
         if (done == count)
         {
@@ -306,89 +303,6 @@ internal sealed class DatagramOutput
         Wait(error);
         return _backlog.EndFlush(isEmpty: false);
     }
-
-    /// <summary>Sends datagrams in order. Returns how many are done; the rest meets a full socket.</summary>
-    private int SendBatch(DatagramSendBatch batch, int count, out int error)
-    {
-        var next = 0;
-        var sent = 0;
-        error = 0;
-        for (var (answer, answers) = (0, 0); next < count;)
-        {
-            var taken = batch.Send(_socket.Fd, next, count - next, out error);
-            var isOwn = answer != 0 && IsOwn(error, answer);
-            if (answer != 0 && !isOwn)
-            {
-                _socket.ReportError(answer, default);
-            }
-
-            answer = 0;
-            if (taken > 0)
-            {
-                next += taken;
-                sent += taken;
-            }
-            else if (IsPressure(error))
-            {
-                break;
-            }
-            else if (MayBeAnswer(error) && !isOwn && ++answers <= MaxAnswers)
-            {
-                answer = error;
-            }
-            else
-            {
-                Interlocked.Increment(ref _failed);
-                _socket.ReportError(error, batch.GetAddress(next));
-                next++;
-            }
-        }
-
-        Interlocked.Add(ref _sent, sent);
-        return next;
-    }
-
-    /// <summary>Returns 0, or the error number.</summary>
-    private int SendOne(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
-    {
-        var error = DatagramMessage.Send(_socket.Fd, payload, _family, to, from);
-        for (var answers = 0; MayBeAnswer(error) && answers < MaxAnswers; answers++)
-        {
-            var answer = error;
-            error = DatagramMessage.Send(_socket.Fd, payload, _family, to, from);
-            if (IsOwn(error, answer))
-            {
-                break;
-            }
-
-            _socket.ReportError(answer, default);
-        }
-
-        if (error == 0)
-        {
-            Interlocked.Increment(ref _sent);
-        }
-        else if (!IsPressure(error))
-        {
-            Interlocked.Increment(ref _failed);
-        }
-
-        return error;
-    }
-
-    /// <summary>The socket or a queue behind it is full: the same datagram can be sent later.</summary>
-    private static bool IsPressure(int error) => error is Errno.EAGAIN or Errno.ENOBUFS or Errno.ENOMEM;
-
-    /// <summary>
-    /// Whether an error may be the answer to an earlier datagram (ICMP). Then the send has only fetched it, and this
-    /// datagram is sent again.
-    /// </summary>
-    private bool MayBeAnswer(int error) => _isConnected && DatagramErrors.IsAnswer(error);
-
-    /// <summary>
-    /// Whether an error that came again is the datagram's own after all. A refusal never is: it only comes by ICMP.
-    /// </summary>
-    private static bool IsOwn(int error, int before) => error == before && error != Errno.ECONNREFUSED;
 
     private void Wait(int error)
         => _fullTimer.Set(LoopClock.After(error == Errno.EAGAIN ? FullDelay : ShortageDelay));
