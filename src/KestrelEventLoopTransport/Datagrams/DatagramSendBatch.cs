@@ -83,7 +83,8 @@ internal sealed unsafe class DatagramSendBatch
 
     /// <summary>
     /// Sends from a place on. Returns how many the kernel has taken, or -1 with the error of the first one. An error of
-    /// a later one ends the call; the next call returns it (<c>sendmmsg(2)</c>).
+    /// a later one ends the call and is lost (<c>sendmmsg(2)</c>). If it is that datagram's own, the next call
+    /// meets it.
     /// </summary>
     internal int Send(int fd, int index, int count, out int error)
     {

@@ -8,7 +8,7 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// </summary>
 internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isConnected)
 {
-    // Answers of the peer's system to earlier datagrams that one send takes for such.
+    // Answers to earlier datagrams that are taken for such before one datagram is sent.
     private const int MaxAnswers = 8;
 
     private long _sent;
@@ -41,6 +41,7 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
             {
                 next += taken;
                 sent += taken;
+                answers = 0;
             }
             else if (IsPressure(error))
             {

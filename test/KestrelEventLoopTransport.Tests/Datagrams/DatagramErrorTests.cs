@@ -59,4 +59,33 @@ public sealed class DatagramErrorTests
         peer.SendTo([7], server.EndPoint);
         return peer;
     }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task Every_datagram_to_a_peer_that_has_gone_is_sent(ApplicationScheduling scheduling)
+    {
+        const int Count = 32;
+        using var isSent = new ManualResetEventSlim();
+        using var peer = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        peer.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var remote = (IPEndPoint)peer.LocalEndPoint!;
+        await using var server = await DatagramServer.StartAsync(
+            scheduling,
+            (_, sender) =>
+            {
+                isSent.Wait(TaskTimeoutExtensions.Default);
+                peer.Dispose();
+                for (var i = 0; i < Count; i++)
+                {
+                    sender.Send([1]);
+                }
+            },
+            options => options.RemoteEndPoint = remote);
+        peer.SendTo([1], server.EndPoint);
+        isSent.Set();
+
+        // On loopback each of them is refused before the next one is sent.
+        await Poll.UntilAsync(() => server.Endpoint.SentDatagrams + server.Endpoint.FailedSends == Count);
+        Assert.Equal(0, server.Endpoint.FailedSends);
+    }
 }
