@@ -56,6 +56,7 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
                 Interlocked.Increment(ref _failed);
                 socket.ReportError(error, batch.GetAddress(next));
                 next++;
+                answers = 0;
             }
         }
 
