@@ -37,12 +37,19 @@ public sealed class FrameHandlerOptions
     /// cref="ReceiveIdleTimeout"/> against that. Default: <see langword="null"/>, no limit.
     /// </summary>
     /// <remarks>
+    /// <para>
+    /// Bytes count when a read returns, and when a flush begins or ends. A flush that waits for the peer does not count
+    /// as idle time if <see cref="SendStallTimeout"/>, or <see cref="CloseTimeout"/> once the connection is closing,
+    /// limits the wait. The transport's own <c>IdleTimeout</c> of an endpoint sees each byte of the socket.
+    /// </para>
+    /// <para>
     /// When one of the time-outs passes, the connection is reset at once, also while a callback awaits; <see
     /// cref="FrameConnection.ConnectionClosed"/> is cancelled. <see cref="FrameHandler.OnDisconnectedAsync"/> gets a
     /// <see cref="Microsoft.AspNetCore.Connections.ConnectionAbortedException"/> that has a <see
     /// cref="TimeoutException"/> inside and names the time-out, unless something else has ended the connection before.
     /// A time-out is never early, and late by a few milliseconds. To close a connection with a last message instead,
     /// look at <see cref="FrameConnection.TimeSinceLastReceive"/> in <see cref="FrameHandler.OnTickAsync"/>.
+    /// </para>
     /// </remarks>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
     public TimeSpan? IdleTimeout

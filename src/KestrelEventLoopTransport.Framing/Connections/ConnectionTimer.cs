@@ -129,6 +129,8 @@ internal sealed class ConnectionTimer : FrameTimer
     private long LookAtLimits(long now)
     {
         var next = Never;
+
+        // First, because the end of a wait counts as a send.
         var stalledSince = _connection.SendWaitsSince;
         var closingFor = _closingSince == 0 ? null : _options.CloseTimeout;
         if (HasPassed(closingFor, Later(stalledSince, _closingSince), now, ref next))
@@ -143,8 +145,7 @@ internal sealed class ConnectionTimer : FrameTimer
         {
             Expire($"The peer has not sent anything for {_options.ReceiveIdleTimeout} (ReceiveIdleTimeout).");
         }
-        else if (HasPassed(
-            _options.IdleTimeout, Math.Max(_connection.LastReceive, _connection.LastSend), now, ref next))
+        else if (HasPassed(_options.IdleTimeout, IdleSince(stalledSince, closingFor), now, ref next))
         {
             Expire($"Nothing was received or sent for {_options.IdleTimeout} (IdleTimeout).");
         }
@@ -164,6 +165,14 @@ internal sealed class ConnectionTimer : FrameTimer
         next = Math.Min(next, passesAt);
         return passesAt <= now;
     }
+
+    /// <summary>
+    /// What the peer takes is seen only when the flush ends. So a wait that has a limit of its own is not idle time.
+    /// </summary>
+    private long IdleSince(long stalledSince, TimeSpan? closingFor)
+        => stalledSince != 0 && (closingFor ?? _options.SendStallTimeout) is not null
+            ? 0
+            : Math.Max(_connection.LastReceive, _connection.LastSend);
 
     private static long Later(long waitsSince, long other) => waitsSince == 0 ? 0 : Math.Max(waitsSince, other);
 

@@ -42,6 +42,45 @@ public sealed class TimeoutTests
         await peer.ReceiveUntilGoneAsync();
     }
 
+    /// <summary>
+    /// A peer that does not read has a limit of its own: nobody sees what it takes before the flush ends.
+    /// </summary>
+    [Theory]
+    [InlineData("SendStallTimeout")]
+    [InlineData("CloseTimeout")]
+    [InlineData("IdleTimeout")]
+    public async Task A_connection_that_waits_for_a_slow_peer_is_idle_only_if_nothing_else_limits_that(string limit)
+    {
+        var time = new ManualTime();
+        var handler = new Recorder();
+        var options = new FrameHandlerOptions
+        {
+            IdleTimeout = limit == "IdleTimeout" ? 10 * _limit : _limit,
+            SendStallTimeout = limit == "SendStallTimeout" ? 10 * _limit : null,
+            CloseTimeout = limit == "CloseTimeout" ? 10 * _limit : null,
+        };
+
+        // The pipe takes nothing before it is read, which a socket's buffers do not promise.
+        var pipes = new InlineConnection(FrameCodec.Line(FrameLength));
+        var run = pipes.RunAsync(handler, options, time);
+        var connection = await handler.Connection;
+        Assert.Equal(SendResult.Accepted, connection.TrySend(new byte[FrameLength]));
+        await Poll.UntilAsync(() => connection.SendWaitsSince != 0);
+        if (limit == "CloseTimeout")
+        {
+            connection.Close();
+        }
+
+        time.Advance((10 * _limit) - _moment);
+        Assert.False(connection.ConnectionClosed.IsCancellationRequested);
+        time.Advance(_moment);
+        await Poll.UntilAsync(() => connection.ConnectionClosed.IsCancellationRequested);
+        pipes.End();
+        pipes.StopReading();
+        AssertTimedOut(limit, await handler.End);
+        await run.DefaultTimeout();
+    }
+
     /// <summary>On the clock of the connection's event loop, where there is one.</summary>
     [Theory]
     [InlineData(true, ApplicationScheduling.ThreadPool)]
@@ -93,6 +132,7 @@ public sealed class TimeoutTests
     [InlineData("frame")]
     [InlineData("tick")]
     [InlineData("wake")]
+    [InlineData("finished")]
     public async Task An_idle_connection_ends_while_a_callback_awaits(string callback)
     {
         var time = new ManualTime();
@@ -104,6 +144,7 @@ public sealed class TimeoutTests
             Frame = (_, _) => Wait("frame"),
             Tick = _ => Wait("tick"),
             Woken = _ => Wait("wake"),
+            PeerFinished = _ => Wait("finished"),
         };
         await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop,
@@ -116,6 +157,12 @@ public sealed class TimeoutTests
         if (callback == "wake")
         {
             connection.Wake();
+        }
+
+        if (callback == "finished")
+        {
+            await peer.SendAsync("\n");
+            await peer.ShutdownAsync();
         }
 
         // Ticks may not have begun yet.

@@ -24,12 +24,13 @@ internal sealed class InlineConnection
 
     public InlineConnection(FrameCodec codec) => _codec = codec;
 
-    public Task RunAsync(FrameHandler handler)
+    public Task RunAsync(FrameHandler handler, FrameHandlerOptions? options = null, TimeProvider? time = null)
     {
         var context = new DefaultConnectionContext(
             "id", new Duplex(_requests.Reader, _answers.Writer), new Duplex(_answers.Reader, _requests.Writer));
         context.Features.Set<IFramingFeature>(new FramingFeature(context, _codec, _codec, null));
-        var endpoint = new FrameEndpoint(handler, new(), null!, NullLogger.Instance, TimeProvider.System);
+        var endpoint = new FrameEndpoint(
+            handler, options ?? new(), null!, NullLogger.Instance, time ?? TimeProvider.System);
         return new FrameConnection(context, endpoint).RunAsync();
     }
 
@@ -61,6 +62,8 @@ internal sealed class InlineConnection
     }
 
     public void End() => _requests.Writer.Complete();
+
+    public void StopReading() => _answers.Reader.Complete();
 
     [SuppressMessage("Reliability", "CA2012", Justification = "It has to be complete already.")]
     private void Send(byte[] bytes) => Assert.True(_requests.Writer.WriteAsync(bytes).IsCompletedSuccessfully);
