@@ -40,7 +40,9 @@ public sealed partial class FrameConnection
     internal void Expire(ConnectionAbortedException reason)
     {
         // The abort first: a logger may throw.
-        AbortWith(reason);
-        FramingLog.TimedOut(_endpoint.Logger, ConnectionId, reason.Message);
+        if (AbortWith(reason))
+        {
+            FramingLog.TimedOut(_endpoint.Logger, ConnectionId, reason.Message);
+        }
     }
 }

@@ -203,12 +203,14 @@ public sealed partial class FrameConnection
         AbortWith(new ConnectionAbortedException(reason ?? "The connection was aborted by the application."));
     }
 
-    private void AbortWith(ConnectionAbortedException error)
+    /// <returns>Whether this is why the connection ends, and nothing that came before.</returns>
+    private bool AbortWith(ConnectionAbortedException error)
     {
-        Interlocked.CompareExchange(ref _error, error, null);
+        var isFirst = Interlocked.CompareExchange(ref _error, error, null) is null;
         _output.Stop();
         _endsReading = true;
         _aborted = true;
         _connection.Abort(error);
+        return isFirst;
     }
 }

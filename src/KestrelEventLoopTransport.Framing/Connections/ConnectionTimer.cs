@@ -92,6 +92,7 @@ internal sealed class ConnectionTimer : FrameTimer
         {
             _isOver = true;
             _timers.Remove(this);
+            Interlocked.Exchange(ref _reason, null);
         }
     }
 
