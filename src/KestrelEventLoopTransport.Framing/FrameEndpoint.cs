@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using KestrelEventLoopTransport.Framing.Codecs;
 using KestrelEventLoopTransport.Framing.Connections;
 using Microsoft.AspNetCore.Connections;
@@ -13,7 +14,9 @@ namespace KestrelEventLoopTransport.Framing;
 public sealed class FrameEndpoint
 {
     private readonly ConcurrentDictionary<FrameConnection, byte> _connections = new();
-    private readonly ConcurrentDictionary<TimeProvider, FrameTimers> _timers = new();
+
+    // A loop may end before the endpoint, and its clock with it.
+    private readonly ConditionalWeakTable<TimeProvider, FrameTimers> _timers = [];
     private int _count;
 
     internal FrameEndpoint(
@@ -109,7 +112,7 @@ public sealed class FrameEndpoint
     internal FrameTimers TimersOf(ConnectionContext connection)
     {
         var clock = ReferenceEquals(Time, TimeProvider.System) ? connection.Features.Get<TimeProvider>() ?? Time : Time;
-        return _timers.GetOrAdd(clock, static clock => new FrameTimers(clock));
+        return _timers.GetValue(clock, static clock => new FrameTimers(clock));
     }
 
     internal void Add(FrameConnection connection)
