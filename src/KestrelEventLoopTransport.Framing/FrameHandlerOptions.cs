@@ -16,11 +16,7 @@ public sealed class FrameHandlerOptions
     public TimeSpan? TickInterval
     {
         get;
-        init
-        {
-            ThrowIfOutOfRange(value, nameof(TickInterval));
-            field = value;
-        }
+        init => field = InRange(value, nameof(TickInterval));
     }
 
     /// <summary>
@@ -55,11 +51,7 @@ public sealed class FrameHandlerOptions
     public TimeSpan? IdleTimeout
     {
         get;
-        init
-        {
-            ThrowIfOutOfRange(value, nameof(IdleTimeout));
-            field = value;
-        }
+        init => field = InRange(value, nameof(IdleTimeout));
     }
 
     /// <summary>
@@ -72,11 +64,7 @@ public sealed class FrameHandlerOptions
     public TimeSpan? ReceiveIdleTimeout
     {
         get;
-        init
-        {
-            ThrowIfOutOfRange(value, nameof(ReceiveIdleTimeout));
-            field = value;
-        }
+        init => field = InRange(value, nameof(ReceiveIdleTimeout));
     }
 
     /// <summary>
@@ -89,11 +77,7 @@ public sealed class FrameHandlerOptions
     public TimeSpan? SendStallTimeout
     {
         get;
-        init
-        {
-            ThrowIfOutOfRange(value, nameof(SendStallTimeout));
-            field = value;
-        }
+        init => field = InRange(value, nameof(SendStallTimeout));
     }
 
     /// <summary>
@@ -106,11 +90,7 @@ public sealed class FrameHandlerOptions
     public TimeSpan? CloseTimeout
     {
         get;
-        init
-        {
-            ThrowIfOutOfRange(value, nameof(CloseTimeout));
-            field = value;
-        }
+        init => field = InRange(value, nameof(CloseTimeout));
     }
     = TimeSpan.FromSeconds(30);
 
@@ -141,12 +121,9 @@ public sealed class FrameHandlerOptions
         }
     }
 
-    private static void ThrowIfOutOfRange(TimeSpan? value, string name)
-    {
-        if (value is { } time && (time < _minTime || time > _maxTime))
-        {
-            throw new ArgumentOutOfRangeException(
-                name, value, $"{name} must be from {_minTime} to {_maxTime}, or null.");
-        }
-    }
+    private static TimeSpan? InRange(TimeSpan? value, string name)
+        => value is { } time && (time < _minTime || time > _maxTime)
+            ? throw new ArgumentOutOfRangeException(
+                name, value, $"{name} must be from {_minTime} to {_maxTime}, or null.")
+            : value;
 }
