@@ -177,9 +177,21 @@ internal sealed class FrameTimers
         }
 
         _callsAt = Math.Max(_wheel.Next, _restsUntil);
-        _timer ??= Clock.CreateTimer(
-            static timers => ((FrameTimers)timers!).Pass(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         var delay = Math.Max(0, _callsAt - (now / _unit));
-        _timer.Change(TimeSpan.FromMilliseconds(delay), Timeout.InfiniteTimeSpan);
+        try
+        {
+            _timer ??= Clock.CreateTimer(
+                static timers => ((FrameTimers)timers!).Pass(),
+                this,
+                Timeout.InfiniteTimeSpan,
+                Timeout.InfiniteTimeSpan);
+            _timer.Change(TimeSpan.FromMilliseconds(delay), Timeout.InfiniteTimeSpan);
+        }
+        catch
+        {
+            // The next change tries again.
+            _callsAt = FrameTimer.Never;
+            throw;
+        }
     }
 }

@@ -82,6 +82,20 @@ public sealed class FrameTimersTests
         Assert.Equal(FrameTimer.Never, moved.Due);
     }
 
+    /// <summary>The next change sets the clock again.</summary>
+    [Fact]
+    public void A_clock_that_failed_once_is_set_again()
+    {
+        var clock = new CallingTime(_time, static () => { }) { Fails = true };
+        var timers = new FrameTimers(clock);
+        var due = _time.GetTimestamp() + TimeSpan.TicksPerSecond;
+        Assert.Throws<InvalidOperationException>(() => timers.Add(new Noted(this), due));
+        clock.Fails = false;
+        timers.Add(new Noted(this), due + 1);
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(2, _looks.Count);
+    }
+
     private sealed class Noted(FrameTimersTests test) : FrameTimer
     {
         internal override long Look(long now)
@@ -98,12 +112,19 @@ public sealed class FrameTimersTests
     {
         public int Timers { get; private set; }
 
+        public bool Fails { get; set; }
+
         public override long TimestampFrequency => time.TimestampFrequency;
 
         public override long GetTimestamp() => time.GetTimestamp();
 
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
         {
+            if (Fails)
+            {
+                throw new InvalidOperationException("The test's clock fails.");
+            }
+
             Timers++;
             return time.CreateTimer(
                 given =>
