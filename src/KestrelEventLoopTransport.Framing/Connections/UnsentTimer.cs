@@ -18,8 +18,9 @@ internal sealed class UnsentTimer(ConnectionContext connection, TimeSpan timeout
     {
         if (_connection.TryGetTarget(out var left))
         {
-            left.Abort(new ConnectionAbortedException(
-                $"The peer has not read all bytes within {timeout} (CloseTimeout) after the connection was closed."));
+            var reason =
+                $"The connection was closed, and the peer has not read all bytes within {timeout} (CloseTimeout).";
+            left.Abort(new ConnectionAbortedException(reason, new TimeoutException(reason)));
         }
     }
 }
