@@ -70,6 +70,7 @@ public sealed class UnawaitedFlushTests : WriterTests
     /// <summary>The thread that sent the last bytes runs the handler, and it does not come back.</summary>
     [Theory]
     [ClassData<EveryScheduling>]
+    [FailsOnStock("With inline scheduling the handler keeps the thread that would send the FIN.")]
     public async Task A_completed_output_ends_although_the_handler_blocks_when_its_last_flush_completes(
         ApplicationScheduling scheduling)
     {
