@@ -17,15 +17,8 @@ internal sealed partial class EventLoop
     // Events between two calls of the supervisor. It reads the clock, which is cheap but not free.
     private const int EventsPerProgress = 16;
 
-    /// <summary>Milliseconds until the loop has to look at a timer, or -1 without any: the poller's time-out.</summary>
-    internal int NextTimerDelay
-    {
-        get
-        {
-            var next = Timers.Next;
-            return next == TimerWheel.Never ? -1 : (int)Math.Clamp(next - LoopClock.Now, 0, int.MaxValue);
-        }
-    }
+    /// <summary>Milliseconds until the loop has to look at a timer, or -1 without any. Any thread may ask.</summary>
+    internal int NextTimerDelay => DelayUntil(Timers.NextDue);
 
     /// <summary>The loop's thread gives the loop away until <see cref="EndLoan"/>.</summary>
     internal void BeginLoan() => _work.Disown();
@@ -75,6 +68,10 @@ internal sealed partial class EventLoop
         return true;
     }
 
+    /// <summary>The poller's time-out.</summary>
+    private static int DelayUntil(long time)
+        => time == TimerWheel.Never ? -1 : (int)Math.Clamp(time - LoopClock.Now, 0, int.MaxValue);
+
     /// <summary>
     /// Polls once, unless events are left from before, and runs what is due. False when the thread has lost the loop.
     /// </summary>
@@ -82,7 +79,7 @@ internal sealed partial class EventLoop
     {
         if (!_polled.HasNext)
         {
-            _work.Poll(NextTimerDelay);
+            _work.Poll(DelayUntil(Timers.FindNextDue()));
         }
 
         if (!RunEvents(activity))

@@ -100,9 +100,12 @@ internal sealed record TimerModel
             .Always("What is due is what was asked for", static state
                 => (state.Due == TimerDue.Firing ? Never : state.Due) == state.Asked)
             .Always("The loop looks in time", static state => state.HasEnded || !state.IsAtRest
-                || state.Due == Never || (state.Slot != NoSlot && state.Slot <= state.Due))
+                || state.Due == Never || (state.Slot != NoSlot && state.Word.LooksAt <= state.Due))
             .Always("A cancelled timer is nowhere, or is looked at soon", static state
-                => !state.IsAtRest || !state.IsForgotten || state.Slot <= state.Now + Soon)
+                => !state.IsAtRest || !state.IsForgotten || !state.Word.IsFiled
+                    || state.Word.LooksAt <= state.Now + Soon)
+            .Always("Its slot begins before the loop looks", static state
+                => !state.Word.IsFiled || state.Slot <= state.Word.LooksAt)
             .AtTheEnd("It has fired, or was cancelled", static state => state.HasEnded || state.Asked == Never)
             .AtTheEnd("It is nowhere", static state => state is { Items: 0, Slot: NoSlot, Loop: At.Resting })
             .AtTheEnd("It is idle", static state => state.HasEnded || state.Word == TimerState.Idle)
@@ -179,7 +182,7 @@ internal sealed record TimerModel
             case At.Filing:
                 foreach (var begin in Slots(state.Seen))
                 {
-                    var word = begin == NoSlot ? TimerState.Idle : TimerState.File(Math.Min(begin, state.Seen));
+                    var word = TimerState.File(state.Seen);
                     yield return state with
                     {
                         Word = word,

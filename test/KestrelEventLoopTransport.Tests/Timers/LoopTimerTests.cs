@@ -171,6 +171,35 @@ public sealed class LoopTimerTests
         Assert.InRange(subject.Turns - turns, 0, 2);
     }
 
+    /// <summary>The slots of the wheel that begin meanwhile wake nothing.</summary>
+    [Fact]
+    public async Task A_loop_sleeps_until_its_first_timer_is_due()
+    {
+        using var subject = new CountedLoop();
+        const int Times = 10;
+        const int Delay = 100;
+        var left = Times;
+        var fired = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var alarm = new Alarm(subject.Loop, now =>
+        {
+            if (--left > 0)
+            {
+                return now + Delay;
+            }
+
+            fired.SetResult();
+            return LoopTimer.Never;
+        });
+        var turns = subject.Turns;
+        alarm.Set(LoopClock.After(Delay));
+        await Poll.UntilAsync(() => subject.Loop.Timers.NextDue == alarm.Due || alarm.Count > 0);
+
+        await fired.Task.DefaultTimeout();
+
+        // A turn for each time, one in which the timer was posted, and a few that something else causes.
+        Assert.InRange(subject.Turns - turns, Times, Times + (Times / 2));
+    }
+
     /// <summary>An extension costs no wake-up: the loop looks once, when the old time has come.</summary>
     [Fact]
     public async Task A_timer_that_is_extended_again_and_again_is_filed_once()

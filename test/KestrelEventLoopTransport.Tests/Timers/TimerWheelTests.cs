@@ -42,16 +42,46 @@ public sealed class TimerWheelTests
         Assert.InRange(subject.Looks, 0, 64);
     }
 
-    /// <summary>One look for each level at most: the poll's time-out leads from one to the next.</summary>
+    /// <summary>One look for each level at most, if something else wakes the loop all the time.</summary>
     [Fact]
     public void A_timer_far_away_takes_a_look_per_level_and_no_more()
     {
         var subject = new Wheel(12_345);
-        subject.Add(12_345 + (50 * Day));
+        var timer = subject.Add(12_345 + (50 * Day));
 
+        while (timer.FiredAt is null)
+        {
+            subject.Advance(subject.Next);
+            subject.RunDue();
+        }
+
+        Assert.InRange(subject.Looks, 2, 7);
+    }
+
+    [Fact]
+    public void The_first_timers_far_away_take_one_wake_up_when_they_are_due()
+    {
+        var subject = new Wheel(12_345);
+        var timers = Enumerable.Range(0, 16).Select(i => subject.Add(12_345 + (50 * Day) + i)).ToList();
+
+        Assert.Equal(timers[0].Due, subject.NextDue);
         subject.RunAll();
 
-        Assert.InRange(subject.Looks, 1, 7);
+        Assert.All(timers, static timer => Assert.Equal(timer.Due, timer.FiredAt));
+        Assert.Equal(timers.Count, subject.Wakes);
+    }
+
+    /// <summary>To look for the first one does not take longer when there are thousands.</summary>
+    [Fact]
+    public void Many_timers_far_away_take_a_wake_up_when_their_slot_begins()
+    {
+        var subject = new Wheel(0);
+        var timers = Enumerable.Range(0, 17).Select(i => subject.Add(100 * Day)).ToList();
+
+        Assert.InRange(subject.NextDue, 1, (100 * Day) - 1);
+        subject.RunAll();
+
+        Assert.All(timers, static timer => Assert.Equal(100 * Day, timer.FiredAt));
     }
 
     [Fact]

@@ -10,8 +10,13 @@ internal sealed class Wheel(long now)
 
     public long Next => _wheel.Next;
 
+    public long NextDue => _wheel.FindNextDue();
+
     /// <summary>How many timers the wheel has given out, the same one again included.</summary>
     public int Looks { get; private set; }
+
+    /// <summary>How often <see cref="RunTo"/> has slept.</summary>
+    public int Wakes { get; private set; }
 
     /// <summary>
     /// Whether no timer was early, none is overdue, and the wheel wants to be looked at in time and only if need be.
@@ -61,9 +66,10 @@ internal sealed class Wheel(long now)
     public bool RunTo(long end)
     {
         RunDue();
-        while (_wheel.Next <= end)
+        while (_wheel.FindNextDue() <= end)
         {
-            now = _wheel.Next;
+            now = _wheel.FindNextDue();
+            Wakes++;
             RunDue();
         }
 
@@ -97,7 +103,7 @@ internal sealed class Wheel(long now)
                 break;
             case 5 when _wheel.Next != TimerWheel.Never:
                 // A turn that was cut short, and then the rest.
-                now = Math.Max(now, _wheel.Next);
+                now = Math.Max(now, random.Next(2) == 0 ? _wheel.Next : _wheel.FindNextDue());
                 if (_wheel.TryTake(now, out var node))
                 {
                     File((Timer)node);
@@ -118,13 +124,20 @@ internal sealed class Wheel(long now)
     }
 
     private void Check()
-        => IsRight &= _armed.Count == 0
-            ? _wheel.Next == TimerWheel.Never
-            : _wheel.Next <= Math.Max(_armed.Min(static timer => timer.Due), now);
+    {
+        var first = _armed.Count == 0 ? TimerWheel.Never : Math.Max(_armed.Min(static timer => timer.Due), now);
+        IsRight &= _wheel.NextDue >= _wheel.Next
+            && _wheel.FindNextDue() <= first
+            && _wheel.FindNextDue() >= _wheel.Next
+            && _wheel.NextDue == _wheel.FindNextDue()
+            && _wheel.Next == TimerWheel.Never == (_armed.Count == 0);
+    }
 
     internal sealed class Timer(long due) : TimerNode
     {
         public long Due { get; set; } = due;
+
+        internal override long DueAt => Due;
 
         public long? FiredAt { get; set; }
     }

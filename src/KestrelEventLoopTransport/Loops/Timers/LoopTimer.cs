@@ -49,6 +49,9 @@ internal abstract class LoopTimer(EventLoop loop) : TimerNode, IThreadPoolWorkIt
         }
     }
 
+    /// <summary>When the loop looks. A timer that is claimed is posted, so it needs no look.</summary>
+    internal override long DueAt => _word.Read().LooksAt;
+
     /// <summary>The loop calls back at this time, instead of one that was set before.</summary>
     /// <param name="due">The time; one that has passed counts as now. <see cref="Never"/>: it does not call.</param>
     internal void Set(long due)
@@ -196,8 +199,12 @@ internal abstract class LoopTimer(EventLoop loop) : TimerNode, IThreadPoolWorkIt
             Debug.Assert(loop.OwnsTimers, "Only the loop's owner uses the wheel, and not inside application code.");
             loop.Timers.Remove(this);
             var due = Volatile.Read(ref _due);
-            var looksAt = due == Never ? Never : Math.Min(due, loop.Timers.Add(this, due, now));
-            _word.File(looksAt);
+            if (due != Never)
+            {
+                loop.Timers.Add(this, due, now);
+            }
+
+            _word.File(due);
 
             // A thread that set or cancelled the timer meanwhile has found it claimed, and has left it to this one.
             due = Volatile.Read(ref _due);

@@ -12,6 +12,11 @@ internal abstract class TimerNode
 
     internal int Slot { get; set; } = NoSlot;
 
+    /// <summary>
+    /// Its time, while it is in a wheel. If it is less than that, the wheel gives the node out when its slot begins.
+    /// </summary>
+    internal virtual long DueAt => 0;
+
     /// <summary>Whether the node is in a wheel.</summary>
     internal bool IsLinked => Slot != NoSlot;
 }

@@ -21,6 +21,10 @@ namespace KestrelEventLoopTransport.Loops.Timers;
 /// by up to the width of the slot: the caller adds the node again, and it goes to a lower level. Of the slots that have
 /// begun, that of the lowest level goes first, so a node whose time has come does not wait until a wide slot is empty.
 /// </para>
+/// <para>
+/// A caller that sleeps need not wake up for a slot that begins. The first node is in the first slot, so
+/// <see cref="FindNextDue"/> looks through that one, if it is short.
+/// </para>
 /// </remarks>
 internal sealed class TimerWheel
 {
@@ -32,6 +36,11 @@ internal sealed class TimerWheel
     private const int SlotsPerLevel = 1 << BitsPerLevel;
     private const long Span = 1L << (Levels * BitsPerLevel);
 
+    // A slot with more nodes is not looked through: its nodes share the cost of a wake-up at its begin.
+    private const int MaxLooked = 16;
+
+    private const long Unknown = -1;
+
     private readonly TimerNode?[] _slots = new TimerNode?[Levels * SlotsPerLevel];
 
     // For each level, which of its slots have nodes.
@@ -41,9 +50,15 @@ internal sealed class TimerWheel
     private long _time;
 
     private long _next = Never;
+    private long _nextDue = Never;
 
     /// <summary>When the first slot that has nodes begins, or <see cref="Never"/>.</summary>
     internal long Next => Volatile.Read(ref _next);
+
+    /// <summary>
+    /// What <see cref="FindNextDue"/> has found, or <see cref="Next"/> if a node has been added or removed since.
+    /// </summary>
+    internal long NextDue => Volatile.Read(ref _nextDue) is var due && due != Unknown ? due : Next;
 
     /// <summary>Adds a node.</summary>
     /// <param name="node">A node that is in no wheel.</param>
@@ -90,6 +105,20 @@ internal sealed class TimerWheel
         }
     }
 
+    /// <summary>
+    /// How long the caller may sleep: until the first node is due, or its slot begins if the slot has many; or
+    /// <see cref="Never"/>. Never before <see cref="Next"/>.
+    /// </summary>
+    internal long FindNextDue()
+    {
+        if (_nextDue == Unknown)
+        {
+            Volatile.Write(ref _nextDue, LookForNextDue());
+        }
+
+        return _nextDue;
+    }
+
     /// <summary>Takes a node out whose slot has begun.</summary>
     internal bool TryTake(long now, [NotNullWhen(true)] out TimerNode? node)
     {
@@ -120,6 +149,7 @@ internal sealed class TimerWheel
         }
 
         _slots[slot] = node;
+        Volatile.Write(ref _nextDue, Unknown);
     }
 
     private void Unlink(TimerNode node)
@@ -141,6 +171,30 @@ internal sealed class TimerWheel
         node.Next = null;
         node.Previous = null;
         node.Slot = TimerNode.NoSlot;
+        Volatile.Write(ref _nextDue, Unknown);
+    }
+
+    private long LookForNextDue()
+    {
+        // While a slot that has begun is emptied, its nodes and those of lower levels are mixed.
+        if (_next <= _time || _next == Never)
+        {
+            return _next;
+        }
+
+        var looked = 0;
+        var first = Never;
+        for (var node = _slots[FindBegun(_next, out _)]; node is not null; node = node.Next)
+        {
+            if (++looked > MaxLooked)
+            {
+                return _next;
+            }
+
+            first = Math.Min(first, node.DueAt);
+        }
+
+        return Math.Max(first, _next);
     }
 
     private void OnEmpty(int slot)
