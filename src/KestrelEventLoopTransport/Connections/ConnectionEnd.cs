@@ -18,6 +18,11 @@ namespace KestrelEventLoopTransport.Connections;
 /// With half-close the two directions end one after the other. When the peer's FIN is known and nothing can be sent any
 /// more, <c>ConnectionClosed</c> fires. When, in addition, the FIN has been received, both halves stop.
 /// </para>
+/// <para>
+/// A time limit aborts the connection, but the halves are stopped only when the callbacks of <c>ConnectionClosed</c>
+/// have run. Kestrel learns there that the connection is gone. So it takes what its next read throws for that, and not
+/// for an error of the application.
+/// </para>
 /// <para>Every combination of a phase and flags is a legal state, if it keeps these rules:</para>
 /// <list type="bullet">
 /// <item><c>Resets</c> implies <c>Aborted</c>;</item>
@@ -25,11 +30,13 @@ namespace KestrelEventLoopTransport.Connections;
 /// <item><c>Disposed</c> implies <c>Disposing</c>, and <c>Announced</c> implies <c>Announcing</c>;</item>
 /// <item><c>TokenFired</c> implies <c>TokenTaken</c> and <c>PeerFinished</c>;</item>
 /// <item><c>ReceivingEnded</c> implies <c>PeerFinished</c>;</item>
+/// <item><c>Expired</c> implies <c>Aborted</c> and <c>Announcing</c>;</item>
+/// <item><c>Expired</c> and <c>Announced</c> together exclude <c>Open</c>;</item>
 /// <item><c>PeerFinished</c> and <c>SendingEnded</c> together imply <c>Announcing</c>;</item>
 /// <item><c>ReceivingEnded</c> and <c>SendingEnded</c> together exclude <c>Open</c>.</item>
 /// </list>
 /// </remarks>
-internal struct ConnectionEnd
+internal partial struct ConnectionEnd
 {
     private int _word;
 
@@ -39,15 +46,31 @@ internal struct ConnectionEnd
 
     /// <summary>The connection is aborted.</summary>
     /// <param name="resets">Whether closing its descriptor is to send a RST.</param>
-    /// <returns>Whether nothing had ended it before.</returns>
-    internal bool Abort(bool resets)
+    internal void Abort(bool resets)
     {
         while (true)
         {
             var state = State;
             if (TryMove(state, Abort(state, resets)))
             {
-                return state.Phase == ConnectionPhase.Open && !state.Has(ConnectionEndFlags.Aborted);
+                return;
+            }
+        }
+    }
+
+    /// <summary>A time limit aborts the connection.</summary>
+    /// <param name="resets">Whether closing its descriptor is to send a RST.</param>
+    /// <param name="wasOpen">Whether nothing had ended it before.</param>
+    internal ConnectionEndAction Expire(bool resets, out bool wasOpen)
+    {
+        while (true)
+        {
+            var state = State;
+            var (next, action) = Expire(state, resets);
+            if (TryMove(state, next))
+            {
+                wasOpen = state.IsOpen;
+                return action;
             }
         }
     }
@@ -143,108 +166,6 @@ internal struct ConnectionEnd
 
     /// <summary>The callbacks of that token have run.</summary>
     internal ConnectionEndAction EndFireToken() => End(ConnectionEndFlags.TokenFired);
-
-    /// <summary>The transition of <see cref="Abort(bool)"/>. A descriptor that is gone cannot be reset.</summary>
-    internal static ConnectionEndState Abort(ConnectionEndState state, bool resets)
-    {
-        var next = state.With(ConnectionEndFlags.Aborted);
-        return next with
-        {
-            Flags = (next.Flags & ~ConnectionEndFlags.Lingers)
-                | (resets && state.Phase != ConnectionPhase.Closed ? ConnectionEndFlags.Resets : 0),
-        };
-    }
-
-    /// <summary>The transition of <see cref="BeginClose(bool)"/>.</summary>
-    internal static (ConnectionEndState Next, ConnectionEndAction Action) BeginClose(
-        ConnectionEndState state, bool lingers)
-    {
-        if (state.Phase != ConnectionPhase.Open)
-        {
-            return (state, ConnectionEndAction.None);
-        }
-
-        var flag = lingers && !state.Has(ConnectionEndFlags.Aborted) ? ConnectionEndFlags.Lingers : 0;
-        return (state.With(flag) with { Phase = ConnectionPhase.Closing }, ConnectionEndAction.StopHalves);
-    }
-
-    /// <summary>The transition of <see cref="EndClose()"/>.</summary>
-    internal static (ConnectionEndState Next, ConnectionEndAction Action) EndClose(ConnectionEndState state)
-    {
-        Debug.Assert(state.Phase == ConnectionPhase.Closing, "The descriptor is closed once, and last.");
-        return Finish(state, state with { Phase = ConnectionPhase.Closed });
-    }
-
-    /// <summary>
-    /// The transition of <see cref="BeginDispose"/> and <see cref="BeginAnnounce"/>: the first caller gets the action.
-    /// </summary>
-    internal static (ConnectionEndState Next, ConnectionEndAction Action) Begin(
-        ConnectionEndState state, ConnectionEndFlags flag, ConnectionEndAction action)
-        => state.Has(flag) ? (state, ConnectionEndAction.None) : (state.With(flag), action);
-
-    /// <summary>The transition of <see cref="EndDispose"/> and <see cref="EndAnnounce"/>.</summary>
-    internal static (ConnectionEndState Next, ConnectionEndAction Action) End(
-        ConnectionEndState state, ConnectionEndFlags flag)
-    {
-        Debug.Assert(!state.Has(flag), "What one thread has begun, it ends once.");
-        return Finish(state, state.With(flag));
-    }
-
-    /// <summary>
-    /// The transition of <see cref="FinishPeer(bool, bool)"/>. When the descriptor is gone, the token does not fire any
-    /// more: the connection may be finished.
-    /// </summary>
-    internal static (ConnectionEndState Next, ConnectionEndAction Action) FinishPeer(
-        ConnectionEndState state, bool isReceived, bool closes)
-    {
-        if (state.Phase == ConnectionPhase.Closed)
-        {
-            return closes
-                ? Begin(state, ConnectionEndFlags.Announcing, ConnectionEndAction.Announce)
-                : (state, ConnectionEndAction.None);
-        }
-
-        var next = state.With(
-            ConnectionEndFlags.PeerFinished | (isReceived ? ConnectionEndFlags.ReceivingEnded : 0));
-        var fires = next.Has(ConnectionEndFlags.TokenTaken) && !state.Has(ConnectionEndFlags.PeerFinished);
-        return EndBoth(next, closes, fires ? ConnectionEndAction.TellPeerFinished : ConnectionEndAction.None);
-    }
-
-    /// <summary>The transition of <see cref="EndSending()"/>.</summary>
-    internal static (ConnectionEndState Next, ConnectionEndAction Action) EndSending(ConnectionEndState state)
-        => state.Phase == ConnectionPhase.Closed
-            ? (state, ConnectionEndAction.None)
-            : EndBoth(state.With(ConnectionEndFlags.SendingEnded), closes: false, ConnectionEndAction.None);
-
-    /// <summary>The transition of <see cref="TryTakeToken"/>.</summary>
-    internal static ConnectionEndState TakeToken(ConnectionEndState state)
-        => state.Has(ConnectionEndFlags.PeerFinished) ? state : state.With(ConnectionEndFlags.TokenTaken);
-
-    /// <summary>Ends the connection if both directions have ended.</summary>
-    private static (ConnectionEndState Next, ConnectionEndAction Action) EndBoth(
-        ConnectionEndState state, bool closes, ConnectionEndAction action)
-    {
-        const ConnectionEndFlags known = ConnectionEndFlags.PeerFinished | ConnectionEndFlags.SendingEnded;
-        const ConnectionEndFlags received = ConnectionEndFlags.ReceivingEnded | ConnectionEndFlags.SendingEnded;
-        var next = state;
-        if ((closes || state.HasAll(known)) && !state.Has(ConnectionEndFlags.Announcing))
-        {
-            next = next.With(ConnectionEndFlags.Announcing);
-            action |= ConnectionEndAction.Announce;
-        }
-
-        if (state.HasAll(received) && state.Phase == ConnectionPhase.Open)
-        {
-            next = next with { Phase = ConnectionPhase.Closing };
-            action |= ConnectionEndAction.StopHalves;
-        }
-
-        return (next, action);
-    }
-
-    private static (ConnectionEndState Next, ConnectionEndAction Action) Finish(
-        ConnectionEndState state, ConnectionEndState next)
-        => (next, next.IsFinished && !state.IsFinished ? ConnectionEndAction.Finish : ConnectionEndAction.None);
 
     private ConnectionEndAction Begin(ConnectionEndFlags flag, ConnectionEndAction first)
     {

@@ -41,4 +41,10 @@ internal enum ConnectionEndFlags
 
     /// <summary>The callbacks of that token have run.</summary>
     TokenFired = 2048,
+
+    /// <summary>
+    /// A time limit has ended the connection. The halves are stopped when the callbacks of <c>ConnectionClosed</c> have
+    /// run.
+    /// </summary>
+    Expired = 4096,
 }

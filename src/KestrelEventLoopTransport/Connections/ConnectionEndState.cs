@@ -15,6 +15,9 @@ internal readonly record struct ConnectionEndState(ConnectionPhase Phase, Connec
             && (!HasAll(ConnectionEndFlags.PeerFinished | ConnectionEndFlags.TokenTaken)
                 || Has(ConnectionEndFlags.TokenFired));
 
+    /// <summary>Whether nothing has ended the connection yet. One that drains is open.</summary>
+    internal bool IsOpen => Phase == ConnectionPhase.Open && !Has(ConnectionEndFlags.Aborted);
+
     /// <summary>Whether this is one of the legal states that <see cref="ConnectionEnd"/> lists.</summary>
     internal bool IsLegal
         => (!Has(ConnectionEndFlags.Resets) || Has(ConnectionEndFlags.Aborted))
@@ -23,6 +26,9 @@ internal readonly record struct ConnectionEndState(ConnectionPhase Phase, Connec
             && (!Has(ConnectionEndFlags.Announced) || Has(ConnectionEndFlags.Announcing))
             && (!Has(ConnectionEndFlags.TokenFired)
                 || HasAll(ConnectionEndFlags.PeerFinished | ConnectionEndFlags.TokenTaken))
+            && (!Has(ConnectionEndFlags.Expired)
+                || HasAll(ConnectionEndFlags.Aborted | ConnectionEndFlags.Announcing))
+            && (!HasAll(ConnectionEndFlags.Expired | ConnectionEndFlags.Announced) || Phase != ConnectionPhase.Open)
             && (!Has(ConnectionEndFlags.ReceivingEnded) || Has(ConnectionEndFlags.PeerFinished))
             && (!HasAll(ConnectionEndFlags.PeerFinished | ConnectionEndFlags.SendingEnded)
                 || Has(ConnectionEndFlags.Announcing))

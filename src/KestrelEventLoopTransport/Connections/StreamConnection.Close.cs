@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using KestrelEventLoopTransport.Connections.Lingering;
 using KestrelEventLoopTransport.Descriptors;
 using KestrelEventLoopTransport.Native;
@@ -31,9 +30,6 @@ internal sealed partial class StreamConnection
     private DescriptorHandle _descriptor;
     private ConnectionEnd _end;
     private ConnectionAbortedException? _abortReason;
-    private EndSignal _closed;
-    private EndSignal _peerFinished;
-    private TaskCompletionSource? _finished;
 
     /// <summary>
     /// The descriptor. The caller holds a reference to it: each half has one until it calls <see cref="ReleaseHalf"/>.
@@ -48,30 +44,16 @@ internal sealed partial class StreamConnection
         => Volatile.Read(ref _abortReason) is { } reason && reason != _noReason ? reason : null;
 
     public override void Abort(ConnectionAbortedException abortReason)
-        => TryAbort(abortReason, resets: abortReason is not null);
-
-    /// <summary>Ends the connection, if it is not aborted yet.</summary>
-    /// <param name="abortReason">What reads throw from now on.</param>
-    /// <param name="resets">Whether to end with a RST, where the settings and the socket know it.</param>
-    /// <returns>Whether nothing had ended the connection before.</returns>
-    private bool TryAbort(ConnectionAbortedException? abortReason, bool resets)
     {
         if (Interlocked.CompareExchange(ref _abortReason, abortReason ?? _noReason, null) is not null)
         {
-            return false;
+            return;
         }
 
         // After the reason: a reader that an abort ends finds the reason.
-        resets = resets && !_settings.FinOnError && !_isUnix;
-        var wasOpen = _end.Abort(resets);
-        if (resets)
-        {
-            ConnectionLog.WriteRst(_settings.Logger, this, abortReason!.Message);
-        }
-        else
-        {
-            ConnectionLog.WriteFin(_settings.Logger, this, (abortReason ?? _noReason).Message);
-        }
+        var resets = abortReason is not null && MayReset;
+        _end.Abort(resets);
+        LogAbort(abortReason, resets);
 
         // The application flushed this before it aborted, but the flush was deferred.
         Output.Uncork();
@@ -87,37 +69,25 @@ internal sealed partial class StreamConnection
         }
 
         AnnounceClosed();
-        return wasOpen;
+    }
+
+    /// <summary>Whether an end with a RST is possible and wanted.</summary>
+    private bool MayReset => !_settings.FinOnError && !_isUnix;
+
+    private void LogAbort(ConnectionAbortedException? reason, bool resets)
+    {
+        if (resets)
+        {
+            ConnectionLog.WriteRst(_settings.Logger, this, reason!.Message);
+        }
+        else
+        {
+            ConnectionLog.WriteFin(_settings.Logger, this, (reason ?? _noReason).Message);
+        }
     }
 
     internal void AbortOnWriterError(Exception exception)
         => Abort(new ConnectionAbortedException("The application completed its output with an error.", exception));
-
-    [SuppressMessage("Usage", "CA2215", Justification = "The base class has nothing to dispose.")]
-    public override ValueTask DisposeAsync()
-    {
-        if (_end.BeginDispose() == ConnectionEndAction.CompletePipes)
-        {
-            Input.Complete();
-            Output.Complete();
-            FinishIf(_end.EndDispose());
-        }
-
-        if (_end.State.IsFinished)
-        {
-            return default;
-        }
-
-        // This sets _finished and then reads the state. Finish sets the state and then reads _finished.
-        var finished = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        finished = Interlocked.CompareExchange(ref _finished, finished, null) ?? finished;
-        if (_end.State.IsFinished)
-        {
-            finished.TrySetResult();
-        }
-
-        return new ValueTask(finished.Task);
-    }
 
     /// <summary>
     /// The application has completed the output, and all of it is sent or cannot be sent. The connection closes.
@@ -147,7 +117,11 @@ internal sealed partial class StreamConnection
     internal void ReleaseOutput()
     {
         var state = _end.State;
-        if (state.Has(ConnectionEndFlags.Aborted) && !state.Has(ConnectionEndFlags.Resets) && _descriptor.IsShared)
+        var finishes = state.Has(ConnectionEndFlags.Aborted) && !state.Has(ConnectionEndFlags.Resets);
+
+        // After a limit the FIN does wait: the peer may answer it with a reset, and the reader would get that.
+        var waits = state.Has(ConnectionEndFlags.Expired) && state.Phase == ConnectionPhase.Open;
+        if (finishes && !waits && _descriptor.IsShared)
         {
             _ = Libc.shutdown(Fd, Posix.SHUT_WR);
         }
@@ -266,64 +240,4 @@ internal sealed partial class StreamConnection
             && !_end.State.Has(ConnectionEndFlags.Resets)
             && (_settings.CloseMayWait || _socket.IsInUse)
             && LingerOption.MakesCloseWait(Fd);
-
-    /// <summary>The connection has ended: <see cref="ConnectionClosed"/> fires, once.</summary>
-    internal void AnnounceClosed() => Follow(_end.BeginAnnounce());
-
-    private void Announce()
-    {
-        if (_closed.TryFireUnused())
-        {
-            EndAnnounce();
-        }
-        else
-        {
-            // The callbacks are the application's and may block.
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-        }
-    }
-
-    /// <summary>Fires <see cref="ConnectionClosed"/>.</summary>
-    void IThreadPoolWorkItem.Execute()
-    {
-        try
-        {
-            _closed.Fire();
-        }
-        catch (Exception exception)
-        {
-            ConnectionLog.ClosedCallbackFailed(_settings.Logger, ConnectionId, exception);
-        }
-
-        EndAnnounce();
-    }
-
-    private void EndAnnounce()
-    {
-        FinishIf(_end.EndAnnounce());
-        Volatile.Read(ref _announced)?.TrySetResult();
-    }
-
-    private void TellPeerFinished()
-    {
-        try
-        {
-            _peerFinished.Fire();
-        }
-        catch (Exception exception)
-        {
-            ConnectionLog.FinishedCallbackFailed(_settings.Logger, ConnectionId, exception);
-        }
-
-        FinishIf(_end.EndFireToken());
-    }
-
-    private void FinishIf(ConnectionEndAction action)
-    {
-        if (action == ConnectionEndAction.Finish)
-        {
-            _owner.OnFinished();
-            Volatile.Read(ref _finished)?.TrySetResult();
-        }
-    }
 }

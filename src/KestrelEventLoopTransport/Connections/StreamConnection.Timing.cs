@@ -1,4 +1,5 @@
 using KestrelEventLoopTransport.Connections.Timing;
+using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
 using Microsoft.AspNetCore.Connections.Features;
 
@@ -8,13 +9,11 @@ namespace KestrelEventLoopTransport.Connections;
 // read or written, for a count of receives and a look at a word that is read anyway.
 internal sealed partial class StreamConnection
 {
-    private static readonly TimeSpan _maxCallbackTime = TimeSpan.FromSeconds(1);
+    // Milliseconds that the halves wait for the callbacks of ConnectionClosed after a limit.
+    private const int MaxCallbackTime = 1000;
 
     private ConnectionTimer? _timer;
     private bool _isTaken;
-
-    // Set when a limit ends the connection.
-    private TaskCompletionSource? _announced;
 
     DateTimeOffset? IConnectionDeadlineFeature.ReadDeadline
     {
@@ -29,8 +28,7 @@ internal sealed partial class StreamConnection
     }
 
     /// <summary>Whether nothing has ended the connection yet. A connection that drains is open.</summary>
-    internal bool IsOpen
-        => _end.State is { Phase: ConnectionPhase.Open } state && !state.Has(ConnectionEndFlags.Aborted);
+    internal bool IsOpen => _end.State.IsOpen;
 
     /// <summary>What the limits are measured by.</summary>
     internal ConnectionActivity Look()
@@ -65,7 +63,10 @@ internal sealed partial class StreamConnection
         }
     }
 
-    /// <summary>The connection ends because of a limit.</summary>
+    /// <summary>
+    /// The connection ends because of a limit. Nothing more is sent from now on. Receiving ends after the callbacks of
+    /// <c>ConnectionClosed</c>, or after a second if they do not return.
+    /// </summary>
     internal void OnLimit(ConnectionLimit limit)
     {
         if (!IsOpen)
@@ -73,45 +74,35 @@ internal sealed partial class StreamConnection
             return;
         }
 
-        var announced = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        if (Interlocked.CompareExchange(ref _announced, announced, null) is null
-            && _end.State.Has(ConnectionEndFlags.Announced))
-        {
-            announced.TrySetResult();
-        }
-
         // A FIN tells the peer that it has got all that was sent, and so what was flushed has to go out before.
         Output.Uncork();
         var reason = _settings.Limits.ReasonFor(limit);
-        if (TryAbort(reason, resets: Output.Unsent > 0))
+        if (Interlocked.CompareExchange(ref _abortReason, reason, null) is not null)
         {
+            return;
+        }
+
+        var resets = Output.Unsent > 0 && MayReset;
+        var action = _end.Expire(resets, out var wasOpen);
+        LogAbort(reason, resets);
+        Output.Stop();
+        Follow(action);
+        if (wasOpen)
+        {
+            GetTimer().Set(LoopClock.After(MaxCallbackTime));
+            ForgetTimerIfEnded();
             _settings.Limits.Count(limit);
             ConnectionLog.TimedOut(_settings.Logger, this, reason.InnerException!.Message);
         }
     }
 
-    /// <summary>
-    /// Resumes a read that a limit has ended, after the callbacks of <c>ConnectionClosed</c>. Kestrel learns there that
-    /// the connection is gone, and then takes what the read throws for that and not for an error of the application.
-    /// False: it is not a limit that ends the connection.
-    /// </summary>
-    internal bool TryResumeAfterClosed(IThreadPoolWorkItem read)
+    /// <summary>Callbacks of <c>ConnectionClosed</c> have not returned in time after a limit.</summary>
+    internal void StopIfExpired()
     {
-        if (Volatile.Read(ref _announced) is not { } announced)
+        if (_end.State.Has(ConnectionEndFlags.Expired))
         {
-            return false;
+            StopHalves();
         }
-
-        _ = ResumeAsync(announced.Task, read);
-        return true;
-    }
-
-    private static async Task ResumeAsync(Task announced, IThreadPoolWorkItem read)
-    {
-        // A callback may block, and may even wait for the reader.
-        await announced.WaitAsync(_maxCallbackTime)
-            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ForceYielding);
-        read.Execute();
     }
 
     /// <summary>

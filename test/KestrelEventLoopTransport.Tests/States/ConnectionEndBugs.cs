@@ -28,6 +28,37 @@ internal static class ConnectionEndBugs
             {
                 Abort = (state, resets) => ConnectionEnd.Abort(Without(state, Announcing | Announced), resets),
             },
+            ["a limit stops nothing"] = _real with
+            {
+                End = (state, flag) => ConnectionEnd.End(state, flag) is var (next, action)
+                    ? (next, action & ~ConnectionEndAction.StopHalves)
+                    : default,
+            },
+            ["a limit stops nothing after ConnectionClosed has fired"] = _real with
+            {
+                Expire = (state, resets) => ConnectionEnd.Expire(state, resets) is var (next, action)
+                    ? (next, action & ~ConnectionEndAction.StopHalves)
+                    : default,
+            },
+            ["a limit stops the halves at once"] = _real with
+            {
+                Expire = (state, resets) => ConnectionEnd.Expire(state, resets) is var (next, action) && state.IsOpen
+                    ? (next with { Phase = ConnectionPhase.Closing }, action | ConnectionEndAction.StopHalves)
+                    : ConnectionEnd.Expire(state, resets),
+            },
+            ["a limit does not fire ConnectionClosed"] = _real with
+            {
+                Expire = (state, resets) => ConnectionEnd.Expire(state, resets) is var (next, action)
+                    ? (next, action & ~ConnectionEndAction.Announce)
+                    : default,
+            },
+            ["a limit fires ConnectionClosed again"] = _real with
+            {
+                Expire = (state, resets) => ConnectionEnd.Expire(state, resets) is var (next, action) && state.IsOpen
+                    ? (next, action | ConnectionEndAction.Announce)
+                    : ConnectionEnd.Expire(state, resets),
+            },
+            ["a limit is forgotten"] = _real with { Expire = static (state, _) => (state, default) },
             ["closing forgets the abort"] = _real with
             {
                 BeginClose = (state, lingers) => ConnectionEnd.BeginClose(Without(state, Aborted | Resets), lingers),

@@ -160,8 +160,17 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
     {
         switch (step)
         {
-            case GiveReason or GiveReasonToReset when model.Has(ReasonGiven):
+            case >= GiveReason and <= GiveReasonOfLimitForASecond when model.Has(ReasonGiven):
                 return (model, default);
+            case GiveReasonOfLimit:
+                return (model.With(ReasonGiven), Steps(Expire));
+            case GiveReasonOfLimitForASecond:
+                return (model.With(ReasonGiven), Steps(Expire, StopIfExpired));
+            case Expire:
+                var (expired, follow) = Follow(model, transitions.Expire(model.End, false));
+                return (expired, Steps(StopOutput) + follow);
+            case StopIfExpired:
+                return (model, model.End.Has(ConnectionEndFlags.Expired) ? Steps(StopHalves) : default);
             case GiveReason:
                 return (model.With(ReasonGiven), Steps(SetAborted, LookForFin, Announce));
             case GiveReasonToReset:
@@ -238,7 +247,9 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
             case OnOutputDrained:
                 return (model.Once(OutputDrained).With(InputClosing), Steps(LookForAbort));
             case ReleaseOutput:
-                var sendsFin = model.End.Has(ConnectionEndFlags.Aborted) && !model.End.Has(ConnectionEndFlags.Resets);
+                var waits = model.End.Has(ConnectionEndFlags.Expired) && model.End.Phase == ConnectionPhase.Open;
+                var sendsFin = model.End.Has(ConnectionEndFlags.Aborted) && !model.End.Has(ConnectionEndFlags.Resets)
+                    && !waits;
                 return (model, Steps(sendsFin ? ShutDown : Nothing, Release));
             default:
                 return (model.Call(), default);
@@ -291,7 +302,10 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
                         .Once(ClosedFired),
                     default);
             case EndAnnounce:
-                return After(model, transitions.End(model.End, ConnectionEndFlags.Announced));
+                var moved = transitions.End(model.End, ConnectionEndFlags.Announced);
+                var (announced, stop) = Follow(model, moved);
+                var (finished, finish) = After(announced, moved);
+                return (finished, stop + finish);
             case TakeToken:
                 return (model with { End = transitions.TakeToken(model.End) }, default);
             case QueueToken:

@@ -27,6 +27,10 @@ internal enum ConnectionEndStep
 
     GiveReason,
     GiveReasonToReset,
+    GiveReasonOfLimit,
+    GiveReasonOfLimitForASecond,
+    Expire,
+    StopIfExpired,
     SetAborted,
     SetResets,
     LookForFin,

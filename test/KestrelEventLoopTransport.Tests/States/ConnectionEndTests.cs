@@ -38,7 +38,7 @@ public class ConnectionEndTests
 
         // None of the legal states is only there in the comment.
         var legal = from phase in Enum.GetValues<ConnectionPhase>()
-                    from flags in Enumerable.Range(0, 2 * (int)ConnectionEndFlags.TokenFired)
+                    from flags in Enumerable.Range(0, 2 * (int)Expired)
                     let state = new ConnectionEndState(phase, (ConnectionEndFlags)flags)
                     where state.IsLegal
                     select state;
@@ -54,6 +54,18 @@ public class ConnectionEndTests
         Assert.False(ConnectionEnd.Abort(closing, resets: false).Has(Lingers));
         var aborted = ConnectionEnd.Abort(default, resets: false);
         Assert.False(ConnectionEnd.BeginClose(aborted, lingers: true).Next.Has(Lingers));
+    }
+
+    [Fact]
+    public void A_limit_stops_the_halves_when_ConnectionClosed_has_fired()
+    {
+        var (expired, first) = ConnectionEnd.Expire(default, resets: false);
+        var (announced, then) = ConnectionEnd.End(expired, Announced);
+        var (late, all) = ConnectionEnd.Expire(new(ConnectionPhase.Open, Announcing | Announced), resets: false);
+
+        Assert.Equal((ConnectionPhase.Open, ConnectionEndAction.Announce), (expired.Phase, first));
+        Assert.Equal((ConnectionPhase.Closing, ConnectionEndAction.StopHalves), (announced.Phase, then));
+        Assert.Equal((ConnectionPhase.Closing, ConnectionEndAction.StopHalves), (late.Phase, all));
     }
 
     [Fact]
@@ -83,6 +95,8 @@ public class ConnectionEndTests
     {
         yield return (ConnectionEnd.Abort(state, resets: false), ConnectionEndAction.None);
         yield return (ConnectionEnd.Abort(state, resets: true), ConnectionEndAction.None);
+        yield return ConnectionEnd.Expire(state, resets: false);
+        yield return ConnectionEnd.Expire(state, resets: true);
         yield return ConnectionEnd.BeginClose(state, lingers: false);
         yield return ConnectionEnd.BeginClose(state, lingers: true);
         yield return ConnectionEnd.Begin(state, Disposing, ConnectionEndAction.CompletePipes);
@@ -136,6 +150,19 @@ public class ConnectionEndTests
                 program, program.Start(PeerFinishes, abort, disposes: true, halfCloses: true, resetsLater: true));
         }
 
+        yield return () => Explore(
+            program, program.Start(Nothing, GiveReasonOfLimit, sends: true), announcesFirst: true);
+        foreach (var limit in new[] { GiveReasonOfLimit, GiveReasonOfLimitForASecond })
+        {
+            foreach (var peer in new[] { PeerResets, PeerFinishes, Nothing })
+            {
+                yield return () => Explore(program, program.Start(peer, limit, disposes: true, sends: true));
+                yield return () => Explore(program, program.Start(peer, limit, halfCloses: true, takesToken: true));
+            }
+
+            yield return () => Explore(program, program.Start(PeerFinishes, limit, halfCloses: true, finishes: true));
+        }
+
         foreach (var peer in new[] { PeerResets, PeerFinishes, Nothing })
         {
             foreach (var abort in new[] { Nothing, GiveReason, GiveReasonToReset })
@@ -147,11 +174,14 @@ public class ConnectionEndTests
     }
 
     private static IReadOnlyCollection<ConnectionEndModel> Explore(
-        ConnectionEndProgram program, ConnectionEndModel first)
+        ConnectionEndProgram program, ConnectionEndModel first, bool announcesFirst = false)
     {
         var disposes = !first.Threads.Disposing.IsEmpty;
         var explorer = new Explorer<ConnectionEndModel>()
             .Always("No rule is broken", model => model.Broken is null)
+            .Always(
+                "A limit stops the input after the callbacks of ConnectionClosed",
+                model => !announcesFirst || !model.Has(InputStopped) || model.Has(ClosedFired))
             .Always("The state is legal", model => model.End.IsLegal)
             .Always("The descriptor's state is legal", model => DescriptorHandle.IsLegal(model.Descriptor))
             .AtTheEnd("Every thread is done", model => model.Threads.AreDone)

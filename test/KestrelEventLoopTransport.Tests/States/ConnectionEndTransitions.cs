@@ -6,6 +6,7 @@ namespace KestrelEventLoopTransport.Tests.States;
 /// <summary>The transitions under test. Tests put wrong ones in their place and see the explorer find them.</summary>
 internal sealed record ConnectionEndTransitions(
     Func<ConnectionEndState, bool, ConnectionEndState> Abort,
+    Func<ConnectionEndState, bool, (ConnectionEndState Next, ConnectionEndAction Action)> Expire,
     Func<ConnectionEndState, bool, (ConnectionEndState Next, ConnectionEndAction Action)> BeginClose,
     Func<ConnectionEndState, (ConnectionEndState Next, ConnectionEndAction Action)> EndClose,
     Func<
@@ -23,6 +24,7 @@ internal sealed record ConnectionEndTransitions(
 {
     internal static readonly ConnectionEndTransitions Real = new(
         ConnectionEnd.Abort,
+        ConnectionEnd.Expire,
         ConnectionEnd.BeginClose,
         ConnectionEnd.EndClose,
         ConnectionEnd.Begin,

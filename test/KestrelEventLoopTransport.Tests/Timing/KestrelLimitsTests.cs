@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
@@ -82,6 +83,24 @@ public sealed class KestrelLimitsTests
         }
     }
 
+    /// <summary>A read that begins just when the limit ends the connection. Kestrel must not log an error.</summary>
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_request_whose_body_is_polled_ends_at_the_limit_without_a_complaint(
+        ApplicationScheduling scheduling)
+    {
+        await using var server = await StartAsync(scheduling, false, static o => o.IdleTimeout = _short, static k => { });
+        for (var i = 0; i < 5; i++)
+        {
+            using var client = await server.ConnectAsync();
+            await client.SendAsync("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n");
+
+            await client.ExpectFinAsync();
+        }
+
+        await Poll.UntilAsync(() => server.Monitor.ConnectionCount == 0);
+    }
+
     [Theory]
     [ClassData<EveryScheduling>]
     public async Task A_request_that_takes_longer_than_the_receive_limit_is_answered(ApplicationScheduling scheduling)
@@ -134,6 +153,14 @@ public sealed class KestrelLimitsTests
         Assert.EndsWith("quick", await client.ReceiveTextToEndAsync(), StringComparison.Ordinal);
     }
 
+    private static async Task PollBodyAsync(PipeReader body)
+    {
+        while (!body.TryRead(out _))
+        {
+            await Task.Yield();
+        }
+    }
+
     // Nothing above Information may be logged, because a peer causes all of this: but for 13, with which Kestrel says
     // that the application does not catch what Kestrel's own limit throws.
     private static Task<TestServer> StartAsync(
@@ -154,6 +181,10 @@ public sealed class KestrelLimitsTests
                 if (context.Request.Path == "/slow")
                 {
                     await Task.Delay(4 * _short);
+                }
+                else if (context.Request.Path == "/poll")
+                {
+                    await PollBodyAsync(context.Request.BodyReader);
                 }
                 else
                 {

@@ -9,8 +9,8 @@ namespace KestrelEventLoopTransport.Connections.Input;
 /// <summary>
 /// The receiving half of a connection: a <see cref="PipeReader"/> that receives from the socket when it is read.
 /// This file has the reader's operations. <c>ConnectionInput.Wait.cs</c> has how a read waits and goes on,
-/// <c>ConnectionInput.Receive.cs</c> the receives, and <c>ConnectionInput.Ahead.cs</c> what is received for a reader
-/// that does not come.
+/// <c>ConnectionInput.Events.cs</c> what ends the wait, <c>ConnectionInput.Receive.cs</c> the receives, and
+/// <c>ConnectionInput.Ahead.cs</c> what is received for a reader that does not come.
 /// </summary>
 /// <remarks>
 /// <para>

@@ -1,30 +1,19 @@
-using System.Runtime.CompilerServices;
 using KestrelEventLoopTransport.Connections.Buffers;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Loops.Timers;
-using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Connections.Output;
 
-// The sender: from committed bytes to system calls, and what the loop, the reader, the supervisor and a closing thread
-// tell it.
+// The sender: which thread it is, and what the loop, the reader, the supervisor and a closing thread tell it. Its system
+// calls are in ConnectionOutput.Send.cs.
 internal sealed partial class ConnectionOutput
 {
     // The system calls that one sender makes before it leaves the rest to the thread pool. Its thread may be a loop's,
     // and a writer that never pauses would keep it for ever.
     private const int MaxSends = 16;
 
-    // A megabyte in blocks of 4 KiB. Small caps cost more than anything else on large responses.
-    private const int MaxVectors = 256;
-
     // Milliseconds.
     private const int StoppedFlushDelay = 20;
-
-    // The sender's: whether the loop tells when the socket is writable.
-    private bool _watchesWritable;
-
-    // The sender's: set before the system call, because the peer may answer the FIN while the call returns.
-    private volatile bool _isShutDown;
 
     /// <summary>Whether anything was ever sent.</summary>
     internal bool HasSent => _queue.HasSent;
@@ -157,99 +146,6 @@ internal sealed partial class ConnectionOutput
             outcome = SendCommitted(ref budget, out error);
         }
         while (!EndSend(outcome, error, completesFlush));
-    }
-
-    /// <summary>Sends until nothing committed is left, or something prevents it.</summary>
-    [SkipLocalsInit]
-    private SendOutcome SendCommitted(ref int budget, out int error)
-    {
-        error = 0;
-        Span<iovec> vectors = stackalloc iovec[MaxVectors];
-        while (true)
-        {
-            // The state first: what the writer has committed before it set Finishing is then seen too.
-            var flags = _state.Flags;
-            var unsent = _queue.Unsent;
-            if (unsent == 0 || (flags & OutputFlags.Stopped) != 0)
-            {
-                return (flags & OutputFlags.Finishing) == 0 ? SendOutcome.Sent : SendFin(out error);
-            }
-
-            if (budget-- == 0)
-            {
-                return SendOutcome.OutOfBudget;
-            }
-
-            var left = unsent;
-            var count = _queue.Gather(vectors, ref left);
-            var sent = SendVectors(vectors[..count]);
-            if (sent < 0)
-            {
-                error = -(int)sent;
-                return error == Errno.EAGAIN ? OnFull()
-                    : Errno.IsShortage(error) ? SendOutcome.Shortage
-                    : SendOutcome.Failed;
-            }
-
-            _queue.Consume(sent);
-            if (sent < unsent - left)
-            {
-                // A stream socket takes less than it is given only when it is full, and then makes an edge when there
-                // is room (epoll(7), question 9).
-                return OnFull();
-            }
-        }
-    }
-
-    private SendOutcome SendFin(out int error)
-    {
-        _isShutDown = true;
-        error = Libc.shutdown(_connection.Fd, Posix.SHUT_WR) < 0 ? Errno.Last : 0;
-        return error == 0 || (error == Errno.ENOTCONN && _connection.MayHaveEnded)
-            ? SendOutcome.Finished
-            : SendOutcome.Failed;
-    }
-
-    /// <summary>
-    /// The socket is full. The first time, the loop is asked to tell when there is room: while the thread is still the
-    /// sender, so that the descriptor stays open and an edge that comes at once is not lost.
-    /// </summary>
-    private SendOutcome OnFull()
-    {
-        _watchesWritable = _watchesWritable || _connection.TryWatchWritable();
-        return _watchesWritable ? SendOutcome.Blocked : SendOutcome.Shortage;
-    }
-
-    /// <summary>Returns the number of bytes sent, or a negative errno.</summary>
-    private unsafe nint SendVectors(ReadOnlySpan<iovec> vectors)
-    {
-        fixed (iovec* first = vectors)
-        {
-            while (true)
-            {
-                nint sent;
-                if (vectors.Length == 1)
-                {
-                    sent = Libc.send(_connection.Fd, first->iov_base, first->iov_len, Platform.MSG_NOSIGNAL);
-                }
-                else
-                {
-                    var message = new msghdr { msg_iov = first, msg_iovlen = (nuint)vectors.Length };
-                    sent = Libc.sendmsg(_connection.Fd, &message, Platform.MSG_NOSIGNAL);
-                }
-
-                if (sent >= 0)
-                {
-                    return sent;
-                }
-
-                var error = Errno.Last;
-                if (error != Errno.EINTR)
-                {
-                    return -error;
-                }
-            }
-        }
     }
 
     /// <summary>Stops being the sender. False: there is more to send.</summary>

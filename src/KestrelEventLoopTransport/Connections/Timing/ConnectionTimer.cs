@@ -91,14 +91,15 @@ internal sealed class ConnectionTimer : LoopTimer
 
     protected override long OnDue(long now)
     {
+        if (!_connection.IsOpen)
+        {
+            _connection.StopIfExpired();
+            return Never;
+        }
+
         bool looks;
         lock (_lock)
         {
-            if (!_connection.IsOpen)
-            {
-                return Never;
-            }
-
             if (_readDue <= now)
             {
                 _readDue = Never;
