@@ -63,9 +63,7 @@ public sealed partial class FrameConnection
         _isOver = true;
         if (_endpoint.Options.CloseTimeout is { } timeout && _output.SentBytes > MaxUnnoticedBytes && !_aborted)
         {
-            _timers.Add(
-                new UnsentTimer(_connection, timeout),
-                _timers.Clock.GetTimestamp() + FrameTimers.ToTimestamp(_timers.Clock, timeout));
+            _timers.AddAfter(new UnsentTimer(_connection, timeout), timeout);
         }
     }
 }

@@ -80,7 +80,7 @@ internal sealed class ConnectionTimer : FrameTimer
             {
                 var now = Clock.GetTimestamp();
                 _closingSince = Math.Max(1, now);
-                _timers.SetEarlier(this, now + FrameTimers.ToTimestamp(Clock, timeout));
+                _timers.SetEarlier(this, now + _timers.ToTimestamp(timeout));
             }
         }
     }
@@ -103,7 +103,7 @@ internal sealed class ConnectionTimer : FrameTimer
             _connection.AskForTick();
 
             // Ticks that were missed are skipped, and the others keep their distance.
-            var interval = FrameTimers.ToTimestamp(Clock, _options.TickInterval!.Value);
+            var interval = _timers.ToTimestamp(_options.TickInterval!.Value);
             _tickAt += (((now - _tickAt) / interval) + 1) * interval;
         }
 
@@ -122,7 +122,7 @@ internal sealed class ConnectionTimer : FrameTimer
     {
         _tickAt = next == Timeout.InfiniteTimeSpan
             ? Never
-            : Clock.GetTimestamp() + FrameTimers.ToTimestamp(Clock, next);
+            : Clock.GetTimestamp() + _timers.ToTimestamp(next);
         _timers.SetEarlier(this, _tickAt);
     }
 
@@ -162,7 +162,7 @@ internal sealed class ConnectionTimer : FrameTimer
         }
 
         // What does not count now may count from the next moment on.
-        var passesAt = (since == 0 ? now : since) + FrameTimers.ToTimestamp(Clock, time);
+        var passesAt = (since == 0 ? now : since) + _timers.ToTimestamp(time);
         next = Math.Min(next, passesAt);
         return passesAt <= now;
     }

@@ -36,7 +36,7 @@ internal sealed class FrameTimers
 
     private readonly Lock _lock = new();
     private readonly TimerWheel _wheel = new();
-    private readonly long _unit;
+    private readonly long _frequency;
     private ITimer? _timer;
 
     // When the clock calls, in milliseconds, and until when it shall not.
@@ -47,14 +47,19 @@ internal sealed class FrameTimers
     internal FrameTimers(TimeProvider clock)
     {
         Clock = clock;
-        _unit = Math.Max(1, clock.TimestampFrequency / 1000);
+        _frequency = clock.TimestampFrequency;
     }
 
     internal TimeProvider Clock { get; }
 
     /// <summary>A time as a difference of timestamps, rounded up.</summary>
-    internal static long ToTimestamp(TimeProvider clock, TimeSpan time)
-        => (long)Math.Ceiling(time.TotalSeconds * clock.TimestampFrequency);
+    internal long ToTimestamp(TimeSpan time)
+    {
+        // Whole seconds and the rest, so that no product overflows.
+        var (seconds, ticks) = Math.DivRem(time.Ticks, TimeSpan.TicksPerSecond);
+        var rest = ((ticks * _frequency) + TimeSpan.TicksPerSecond - 1) / TimeSpan.TicksPerSecond;
+        return (seconds * _frequency) + rest;
+    }
 
     /// <summary>The scope in which a timer's own state and its time are changed together.</summary>
     internal Lock.Scope Enter() => _lock.EnterScope();
@@ -70,11 +75,12 @@ internal sealed class FrameTimers
         }
     }
 
-    internal void Add(FrameTimer timer, long due)
+    /// <summary>A timer is looked at after a time.</summary>
+    internal void AddAfter(FrameTimer timer, TimeSpan time)
     {
         using (Enter())
         {
-            SetEarlier(timer, due);
+            SetEarlier(timer, Clock.GetTimestamp() + ToTimestamp(time));
         }
     }
 
@@ -126,8 +132,8 @@ internal sealed class FrameTimers
         using (Enter())
         {
             // No rest while some are left that are due.
-            var mayRest = found >= ManyPerPass && _wheel.Next > now / _unit;
-            _restsUntil = mayRest ? (now / _unit) + Rest : 0;
+            var time = ToMilliseconds(now);
+            _restsUntil = found >= ManyPerPass && _wheel.Next > time ? time + Rest : 0;
             _callsAt = FrameTimer.Never;
             CallInTime(now);
         }
@@ -139,7 +145,7 @@ internal sealed class FrameTimers
         timer = null;
         using (Enter())
         {
-            if (!_wheel.TryTake(now / _unit, out var node))
+            if (!_wheel.TryTake(ToMilliseconds(now), out var node))
             {
                 return false;
             }
@@ -165,8 +171,15 @@ internal sealed class FrameTimers
         timer.Due = due;
         if (due != FrameTimer.Never)
         {
-            _wheel.Add(timer, ((due - 1) / _unit) + 1, now / _unit);
+            _wheel.Add(timer, ToMilliseconds(due - 1) + 1, ToMilliseconds(now));
         }
+    }
+
+    /// <summary>A timestamp in milliseconds, rounded down. Not each clock has whole numbers of both.</summary>
+    private long ToMilliseconds(long timestamp)
+    {
+        var (seconds, rest) = Math.DivRem(timestamp, _frequency);
+        return (seconds * 1000) + (rest * 1000 / _frequency);
     }
 
     private void CallInTime(long now)
@@ -177,7 +190,7 @@ internal sealed class FrameTimers
         }
 
         _callsAt = Math.Max(_wheel.Next, _restsUntil);
-        var delay = Math.Max(0, _callsAt - (now / _unit));
+        var delay = Math.Max(0, _callsAt - ToMilliseconds(now));
         try
         {
             _timer ??= Clock.CreateTimer(

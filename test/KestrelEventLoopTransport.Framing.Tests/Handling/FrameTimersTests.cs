@@ -18,7 +18,7 @@ public sealed class FrameTimersTests
         var start = _time.GetTimestamp();
         foreach (var milliseconds in times)
         {
-            timers.Add(new Noted(this), start + (milliseconds * TimeSpan.TicksPerMillisecond));
+            Add(timers, new Noted(this), start + (milliseconds * TimeSpan.TicksPerMillisecond));
         }
 
         _time.Advance(TimeSpan.FromDays(1));
@@ -32,7 +32,7 @@ public sealed class FrameTimersTests
     public void A_time_between_two_milliseconds_is_rounded_up()
     {
         var timers = new FrameTimers(_time);
-        timers.Add(new Noted(this), _time.GetTimestamp() + 1);
+        Add(timers, new Noted(this), _time.GetTimestamp() + 1);
         _time.Advance(TimeSpan.FromTicks(TimeSpan.TicksPerMillisecond - 1));
         Assert.Empty(_looks);
         _time.Advance(TimeSpan.FromTicks(1));
@@ -48,7 +48,7 @@ public sealed class FrameTimersTests
         var due = _time.GetTimestamp() + TimeSpan.TicksPerSecond;
         for (var i = 0; i < Count; i++)
         {
-            timers.Add(new Noted(this), due);
+            Add(timers, new Noted(this), due);
         }
 
         _time.Advance(TimeSpan.FromSeconds(10));
@@ -67,10 +67,10 @@ public sealed class FrameTimersTests
         var second = _time.GetTimestamp() + TimeSpan.TicksPerSecond;
         var removed = new Noted(this);
         var moved = new Noted(this);
-        timers.Add(removed, second);
-        timers.Add(moved, 2 * second);
-        timers.Add(moved, second);
-        timers.Add(moved, 3 * second);
+        Add(timers, removed, second);
+        Add(timers, moved, 2 * second);
+        Add(timers, moved, second);
+        Add(timers, moved, 3 * second);
         using (timers.Enter())
         {
             timers.Remove(removed);
@@ -89,11 +89,44 @@ public sealed class FrameTimersTests
         var clock = new CallingTime(_time, static () => { }) { Fails = true };
         var timers = new FrameTimers(clock);
         var due = _time.GetTimestamp() + TimeSpan.TicksPerSecond;
-        Assert.Throws<InvalidOperationException>(() => timers.Add(new Noted(this), due));
+        Assert.Throws<InvalidOperationException>(() => Add(timers, new Noted(this), due));
         clock.Fails = false;
-        timers.Add(new Noted(this), due + 1);
+        Add(timers, new Noted(this), due + 1);
         _time.Advance(TimeSpan.FromSeconds(2));
         Assert.Equal(2, _looks.Count);
+    }
+
+    /// <summary>Not every clock counts whole numbers of times in a millisecond.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(60)]
+    [InlineData(999)]
+    [InlineData(32_768)]
+    [InlineData(3_579_545)]
+    [InlineData(1_000_000_000)]
+    public void A_time_is_right_on_a_clock_of_any_frequency(long frequency)
+    {
+        var clock = new CallingTime(_time, static () => { }) { Frequency = frequency };
+        var timers = new FrameTimers(clock);
+        Assert.Equal(49 * 24 * 3600 * frequency, timers.ToTimestamp(TimeSpan.FromDays(49)));
+        Assert.InRange(timers.ToTimestamp(TimeSpan.FromTicks(1)), 1, 100);
+
+        var day = TimeSpan.FromDays(1);
+        timers.AddAfter(new Noted(this), day);
+        _time.Advance(day - TimeSpan.FromMilliseconds(1));
+        Assert.Empty(_looks);
+
+        // The clock may have to go on to its next count.
+        _time.Advance(TimeSpan.FromMilliseconds(2) + TimeSpan.FromSeconds(1.0 / frequency));
+        Assert.Single(_looks);
+    }
+
+    private static void Add(FrameTimers timers, FrameTimer timer, long due)
+    {
+        using (timers.Enter())
+        {
+            timers.SetEarlier(timer, due);
+        }
     }
 
     private sealed class Noted(FrameTimersTests test) : FrameTimer
@@ -114,9 +147,12 @@ public sealed class FrameTimersTests
 
         public bool Fails { get; set; }
 
-        public override long TimestampFrequency => time.TimestampFrequency;
+        public long Frequency { get; init; } = time.TimestampFrequency;
 
-        public override long GetTimestamp() => time.GetTimestamp();
+        public override long TimestampFrequency => Frequency;
+
+        public override long GetTimestamp()
+            => (long)((Int128)time.GetTimestamp() * Frequency / time.TimestampFrequency);
 
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
         {
