@@ -32,6 +32,9 @@ public sealed partial class FrameConnection
     /// <summary>Since when a flush waits for the peer; 0 if none does.</summary>
     internal long SendWaitsSince => _output.WaitsSince;
 
+    /// <summary>Whether a time-out has passed. The connection may end a little later.</summary>
+    internal bool HasTimedOut => _timer.HasExpired;
+
     internal void AskForTick() => _turn.Ask(TurnFlags.TickDue);
 
     internal void WithdrawTick() => _turn.Withdraw(TurnFlags.TickDue);

@@ -21,8 +21,10 @@ internal sealed class ConnectionTimer : FrameTimer
     private long _tickAt = Never;
     private long _closingSince;
     private bool _isOver;
-    private bool _hasExpired;
+
+    // Why the connection ends: what Act has still to do.
     private ConnectionAbortedException? _reason;
+    private bool _hasExpired;
 
     internal ConnectionTimer(FrameConnection connection, FrameTimers timers, FrameHandlerOptions options)
     {
@@ -33,12 +35,27 @@ internal sealed class ConnectionTimer : FrameTimer
 
     internal TimeProvider Clock => _timers.Clock;
 
+    /// <summary>Whether a time-out has passed. The connection may end a little later.</summary>
+    internal bool HasExpired
+    {
+        get
+        {
+            using (_timers.Enter())
+            {
+                return _hasExpired;
+            }
+        }
+    }
+
     /// <summary>The time-outs count from now on.</summary>
     internal void Start()
     {
         using (_timers.Enter())
         {
-            _timers.SetEarlier(this, LookAtLimits(Clock.GetTimestamp()));
+            // One that has passed already is found by the look.
+            var now = Clock.GetTimestamp();
+            var passed = FindPassed(now, out var next);
+            _timers.SetEarlier(this, passed is null ? next : now);
         }
     }
 
@@ -92,12 +109,13 @@ internal sealed class ConnectionTimer : FrameTimer
         {
             _isOver = true;
             _timers.Remove(this);
-            Interlocked.Exchange(ref _reason, null);
+            _ = Interlocked.Exchange(ref _reason, null);
         }
     }
 
-    internal override long Look(long now)
+    internal override long Look(long now, out bool acts)
     {
+        acts = false;
         if (_tickAt <= now)
         {
             _connection.AskForTick();
@@ -107,12 +125,25 @@ internal sealed class ConnectionTimer : FrameTimer
             _tickAt += (((now - _tickAt) / interval) + 1) * interval;
         }
 
-        return Math.Min(_tickAt, _hasExpired ? Never : LookAtLimits(now));
+        if (_hasExpired)
+        {
+            return _tickAt;
+        }
+
+        if (FindPassed(now, out var next) is not { } passed)
+        {
+            return Math.Min(_tickAt, next);
+        }
+
+        _hasExpired = true;
+        _reason = TimedOut(passed);
+        acts = true;
+        return _tickAt;
     }
 
-    internal override void Act()
+    protected override void Act()
     {
-        if (_reason is not null && Interlocked.Exchange(ref _reason, null) is { } reason)
+        if (Interlocked.Exchange(ref _reason, null) is { } reason)
         {
             _connection.Expire(reason);
         }
@@ -126,32 +157,38 @@ internal sealed class ConnectionTimer : FrameTimer
         _timers.SetEarlier(this, _tickAt);
     }
 
-    /// <summary>Returns when one of the time-outs passes, unless something happens until then.</summary>
-    private long LookAtLimits(long now)
+    /// <summary>Looks whether one of the time-outs has passed.</summary>
+    /// <param name="now">The timestamp now.</param>
+    /// <param name="next">When the next one passes, unless something happens until then.</param>
+    /// <returns>The reason for the end of the connection, or null.</returns>
+    private string? FindPassed(long now, out long next)
     {
-        var next = Never;
+        next = Never;
 
         // First, because the end of a wait counts as a send.
         var stalledSince = _connection.SendWaitsSince;
         var closingFor = _closingSince == 0 ? null : _options.CloseTimeout;
         if (HasPassed(closingFor, Later(stalledSince, _closingSince), now, ref next))
         {
-            Expire($"The connection is closing, and the peer has not read for {closingFor} (CloseTimeout).");
-        }
-        else if (HasPassed(_options.SendStallTimeout, stalledSince, now, ref next))
-        {
-            Expire($"The peer has not read for {_options.SendStallTimeout} (SendStallTimeout).");
-        }
-        else if (HasPassed(_options.ReceiveIdleTimeout, _connection.ReceiveWaitsSince, now, ref next))
-        {
-            Expire($"The peer has not sent anything for {_options.ReceiveIdleTimeout} (ReceiveIdleTimeout).");
-        }
-        else if (HasPassed(_options.IdleTimeout, IdleSince(stalledSince, closingFor), now, ref next))
-        {
-            Expire($"Nothing was received or sent for {_options.IdleTimeout} (IdleTimeout).");
+            return $"The connection is closing, and the peer has not read for {closingFor} (CloseTimeout).";
         }
 
-        return _hasExpired ? Never : next;
+        if (HasPassed(_options.SendStallTimeout, stalledSince, now, ref next))
+        {
+            return $"The peer has not read for {_options.SendStallTimeout} (SendStallTimeout).";
+        }
+
+        if (HasPassed(_options.ReceiveIdleTimeout, _connection.ReceiveWaitsSince, now, ref next))
+        {
+            return $"The peer has not sent anything for {_options.ReceiveIdleTimeout} (ReceiveIdleTimeout).";
+        }
+
+        if (HasPassed(_options.IdleTimeout, IdleSince(stalledSince, closingFor), now, ref next))
+        {
+            return $"Nothing was received or sent for {_options.IdleTimeout} (IdleTimeout).";
+        }
+
+        return null;
     }
 
     private bool HasPassed(TimeSpan? limit, long since, long now, ref long next)
@@ -176,10 +213,4 @@ internal sealed class ConnectionTimer : FrameTimer
             : Math.Max(_connection.LastReceive, _connection.LastSend);
 
     private static long Later(long waitsSince, long other) => waitsSince == 0 ? 0 : Math.Max(waitsSince, other);
-
-    private void Expire(string reason)
-    {
-        _hasExpired = true;
-        _reason = new ConnectionAbortedException(reason, new TimeoutException(reason));
-    }
 }

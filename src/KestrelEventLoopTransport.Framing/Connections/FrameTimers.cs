@@ -14,7 +14,7 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 /// no more than storing a timestamp.
 /// </para>
 /// <para>
-/// The clock may call on an event loop, so a pass only marks callbacks and queues them. It takes
+/// The clock may call on an event loop, so a pass only marks what is due and queues it to the thread pool. It takes
 /// <see cref="MaxPerPass"/> timers at most, and the clock calls again for the rest: others get their turn in between.
 /// A pass costs more than the look at one timer. So after one that has found many, the next one waits for a few
 /// milliseconds and finds many again.
@@ -99,31 +99,17 @@ internal sealed class FrameTimers
         var found = 0;
         try
         {
-            for (var i = 0; i < MaxPerPass && TryLook(now, out var timer); i++)
+            for (var i = 0; i < MaxPerPass && TryLook(now, ref found, out var acting); i++)
             {
-                if (timer is not null)
+                if (acting is not null)
                 {
-                    found++;
-                    Act(timer);
+                    ThreadPool.UnsafeQueueUserWorkItem(acting, preferLocal: false);
                 }
             }
         }
         finally
         {
             EndPass(now, found);
-        }
-    }
-
-    /// <summary>A logger or a transport may throw. The other timers are called all the same.</summary>
-    private static void Act(FrameTimer timer)
-    {
-        try
-        {
-            timer.Act();
-        }
-        catch (Exception)
-        {
-            // On a transport without loops this is a callback of the system's timer, where it would end the process.
         }
     }
 
@@ -140,9 +126,9 @@ internal sealed class FrameTimers
     }
 
     /// <summary>Looks at one timer, or files it closer to its time. False when no other is due.</summary>
-    private bool TryLook(long now, out FrameTimer? timer)
+    private bool TryLook(long now, ref int found, out FrameTimer? acting)
     {
-        timer = null;
+        acting = null;
         using (Enter())
         {
             if (!_wheel.TryTake(ToMilliseconds(now), out var node))
@@ -151,15 +137,17 @@ internal sealed class FrameTimers
             }
 
             // The wheel gives it out before its time, to be filed closer to it.
-            var next = (FrameTimer)node;
-            if (next.Due > now)
+            var timer = (FrameTimer)node;
+            var due = timer.Due;
+            timer.Due = FrameTimer.Never;
+            if (due <= now)
             {
-                File(next, next.Due, now);
-                return true;
+                found++;
+                due = timer.Look(now, out var acts);
+                acting = acts ? timer : null;
             }
 
-            File(next, next.Look(now), now);
-            timer = next;
+            File(timer, due, now);
             return true;
         }
     }

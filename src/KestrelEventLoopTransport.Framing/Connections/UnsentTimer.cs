@@ -12,15 +12,18 @@ internal sealed class UnsentTimer(ConnectionContext connection, TimeSpan timeout
 {
     private readonly WeakReference<ConnectionContext> _connection = new(connection);
 
-    internal override long Look(long now) => Never;
+    internal override long Look(long now, out bool acts)
+    {
+        acts = true;
+        return Never;
+    }
 
-    internal override void Act()
+    protected override void Act()
     {
         if (_connection.TryGetTarget(out var left))
         {
-            var reason =
-                $"The connection was closed, and the peer has not read all bytes within {timeout} (CloseTimeout).";
-            left.Abort(new ConnectionAbortedException(reason, new TimeoutException(reason)));
+            left.Abort(TimedOut(
+                $"The connection was closed, and the peer has not read all bytes within {timeout} (CloseTimeout)."));
         }
     }
 }

@@ -35,11 +35,47 @@ public sealed class TimeoutTests
         Assert.Equal(TimeSpan.Zero, connection.TimeSinceLastSend);
         Assert.Equal(_limit - _moment, connection.TimeSinceLastReceive);
         time.Advance(_limit - _moment);
-        Assert.False(connection.IsClosing);
+        Assert.False(connection.HasTimedOut);
 
         time.Advance(_moment);
+        Assert.True(connection.HasTimedOut);
         AssertTimedOut("IdleTimeout", await handler.End);
         await peer.ReceiveUntilGoneAsync();
+    }
+
+    [Theory]
+    [InlineData(EndpointKind.EventLoop)]
+    [InlineData(EndpointKind.Sockets)]
+    public async Task A_logger_that_blocks_holds_neither_the_clock_nor_the_end(EndpointKind kind)
+    {
+        var time = new ManualTime();
+        var handler = new Recorder();
+        var logs = Recorder.NewSource<bool>();
+        using var release = new ManualResetEventSlim();
+        await using var endpoint = await FrameServer.StartAsync(
+            kind,
+            listen => listen.UseFrameCodec(FrameCodec.Line(100)).UseFrameHandler(
+                handler, new FrameHandlerOptions { IdleTimeout = _limit }),
+            services => services.AddSingleton<TimeProvider>(time).AddSingleton<ILoggerProvider>(
+                new EventHook("TimedOut", () =>
+                {
+                    logs.TrySetResult(true);
+                    Assert.True(release.Wait(TaskTimeoutExtensions.Default));
+                })));
+        using var peer = await endpoint.ConnectAsync();
+        await handler.Connection;
+        try
+        {
+            // The clock calls on the thread that moves it.
+            await Task.Run(() => time.Advance(_limit)).DefaultTimeout();
+            await logs.Task.DefaultTimeout();
+            AssertTimedOut("IdleTimeout", await handler.End);
+            await peer.ReceiveUntilGoneAsync();
+        }
+        finally
+        {
+            release.Set();
+        }
     }
 
     /// <summary>
@@ -72,8 +108,9 @@ public sealed class TimeoutTests
         }
 
         time.Advance((10 * _limit) - _moment);
-        Assert.False(connection.ConnectionClosed.IsCancellationRequested);
+        Assert.False(connection.HasTimedOut);
         time.Advance(_moment);
+        Assert.True(connection.HasTimedOut);
         await Poll.UntilAsync(() => connection.ConnectionClosed.IsCancellationRequested);
         pipes.End();
         pipes.StopReading();
@@ -205,6 +242,7 @@ public sealed class TimeoutTests
         {
             await Poll.UntilAsync(() => connection.ReceiveWaitsSince != 0);
             time.Advance(_limit - _moment);
+            Assert.False(connection.HasTimedOut);
             await peer.SendAsync(part);
             await Poll.UntilAsync(() => connection.TimeSinceLastReceive == TimeSpan.Zero);
         }
@@ -212,15 +250,16 @@ public sealed class TimeoutTests
         // Nothing is read while the frame is handled. The time begins when it has been.
         await Poll.UntilAsync(() => Volatile.Read(ref handler.Frames) == 1);
         time.Advance(10 * _limit);
-        Assert.False(connection.IsClosing);
+        Assert.False(connection.HasTimedOut);
         released.SetResult(true);
         await Poll.UntilAsync(() => connection.ReceiveWaitsSince != 0);
         time.Advance(_limit - _moment);
-        Assert.False(connection.IsClosing);
+        Assert.False(connection.HasTimedOut);
 
         // What is sent does not help.
         await connection.SendAsync("b"u8.ToArray());
         time.Advance(_moment);
+        Assert.True(connection.HasTimedOut);
         AssertTimedOut("ReceiveIdleTimeout", await handler.End);
     }
 
@@ -264,7 +303,7 @@ public sealed class TimeoutTests
             }
 
             await Poll.UntilAsync(() => connection.SendWaitsSince > waits);
-            Assert.False(connection.IsClosing);
+            Assert.False(connection.HasTimedOut);
         }
 
         time.Advance(_limit);
