@@ -50,12 +50,12 @@ internal sealed class ConnectionTimer : FrameTimer
     /// <summary>The time-outs count from now on.</summary>
     internal void Start()
     {
+        var now = Clock.GetTimestamp();
         using (_timers.Enter())
         {
             // One that has passed already is found by the look.
-            var now = Clock.GetTimestamp();
             var passed = FindPassed(now, out var next);
-            _timers.SetEarlier(this, passed is null ? next : now);
+            _timers.SetEarlier(this, passed is null ? next : now, now);
         }
     }
 
@@ -64,9 +64,10 @@ internal sealed class ConnectionTimer : FrameTimer
     {
         if (_options.TickInterval is { } interval)
         {
+            var now = Clock.GetTimestamp();
             using (_timers.Enter())
             {
-                TickAfter(interval);
+                TickAfter(interval, now);
             }
         }
     }
@@ -74,9 +75,10 @@ internal sealed class ConnectionTimer : FrameTimer
     /// <summary>The next tick comes after a time, and none that is due already.</summary>
     internal void ChangeTick(TimeSpan next)
     {
+        var now = Clock.GetTimestamp();
         using (_timers.Enter())
         {
-            TickAfter(next);
+            TickAfter(next, now);
 
             // A tick that became due while the last one ran was scheduled by an earlier tick.
             _connection.WithdrawTick();
@@ -91,13 +93,13 @@ internal sealed class ConnectionTimer : FrameTimer
             return;
         }
 
+        var now = Clock.GetTimestamp();
         using (_timers.Enter())
         {
-            if (!_isOver)
+            if (!_isOver && _closingSince == 0)
             {
-                var now = Clock.GetTimestamp();
                 _closingSince = Math.Max(1, now);
-                _timers.SetEarlier(this, now + _timers.ToTimestamp(timeout));
+                _timers.SetEarlier(this, now + _timers.ToTimestamp(timeout), now);
             }
         }
     }
@@ -149,12 +151,10 @@ internal sealed class ConnectionTimer : FrameTimer
         }
     }
 
-    private void TickAfter(TimeSpan next)
+    private void TickAfter(TimeSpan next, long now)
     {
-        _tickAt = next == Timeout.InfiniteTimeSpan
-            ? Never
-            : Clock.GetTimestamp() + _timers.ToTimestamp(next);
-        _timers.SetEarlier(this, _tickAt);
+        _tickAt = next == Timeout.InfiniteTimeSpan ? Never : now + _timers.ToTimestamp(next);
+        _timers.SetEarlier(this, _tickAt, now);
     }
 
     /// <summary>Looks whether one of the time-outs has passed.</summary>

@@ -20,7 +20,9 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 /// milliseconds and finds many again.
 /// </para>
 /// <para>
-/// All fields are used under the lock. A clock that calls once more than it was set to does no harm.
+/// The clock may be the application's, and may call back at once. So it is not called under the lock: the end of <see
+/// cref="Enter"/> leaves the lock and sets it. One thread at a time sets the clock, and looks afterwards whether an
+/// earlier call is wanted by then. A clock that calls once more than it was set to does no harm.
 /// </para>
 /// </remarks>
 internal sealed class FrameTimers
@@ -37,9 +39,12 @@ internal sealed class FrameTimers
     private readonly Lock _lock = new();
     private readonly TimerWheel _wheel = new();
     private readonly long _frequency;
-    private ITimer? _timer;
 
-    // When the clock calls, in milliseconds, and until when it shall not.
+    // Only the thread that has set _isSetting uses the timer. All other fields are used under the lock.
+    private ITimer? _timer;
+    private bool _isSetting;
+
+    // When the clock calls, in milliseconds, and until when it shall not. 0 during a pass, whose end sets the clock.
     private long _callsAt = FrameTimer.Never;
     private long _restsUntil;
 
@@ -61,26 +66,34 @@ internal sealed class FrameTimers
         return (seconds * _frequency) + rest;
     }
 
-    /// <summary>The scope in which a timer's own state and its time are changed together.</summary>
-    internal Lock.Scope Enter() => _lock.EnterScope();
+    /// <summary>
+    /// The scope in which a timer's own state and its time are changed together. Its end sets the clock.
+    /// </summary>
+    internal Scope Enter()
+    {
+        _lock.Enter();
+        return new Scope(this);
+    }
 
     /// <summary>Inside of <see cref="Enter"/>: a timer is looked at at this time at the latest.</summary>
-    internal void SetEarlier(FrameTimer timer, long due)
+    /// <param name="timer">The timer.</param>
+    /// <param name="due">The time. One that has passed counts as now.</param>
+    /// <param name="now">The timestamp, from before <see cref="Enter"/>.</param>
+    internal void SetEarlier(FrameTimer timer, long due, long now)
     {
         if (due < timer.Due)
         {
-            var now = Clock.GetTimestamp();
             File(timer, due, now);
-            CallInTime(now);
         }
     }
 
     /// <summary>A timer is looked at after a time.</summary>
     internal void AddAfter(FrameTimer timer, TimeSpan time)
     {
+        var now = Clock.GetTimestamp();
         using (Enter())
         {
-            SetEarlier(timer, Clock.GetTimestamp() + ToTimestamp(time));
+            SetEarlier(timer, now + ToTimestamp(time), now);
         }
     }
 
@@ -90,9 +103,8 @@ internal sealed class FrameTimers
     private void Pass()
     {
         var now = Clock.GetTimestamp();
-        using (Enter())
+        lock (_lock)
         {
-            // Now: until the end of the pass nobody else sets the clock.
             _callsAt = 0;
         }
 
@@ -121,7 +133,6 @@ internal sealed class FrameTimers
             var time = ToMilliseconds(now);
             _restsUntil = found >= ManyPerPass && _wheel.Next > time ? time + Rest : 0;
             _callsAt = FrameTimer.Never;
-            CallInTime(now);
         }
     }
 
@@ -129,7 +140,7 @@ internal sealed class FrameTimers
     private bool TryLook(long now, ref int found, out FrameTimer? acting)
     {
         acting = null;
-        using (Enter())
+        lock (_lock)
         {
             if (!_wheel.TryTake(ToMilliseconds(now), out var node))
             {
@@ -170,15 +181,38 @@ internal sealed class FrameTimers
         return (seconds * 1000) + (rest * 1000 / _frequency);
     }
 
-    private void CallInTime(long now)
+    private void Leave()
     {
-        if (_wheel.Next >= _callsAt || _restsUntil >= _callsAt)
+        var sets = TryBeginSet(out var callsAt);
+        _lock.Exit();
+        while (sets)
         {
-            return;
+            SetClock(callsAt);
+            lock (_lock)
+            {
+                _isSetting = false;
+                sets = TryBeginSet(out callsAt);
+            }
+        }
+    }
+
+    /// <summary>Whether the calling thread has to set the clock, when it has left the lock.</summary>
+    private bool TryBeginSet(out long callsAt)
+    {
+        Debug.Assert(_lock.IsHeldByCurrentThread, "Whether the clock is set is decided under the lock.");
+        callsAt = Math.Max(_wheel.Next, _restsUntil);
+        if (_isSetting || callsAt >= _callsAt)
+        {
+            return false;
         }
 
-        _callsAt = Math.Max(_wheel.Next, _restsUntil);
-        var delay = Math.Max(0, _callsAt - ToMilliseconds(now));
+        _isSetting = true;
+        _callsAt = callsAt;
+        return true;
+    }
+
+    private void SetClock(long callsAt)
+    {
         try
         {
             _timer ??= Clock.CreateTimer(
@@ -186,13 +220,25 @@ internal sealed class FrameTimers
                 this,
                 Timeout.InfiniteTimeSpan,
                 Timeout.InfiniteTimeSpan);
+            var delay = Math.Max(0, callsAt - ToMilliseconds(Clock.GetTimestamp()));
             _timer.Change(TimeSpan.FromMilliseconds(delay), Timeout.InfiniteTimeSpan);
         }
         catch
         {
             // The next change tries again.
-            _callsAt = FrameTimer.Never;
+            lock (_lock)
+            {
+                _isSetting = false;
+                _callsAt = FrameTimer.Never;
+            }
+
             throw;
         }
+    }
+
+    /// <summary>Leaves the lock at its end.</summary>
+    internal readonly ref struct Scope(FrameTimers timers)
+    {
+        public void Dispose() => timers.Leave();
     }
 }

@@ -121,11 +121,49 @@ public sealed class FrameTimersTests
         Assert.Single(_looks);
     }
 
-    private static void Add(FrameTimers timers, FrameTimer timer, long due)
+    /// <summary>It calls on the thread that sets it.</summary>
+    [Fact]
+    public void A_clock_may_call_back_while_it_is_set()
     {
+        var clock = new CallingTime(_time, static () => { }) { CallsAtOnce = true };
+        var timers = new FrameTimers(clock);
+        for (var i = 0; i < 3; i++)
+        {
+            Add(timers, new Noted(this), _time.GetTimestamp());
+            Assert.Equal(i + 1, _looks.Count);
+        }
+    }
+
+    /// <summary>It may have locks of its own, in which the application may use a connection.</summary>
+    [Fact]
+    public void No_thread_waits_for_one_that_sets_the_clock()
+    {
+        FrameTimers timers = null!;
+        var clock = new CallingTime(_time, static () => { });
+        clock.OnSet = () =>
+        {
+            var other = new Thread(() => Add(timers, new Noted(this), _time.GetTimestamp() + 1));
+            clock.OnSet = null;
+            other.Start();
+            Assert.True(other.Join(TaskTimeoutExtensions.Default));
+        };
+        timers = new FrameTimers(clock);
+        timers.AddAfter(new Noted(this), TimeSpan.FromSeconds(1));
+        Assert.Null(clock.OnSet);
+
+        // The other one is earlier, and the thread that has set the clock sets it again.
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Single(_looks);
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(2, _looks.Count);
+    }
+
+    private void Add(FrameTimers timers, FrameTimer timer, long due)
+    {
+        var now = _time.GetTimestamp();
         using (timers.Enter())
         {
-            timers.SetEarlier(timer, due);
+            timers.SetEarlier(timer, due, now);
         }
     }
 
@@ -143,7 +181,7 @@ public sealed class FrameTimersTests
         }
     }
 
-    /// <summary>A clock that tells when it calls.</summary>
+    /// <summary>A clock that tells when it calls and when it is set.</summary>
     private sealed class CallingTime(ManualTime time, Action onCall) : TimeProvider
     {
         public int Timers { get; private set; }
@@ -151,6 +189,11 @@ public sealed class FrameTimersTests
         public bool Fails { get; set; }
 
         public long Frequency { get; init; } = time.TimestampFrequency;
+
+        /// <summary>Whether a timer without a delay calls on the thread that sets it.</summary>
+        public bool CallsAtOnce { get; init; }
+
+        public Action? OnSet { get; set; }
 
         public override long TimestampFrequency => Frequency;
 
@@ -165,15 +208,33 @@ public sealed class FrameTimersTests
             }
 
             Timers++;
-            return time.CreateTimer(
-                given =>
+            var timer = time.CreateTimer(_ => Call(), null, dueTime, period);
+            return new CallingTimer(this, timer, Call);
+
+            void Call()
+            {
+                onCall();
+                callback(state);
+            }
+        }
+
+        private sealed class CallingTimer(CallingTime time, ITimer timer, Action call) : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period)
+            {
+                time.OnSet?.Invoke();
+                if (dueTime == TimeSpan.Zero && time.CallsAtOnce)
                 {
-                    onCall();
-                    callback(given);
-                },
-                state,
-                dueTime,
-                period);
+                    call();
+                    return true;
+                }
+
+                return timer.Change(dueTime, period);
+            }
+
+            public void Dispose() => timer.Dispose();
+
+            public ValueTask DisposeAsync() => timer.DisposeAsync();
         }
     }
 }
