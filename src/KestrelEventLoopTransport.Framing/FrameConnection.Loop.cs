@@ -45,8 +45,8 @@ public sealed partial class FrameConnection
         _writeCodec = framing.WriteCodec;
         _timers = endpoint.TimersOf(connection);
         _reader.NoteTimes(_timers.Clock, notesWaits: endpoint.Options.ReceiveIdleTimeout is not null);
-        _output = new FrameOutput(connection.Transport.Output, endpoint.Options, _timers.Clock);
         _timer = new ConnectionTimer(this, _timers, endpoint.Options);
+        _output = new FrameOutput(connection.Transport.Output, endpoint.Options, _timer);
         _turn = new CallbackTurn(this);
     }
 

@@ -6,7 +6,8 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 /// <remarks>
 /// <para>
 /// The reader and the output store when something was received and sent, and since when they wait. Only a look compares
-/// these with the limits, so a look may find that a time-out begins later than was thought, and comes again then.
+/// these with the limits, so a look may find that a time-out begins later than was thought, and comes again then. The
+/// limits of a flush that waits cause no looks while none does: <see cref="StartWaiting"/> asks for them.
 /// </para>
 /// <para>
 /// What is due and what is asked for change together, under the lock of <see cref="FrameTimers"/>. So a tick that asks
@@ -104,6 +105,26 @@ internal sealed class ConnectionTimer : FrameTimer
         }
     }
 
+    /// <summary>A flush waits for the peer: <see cref="FrameConnection.SendWaitsSince"/> says since when.</summary>
+    internal void StartWaiting()
+    {
+        // What waits when the connection begins to close is found by the look that StartClosing asks for.
+        var closeTimeout = Volatile.Read(ref _closingSince) == 0 ? null : _options.CloseTimeout;
+        if (Shorter(closeTimeout, _options.SendStallTimeout) is not { } timeout)
+        {
+            return;
+        }
+
+        var now = Clock.GetTimestamp();
+        using (_timers.Enter())
+        {
+            if (!_isOver)
+            {
+                _timers.SetEarlier(this, now + _timers.ToTimestamp(timeout), now);
+            }
+        }
+    }
+
     /// <summary>Nothing is due any more.</summary>
     internal void End()
     {
@@ -168,12 +189,12 @@ internal sealed class ConnectionTimer : FrameTimer
         // First, because the end of a wait counts as a send.
         var stalledSince = _connection.SendWaitsSince;
         var closingFor = _closingSince == 0 ? null : _options.CloseTimeout;
-        if (HasPassed(closingFor, Later(stalledSince, _closingSince), now, ref next))
+        if (stalledSince != 0 && HasPassed(closingFor, Math.Max(stalledSince, _closingSince), now, ref next))
         {
             return $"The connection is closing, and the peer has not read for {closingFor} (CloseTimeout).";
         }
 
-        if (HasPassed(_options.SendStallTimeout, stalledSince, now, ref next))
+        if (stalledSince != 0 && HasPassed(_options.SendStallTimeout, stalledSince, now, ref next))
         {
             return $"The peer has not read for {_options.SendStallTimeout} (SendStallTimeout).";
         }
@@ -212,5 +233,6 @@ internal sealed class ConnectionTimer : FrameTimer
             ? 0
             : Math.Max(_connection.LastReceive, _connection.LastSend);
 
-    private static long Later(long waitsSince, long other) => waitsSince == 0 ? 0 : Math.Max(waitsSince, other);
+    private static TimeSpan? Shorter(TimeSpan? one, TimeSpan? other)
+        => one is null || other < one ? other : one;
 }

@@ -138,6 +138,11 @@ internal sealed partial class FrameOutput
 
         try
         {
+            if (waits)
+            {
+                _timer.StartWaiting();
+            }
+
             var result = await flush.ConfigureAwait(false);
             return result.IsCompleted
                 ? new FrameNotSentException("The connection ended before the frame was sent.")

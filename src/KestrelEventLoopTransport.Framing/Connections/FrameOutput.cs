@@ -41,6 +41,7 @@ internal sealed partial class FrameOutput
     private readonly Lock _lock = new();
     private readonly PipeWriter _writer;
     private readonly TimeProvider _time;
+    private readonly ConnectionTimer _timer;
     private readonly int _maxQueuedBytes;
     private readonly bool _countsUnflushed;
 
@@ -58,13 +59,14 @@ internal sealed partial class FrameOutput
     private int _directThread;
     private bool _written;
 
-    internal FrameOutput(PipeWriter writer, FrameHandlerOptions options, TimeProvider time)
+    internal FrameOutput(PipeWriter writer, FrameHandlerOptions options, ConnectionTimer timer)
     {
         _writer = writer;
-        _time = time;
+        _time = timer.Clock;
+        _timer = timer;
         _maxQueuedBytes = options.MaxQueuedBytes;
         _countsUnflushed = writer.CanGetUnflushedBytes;
-        _lastSend = time.GetTimestamp();
+        _lastSend = _time.GetTimestamp();
     }
 
     /// <summary>The reason why no more frames are taken, or null.</summary>

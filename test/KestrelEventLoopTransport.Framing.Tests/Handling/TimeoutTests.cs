@@ -315,6 +315,40 @@ public sealed class TimeoutTests
         AssertTimedOut("SendStallTimeout", await handler.End);
     }
 
+    /// <summary>The limits of a wait make nobody look at connections that do not wait.</summary>
+    [Fact]
+    public async Task Only_a_flush_that_waits_sets_a_timer_for_a_peer_that_takes_nothing()
+    {
+        var time = new ManualTime();
+        var handler = new Recorder();
+        var pipes = new InlineConnection(FrameCodec.Line(FrameLength));
+        var run = pipes.RunAsync(handler, new FrameHandlerOptions { SendStallTimeout = _limit }, time);
+        var connection = await handler.Connection;
+        Assert.Equal(SendResult.Accepted, connection.TrySend("a"u8));
+        Assert.Equal(0, time.TimersDue);
+        Assert.Equal(SendResult.Accepted, connection.TrySend(new byte[FrameLength]));
+        await Poll.UntilAsync(() => time.TimersDue == 1);
+
+        // The next look finds that nothing waits any more, and is the last one.
+        pipes.Exchange("");
+        await Poll.UntilAsync(() => connection.SendWaitsSince == 0);
+        time.Advance(_limit);
+        Assert.False(connection.HasTimedOut);
+        Assert.Equal(0, time.TimersDue);
+
+        Assert.Equal(SendResult.Accepted, connection.TrySend(new byte[FrameLength]));
+        await Poll.UntilAsync(() => time.TimersDue == 1);
+        time.Advance(_limit - _moment);
+        Assert.False(connection.HasTimedOut);
+        time.Advance(_moment);
+        Assert.True(connection.HasTimedOut);
+        await Poll.UntilAsync(() => connection.ConnectionClosed.IsCancellationRequested);
+        pipes.End();
+        pipes.StopReading();
+        AssertTimedOut("SendStallTimeout", await handler.End);
+        await run.DefaultTimeout();
+    }
+
     [Fact]
     public async Task A_close_that_came_before_the_time_out_has_its_own_reason()
     {
