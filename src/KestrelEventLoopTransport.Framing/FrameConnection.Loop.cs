@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Connections.Features;
 
 namespace KestrelEventLoopTransport.Framing;
 
-// The reading loop of a connection, and its callbacks.
+// The reading loop of a connection.
 //
 // RunAsync is the connection's whole life: connected, frames, drained, disconnected. CallbackTurn decides which
 // callbacks may run: those of the loop, or ticks and wakes. FrameOutput decides which thread may use the PipeWriter.
@@ -16,8 +16,8 @@ namespace KestrelEventLoopTransport.Framing;
 //
 // Any thread may set _endsReading, and none clears it: no further frame is delivered. The loop sets it late, so until
 // then it says that the server ends the connection. _error is the first failure.
-// The loop sets _connected before the first tick or wake can run. _faulted is 1 once an error of the application has
-// been logged. Only the loop uses _maySwitch, _peerFinished and _invalid.
+// The loop sets _connected before the first tick or wake can run. Only the loop uses _maySwitch, _peerFinished and
+// _invalid.
 public sealed partial class FrameConnection
 {
     private readonly FrameEndpoint _endpoint;
@@ -30,7 +30,6 @@ public sealed partial class FrameConnection
     private bool _connected;
     private bool _maySwitch;
     private bool _peerFinished;
-    private int _faulted;
     private Exception? _error;
     private FrameException? _invalid;
 
@@ -81,23 +80,6 @@ public sealed partial class FrameConnection
             .ConfigureAwait(false);
         await DisposeServicesAsync().ConfigureAwait(false);
         EndClosing();
-    }
-
-    internal ValueTask<bool> CallWakeAsync()
-        => _connected ? CallAsync(nameof(FrameHandler.OnWakeAsync), static c => c.Handler.OnWakeAsync(c)) : default;
-
-    internal ValueTask<bool> CallTickAsync()
-        => _connected ? CallAsync(nameof(FrameHandler.OnTickAsync), static c => c.TickAsync()) : default;
-
-    private FrameHandler Handler => _endpoint.Handler;
-
-    private async ValueTask TickAsync()
-    {
-        if (await Handler.OnTickAsync(this).ConfigureAwait(false) is { } next)
-        {
-            FrameHandlerOptions.ThrowIfNotNextTick(next);
-            _timer.ChangeTick(next);
-        }
     }
 
     /// <summary>Delivers no further frame. What a running callback still writes is sent.</summary>
@@ -246,84 +228,5 @@ public sealed partial class FrameConnection
             _invalid = invalid = exception;
             return true;
         }
-    }
-
-    private static string NameOfCallback(FrameException? invalid)
-        => invalid is null ? nameof(FrameHandler.OnFrameAsync) : nameof(FrameHandler.OnInvalidFrameAsync);
-
-    private ValueTask Handle(in ReadOnlySequence<byte> frame, FrameException? invalid)
-    {
-        try
-        {
-            return invalid is null ? Handler.OnFrameAsync(this, frame) : Handler.OnInvalidFrameAsync(this, invalid);
-        }
-        catch (Exception exception)
-        {
-            return ValueTask.FromException(exception);
-        }
-    }
-
-    /// <summary>Runs a callback that is not for a frame. Does not throw.</summary>
-    /// <returns>Whether the callback succeeded.</returns>
-    private async ValueTask<bool> CallAsync(string name, Func<FrameConnection, ValueTask> callback)
-    {
-        _output.BeginDirect();
-        ValueTask handled;
-        try
-        {
-            handled = callback(this);
-        }
-        catch (Exception exception)
-        {
-            handled = ValueTask.FromException(exception);
-        }
-
-        return await FinishAsync(name, handled).ConfigureAwait(false);
-    }
-
-    /// <summary>
-    /// Sends what a callback has written so far, and waits for the callback. Meanwhile other threads may send. Does not
-    /// throw.
-    /// </summary>
-    /// <returns>Whether the callback succeeded.</returns>
-    private async ValueTask<bool> FinishAsync(string name, ValueTask handled)
-    {
-        _ = _output.EndDirect();
-        try
-        {
-            await handled.ConfigureAwait(false);
-            return true;
-        }
-        catch (Exception exception)
-        {
-            Fail(name, exception, IsPeers(exception));
-            return false;
-        }
-    }
-
-    private bool IsPeers(Exception exception) => exception
-        is ConnectionAbortedException
-        or ConnectionResetException
-        or FrameException
-        or SlowPeerException
-        || (exception is OperationCanceledException && _connection.ConnectionClosed.IsCancellationRequested);
-
-    private void Fail(string where, Exception exception, bool isPeers)
-    {
-        if (exception is not FrameNotSentException)
-        {
-            Interlocked.CompareExchange(ref _error, exception, null);
-        }
-
-        if (isPeers || Interlocked.Exchange(ref _faulted, 1) != 0)
-        {
-            FramingLog.ConnectionFailed(_endpoint.Logger, ConnectionId, exception);
-        }
-        else
-        {
-            FramingLog.CallbackFailed(_endpoint.Logger, ConnectionId, where, exception);
-        }
-
-        Close();
     }
 }
