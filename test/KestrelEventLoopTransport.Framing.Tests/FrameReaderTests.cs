@@ -4,10 +4,8 @@ using System.Text;
 
 namespace KestrelEventLoopTransport.Framing.Tests;
 
-public sealed class FrameReaderTests
+public sealed class FrameReaderTests : ReaderOverPipe
 {
-    private readonly Pipe _pipe = new();
-
     [Fact]
     public async Task TryRead_gives_what_has_arrived()
     {
@@ -100,7 +98,7 @@ public sealed class FrameReaderTests
     {
         var reader = CreateReader();
         await WriteAsync("a\nb");
-        await _pipe.Writer.CompleteAsync();
+        await Pipe.Writer.CompleteAsync();
         Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.True(reader.TryRead(out _));
         var exception = await Assert.ThrowsAsync<FrameException>(
@@ -113,7 +111,7 @@ public sealed class FrameReaderTests
     {
         var reader = CreateReader();
         await WriteAsync("a\n");
-        await _pipe.Writer.CompleteAsync();
+        await Pipe.Writer.CompleteAsync();
         Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
         Assert.True(reader.TryRead(out _));
         Assert.False(reader.TryRead(out _));
@@ -130,7 +128,7 @@ public sealed class FrameReaderTests
     {
         var reader = CreateReader();
         var wait = reader.WaitToReadAsync();
-        await _pipe.Writer.CompleteAsync(new InvalidDataException());
+        await Pipe.Writer.CompleteAsync(new InvalidDataException());
         await Assert.ThrowsAsync<InvalidDataException>(async () => await wait);
     }
 
@@ -158,7 +156,7 @@ public sealed class FrameReaderTests
         var reader = CreateReader();
         await WriteAsync("a");
         var wait = isWaiting ? reader.WaitToReadAsync().AsTask() : null;
-        _pipe.Reader.CancelPendingRead();
+        Pipe.Reader.CancelPendingRead();
         wait ??= reader.WaitToReadAsync().AsTask();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => wait.DefaultTimeout());
 
@@ -172,125 +170,12 @@ public sealed class FrameReaderTests
     public async Task A_cancellation_seen_by_TryRead_ends_the_next_wait()
     {
         var reader = CreateReader();
-        _pipe.Reader.CancelPendingRead();
+        Pipe.Reader.CancelPendingRead();
         Assert.False(reader.TryRead(out _));
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
             () => reader.WaitToReadAsync().AsTask().DefaultTimeout());
         await WriteAsync("a\n");
         Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
-    }
-
-    /// <summary>As in protocols with a line of text before binary data.</summary>
-    [Fact]
-    public async Task Release_lets_another_codec_go_on()
-    {
-        var lines = CreateReader();
-        await WriteAsync("data\n\u0003abcnext\n");
-        Assert.True(await lines.WaitToReadAsync().AsTask().DefaultTimeout());
-        Assert.True(lines.TryRead(out var frame));
-        Assert.Equal("data", Text(frame));
-        lines.Release();
-
-        var lengths = new FrameReader(_pipe.Reader, FrameCodec.LengthPrefixed(10, prefixSize: 1));
-        Assert.True(await lengths.WaitToReadAsync().AsTask().DefaultTimeout());
-        Assert.True(lengths.TryRead(out frame));
-        Assert.Equal("abc", Text(frame));
-        lengths.Release();
-
-        Assert.True(await lines.WaitToReadAsync().AsTask().DefaultTimeout());
-        Assert.True(lines.TryRead(out frame));
-        Assert.Equal("next", Text(frame));
-    }
-
-    [Fact]
-    public async Task Release_gives_back_a_frame_that_was_not_taken()
-    {
-        var reader = CreateReader();
-        await WriteAsync("a");
-        Assert.False(reader.TryRead(out _));
-        await WriteAsync("b\n");
-        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
-
-        reader.Release();
-        reader.Release();
-
-        var result = await _pipe.Reader.ReadAsync().AsTask().DefaultTimeout();
-        Assert.Equal("ab\n", Text(result.Buffer));
-        _pipe.Reader.AdvanceTo(result.Buffer.Start);
-    }
-
-    [Theory]
-    [InlineData("c\n", "x\ny\n")]
-    [InlineData("c\n", "x", "\n")]
-    public async Task Release_forgets_an_incomplete_frame_that_others_consume(string others, params string[] next)
-    {
-        var reader = CreateReader();
-        await WriteAsync("ab");
-        Assert.False(reader.TryRead(out _));
-        reader.Release();
-        await WriteAsync(others);
-        var result = await _pipe.Reader.ReadAsync().AsTask().DefaultTimeout();
-        Assert.Equal("ab" + others, Text(result.Buffer));
-        _pipe.Reader.AdvanceTo(result.Buffer.End);
-
-        ReadOnlySequence<byte> frame = default;
-        foreach (var text in next)
-        {
-            await WriteAsync(text);
-            reader.TryRead(out frame);
-        }
-
-        Assert.Equal("x", Text(frame));
-    }
-
-    [Fact]
-    public async Task Release_examines_no_more_than_there_is_after_others_have_consumed()
-    {
-        var reader = CreateReader();
-        await WriteAsync("data");
-        Assert.False(reader.TryRead(out _));
-        await WriteAsync("\n");
-        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
-        reader.Release();
-        var result = await _pipe.Reader.ReadAsync().AsTask().DefaultTimeout();
-        _pipe.Reader.AdvanceTo(result.Buffer.End);
-
-        await WriteAsync("x\ny");
-        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
-        Assert.True(reader.TryRead(out var frame));
-        Assert.Equal("x", Text(frame));
-        reader.Release();
-        Assert.True(_pipe.Reader.TryRead(out result));
-        Assert.Equal("y", Text(result.Buffer));
-        _pipe.Reader.AdvanceTo(result.Buffer.End);
-    }
-
-    [Fact]
-    public async Task Release_passes_a_cancellation_on()
-    {
-        var reader = CreateReader();
-        await WriteAsync("a\nb");
-        _pipe.Reader.CancelPendingRead();
-        Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
-        Assert.True(reader.TryRead(out _));
-        reader.Release();
-
-        var result = await _pipe.Reader.ReadAsync().AsTask().DefaultTimeout();
-        Assert.True(result.IsCanceled);
-        _pipe.Reader.AdvanceTo(result.Buffer.Start);
-    }
-
-    [Fact]
-    public async Task Release_passes_a_cancellation_on_when_nothing_has_arrived()
-    {
-        var reader = CreateReader();
-        _pipe.Reader.CancelPendingRead();
-        Assert.False(reader.TryRead(out _));
-        reader.Release();
-
-        var result = await _pipe.Reader.ReadAsync().AsTask().DefaultTimeout();
-        Assert.True(result.IsCanceled);
-        _pipe.Reader.AdvanceTo(result.Buffer.Start);
     }
 
     [Fact]
@@ -345,20 +230,6 @@ public sealed class FrameReaderTests
         Assert.Equal(bytes, read.ToArray());
     }
 
-    [Fact]
-    public async Task A_custom_codec_is_asked_again_only_when_there_is_enough()
-    {
-        var codec = new CountingCodec();
-        var reader = new FrameReader(_pipe.Reader, codec);
-        for (var i = 0; i < 10; i++)
-        {
-            await WriteAsync("x");
-            Assert.Equal(i == 9, reader.TryRead(out _));
-        }
-
-        Assert.Equal(2, codec.Scans);
-    }
-
     [Theory]
     [InlineData("hello\nworld", "hello", "world")]
     [InlineData("hello\nworld\r", "hello", "world\r")]
@@ -366,9 +237,9 @@ public sealed class FrameReaderTests
     [InlineData("")]
     public async Task The_last_line_may_come_without_its_end(string sent, params string[] expected)
     {
-        var reader = new FrameReader(_pipe.Reader, FrameCodec.Line(100), new() { DeliverTruncated = true });
+        var reader = new FrameReader(Pipe.Reader, FrameCodec.Line(100), new() { DeliverTruncated = true });
         await WriteAsync(sent);
-        await _pipe.Writer.CompleteAsync();
+        await Pipe.Writer.CompleteAsync();
         var lines = new List<string>();
         await foreach (var frame in reader)
         {
@@ -382,46 +253,11 @@ public sealed class FrameReaderTests
     public async Task A_frame_with_a_length_is_never_delivered_incomplete()
     {
         var reader = new FrameReader(
-            _pipe.Reader, FrameCodec.LengthPrefixed(100, 1), new() { DeliverTruncated = true });
+            Pipe.Reader, FrameCodec.LengthPrefixed(100, 1), new() { DeliverTruncated = true });
         await WriteAsync("\u0005abc");
-        await _pipe.Writer.CompleteAsync();
+        await Pipe.Writer.CompleteAsync();
         var exception = await Assert.ThrowsAsync<FrameException>(() => reader.WaitToReadAsync().AsTask());
         Assert.Equal(FrameError.Truncated, exception.Error);
-    }
-
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task Another_codec_reads_what_is_behind_the_last_frame(bool waits)
-    {
-        var reader = CreateReader();
-        await WriteAsync("line\nabcd\n\u0002xy");
-        Assert.True(reader.TryRead(out var frame));
-        Assert.Equal("line", Text(frame));
-        if (waits)
-        {
-            // The next frame is found by the old codec already.
-            Assert.True(await reader.WaitToReadAsync().AsTask().DefaultTimeout());
-        }
-
-        reader.Codec = FrameCodec.FixedLength(5);
-        Assert.True(reader.TryRead(out frame));
-        Assert.Equal("abcd\n", Text(frame));
-        reader.Codec = FrameCodec.LengthPrefixed(10, 1);
-        Assert.True(reader.TryRead(out frame));
-        Assert.Equal("xy", Text(frame));
-        Assert.False(reader.TryRead(out _));
-    }
-
-    [Fact]
-    public async Task A_codec_that_throws_is_named_and_the_error_stays()
-    {
-        var reader = new FrameReader(_pipe.Reader, new ThrowingCodec());
-        await WriteAsync("a");
-        var exception = await Assert.ThrowsAsync<InvalidOperationException>(() => reader.WaitToReadAsync().AsTask());
-        Assert.Contains("ThrowingCodec.Scan", exception.Message, StringComparison.Ordinal);
-        Assert.IsType<FormatException>(exception.InnerException);
-        Assert.Same(exception, Assert.Throws<InvalidOperationException>(() => reader.TryRead(out _)));
     }
 
     [Theory]
@@ -429,17 +265,11 @@ public sealed class FrameReaderTests
     [InlineData("\0\0\0\u0011", "A frame has 17 bytes; the codec's maximum is 16.")]
     public async Task The_error_has_the_length_of_what_is_too_long(string sent, string message)
     {
-        var reader = new FrameReader(_pipe.Reader, FrameCodec.LengthPrefixed(16));
-        await _pipe.Writer.WriteAsync(Encoding.Latin1.GetBytes(sent));
+        var reader = new FrameReader(Pipe.Reader, FrameCodec.LengthPrefixed(16));
+        await Pipe.Writer.WriteAsync(Encoding.Latin1.GetBytes(sent));
         Assert.Equal(
             message, (await Assert.ThrowsAsync<FrameException>(() => reader.WaitToReadAsync().AsTask())).Message);
     }
-
-    private FrameReader CreateReader(int max = 100) => new(_pipe.Reader, FrameCodec.Line(max));
-
-    private async Task WriteAsync(string text) => await _pipe.Writer.WriteAsync(Encoding.UTF8.GetBytes(text));
-
-    private static string Text(in ReadOnlySequence<byte> frame) => Encoding.UTF8.GetString(frame);
 
     private sealed class ArrayOwner(byte[] bytes) : MemoryManager<byte>
     {
@@ -452,28 +282,5 @@ public sealed class FrameReaderTests
         protected override void Dispose(bool disposing)
         {
         }
-    }
-
-    private sealed class ThrowingCodec() : CustomFrameCodec(100)
-    {
-        protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state)
-            => throw new FormatException("on purpose");
-
-        protected override void Encode(FramePayload frame, IBufferWriter<byte> output) => frame.WriteTo(output);
-    }
-
-    private sealed class CountingCodec() : CustomFrameCodec(100)
-    {
-        public int Scans { get; private set; }
-
-        protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state)
-        {
-            Assert.Equal(Scans, state.State);
-            state.State++;
-            Scans++;
-            return bytes.Length < 10 ? FrameScanResult.AtLeast(10) : FrameScanResult.Frame(10);
-        }
-
-        protected override void Encode(FramePayload frame, IBufferWriter<byte> output) => frame.WriteTo(output);
     }
 }

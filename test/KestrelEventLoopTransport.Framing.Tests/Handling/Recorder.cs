@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.Text;
+using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Framing.Tests.Handling;
 
@@ -92,6 +93,15 @@ internal sealed class Recorder : FrameHandler
         {
             _disconnected.TrySetResult(exception);
         }
+    }
+
+    /// <summary>The first connection ends because of a time-out.</summary>
+    /// <param name="limit">The name of its option.</param>
+    public async Task AssertTimedOutAsync(string limit)
+    {
+        var aborted = Assert.IsType<ConnectionAbortedException>(await End);
+        Assert.Contains($"({limit})", aborted.Message, StringComparison.Ordinal);
+        Assert.IsType<TimeoutException>(aborted.InnerException);
     }
 
     public static TaskCompletionSource<T> NewSource<T>() => new(TaskCreationOptions.RunContinuationsAsynchronously);
