@@ -34,17 +34,22 @@ public sealed class FrameHandlerOptions
     /// </summary>
     /// <remarks>
     /// <para>
-    /// Bytes count when a read returns, and when a flush begins or ends. A flush that waits for the peer does not count
+    /// Bytes count when a read returns, and when a flush begins or ends. While a callback handles a frame nothing is
+    /// read, so what arrives meanwhile does not count: choose a longer time than a callback takes. The transport's own
+    /// <c>IdleTimeout</c> of an endpoint sees each byte of the socket. A flush that waits for the peer does not count
     /// as idle time if <see cref="SendStallTimeout"/>, or <see cref="CloseTimeout"/> once the connection is closing,
-    /// limits the wait. The transport's own <c>IdleTimeout</c> of an endpoint sees each byte of the socket.
+    /// limits the wait.
     /// </para>
     /// <para>
-    /// When one of the time-outs passes, the connection is reset at once, also while a callback awaits; <see
-    /// cref="FrameConnection.ConnectionClosed"/> is cancelled. <see cref="FrameHandler.OnDisconnectedAsync"/> gets a
-    /// <see cref="Microsoft.AspNetCore.Connections.ConnectionAbortedException"/> that has a <see
-    /// cref="TimeoutException"/> inside and names the time-out, unless something else has ended the connection before.
-    /// A time-out is never early, and late by a few milliseconds. To close a connection with a last message instead,
-    /// look at <see cref="FrameConnection.TimeSinceLastReceive"/> in <see cref="FrameHandler.OnTickAsync"/>.
+    /// When one of the time-outs passes, the connection is reset at once, also while a callback awaits. The transport's
+    /// limits of the same name end an idle connection with a FIN; here it is not known whether the transport has sent
+    /// all bytes, and the peer must not take a part for the whole.
+    /// <see cref="FrameConnection.ConnectionClosed"/> is cancelled. <see cref="FrameHandler.OnDisconnectedAsync"/> gets
+    /// a <see cref="Microsoft.AspNetCore.Connections.ConnectionAbortedException"/> that has a
+    /// <see cref="TimeoutException"/> inside and names the time-out, unless something else has ended the connection
+    /// before. A time-out is never early, and late by a few milliseconds, unless the thread pool is busy. To close a
+    /// connection with a last message instead, look at <see cref="FrameConnection.TimeSinceLastReceive"/> in
+    /// <see cref="FrameHandler.OnTickAsync"/>.
     /// </para>
     /// </remarks>
     /// <exception cref="ArgumentOutOfRangeException">The value is out of range.</exception>
