@@ -1,5 +1,7 @@
+using System.Diagnostics.Metrics;
 using KestrelEventLoopTransport;
 using KestrelEventLoopTransport.Connections.Timing;
+using KestrelEventLoopTransport.Dialing;
 using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Options.Configuration;
 using KestrelEventLoopTransport.Options.Validation;
@@ -77,6 +79,7 @@ public static class EventLoopClientServiceCollectionExtensions
         IServiceCollection services, string name, Action<EventLoopClientOptions>? configureOptions)
     {
         services.AddEventLoops();
+        services.TryAddSingleton(static provider => new DialMetrics(provider.GetRequiredService<IMeterFactory>()));
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IConfigureOptions<EventLoopClientOptions>, EventLoopClientConfiguration>());
         services.TryAddEnumerable(
@@ -91,5 +94,7 @@ public static class EventLoopClientServiceCollectionExtensions
         services.GetRequiredService<IOptionsMonitor<EventLoopClientOptions>>().Get(name).Copy(),
         services.GetRequiredService<SharedLoops>(),
         services.GetRequiredService<TimeoutMetrics>(),
-        services.GetRequiredService<ILoggerFactory>());
+        services.GetRequiredService<DialMetrics>(),
+        services.GetRequiredService<ILoggerFactory>(),
+        services.GetService<NameResolver>());
 }

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace KestrelEventLoopTransport.Connections;
 
 /// <summary>What all connections of a listener share.</summary>
-internal sealed class ConnectionSettings
+internal sealed record ConnectionSettings
 {
     /// <summary>Number of unsent bytes at which a flush waits; <see cref="long.MaxValue"/> for never.</summary>
     internal required long MaxWriteBufferSize { get; init; }

@@ -48,6 +48,7 @@ internal sealed partial class Dial
             TryEstablish(_winner);
         }
 
+        _context.Metrics.Count(_connection is null ? _failure : null);
         if (_connection is null)
         {
             _connections.Group.Release();

@@ -52,19 +52,18 @@ internal sealed partial class Dial : LoopTimer, IDispatchTarget
     private ConnectionContext? _connection;
     private Exception? _failure;
 
-    /// <param name="context">What the dials of the client share.</param>
     /// <param name="connections">Owns the connection. The dial has a reference to its group.</param>
     /// <param name="loop">The loop that polls the sockets and gets the connection.</param>
     /// <param name="target">What to connect to.</param>
-    internal Dial(DialContext context, DialedConnections connections, EventLoop loop, EndPoint target)
+    internal Dial(DialedConnections connections, EventLoop loop, EndPoint target)
         : base(loop)
     {
-        _context = context;
+        _context = connections.Context;
         _connections = connections;
         _target = target;
-        _caller = context.Options.ConfigureClientSocket is null ? null : ExecutionContext.Capture();
+        _caller = _context.Options.ConfigureClientSocket is null ? null : ExecutionContext.Capture();
         _families = target is DnsEndPoint name ? FamiliesOf(name) : [];
-        _state = new DialState(context.Times, LoopClock.Now, _families);
+        _state = new DialState(_context.Times, LoopClock.Now, _families);
         if (target is DnsEndPoint)
         {
             _lookups = new CancellationTokenSource();

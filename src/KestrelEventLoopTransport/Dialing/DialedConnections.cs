@@ -9,10 +9,15 @@ namespace KestrelEventLoopTransport.Dialing;
 /// is disposed, and one until its descriptor is closed, which may linger longer.
 /// </summary>
 /// <param name="group">The loops.</param>
-/// <param name="context">What the dials of the client share.</param>
+/// <param name="context">What their dials share.</param>
 internal sealed class DialedConnections(EventLoopGroup group, DialContext context) : IConnectionOwner
 {
     internal EventLoopGroup Group => group;
+
+    internal DialContext Context => context;
+
+    /// <summary>The connections of one call, on the same loops.</summary>
+    internal DialedConnections With(EventLoopConnectOptions call) => new(group, context.With(call));
 
     /// <summary>
     /// Makes a connection of a connected socket and starts it on its loop. The caller's reference to the group becomes

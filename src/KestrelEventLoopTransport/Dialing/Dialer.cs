@@ -7,20 +7,37 @@ using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Dialing;
 
-/// <summary>Opens the connections of one client. Thread-safe.</summary>
+/// <summary>
+/// Opens the connections of one client. The loops start with the first one and run until the client is closed, so that
+/// connections that come one after the other do not start them again. Thread-safe.
+/// </summary>
 /// <param name="context">What its dials share.</param>
 /// <param name="acquire">Returns the loops, with a reference for the caller.</param>
 internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> acquire)
 {
+    private readonly Lock _lock = new();
+
+    // With a reference to its group.
     private DialedConnections? _connections;
+    private bool _isClosed;
 
     /// <summary>Connects to an IP address, a name or a Unix socket.</summary>
-    internal Task<ConnectionContext> ConnectAsync(EndPoint target, CancellationToken cancellationToken)
+    /// <param name="target">What to connect to.</param>
+    /// <param name="options">What this call does differently; <see langword="null"/> for nothing.</param>
+    /// <param name="cancellationToken">Gives the dial up.</param>
+    /// <exception cref="ObjectDisposedException">The client is closed.</exception>
+    internal Task<ConnectionContext> ConnectAsync(
+        EndPoint target, EventLoopConnectOptions? options, CancellationToken cancellationToken)
     {
         var connections = Acquire();
         try
         {
-            var dial = new Dial(context, connections, ChooseLoop(connections.Group), Normalize(target));
+            if (options is not null)
+            {
+                connections = connections.With(options);
+            }
+
+            var dial = new Dial(connections, ChooseLoop(connections.Group, options?.Loop), Normalize(target));
             return dial.RunAsync(cancellationToken);
         }
         catch
@@ -31,12 +48,33 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
         }
     }
 
+    /// <summary>
+    /// Gives the loops up. Connections and dials keep them until they end. Completes at once, or, if nothing else needs
+    /// the loops, when their threads have ended.
+    /// </summary>
+    internal Task CloseAsync()
+    {
+        DialedConnections? connections;
+        lock (_lock)
+        {
+            _isClosed = true;
+            connections = _connections;
+            _connections = null;
+        }
+
+        return connections is not null && connections.Group.Release()
+            ? connections.Group.Stopped
+            : Task.CompletedTask;
+    }
+
     /// <summary>Makes a connection of a socket that is connected already. Its descriptor is duplicated.</summary>
     /// <param name="socket">The descriptor.</param>
     /// <param name="isShared">Whether the application keeps its own.</param>
+    /// <param name="loop">The loop that is wanted; <see langword="null"/> for any.</param>
     /// <exception cref="SocketException">The descriptor is not a connected socket.</exception>
     /// <exception cref="NotSupportedException">It is not a TCP or Unix stream socket.</exception>
-    internal StreamConnection Enroll(int socket, bool isShared)
+    /// <exception cref="ObjectDisposedException">The client is closed.</exception>
+    internal StreamConnection Enroll(int socket, bool isShared, IEventLoopFeature? loop = null)
     {
         if (!SocketKind.IsServed(new FileHandleEndPoint((ulong)socket, FileHandleType.Auto)))
         {
@@ -56,7 +94,7 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
             connection = connections.Create(
                 fd,
                 token: 0,
-                ChooseLoop(connections.Group),
+                ChooseLoop(connections.Group, loop),
                 SocketAddressBytes.Span(address, length),
                 isShared);
             return connection;
@@ -73,34 +111,44 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
         }
     }
 
-    /// <summary>The connections of the group of loops that runs now, with a reference to it.</summary>
+    /// <summary>The client's connections, with a reference to the loops for the caller.</summary>
     private DialedConnections Acquire()
     {
-        var group = acquire();
-        var connections = Volatile.Read(ref _connections);
-        if (connections?.Group != group)
+        lock (_lock)
         {
-            connections = new DialedConnections(group, context);
-            Volatile.Write(ref _connections, connections);
-        }
+            ObjectDisposedException.ThrowIf(_isClosed, this);
+            _connections ??= new DialedConnections(acquire(), context);
 
-        return connections;
+            // It succeeds: the client has a reference.
+            _connections.Group.TryAddReference();
+            return _connections;
+        }
     }
 
-    private EventLoop ChooseLoop(EventLoopGroup group)
+    private EventLoop ChooseLoop(EventLoopGroup group, IEventLoopFeature? wanted)
     {
-        if (context.Options.PrefersCallingLoop)
+        foreach (var loop in group.Loops)
         {
-            foreach (var loop in group.Loops)
+            if (loop.Feature == wanted)
             {
-                if (loop.IsCurrent)
-                {
-                    return loop;
-                }
+                return loop;
             }
         }
 
-        return group.Next();
+        return (context.Options.PrefersCallingLoop ? FindCurrent(group) : null) ?? group.Next();
+    }
+
+    private static EventLoop? FindCurrent(EventLoopGroup group)
+    {
+        foreach (var loop in group.Loops)
+        {
+            if (loop.IsCurrent)
+            {
+                return loop;
+            }
+        }
+
+        return null;
     }
 
     private static EndPoint Normalize(EndPoint target) => target switch

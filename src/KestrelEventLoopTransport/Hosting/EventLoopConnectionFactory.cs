@@ -17,27 +17,30 @@ namespace KestrelEventLoopTransport;
 /// </summary>
 /// <remarks>
 /// <para>
-/// Neither a listener nor Kestrel is needed. If there is one in the same services, both share the loops. The loops end
-/// when the last listener and the last connection are disposed. All members are thread-safe.
+/// Neither a listener nor Kestrel is needed. If there is one in the same services, both share the loops. The loops
+/// start with the first connection, and end when the factory, the last listener and the last connection are disposed.
+/// The services dispose the factory that they have made. All members are thread-safe.
 /// </para>
 /// <para>
 /// A connection is the same as an accepted one: the same pipes, features and guarantees. The caller owns it and has to
 /// dispose of it.
 /// </para>
 /// </remarks>
-public sealed class EventLoopConnectionFactory : IConnectionFactory
+public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable, IAsyncDisposable
 {
     private readonly Dialer _dialer;
 
     /// <param name="options">The client's own copy of its options.</param>
     /// <param name="loops">The loops.</param>
     /// <param name="timeouts">Counts connections that a limit ends.</param>
+    /// <param name="metrics">Counts the dials.</param>
     /// <param name="loggerFactory">Creates the loggers.</param>
     /// <param name="resolver">Resolves names; <see langword="null"/> for the system's resolver.</param>
     internal EventLoopConnectionFactory(
         EventLoopClientOptions options,
         SharedLoops loops,
         TimeoutMetrics timeouts,
+        DialMetrics metrics,
         ILoggerFactory loggerFactory,
         NameResolver? resolver = null)
     {
@@ -49,7 +52,7 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory
             Diagnostics.SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections"),
             defersFirstRead: false);
         var context = new DialContext(
-            options, settings, resolver ?? Dns.GetHostAddressesAsync, DescriptorWaiters.WakeNext);
+            options, settings, resolver ?? Dns.GetHostAddressesAsync, metrics, DescriptorWaiters.WakeNext);
         _dialer = new Dialer(context, loops.Acquire);
     }
 
@@ -74,6 +77,7 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory
     /// <param name="cancellationToken">Gives the connection up, with all attempts.</param>
     /// <returns>The connection.</returns>
     /// <exception cref="ArgumentNullException"><paramref name="endpoint"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException">The descriptor's number is larger than any that there can be.</exception>
     /// <exception cref="SocketException">
     /// The name cannot be resolved, no address accepts the connection, or <see cref="SocketError.TimedOut"/>:
     /// <see cref="EventLoopClientOptions.ConnectTimeout"/> has passed, or the kernel has given up.
@@ -83,8 +87,23 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory
     /// </exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> is canceled.</exception>
     /// <exception cref="NotSupportedException">The endpoint is of another type.</exception>
+    /// <exception cref="ObjectDisposedException">The factory is disposed.</exception>
     /// <exception cref="PlatformNotSupportedException">The system has neither epoll nor kqueue.</exception>
-    public ValueTask<ConnectionContext> ConnectAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
+    public ValueTask<ConnectionContext> ConnectAsync(EndPoint endpoint, CancellationToken cancellationToken)
+        => ConnectAsync(endpoint, options: null, cancellationToken);
+
+    /// <summary>Opens a connection with options of its own.</summary>
+    /// <param name="endpoint">The same as for the other overload.</param>
+    /// <param name="options">
+    /// What this call does differently. Default: <see langword="null"/>: nothing. For a socket that is connected
+    /// already, only <see cref="EventLoopConnectOptions.Loop"/> counts.
+    /// </param>
+    /// <param name="cancellationToken">Gives the connection up, with all attempts.</param>
+    /// <returns>The connection.</returns>
+    /// <inheritdoc cref="ConnectAsync(EndPoint, CancellationToken)" path="/remarks"/>
+    /// <inheritdoc cref="ConnectAsync(EndPoint, CancellationToken)" path="/exception"/>
+    public ValueTask<ConnectionContext> ConnectAsync(
+        EndPoint endpoint, EventLoopConnectOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(endpoint);
         ThrowIfNotSupported();
@@ -96,8 +115,12 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory
         return endpoint switch
         {
             IPEndPoint or DnsEndPoint or UnixDomainSocketEndPoint
-                => new(_dialer.ConnectAsync(endpoint, cancellationToken)),
-            FileHandleEndPoint handle => new(_dialer.Enroll(checked((int)handle.FileHandle), isShared: true)),
+                => new(_dialer.ConnectAsync(endpoint, options, cancellationToken)),
+            FileHandleEndPoint { FileHandle: > int.MaxValue } handle => throw new ArgumentException(
+                $"Descriptor {handle.FileHandle} is out of range; it must be at most {int.MaxValue}.",
+                nameof(endpoint)),
+            FileHandleEndPoint handle
+                => new(_dialer.Enroll((int)handle.FileHandle, isShared: true, options?.Loop)),
             _ => throw new NotSupportedException(
                 $"An endpoint of type {endpoint.GetType()} cannot be connected to by event loops."),
         };
@@ -112,7 +135,7 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory
     /// </param>
     /// <returns>The connection.</returns>
     /// <exception cref="ArgumentNullException"><paramref name="socket"/> is <see langword="null"/>.</exception>
-    /// <exception cref="ObjectDisposedException">The socket is disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The socket or the factory is disposed.</exception>
     /// <exception cref="SocketException">The socket is not connected, or descriptors are short.</exception>
     /// <exception cref="NotSupportedException">The socket is of another kind.</exception>
     /// <exception cref="PlatformNotSupportedException">The system has neither epoll nor kqueue.</exception>
@@ -122,10 +145,39 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory
         ThrowIfNotSupported();
         ObjectDisposedException.ThrowIf(socket.SafeHandle.IsClosed, socket);
 
-        var connection = _dialer.Enroll((int)socket.SafeHandle.DangerousGetHandle(), isShared: false);
+        // The reference keeps another thread that disposes of the socket from giving the number to another file.
+        var handle = socket.SafeHandle;
+        var isReferenced = false;
+        ConnectionContext connection;
+        try
+        {
+            handle.DangerousAddRef(ref isReferenced);
+            connection = _dialer.Enroll((int)handle.DangerousGetHandle(), isShared: false);
+        }
+        finally
+        {
+            if (isReferenced)
+            {
+                handle.DangerousRelease();
+            }
+        }
+
         socket.Dispose();
         return connection;
     }
+
+    /// <summary>
+    /// Gives the loops up. No connection can be opened any more; those that are open, and calls that are under way, are
+    /// not ended. The loops end with the last of them, if no listener and no other client needs them. Does not wait.
+    /// </summary>
+    public void Dispose() => _ = _dialer.CloseAsync();
+
+    /// <summary>
+    /// The same. Completes when the threads of the loops have ended, if nothing but this factory needed them; at once
+    /// otherwise.
+    /// </summary>
+    /// <returns>A task that completes as described.</returns>
+    public ValueTask DisposeAsync() => new(_dialer.CloseAsync());
 
     private static void ThrowIfNotSupported()
     {

@@ -1,3 +1,4 @@
+using KestrelEventLoopTransport;
 using KestrelEventLoopTransport.Dialing;
 using Microsoft.AspNetCore.Connections;
 
@@ -29,7 +30,14 @@ public static class SocketsHttpHandlerConnectionExtensions
         ArgumentNullException.ThrowIfNull(factory);
 
         handler.ConnectCallback = async (context, cancellationToken) => new ConnectionStream(
-            await factory.ConnectAsync(context.DnsEndPoint, cancellationToken).ConfigureAwait(false));
+            await ConnectAsync(factory, context, cancellationToken).ConfigureAwait(false));
         return handler;
     }
+
+    private static ValueTask<ConnectionContext> ConnectAsync(
+        IConnectionFactory factory, SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+        => factory is EventLoopConnectionFactory client && context.InitialRequestMessage.GetEventLoop() is { } loop
+            ? client.ConnectAsync(
+                context.DnsEndPoint, new EventLoopConnectOptions { Loop = loop }, cancellationToken)
+            : factory.ConnectAsync(context.DnsEndPoint, cancellationToken);
 }

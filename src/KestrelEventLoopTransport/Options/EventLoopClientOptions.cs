@@ -23,8 +23,8 @@ namespace KestrelEventLoopTransport;
 public sealed class EventLoopClientOptions
 {
     /// <summary>
-    /// How long one call of <see cref="EventLoopConnectionFactory.ConnectAsync"/> may take, with the resolution of the
-    /// name and all addresses. After that it fails with a <see cref="System.Net.Sockets.SocketException"/> with
+    /// How long one call of <c>ConnectAsync</c> may take, with the resolution of the name and all addresses. After that
+    /// it fails with a <see cref="System.Net.Sockets.SocketException"/> with
     /// <see cref="System.Net.Sockets.SocketError.TimedOut"/>. From 1 millisecond to 1 day, or
     /// <see cref="Timeout.InfiniteTimeSpan"/>, with which the kernel alone gives up (after about two minutes,
     /// <c>net.ipv4.tcp_syn_retries</c>). Default: 30 seconds.
@@ -125,6 +125,17 @@ public sealed class EventLoopClientOptions
             AllowHalfClose = AllowHalfClose,
         };
         return options.WithTcp(Tcp);
+    }
+
+    /// <summary>The options of one call: these, but for what the call says.</summary>
+    internal EventLoopClientOptions With(EventLoopConnectOptions call)
+    {
+        var options = (EventLoopClientOptions)MemberwiseClone();
+        options.ConnectTimeout = call.ConnectTimeout ?? ConnectTimeout;
+        options.FallbackDelay = call.FallbackDelay ?? FallbackDelay;
+        options.LocalEndPoint = call.LocalEndPoint ?? LocalEndPoint;
+        options.ConfigureClientSocket += call.ConfigureClientSocket;
+        return options;
     }
 
     internal EventLoopClientOptions Copy()

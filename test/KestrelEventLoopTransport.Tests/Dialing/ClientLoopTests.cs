@@ -1,12 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
-using KestrelEventLoopTransport.Connections;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Tests.Dialing;
 
-/// <summary>The loops of a client: which one serves a connection, and that none is blocked or left behind.</summary>
+/// <summary>Dials from handlers and many dials at once: no loop is blocked, and nothing is left behind.</summary>
 [Trait("Contract", "client")]
 [Collection(ProcessWide.Name)]
 [FailsOnStock("Stock's client is internal.")]
@@ -124,144 +123,6 @@ public sealed class ClientLoopTests
 
         await Poll.UntilAsync(() => server.Monitor.ConnectionCount == 0);
         await Poll.UntilAsync(() => ProcessState.Capture().HasNoMoreDescriptorsThan(start));
-    }
-
-    [Theory]
-    [ClassData<EveryScheduling>]
-    public async Task The_loops_of_a_client_alone_end_with_its_last_connection(ApplicationScheduling scheduling)
-    {
-        using var listener = Listen();
-        await using var services = new ServiceCollection()
-            .AddEventLoopClient()
-            .Configure<EventLoopTransportOptions>(options =>
-            {
-                options.EventLoopCount = 2;
-                options.Scheduling = scheduling;
-            })
-            .BuildServiceProvider(new ServiceProviderOptions { ValidateOnBuild = true, ValidateScopes = true });
-        var client = services.GetRequiredService<IConnectionFactory>();
-        var monitor = services.GetRequiredService<EventLoopTransportMonitor>();
-        for (var round = 0; round < 2; round++)
-        {
-            var start = ProcessState.Capture();
-            var connection = await client.ConnectAsync(listener.LocalEndPoint!).DefaultTimeout();
-            Assert.Equal(1, monitor.ConnectionCount);
-            (await listener.AcceptAsync().DefaultTimeout()).Dispose();
-
-            await connection.DisposeAsync().DefaultTimeout();
-
-            await Poll.UntilAsync(() => ProcessState.Capture().HasNoMoreDescriptorsThan(start));
-            Assert.Equal(0, monitor.ConnectionCount);
-        }
-    }
-
-    // The peer answers while it reads: without a loop that receives this, closing would reset the connection.
-    [Theory]
-    [ClassData<EveryScheduling>]
-    public async Task What_the_last_connection_of_a_client_alone_wrote_arrives(ApplicationScheduling scheduling)
-    {
-        const int Length = 2_000_000;
-        using var listener = Listen();
-        await using var services = new ServiceCollection()
-            .AddEventLoopClient()
-            .Configure<EventLoopTransportOptions>(options =>
-            {
-                options.EventLoopCount = 1;
-                options.Scheduling = scheduling;
-            })
-            .BuildServiceProvider();
-        var start = ProcessState.Capture();
-        var connection = await services.GetRequiredService<IConnectionFactory>()
-            .ConnectAsync(listener.LocalEndPoint!).DefaultTimeout();
-        var peer = await listener.AcceptAsync().DefaultTimeout();
-        await peer.SendAsync(new byte[10]);
-        var write = connection.Transport.Output.WriteAsync(new byte[Length]).AsTask();
-        var receive = Task.Run(async () =>
-        {
-            var buffer = new byte[16 * 1024];
-            var received = 0;
-            while (await peer.ReceiveAsync(buffer) is > 0 and var count)
-            {
-                received += count;
-                await peer.SendAsync(new byte[1]);
-            }
-
-            return received;
-        });
-        await write.DefaultTimeout();
-
-        await connection.DisposeAsync().DefaultTimeout();
-
-        Assert.Equal(Length, await receive.DefaultTimeout());
-        peer.Dispose();
-        await Poll.UntilAsync(() => ProcessState.Capture().HasNoMoreDescriptorsThan(start));
-    }
-
-    // A listener would keep the loops, and with them their memory.
-    [Fact]
-    public async Task A_connection_of_a_client_alone_can_be_used_until_it_is_disposed()
-    {
-        using var listener = Listen();
-        await using var services = new ServiceCollection().AddEventLoopClient().BuildServiceProvider();
-        var monitor = services.GetRequiredService<EventLoopTransportMonitor>();
-        var start = ProcessState.Capture();
-        var connection = await services.GetRequiredService<IConnectionFactory>()
-            .ConnectAsync(listener.LocalEndPoint!).DefaultTimeout();
-        new RawClient(await listener.AcceptAsync().DefaultTimeout()).Reset();
-
-        await Assert.ThrowsAsync<ConnectionResetException>(() => ReadByteAsync(connection).DefaultTimeout());
-        await Poll.UntilAsync(() => monitor.ConnectionCount == 0);
-
-        Assert.NotEmpty(monitor.GetLoopStatistics());
-        Assert.False(((StreamConnection)connection).Loop.IsStopping);
-        Assert.True((await connection.Transport.Output.WriteAsync(new byte[10]).DefaultTimeout()).IsCompleted);
-        await connection.DisposeAsync().DefaultTimeout();
-        await Poll.UntilAsync(() => ProcessState.Capture().HasNoMoreDescriptorsThan(start));
-    }
-
-    [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task A_connection_goes_to_the_loop_that_it_is_opened_on(bool prefers)
-    {
-        EventLoopConnectionFactory? client = null;
-        await using var target = await TestServer.StartAsync(ApplicationScheduling.Adaptive, Echo.RunAsync);
-        await using var server = await TestServer.StartAsync(new TestSettings
-        {
-            Scheduling = ApplicationScheduling.Inline,
-            Transport = static options => options.EventLoopCount = 4,
-            Client = options => options.PrefersCallingLoop = prefers,
-            Connection = async connection =>
-            {
-                await ReadByteAsync(connection);
-                var loop = ((StreamConnection)connection).Loop;
-                var isOnLoop = loop.IsCurrent;
-                await using var dialed = await client!.ConnectAsync(target.EndPoint);
-                var isSame = ((StreamConnection)dialed).Loop == loop;
-                var place = isOnLoop ? (isSame ? "same"u8 : "not the same"u8) : "?"u8;
-                await connection.Transport.Output.WriteAsync(place[..1].ToArray());
-            },
-        });
-        client = server.Services.GetRequiredService<EventLoopConnectionFactory>();
-        var places = "";
-        await Poll.UntilAsync(async () =>
-        {
-            using var peer = await server.ConnectAsync();
-            await peer.SendAsync(new byte[] { 1 });
-            places += await peer.ReceiveTextAsync(1);
-            return places.Length >= 12 && places.Contains(prefers ? 's' : 'n', StringComparison.Ordinal);
-        });
-
-        Assert.Equal(!prefers, places.Contains('n', StringComparison.Ordinal));
-    }
-
-    /// <summary>A listener without loops.</summary>
-    private static Socket Listen()
-    {
-        var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
-        return listener;
     }
 
     private static async Task<byte> ReadByteAsync(ConnectionContext connection)

@@ -68,8 +68,7 @@ public sealed class DialStateTests
     [Fact]
     public void IPv4_addresses_wait_a_little_for_the_others()
     {
-        var state = new DialState(_eager, 0, V6, V4);
-        state.OnResolved(V4, EndPoints(V4, 2), 20);
+        var state = KnowingIPv4(count: 2, from: 20);
         Assert.Equal("4.0@70", Run(state, from: 20, until: 100));
 
         // Too late to be first, but their turn comes.
@@ -81,8 +80,7 @@ public sealed class DialStateTests
     [Fact]
     public void IPv6_addresses_that_come_within_the_resolution_delay_are_first()
     {
-        var state = new DialState(_eager, 0, V6, V4);
-        state.OnResolved(V4, EndPoints(V4, 1), 20);
+        var state = KnowingIPv4(count: 1, from: 20);
         Assert.Equal("", Run(state, from: 20, until: 60));
 
         state.OnResolved(V6, EndPoints(V6, 1), 61);
@@ -93,8 +91,7 @@ public sealed class DialStateTests
     [Fact]
     public void IPv4_addresses_wait_no_longer_when_there_are_no_others()
     {
-        var state = new DialState(_eager, 0, V6, V4);
-        state.OnResolved(V4, EndPoints(V4, 1), 20);
+        var state = KnowingIPv4(count: 1, from: 20);
         Assert.Equal("", Run(state, from: 20, until: 30));
 
         state.OnUnresolved(V6, _refused, 31);
@@ -182,7 +179,7 @@ public sealed class DialStateTests
         state.OnFailed(1, new SocketException((int)SocketError.NetworkUnreachable));
         state.OnFailed(0, _refused);
 
-        var failure = Assert.IsType<SocketException>(DialFailure.Create(new DnsEndPoint("name", 80), state));
+        var failure = FailureOf(state);
 
         Assert.Equal(SocketError.ConnectionRefused, failure.SocketErrorCode);
         Assert.StartsWith("Cannot connect to name:80. [::1]:80: ", failure.Message, StringComparison.Ordinal);
@@ -197,7 +194,7 @@ public sealed class DialStateTests
         Run(state, until: 300);
         state.OnFailed(0, _refused);
 
-        var failure = Assert.IsType<SocketException>(DialFailure.Create(new DnsEndPoint("name", 80), state));
+        var failure = FailureOf(state);
 
         Assert.Equal(SocketError.TimedOut, failure.SocketErrorCode);
         Assert.Contains("127.0.0.0:80: no answer in time", failure.Message, StringComparison.Ordinal);
@@ -211,7 +208,7 @@ public sealed class DialStateTests
         state.OnUnresolved(V4, new SocketException((int)SocketError.HostNotFound), 2);
 
         Assert.Equal(DialMoveKind.Fail, state.Next(3).Kind);
-        var failure = Assert.IsType<SocketException>(DialFailure.Create(new DnsEndPoint("name", 80), state));
+        var failure = FailureOf(state);
         Assert.Equal(SocketError.TryAgain, failure.SocketErrorCode);
     }
 
@@ -222,6 +219,17 @@ public sealed class DialStateTests
         state.OnResolved(V4, EndPoints(V4, v4), 0);
         return state;
     }
+
+    /// <summary>A dial that began at 0 and still waits for the IPv6 addresses.</summary>
+    private static DialState KnowingIPv4(int count, long from)
+    {
+        var state = new DialState(_eager, 0, V6, V4);
+        state.OnResolved(V4, EndPoints(V4, count), from);
+        return state;
+    }
+
+    private static SocketException FailureOf(DialState state)
+        => Assert.IsType<SocketException>(DialFailure.Create(new DnsEndPoint("name", 80), state));
 
     private static IEnumerable<EndPoint> EndPoints(AddressFamily family, int count)
         => Enumerable.Range(0, count).Select(i => new IPEndPoint(

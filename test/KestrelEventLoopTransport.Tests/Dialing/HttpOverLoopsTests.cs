@@ -141,13 +141,14 @@ public sealed class HttpOverLoopsTests
     {
         await using var server = await TestServer.StartAsync(ApplicationScheduling.Adaptive, Echo.RunAsync);
         using var client = new HttpClient(CreateHandler(server));
-        using var unresolved = new HttpClient(LoopbackHttpClient.CreateHandler().UseConnectionFactory(
-            new EventLoopConnectionFactory(
-                new EventLoopClientOptions(),
-                server.Services.GetRequiredService<SharedLoops>(),
-                server.Services.GetRequiredService<TimeoutMetrics>(),
-                NullLoggerFactory.Instance,
-                static (_, _, _) => throw new SocketException((int)SocketError.HostNotFound))));
+        await using var factory = new EventLoopConnectionFactory(
+            new EventLoopClientOptions(),
+            server.Services.GetRequiredService<SharedLoops>(),
+            server.Services.GetRequiredService<TimeoutMetrics>(),
+            server.Services.GetRequiredService<DialMetrics>(),
+            NullLoggerFactory.Instance,
+            static (_, _, _) => throw new SocketException((int)SocketError.HostNotFound));
+        using var unresolved = new HttpClient(LoopbackHttpClient.CreateHandler().UseConnectionFactory(factory));
 
         var refused = await Assert.ThrowsAsync<HttpRequestException>(
             () => client.GetAsync($"http://127.0.0.1:{FreePort.Next()}/").DefaultTimeout());

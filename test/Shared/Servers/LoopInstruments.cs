@@ -45,6 +45,9 @@ internal sealed class LoopInstruments : IDisposable
     /// <summary>Connections that have ended because of a time limit.</summary>
     public long TimedOutConnections(string reason) => (long)Read($"event_loop.timed_out_connections/{reason}");
 
+    /// <summary>Connections that clients have tried to open.</summary>
+    public long Dials(string outcome) => (long)Read($"event_loop.dials/{outcome}");
+
     public void Dispose() => _listener.Dispose();
 
     private double Read(string name)

@@ -15,22 +15,14 @@ internal sealed class EventLoopClientOptionsValidator : IValidateOptions<EventLo
     public ValidateOptionsResult Validate(string? name, EventLoopClientOptions options)
     {
         var result = new ValidateOptionsResultBuilder();
-        var timeout = options.ConnectTimeout;
-        if (timeout != Timeout.InfiniteTimeSpan && (timeout < _minTimeout || timeout > _maxTimeout))
+        if (CheckConnectTimeout(options.ConnectTimeout) is { } timeout)
         {
-            Add(
-                result,
-                nameof(options.ConnectTimeout),
-                $"{timeout}; it must be from {_minTimeout} to {_maxTimeout}, or infinite ({Timeout.InfiniteTimeSpan})");
+            Add(result, nameof(options.ConnectTimeout), timeout);
         }
 
-        var delay = options.FallbackDelay;
-        if (delay >= TimeSpan.Zero && (delay < _minDelay || delay > _maxDelay))
+        if (CheckFallbackDelay(options.FallbackDelay) is { } delay)
         {
-            Add(
-                result,
-                nameof(options.FallbackDelay),
-                $"{delay}; it must be from {_minDelay} to {_maxDelay}, or negative");
+            Add(result, nameof(options.FallbackDelay), delay);
         }
 
         if (options.Tcp.FastOpenQueue is { } queue)
@@ -50,6 +42,18 @@ internal sealed class EventLoopClientOptionsValidator : IValidateOptions<EventLo
 
         return result.Build();
     }
+
+    /// <summary>What is wrong with it, after "is"; <see langword="null"/> for nothing.</summary>
+    internal static string? CheckConnectTimeout(TimeSpan value)
+        => value == Timeout.InfiniteTimeSpan || (value >= _minTimeout && value <= _maxTimeout)
+            ? null
+            : $"{value}; it must be from {_minTimeout} to {_maxTimeout}, or infinite ({Timeout.InfiniteTimeSpan})";
+
+    /// <inheritdoc cref="CheckConnectTimeout"/>
+    internal static string? CheckFallbackDelay(TimeSpan value)
+        => value < TimeSpan.Zero || (value >= _minDelay && value <= _maxDelay)
+            ? null
+            : $"{value}; it must be from {_minDelay} to {_maxDelay}, or negative";
 
     private static void Add(ValidateOptionsResultBuilder result, string option, string problem)
         => result.AddError($"{nameof(EventLoopClientOptions)}.{option} is {problem}.");
