@@ -1,5 +1,7 @@
 using System.Text;
 using KestrelEventLoopTransport;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace SocketOptions;
 
@@ -26,6 +28,18 @@ internal static class KernelView
 
     public static void Print(ListenSocketContext socket)
         => Console.Write(Describe($"listening on {socket.EndPoint}", socket.GetOption));
+
+    /// <summary>The options of a connection's socket.</summary>
+    public static string Describe(string title, IFeatureCollection features)
+    {
+        var socket = features.Get<IConnectionSocketFeature>()!.Socket;
+        return Describe(title, (level, name) =>
+        {
+            var value = new byte[sizeof(int)];
+            socket.GetRawSocketOption(level, name, value);
+            return BitConverter.ToInt32(value);
+        });
+    }
 
     public static string Describe(string title, Func<int, int, int> getOption)
     {

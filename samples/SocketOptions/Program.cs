@@ -4,8 +4,12 @@
 //
 //   dotnet run --project samples/SocketOptions        then: curl http://localhost:5001
 //
+// The client's side, as in Go with net.Dialer.Control: curl http://localhost:5001/client makes the server connect to
+// itself, and prints the options of that socket before it connects and afterwards.
+//
 // Started a second time, it shares the ports with the first. --port and --hook-port choose others.
-using Microsoft.AspNetCore.Connections.Features;
+using System.Net;
+using KestrelEventLoopTransport;
 using SocketOptions;
 
 var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
@@ -48,16 +52,28 @@ builder.WebHost.ConfigureKestrel(kestrel =>
     kestrel.ListenLocalhost(hookPort);
 });
 
+// The client's sockets have this one, by name; the configuration section Kestrel:EventLoopClient would do as well.
+builder.Services.AddEventLoopClient(client => client.Tcp.KeepAlive.Time = TimeSpan.FromSeconds(90));
+
 var app = builder.Build();
-app.MapGet("/", context =>
+app.MapGet("/", context => context.Response.WriteAsync(
+    KernelView.Describe($"accepted on port {context.Connection.LocalPort}", context.Features)));
+app.MapGet("/client", async context =>
 {
-    var socket = context.Features.Get<IConnectionSocketFeature>()!.Socket;
-    return context.Response.WriteAsync(
-        KernelView.Describe($"accepted on port {context.Connection.LocalPort}", (level, name) =>
+    var text = "";
+    var options = new EventLoopConnectOptions
     {
-        var value = new byte[sizeof(int)];
-        socket.GetRawSocketOption(level, name, value);
-        return BitConverter.ToInt32(value);
-    }));
+        // 1 is the kernel's default, so 0 shows that the call had an effect.
+        ConfigureClientSocket = socket =>
+        {
+            socket.SetOption(KernelView.IPPROTO_TCP, KernelView.TCP_QUICKACK, 0);
+            text += KernelView.Describe($"connecting to {socket.EndPoint}", socket.GetOption);
+        },
+    };
+    var factory = context.RequestServices.GetRequiredService<EventLoopConnectionFactory>();
+    var itself = new IPEndPoint(context.Connection.LocalIpAddress!, context.Connection.LocalPort);
+    await using var connection = await factory.ConnectAsync(itself, options, context.RequestAborted);
+    text += KernelView.Describe($"connected to {connection.RemoteEndPoint}", connection.Features);
+    await context.Response.WriteAsync(text);
 });
 await app.RunAsync();

@@ -38,6 +38,12 @@ public sealed partial class SocketOptionsSampleTests
         Assert.Equal("131072", configured["SO_SNDBUF"]);
         Assert.Equal("30000", configured["TCP_USER_TIMEOUT"]);
 
+        var client = await GetAsync(port, "/client");
+        var connecting = Section(client, $"connecting to 127.0.0.1:{port}");
+        Assert.Equal("0", connecting["TCP_QUICKACK"]);
+        Assert.Equal("90", connecting["TCP_KEEPIDLE"]);
+        Assert.Equal("90", Section(client, $"connected to 127.0.0.1:{port}")["TCP_KEEPIDLE"]);
+
         await using var second = StartSample(arguments);
         await WaitAsync(second, () => second.Output.Contains($"listening on [::1]:{hookPort}", StringComparison.Ordinal)
             || second.Output.Contains($"listening on 127.0.0.1:{hookPort}", StringComparison.Ordinal));
@@ -184,10 +190,10 @@ public sealed partial class SocketOptionsSampleTests
             "/test/KestrelEventLoopTransport.IntegrationTests/", "/samples/SocketOptions/", StringComparison.Ordinal),
         "SocketOptions.dll");
 
-    private static async Task<string> GetAsync(int port)
+    private static async Task<string> GetAsync(int port, string path = "/")
     {
         using var client = LoopbackHttpClient.Create(new Uri($"http://127.0.0.1:{port}"), ClientProtocol.Http1);
-        return await client.GetStringAsync("/", HangGuard.Token);
+        return await client.GetStringAsync(path, HangGuard.Token);
     }
 
     private static Task WaitUntilServedAsync(ToolProcess process, int port)
