@@ -1,74 +1,55 @@
-using System.IO.Pipelines;
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using KestrelEventLoopTransport.Framing;
+using Microsoft.AspNetCore.Connections;
 
 namespace Chat;
 
-/// <summary>The same codec in a client, over a stream: sends the lines that are typed, and prints messages.</summary>
+/// <summary>
+/// The same codec in a client that reconnects. It sends the lines that are typed, and prints messages.
+/// </summary>
 internal static class ChatClient
 {
-    public static async Task<int> RunAsync(IPEndPoint server, FrameCodec codec)
+    public static async Task RunAsync(IPEndPoint server, FrameCodec codec, TimeSpan heartbeat)
     {
-        using var client = new TcpClient();
-        await client.ConnectAsync(server);
-        var stream = client.GetStream();
-        var reader = new FrameReader(PipeReader.Create(stream), codec);
-        var writer = new FrameWriter(PipeWriter.Create(stream), codec);
-        var writing = new SemaphoreSlim(1);
-        var ended = false;
-        _ = Task.Run(TypeAsync);
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        builder.Logging.AddConsole(static console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        builder.Services.AddEventLoopClient();
+        builder.Services.AddFrameClient<ChatClientHandler>(server, codec, new FrameClientOptions
+        {
+            MaxReconnectDelay = TimeSpan.FromSeconds(5),
+            Handler = new FrameHandlerOptions { ReceiveIdleTimeout = heartbeat * 3 },
+        });
+        using var host = builder.Build();
+        await host.StartAsync();
+        var client = host.Services.GetRequiredService<FrameClient>();
+        var stopping = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
         try
         {
-            await foreach (var message in reader)
+            while (await Task.Run(static () => Console.In.ReadLineAsync()).WaitAsync(stopping) is { } line)
             {
-                if (!message.IsEmpty)
-                {
-                    Console.WriteLine(Encoding.UTF8.GetString(message));
-                }
-                else
-                {
-                    await SendAsync([]);
-                }
+                await SendAsync(client, Encoding.UTF8.GetBytes(line), stopping);
             }
-
-            return 0;
         }
-        catch (IOException exception)
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
-            Console.Error.WriteLine(exception.Message);
-            return 1;
         }
 
-        async Task TypeAsync()
-        {
-            while (await Console.In.ReadLineAsync() is { } line)
-            {
-                await SendAsync(Encoding.UTF8.GetBytes(line));
-            }
+        // What was typed is sent before the connection closes.
+        await host.StopAsync();
+    }
 
-            await writing.WaitAsync();
-            ended = true;
-            client.Client.Shutdown(SocketShutdown.Send);
-            writing.Release();
+    // While there is no connection, this waits for one.
+    private static async Task SendAsync(FrameClient client, byte[] message, CancellationToken stopping)
+    {
+        try
+        {
+            await client.SendAsync(message, stopping);
         }
-
-        // Heart-beats are answered on another thread than lines are sent. A PipeWriter takes one thread at a time.
-        async Task SendAsync(byte[] message)
+        catch (ConnectionAbortedException) when (!stopping.IsCancellationRequested)
         {
-            await writing.WaitAsync();
-            try
-            {
-                if (!ended)
-                {
-                    await writer.WriteAsync(message);
-                }
-            }
-            finally
-            {
-                writing.Release();
-            }
+            Console.Error.WriteLine("The connection has ended, and the last line may be lost.");
         }
     }
 }

@@ -5,9 +5,11 @@ using KestrelEventLoopTransport.Framing;
 var codec = FrameCodec.LengthPrefixed(ChatHandler.MaxLength, prefixSize: 2);
 var builder = WebApplication.CreateSlimBuilder(args);
 builder.Logging.SetMinimumLevel(LogLevel.Warning);
+var interval = TimeSpan.FromSeconds(builder.Configuration.GetValue("heartbeat", 5.0));
 if (builder.Configuration["connect"] is { } server)
 {
-    return await ChatClient.RunAsync(IPEndPoint.Parse(server), codec);
+    await ChatClient.RunAsync(IPEndPoint.Parse(server), codec, interval);
+    return;
 }
 
 if (builder.Configuration["transport"] != "sockets")
@@ -17,7 +19,7 @@ if (builder.Configuration["transport"] != "sockets")
 
 var heartbeat = new FrameHandlerOptions
 {
-    TickInterval = TimeSpan.FromSeconds(builder.Configuration.GetValue("heartbeat", 5.0)),
+    TickInterval = interval,
 };
 builder.Services.AddSingleton<Room>();
 builder.Services.AddHostedService<Speaker>();
@@ -28,4 +30,3 @@ builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenAnyIP(
 var app = builder.Build();
 app.Lifetime.ApplicationStarted.Register(() => Console.WriteLine($"Listening on {string.Join(", ", app.Urls)}"));
 await app.RunAsync();
-return 0;

@@ -58,6 +58,11 @@ public sealed partial class FrameConnection
         _connected = await CallAsync(nameof(FrameHandler.OnConnectedAsync), static c => c.Handler.OnConnectedAsync(c))
             .ConfigureAwait(false);
         _maySwitch = false;
+        if (_connected)
+        {
+            _endpoint.Opened?.Invoke(this);
+        }
+
         _turn.Leave();
 
         var closeRequested =

@@ -64,6 +64,12 @@ public sealed class FrameEndpoint
 
     internal TimeProvider Time { get; }
 
+    /// <summary>Called when <see cref="FrameHandler.OnConnectedAsync"/> has succeeded.</summary>
+    internal Action<FrameConnection>? Opened { get; init; }
+
+    /// <summary>Called just before <see cref="FrameHandler.OnDisconnectedAsync"/>, for every connection.</summary>
+    internal Action<FrameConnection>? Closed { get; init; }
+
     /// <summary>
     /// Sends a frame to all open connections, as <see cref="FrameConnection.TrySend"/> does to one. The frame is
     /// encoded once for all connections with the same codec. A connection whose peer reads too slowly or that is
@@ -129,5 +135,7 @@ public sealed class FrameEndpoint
         {
             Interlocked.Decrement(ref _count);
         }
+
+        Closed?.Invoke(connection);
     }
 }

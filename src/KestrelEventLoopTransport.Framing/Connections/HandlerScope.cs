@@ -42,7 +42,7 @@ internal sealed class HandlerScope
     // Synchronous, because ApplicationStopped is, and the host may be disposed right after it.
     internal void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
 
-    private async ValueTask DisposeAsync()
+    internal async ValueTask DisposeAsync()
     {
         if (_isMade && Handler is IAsyncDisposable asynchronous)
         {

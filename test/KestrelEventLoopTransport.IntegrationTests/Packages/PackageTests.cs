@@ -18,7 +18,7 @@ public sealed partial class PackageTests(PackedApp app) : IClassFixture<PackedAp
 
     [Theory(Timeout = HangGuard.PackageMilliseconds)]
     [MemberData(nameof(Packages))]
-    public async Task A_package_has_all_that_a_user_looks_for_and_depends_on_no_other(string name)
+    public async Task A_package_has_all_that_a_user_looks_for_and_depends_on_as_little_as_it_may(string name)
     {
         await using var package = await ZipFile.OpenReadAsync(app.PackageOf(name), HangGuard.Token);
         var files = package.Entries.Select(entry => entry.FullName).ToList();
@@ -38,7 +38,13 @@ public sealed partial class PackageTests(PackedApp app) : IClassFixture<PackedAp
         Assert.Contains("kestrel", Text("tags"), StringComparison.Ordinal);
         Assert.False(string.IsNullOrWhiteSpace(Text("releaseNotes")));
         Assert.DoesNotContain("# Changelog", Text("releaseNotes"), StringComparison.Ordinal);
-        Assert.DoesNotContain(metadata.Descendants(), element => element.Name.LocalName == "dependency");
+
+        // FrameClient's waits between attempts are Polly's.
+        string[] dependencies = name == "KestrelEventLoopTransport.Framing" ? ["Polly.Core"] : [];
+        Assert.Equal(
+            dependencies,
+            metadata.Descendants().Where(static element => element.Name.LocalName == "dependency").Select(
+                static element => element.Attribute("id")!.Value));
     }
 
     [Theory(Timeout = HangGuard.PackageMilliseconds)]

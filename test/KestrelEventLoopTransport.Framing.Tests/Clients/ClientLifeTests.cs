@@ -1,0 +1,307 @@
+using System.Net;
+using KestrelEventLoopTransport.Framing.Tests.Handling;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace KestrelEventLoopTransport.Framing.Tests.Clients;
+
+/// <summary>When a client connects, waits and stops.</summary>
+public sealed class ClientLifeTests
+{
+    private static readonly IPEndPoint _nowhere = new(IPAddress.Loopback, 1);
+    private static readonly FrameCodec _codec = FrameCodec.Line(1000);
+    private static readonly FrameClientOptions _patient = new()
+    {
+        ReconnectDelay = TimeSpan.FromHours(1),
+        MaxReconnectDelay = TimeSpan.FromHours(1),
+    };
+
+    [Fact]
+    public async Task Stopping_gives_up_an_attempt()
+    {
+        var factory = new ScriptedFactory(static async (_, cancellation) =>
+        {
+            await Task.Delay(Timeout.Infinite, cancellation);
+            throw new InvalidOperationException();
+        });
+        await using var client = NewClient(factory);
+        var connecting = client.ConnectAsync();
+        await Poll.UntilAsync(() => factory.Attempts == 1);
+        Assert.Equal(FrameClientState.Connecting, client.State);
+
+        await client.StopAsync().DefaultTimeout();
+
+        await Assert.ThrowsAsync<ConnectionAbortedException>(() => connecting.DefaultTimeout());
+        Assert.Equal(FrameClientState.Stopped, client.State);
+        Assert.Equal(1, factory.Attempts);
+    }
+
+    [Fact]
+    public async Task Stopping_gives_up_a_wait()
+    {
+        var factory = ScriptedFactory.Refusing();
+        await using var client = NewClient(factory, _patient);
+        var sending = client.SendAsync("never"u8.ToArray());
+        await client.StartAsync();
+        await Poll.UntilAsync(() => client.State == FrameClientState.Waiting);
+
+        await client.StopAsync().DefaultTimeout();
+
+        await Assert.ThrowsAsync<ConnectionAbortedException>(() => sending.DefaultTimeout());
+        Assert.Equal(1, factory.Attempts);
+    }
+
+    [Fact]
+    public async Task A_connection_that_opens_while_the_client_stops_is_closed()
+    {
+        var opening = Recorder.NewSource<ConnectionContext>();
+        var factory = new ScriptedFactory((_, _) => new(opening.Task));
+        var accepting = ScriptedFactory.Accepting();
+        var handler = new Recorder();
+        await using var client = new FrameClient(factory, _nowhere, _codec, handler);
+        var connecting = client.ConnectAsync();
+        await Poll.UntilAsync(() => factory.Attempts == 1);
+
+        var stopping = client.StopAsync();
+        Assert.Equal(FrameClientState.Stopping, client.State);
+        opening.SetResult(await accepting.ConnectAsync(_nowhere));
+
+        await stopping.DefaultTimeout();
+        Assert.Null(await handler.End);
+        await Assert.ThrowsAsync<ConnectionAbortedException>(() => connecting);
+    }
+
+    [Fact]
+    public async Task A_client_runs_once_and_may_be_stopped_and_disposed_at_any_time()
+    {
+        var client = NewClient(ScriptedFactory.Accepting());
+        await client.StartAsync();
+        await client.StartAsync();
+        await client.ConnectAsync().DefaultTimeout();
+        await Task.WhenAll(client.StopAsync(), client.StopAsync(), client.DisposeAsync().AsTask()).DefaultTimeout();
+        await client.DisposeAsync();
+        await Assert.ThrowsAsync<InvalidOperationException>(() => client.StartAsync());
+
+        var neverStarted = NewClient(ScriptedFactory.Accepting());
+        var sending = neverStarted.SendAsync("never"u8.ToArray());
+        await neverStarted.DisposeAsync().DefaultTimeout();
+        await Assert.ThrowsAsync<ConnectionAbortedException>(() => sending.DefaultTimeout());
+        Assert.Equal(FrameClientState.Stopped, neverStarted.State);
+    }
+
+    [Fact]
+    public async Task A_token_ends_the_wait_for_a_connection_and_leaves_the_client_alone()
+    {
+        await using var client = NewClient(ScriptedFactory.Refusing(), _patient);
+        using var cancellation = new CancellationTokenSource();
+        var connecting = client.ConnectAsync(cancellation.Token);
+        var sending = client.SendAsync("never"u8.ToArray(), cancellation.Token);
+        await Poll.UntilAsync(() => client.State == FrameClientState.Waiting);
+
+        await cancellation.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sending);
+        Assert.Equal(FrameClientState.Waiting, client.State);
+    }
+
+    [Fact]
+    public async Task A_stop_that_is_given_up_does_not_wait_for_a_callback_nor_does_the_disposal()
+    {
+        var release = Recorder.NewSource<bool>();
+        var handler = new Recorder { Connected = _ => new(release.Task) };
+        var client = new FrameClient(ScriptedFactory.Accepting(), _nowhere, _codec, handler);
+        await client.StartAsync();
+        var connection = await handler.Connection;
+        using var cancellation = new CancellationTokenSource();
+        var stopping = client.StopAsync(cancellation.Token);
+        Assert.False(stopping.IsCompleted);
+
+        await cancellation.CancelAsync();
+        await stopping.DefaultTimeout();
+        await client.DisposeAsync().DefaultTimeout();
+
+        Assert.True(connection.ConnectionClosed.IsCancellationRequested || connection.IsClosing);
+        release.SetResult(true);
+        Assert.IsType<ConnectionAbortedException>(await handler.End);
+        await Poll.UntilAsync(() => client.State == FrameClientState.Stopped);
+    }
+
+    [Fact]
+    public async Task A_connection_that_ends_at_once_is_followed_by_a_wait_and_one_that_has_lasted_is_not()
+    {
+        var time = new ManualTime();
+        await using var services = new ServiceCollection().AddSingleton<TimeProvider>(time).BuildServiceProvider();
+        var factory = ScriptedFactory.Accepting();
+        await using var client = new FrameClient(factory, _nowhere, _codec, new Recorder(), _patient, services);
+        await client.ConnectAsync().DefaultTimeout();
+
+        factory.EndLast();
+        await Poll.UntilAsync(() => client.State == FrameClientState.Waiting);
+        Assert.Equal(1, factory.Attempts);
+        await Poll.UntilAsync(() =>
+        {
+            time.Advance(TimeSpan.FromMinutes(20));
+            return client.State == FrameClientState.Connected;
+        });
+        time.Advance(TimeSpan.FromHours(1));
+        factory.EndLast();
+
+        await Poll.UntilAsync(() => factory.Attempts == 3 && client.State == FrameClientState.Connected);
+    }
+
+    [Fact]
+    public async Task Waits_grow_to_the_longest_and_never_cease()
+    {
+        var time = new ManualTime();
+        await using var services = new ServiceCollection().AddSingleton<TimeProvider>(time).BuildServiceProvider();
+        var factory = ScriptedFactory.Refusing();
+        await using var client = NewClient(
+            factory, new FrameClientOptions { MaxReconnectDelay = TimeSpan.FromSeconds(10) }, services);
+        await client.StartAsync();
+        var waits = new List<int>();
+        for (var attempt = 1; attempt <= 100; attempt++)
+        {
+            await Poll.UntilAsync(() => factory.Attempts == attempt && client.State == FrameClientState.Waiting);
+            var seconds = 0;
+            await Poll.UntilAsync(() =>
+            {
+                if (factory.Attempts == attempt)
+                {
+                    seconds++;
+                    time.Advance(TimeSpan.FromSeconds(1));
+                }
+
+                return factory.Attempts > attempt;
+            });
+            waits.Add(seconds);
+        }
+
+        // A wait that has begun a little late counts as a second or two more.
+        Assert.InRange(waits[0], 1, 5);
+        Assert.All(waits, static wait => Assert.InRange(wait, 1, 60));
+        Assert.All(waits.Skip(20), static wait => Assert.InRange(wait, 10, 60));
+    }
+
+    [Fact]
+    public async Task An_outage_is_logged_once_and_so_is_its_end()
+    {
+        var logs = new CapturedLogs(static entry => entry.Level > LogLevel.Debug);
+        await using var services = new ServiceCollection()
+            .AddLogging(logging => logging.SetMinimumLevel(LogLevel.Debug).AddProvider(logs))
+            .BuildServiceProvider();
+        var accepting = ScriptedFactory.Accepting();
+        var factory = new ScriptedFactory((attempt, cancellation) => attempt < 5
+            ? throw new IOException("Refused.")
+            : accepting.ConnectAsync(_nowhere, cancellation));
+        await using var client = NewClient(
+            factory, new FrameClientOptions { ReconnectDelay = TimeSpan.FromMilliseconds(1) }, services);
+
+        await client.ConnectAsync().DefaultTimeout();
+
+        await Poll.UntilAsync(() => logs.Entries.Count == 2);
+        Assert.Equal(["ConnectFailed", "Recovered"], logs.Entries.Select(static entry => entry.EventId.Name));
+    }
+
+    [Fact]
+    public async Task A_handler_and_a_logger_that_throw_do_not_end_the_client()
+    {
+        await using var services = new ServiceCollection()
+            .AddLogging(static logging => logging.SetMinimumLevel(LogLevel.Debug).AddProvider(
+                new FailingLogs(static () => true)))
+            .BuildServiceProvider();
+        var accepting = ScriptedFactory.Accepting();
+        var factory = new ScriptedFactory((attempt, cancellation) => attempt == 1
+            ? throw new IOException("Refused.")
+            : accepting.ConnectAsync(_nowhere, cancellation));
+        await using var client = new FrameClient(
+            factory,
+            _nowhere,
+            _codec,
+            new ThrowingHandler(),
+            new FrameClientOptions { ReconnectDelay = TimeSpan.FromMilliseconds(1) },
+            services);
+
+        await client.ConnectAsync().DefaultTimeout();
+        await client.StopAsync().DefaultTimeout();
+    }
+
+    [Fact]
+    public async Task A_registered_client_starts_and_stops_with_the_host_and_its_handler_is_disposed_once()
+    {
+        var accepting = ScriptedFactory.Accepting();
+        var builder = Host.CreateEmptyApplicationBuilder(null);
+        builder.Services.AddSingleton<IConnectionFactory>(accepting);
+        builder.Services.AddKeyedSingleton<IConnectionFactory>("other", ScriptedFactory.Refusing());
+        builder.Services.AddFrameClient<DisposableHandler>(_nowhere, _codec);
+        builder.Services.AddKeyedFrameClient<DisposableHandler>("other", _nowhere, _codec, _patient);
+        builder.Services.AddKeyedFrameClient<DisposableHandler>("third", _nowhere, _codec);
+        var host = builder.Build();
+        await host.StartAsync().DefaultTimeout();
+        var client = host.Services.GetRequiredService<FrameClient>();
+        var other = host.Services.GetRequiredKeyedService<FrameClient>("other");
+        var third = host.Services.GetRequiredKeyedService<FrameClient>("third");
+        await client.ConnectAsync().DefaultTimeout();
+        await third.ConnectAsync().DefaultTimeout();
+        await Poll.UntilAsync(() => other.State == FrameClientState.Waiting);
+        var handler = Assert.IsType<DisposableHandler>(client.Endpoint.Handler);
+
+        await host.StopAsync().DefaultTimeout();
+        Assert.Equal(FrameClientState.Stopped, client.State);
+        Assert.Equal(0, handler.Disposals);
+        host.Dispose();
+
+        Assert.Equal(1, handler.Disposals);
+        Assert.Equal(2, accepting.Attempts);
+    }
+
+    [Fact]
+    public void A_registered_client_without_a_connection_factory_says_what_to_register()
+    {
+        using var services = new ServiceCollection()
+            .AddFrameClient<DisposableHandler>(_nowhere, _codec)
+            .BuildServiceProvider();
+
+        var exception = Assert.Throws<InvalidOperationException>(() => services.GetRequiredService<FrameClient>());
+
+        Assert.Contains("AddEventLoopClient", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Delays_out_of_range_are_refused()
+    {
+        foreach (var delay in new[] { TimeSpan.Zero, TimeSpan.FromSeconds(-1), TimeSpan.FromDays(1.1) })
+        {
+            Assert.Throws<ArgumentOutOfRangeException>(() => new FrameClientOptions { ReconnectDelay = delay });
+            Assert.Throws<ArgumentOutOfRangeException>(() => new FrameClientOptions { MaxReconnectDelay = delay });
+        }
+    }
+
+    private static FrameClient NewClient(
+        IConnectionFactory factory, FrameClientOptions? options = null, IServiceProvider? services = null)
+        => new(factory, _nowhere, _codec, new Recorder(), options, services);
+
+    private sealed class ThrowingHandler : FrameHandler
+    {
+        protected internal override void OnStarted(FrameEndpoint endpoint) => throw new InvalidOperationException();
+
+        protected internal override void OnStopping(FrameEndpoint endpoint) => throw new InvalidOperationException();
+
+        protected internal override ValueTask OnFrameAsync(
+            FrameConnection connection, System.Buffers.ReadOnlySequence<byte> frame)
+            => default;
+    }
+
+    private sealed class DisposableHandler : FrameHandler, IDisposable
+    {
+        public int Disposals { get; private set; }
+
+        public void Dispose() => Disposals++;
+
+        protected internal override ValueTask OnFrameAsync(
+            FrameConnection connection, System.Buffers.ReadOnlySequence<byte> frame)
+            => default;
+    }
+}
