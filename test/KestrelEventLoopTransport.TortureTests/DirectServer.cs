@@ -29,10 +29,13 @@ internal sealed class DirectServer : TortureServer
         _episode = episode;
         _application = application;
         _listener = listener;
+        Clients = application.Services.GetRequiredService<EventLoopConnectionFactory>();
         _instruments = new LoopInstruments(application.Services);
         Transport = FindTransport(application.Services)!;
         _accepting = Task.Run(AcceptAsync);
     }
+
+    public override EventLoopConnectionFactory Clients { get; }
 
     public override EndPoint EndPoint => _listener.EndPoint;
 
@@ -50,6 +53,7 @@ internal sealed class DirectServer : TortureServer
             Scheduling = plan.Scheduling,
             MinimumLevel = LevelOf(plan),
             Transport = options => Configure(plan, options),
+            Client = LoopDialer.Configure,
         };
         settings.Services = services =>
         {
@@ -113,7 +117,7 @@ internal sealed class DirectServer : TortureServer
             while (await _listener.AcceptAsync() is { } connection)
             {
                 _episode.OnProgress();
-                _episode.OnAccepted(connection);
+                _episode.OnOpened(connection);
                 _serving[connection] = Task.CompletedTask;
                 var serving = Task.Run(() => ServeAsync(connection));
                 _serving.TryUpdate(connection, serving, Task.CompletedTask);

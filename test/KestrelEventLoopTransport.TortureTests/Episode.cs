@@ -16,7 +16,7 @@ internal sealed class Episode(EpisodePlan plan)
 
     private readonly ConcurrentDictionary<int, Conversation> _conversations = new();
     private readonly ConcurrentQueue<string> _failures = new();
-    private readonly ConcurrentQueue<WeakReference> _serverConnections = new();
+    private readonly ConcurrentQueue<WeakReference> _opened = new();
     private readonly ConcurrentDictionary<object, bool> _watched = new();
     private int _started;
     private long _progress;
@@ -63,8 +63,8 @@ internal sealed class Episode(EpisodePlan plan)
     public Conversation? FindConversation(IPEndPoint client)
         => _conversations.Values.OrderByDescending(static c => c.Id).FirstOrDefault(c => c.Port == client.Port);
 
-    /// <summary>Remembers a connection of the server, which must be garbage in the end.</summary>
-    public void OnAccepted(object connection) => _serverConnections.Enqueue(new WeakReference(connection));
+    /// <summary>Remembers a connection of either end, which must be garbage in the end.</summary>
+    public void OnOpened(object connection) => _opened.Enqueue(new WeakReference(connection));
 
     /// <summary>Something to be described when the episode hangs.</summary>
     public void Watch(object peer) => _watched[peer] = true;
@@ -139,9 +139,9 @@ internal sealed class Episode(EpisodePlan plan)
                 () =>
                 {
                     GC.Collect();
-                    return _serverConnections.Count(static reference => reference.IsAlive) <= StaleReferences;
+                    return _opened.Count(static reference => reference.IsAlive) <= StaleReferences;
                 },
-                () => $"{_serverConnections.Count(static reference => reference.IsAlive)} connections are held by "
+                () => $"{_opened.Count(static reference => reference.IsAlive)} connections are held by "
                     + $"something, the first: "
                     + (FirstHeld() is { } held ? StateDump.Of(held) : "gone"));
         }
@@ -200,11 +200,11 @@ internal sealed class Episode(EpisodePlan plan)
     {
         switch (plan.Serving)
         {
-            case Serving.Http1:
+            case Serving.Http1 when plan.Client == ClientKind.Socket:
                 await Http1Peer.RunAsync(this, server.EndPoint, NextConnection(), random);
                 break;
-            case Serving.Http2:
-                await Http2Peer.RunAsync(this, server.EndPoint, NextConnection(), random);
+            case Serving.Http1 or Serving.Http2:
+                await HttpClientPeer.RunAsync(this, server.EndPoint, NextConnection(), random);
                 break;
             default:
                 var conversation = new Conversation(NextConnection(), random, plan.MaxTransfer)
@@ -261,5 +261,5 @@ internal sealed class Episode(EpisodePlan plan)
                 || name.StartsWith("loop-super", StringComparison.Ordinal))];
 
     private object? FirstHeld()
-        => _serverConnections.Select(static reference => reference.Target).FirstOrDefault(static held => held != null);
+        => _opened.Select(static reference => reference.Target).FirstOrDefault(static held => held != null);
 }

@@ -33,6 +33,7 @@ internal sealed class EpisodePlan
             : null;
         MaxConnections = random.Next(4) switch { 0 => Connections * 2, 1 => (Connections / 2) + 1, _ => null };
         AllowHalfClose = random.Next(2) == 0;
+        Client = !PoolFails && random.Next(2) == 0 ? ClientKind.EventLoop : ClientKind.Socket;
     }
 
     public int Seed { get; }
@@ -89,9 +90,12 @@ internal sealed class EpisodePlan
     /// <summary>Whether the endpoint allows half-close. Handlers finish sending early in any case.</summary>
     public bool AllowHalfClose { get; init; }
 
+    /// <summary>What the clients are. A client does not expect a memory pool that throws.</summary>
+    public ClientKind Client { get; init; }
+
     public override string ToString()
-        => $"seed {Seed}: {Serving}, {Scheduling}, faults {Mix}, {Loops} loops, {Standbys} standbys, {Connections} "
-            + $"connections, "
+        => $"seed {Seed}: {Serving}, {Client} clients, {Scheduling}, faults {Mix}, {Loops} loops, "
+            + $"{Standbys} standbys, {Connections} connections, "
             + $"write buffer {MaxWriteBufferSize}, read buffer {MaxReadBufferSize}, up to {MaxTransfer} bytes"
             + (OnUnixSocket ? ", Unix socket" : $", {AcceptMode}")
             + (MaxConnections is { } most ? $", at most {most}" : "")

@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.TortureTests;
 
@@ -15,9 +16,12 @@ internal sealed class KestrelServer : TortureServer
     {
         _episode = episode;
         _server = server;
+        Clients = server.Services.GetRequiredService<EventLoopConnectionFactory>();
         _instruments = new LoopInstruments(server.Services);
         Transport = FindTransport(server.Services) ?? new object();
     }
+
+    public override EventLoopConnectionFactory Clients { get; }
 
     public override EndPoint EndPoint => _server.EndPoint;
 
@@ -34,12 +38,13 @@ internal sealed class KestrelServer : TortureServer
             EndPoint = endPoint,
             MinimumLevel = LevelOf(plan),
             Transport = options => Configure(plan, options),
+            Client = LoopDialer.Configure,
             Services = services => AddServices(plan, services),
             Protocols = plan.Serving == Serving.Http2 ? HttpProtocols.Http2 : HttpProtocols.Http1,
             App = plan.Serving == Serving.Kestrel ? null : new HttpApp(episode).RunAsync,
             Connection = plan.Serving != Serving.Kestrel ? null : async connection =>
             {
-                episode.OnAccepted(connection);
+                episode.OnOpened(connection);
                 await ConversationServer.RunAsync(episode, connection);
             },
         }));

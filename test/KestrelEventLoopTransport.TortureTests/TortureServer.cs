@@ -22,6 +22,9 @@ internal abstract class TortureServer : IAsyncDisposable
 
     public abstract EndPoint EndPoint { get; }
 
+    /// <summary>Opens connections on the server's loops.</summary>
+    public abstract EventLoopConnectionFactory Clients { get; }
+
     /// <summary>How often a loop was given to another thread.</summary>
     public abstract long HandOffs { get; }
 

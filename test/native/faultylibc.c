@@ -17,6 +17,8 @@
  *  - A reset is one: the call that meets it gets ECONNRESET or EPIPE, later ones end of stream and EPIPE, the poller
  *    reports it, the peer gets a real RST. faulty_broken() tells the test whose it was.
  *  - ECONNABORTED and the like come either for nothing, or for a connection that was there and is then really lost.
+ *  - A refused connect() is never made; an interrupted one goes on (connect(2)). A client is told by its own port, which
+ *    it has before it connects. Unix sockets only get EAGAIN, as from a listener that is full.
  *  - write() to an eventfd is not made to fail: it cannot. Any call may be slow.
  *
  * Choices depend on the seed, on the descriptor's number in order of creation, and on the number of choices made for it
@@ -59,6 +61,7 @@ enum fault {
     ACCEPT_EINTR, ACCEPT_EAGAIN, ACCEPT_ECONNABORTED, ACCEPT_EPROTO, ACCEPT_EMFILE, ACCEPT_ENFILE, ACCEPT_ENOBUFS,
     ACCEPT_ENOMEM, REGISTER_ENOMEM, SETUP_SHORTAGE, WAIT_EINTR, EVENT_SPURIOUS, EVENT_REPEATED, EVENT_DELAYED,
     EVENT_REORDERED, EVENT_SPLIT, EVENT_STALE, CLOSE_EINTR, SLEEP_EINTR, CALL_SLOW,
+    CONNECT_EINTR, CONNECT_EAGAIN, CONNECT_ECONNREFUSED, CONNECT_SHORTAGE,
     FAULTS
 };
 
@@ -68,7 +71,7 @@ static const char *const fault_names[FAULTS] = {
     "accept-EINTR", "accept-EAGAIN", "accept-ECONNABORTED", "accept-EPROTO", "accept-EMFILE", "accept-ENFILE",
     "accept-ENOBUFS", "accept-ENOMEM", "register-ENOMEM", "setup-shortage", "wait-EINTR", "event-spurious",
     "event-repeated", "event-delayed", "event-reordered", "event-split", "event-stale", "close-EINTR", "sleep-EINTR",
-    "call-slow",
+    "call-slow", "connect-EINTR", "connect-EAGAIN", "connect-ECONNREFUSED", "connect-shortage",
 };
 
 /* ---- kqueue as 64-bit macOS has it ---- */
@@ -100,7 +103,7 @@ struct descriptor {
     bool is_unix;      /* has no port, so that a loss could not be told from one that nobody injected */
     bool broken;       /* reset: nothing goes in or out any more */
     bool write_broken; /* the peer, which has finished sending, takes nothing any more */
-    uint16_t port; /* the peer's */
+    uint16_t port; /* the client's, at either end */
     int poller;    /* where it is registered, or -1 */
     struct epoll_event epoll;
     struct kevent read_event, write_event;
@@ -154,6 +157,7 @@ static __typeof__(socket) *real_socket;
 static __typeof__(open) *real_open;
 static __typeof__(bind) *real_bind;
 static __typeof__(listen) *real_listen;
+static __typeof__(connect) *real_connect;
 static __typeof__(shutdown) *real_shutdown;
 static __typeof__(write) *real_write;
 static __typeof__(close) *real_close;
@@ -191,6 +195,7 @@ __attribute__((constructor)) static void find_real_functions(void)
     }
 #define FIND(name) *(void **)&real_##name = dlsym(next_library, #name)
     FIND(recv); FIND(recvmsg); FIND(send); FIND(sendmsg); FIND(accept4); FIND(socket); FIND(bind); FIND(listen);
+    FIND(connect);
     FIND(shutdown); FIND(close); FIND(setsockopt); FIND(epoll_create1); FIND(epoll_ctl); FIND(epoll_wait); FIND(poll);
     FIND(nanosleep); FIND(open); FIND(eventfd); FIND(write); FIND(kqueue); FIND(kevent);
     FIND(read); FIND(timerfd_create); FIND(timerfd_settime);
@@ -749,7 +754,7 @@ static int reset(int fd, int error)
     if (tcp_state(fd) == TCP_ESTABLISHED) {
         struct sockaddr none = { .sa_family = AF_UNSPEC };
         d->broken = true;
-        (void)connect(fd, &none, sizeof none);
+        (void)real_connect(fd, &none, sizeof none);
         inject_edge(fd, READS | WRITES | BREAKS);
     } else {
         d->write_broken = true;
@@ -985,6 +990,45 @@ EXPORT int open(const char *path, int flags, ...)
 EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length)
 {
     return roll(fd, SETUP_SHORTAGE) ? fail(ENOMEM) : real_bind(fd, address, length);
+}
+
+/* A client binds before it connects, so that a loss can be told by its port. */
+static void note_client(int fd, const struct sockaddr *address)
+{
+    struct sockaddr_storage local;
+    socklen_t length = sizeof local;
+    if (address->sa_family != AF_UNIX && getsockname(fd, (struct sockaddr *)&local, &length) == 0) {
+        find(fd)->port = ntohs(((struct sockaddr_in *)&local)->sin_port);
+    }
+}
+
+/* A refusal and a shortage end the attempt. An interrupted connect goes on (connect(2)). */
+EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    struct descriptor *d = find(fd);
+    dawdle(fd);
+    if (refuse(fd, "connect on a closed descriptor")) {
+        return -1;
+    }
+    if (d == NULL || d->ownership != OPEN) {
+        return real_connect(fd, address, length);
+    }
+    note_client(fd, address);
+    if (d->is_unix) {
+        return roll(fd, CONNECT_EAGAIN) ? fail(EAGAIN) : real_connect(fd, address, length);
+    }
+    if (roll(fd, CONNECT_ECONNREFUSED)) {
+        forget_peer(fd);
+        return fail(ECONNREFUSED);
+    }
+    if (roll(fd, CONNECT_SHORTAGE)) {
+        return fail(ENOBUFS);
+    }
+    int result = real_connect(fd, address, length);
+    if (result < 0 && errno != EINPROGRESS) {
+        return -1;
+    }
+    return roll(fd, CONNECT_EINTR) ? fail(EINTR) : result < 0 ? fail(EINPROGRESS) : 0;
 }
 
 EXPORT int listen(int fd, int backlog)

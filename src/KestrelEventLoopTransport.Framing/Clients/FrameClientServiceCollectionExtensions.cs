@@ -12,7 +12,8 @@ public static class FrameClientServiceCollectionExtensions
 {
     /// <summary>
     /// Registers a <see cref="FrameClient"/> that starts and stops with the host. The host does not wait until it is
-    /// connected. An <see cref="IConnectionFactory"/> has to be registered too.
+    /// connected. An <see cref="IConnectionFactory"/> has to be registered too. For several clients, use
+    /// <see cref="AddKeyedFrameClient{THandler}"/>.
     /// </summary>
     /// <typeparam name="THandler">
     /// The handler's type. It comes from the services if it is registered there, and is created otherwise, in a scope

@@ -1,49 +1,42 @@
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.TortureTests;
 
-/// <summary>The client's end of a conversation: a plain socket that no fault touches.</summary>
+/// <summary>The client's end of a conversation, over either kind of client.</summary>
 internal sealed class ConversationClient
 {
     private readonly Episode _episode;
     private readonly Conversation _conversation;
-    private readonly Socket _socket;
+    private readonly TortureClient _client;
     private volatile bool _sentAll;
     private int _halfClosed;
 
-    private ConversationClient(Episode episode, Conversation conversation, Socket socket)
+    private ConversationClient(Episode episode, Conversation conversation, TortureClient client)
     {
         _episode = episode;
         _conversation = conversation;
-        _socket = socket;
+        _client = client;
     }
 
     public static async Task RunAsync(Episode episode, Conversation conversation, EndPoint endPoint, Random random)
     {
-        using var socket = ClientSocket.Create(endPoint, out var port);
-        conversation.Port = port;
-        if (random.Next(4) == 0)
-        {
-            socket.ReceiveBufferSize = 4096;
-        }
-
-        if (random.Next(8) == 0)
-        {
-            socket.SendBufferSize = 4096;
-        }
-
-        var client = new ConversationClient(episode, conversation, socket);
+        await using TortureClient connection = episode.Plan.Client == ClientKind.Socket
+            ? new SocketClient(conversation, endPoint, random)
+            : new LoopClient(episode, conversation);
+        var client = new ConversationClient(episode, conversation, connection);
         try
         {
-            await socket.ConnectAsync(endPoint);
+            await connection.ConnectAsync();
             await client.RunAsync(random);
             conversation.ClientState = "ended";
         }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        catch (Exception exception) when (exception
+            is SocketException or ObjectDisposedException or IOException or ConnectionAbortedException)
         {
             conversation.ClientState = $"failed: {exception.Message}";
-            if (client.MustEndInOrder)
+            if (client.MustEndInOrder && !LoopDialer.IsShortage(exception))
             {
                 episode.Fail($"{conversation}: {exception}");
             }
@@ -91,16 +84,15 @@ internal sealed class ConversationClient
         {
             case ClientEnd.HalfClose:
                 _conversation.ClientEnding = true;
-                _socket.Shutdown(SocketShutdown.Send);
+                _client.FinishSending();
                 break;
             case ClientEnd.Close:
                 _conversation.ClientEnding = true;
-                _socket.Dispose();
+                _client.Close();
                 break;
             case ClientEnd.Reset:
                 _conversation.ClientEnding = true;
-                _socket.LingerState = new LingerOption(true, 0);
-                _socket.Dispose();
+                _client.Reset();
                 break;
             default:
                 _sentAll = true;
@@ -116,7 +108,7 @@ internal sealed class ConversationClient
             && Interlocked.Exchange(ref _halfClosed, 1) == 0)
         {
             _conversation.ClientEnding = true;
-            _socket.Shutdown(SocketShutdown.Send);
+            _client.FinishSending();
         }
     }
 
@@ -124,7 +116,7 @@ internal sealed class ConversationClient
     {
         while (!bytes.IsEmpty)
         {
-            bytes = bytes[await _socket.SendAsync(bytes)..];
+            bytes = bytes[await _client.SendAsync(bytes)..];
             _episode.OnProgress();
         }
     }
@@ -135,7 +127,7 @@ internal sealed class ConversationClient
         for (var position = 0; ;)
         {
             HalfCloseWhenDone();
-            var n = await _socket.ReceiveAsync(buffer.AsMemory(0, Math.Min(Pace.ChunkSize(random), buffer.Length)));
+            var n = await _client.ReceiveAsync(buffer.AsMemory(0, Math.Min(Pace.ChunkSize(random), buffer.Length)));
             _episode.OnReceived(n);
             if (n == 0)
             {

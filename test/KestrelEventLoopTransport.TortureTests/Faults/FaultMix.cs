@@ -38,20 +38,25 @@ internal sealed class FaultMix
         ["close-EINTR"] = 300_000,
         ["sleep-EINTR"] = 200_000,
         ["call-slow"] = 50_000,
+        ["connect-EINTR"] = 300_000,
+        ["connect-EAGAIN"] = 300_000,
+        ["connect-ECONNREFUSED"] = 30_000,
+        ["connect-shortage"] = 30_000,
     };
 
     private static readonly Dictionary<string, string[]> _kinds = new()
     {
         ["none"] = [],
-        ["transfers"] = ["read-short", "read-EINTR", "read-EAGAIN", "write-short", "write-EINTR", "write-EAGAIN"],
-        ["would-block"] = ["read-EAGAIN", "write-EAGAIN"],
+        ["transfers"] = ["read-short", "read-EINTR", "read-EAGAIN", "write-short", "write-EINTR", "write-EAGAIN",
+            "connect-EINTR"],
+        ["would-block"] = ["read-EAGAIN", "write-EAGAIN", "connect-EINTR", "connect-EAGAIN"],
         ["readiness"] = ["event-", "wait-EINTR"],
         ["late"] = ["event-delayed", "event-stale", "event-split"],
         ["shortages"] = ["read-ENOMEM", "write-ENOBUFS", "accept-EMFILE", "accept-ENFILE", "accept-ENOBUFS",
-            "accept-ENOMEM", "register-", "setup-"],
+            "accept-ENOMEM", "register-", "setup-", "connect-shortage"],
         ["slow"] = ["call-slow", "event-delayed"],
         ["resets"] = ["read-ECONNRESET", "write-ECONNRESET", "write-EPIPE", "accept-ECONNABORTED", "accept-EPROTO",
-            "event-stale", "event-delayed"],
+            "event-stale", "event-delayed", "connect-ECONNREFUSED"],
         ["all"] = [""],
         ["any"] = [""],
     };

@@ -18,32 +18,37 @@ internal static class ClientSocket
     /// </summary>
     public static Socket Create(EndPoint endPoint, out int port)
     {
-        if (endPoint is UnixDomainSocketEndPoint)
+        if (endPoint is not IPEndPoint server)
         {
             port = 0;
             return new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         }
 
+        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        port = Bind(socket, server);
+        return socket;
+    }
+
+    /// <summary>Gives a socket a port, which is returned.</summary>
+    public static int Bind(Socket socket, IPEndPoint server)
+    {
         while (true)
         {
             // The kernel would give the same port again while an earlier connection of it waits (TIME_WAIT), and then
             // refuse to connect. With these it takes longer than the minute of waiting until they come round.
-            port = FirstPort + (int)((uint)Interlocked.Increment(ref _lastPort) % Ports);
-            var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            var port = FirstPort + (int)((uint)Interlocked.Increment(ref _lastPort) % Ports);
             try
             {
                 // The server's own port may be free, if it has stopped: we would connect to ourselves.
-                if (port != ((IPEndPoint)endPoint).Port)
+                if (port != server.Port)
                 {
                     socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
-                    return socket;
+                    return port;
                 }
             }
             catch (SocketException exception) when (exception.SocketErrorCode == SocketError.AddressAlreadyInUse)
             {
             }
-
-            socket.Dispose();
         }
     }
 }

@@ -4,9 +4,11 @@ using System.Net.Sockets;
 
 namespace KestrelEventLoopTransport.TortureTests;
 
-/// <summary>.NET's client with many streams on one connection.</summary>
+/// <summary>
+/// .NET's client, over either kind of client: with many streams on one connection, or HTTP/1.1 requests in turn.
+/// </summary>
 /// <remarks>Not <see cref="LoopbackHttpClient"/>'s: faults are told apart by the client's port.</remarks>
-internal sealed class Http2Peer
+internal sealed class HttpClientPeer
 {
     private const int MaxStreams = 12;
 
@@ -18,29 +20,15 @@ internal sealed class Http2Peer
     private readonly List<int> _ports = [];
 
     public override string ToString()
-        => $"HTTP/2 connections from {string.Join(", ", _ports)}: "
+        => $"HTTP connections from {string.Join(", ", _ports)}: "
             + $"{string.Join("; ", _streams.Select(static s => $"stream {s.Key} {s.Value}"))}";
 
     public static async Task RunAsync(Episode episode, EndPoint endPoint, int connection, Random random)
     {
-        var peer = new Http2Peer();
+        var peer = new HttpClientPeer();
         var ports = peer._ports;
         episode.Watch(peer);
-        using var client = new HttpClient(new SocketsHttpHandler
-        {
-            UseProxy = false,
-            ConnectCallback = async (_, cancellation) =>
-            {
-                var socket = ClientSocket.Create(endPoint, out var port);
-                lock (ports)
-                {
-                    ports.Add(port);
-                }
-
-                await socket.ConnectAsync(endPoint, cancellation);
-                return new NetworkStream(socket, ownsSocket: true);
-            },
-        })
+        using var client = new HttpClient(peer.CreateHandler(episode, endPoint))
         {
             BaseAddress = new Uri("http://torture/"),
             Timeout = Timeout.InfiniteTimeSpan,
@@ -64,14 +52,46 @@ internal sealed class Http2Peer
                 broken = ports.Any(FaultyLibc.HasBroken);
             }
 
-            if (!episode.Stopping && !broken)
+            if (!episode.Stopping && !broken && !LoopDialer.IsShortage(exception))
             {
-                episode.Fail($"HTTP/2 connection {connection} from ports {string.Join(", ", ports)}: {exception}");
+                episode.Fail($"HTTP connection {connection} from ports {string.Join(", ", ports)}: {exception}");
             }
         }
         finally
         {
             episode.Unwatch(peer);
+        }
+    }
+
+    private SocketsHttpHandler CreateHandler(Episode episode, EndPoint endPoint)
+    {
+        var handler = new SocketsHttpHandler { UseProxy = false };
+        if (episode.Plan.Serving == Serving.Http1)
+        {
+            // Idle connections of many clients would leave no room for others where the server limits their number.
+            handler.MaxConnectionsPerServer = 1;
+        }
+
+        if (episode.Plan.Client == ClientKind.EventLoop)
+        {
+            return handler.UseConnectionFactory(new LoopDialer(episode, AddPort));
+        }
+
+        handler.ConnectCallback = async (_, cancellation) =>
+        {
+            var socket = ClientSocket.Create(endPoint, out var port);
+            AddPort(port);
+            await socket.ConnectAsync(endPoint, cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        };
+        return handler;
+    }
+
+    private void AddPort(int port)
+    {
+        lock (_ports)
+        {
+            _ports.Add(port);
         }
     }
 
@@ -82,7 +102,7 @@ internal sealed class Http2Peer
         using var request = new HttpRequestMessage(
             isPost ? HttpMethod.Post : HttpMethod.Get, $"?stream={stream}&length={length}")
         {
-            Version = HttpVersion.Version20,
+            Version = episode.Plan.Serving == Serving.Http1 ? HttpVersion.Version11 : HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
             Content = isPost ? new ByteArrayContent(Pattern.Create(length, stream)) : null,
         };
