@@ -7,6 +7,7 @@ declare -A package_of=(
   [h2load]=nghttp2-client
   [haproxy]=haproxy
   [nc]=netcat-openbsd
+  [nft]=nftables
   [nginx]=nginx-light
   [redis-benchmark]=redis-tools
   [redis-cli]=redis-tools

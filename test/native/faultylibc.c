@@ -34,6 +34,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -61,7 +62,7 @@ enum fault {
     ACCEPT_EINTR, ACCEPT_EAGAIN, ACCEPT_ECONNABORTED, ACCEPT_EPROTO, ACCEPT_EMFILE, ACCEPT_ENFILE, ACCEPT_ENOBUFS,
     ACCEPT_ENOMEM, REGISTER_ENOMEM, SETUP_SHORTAGE, WAIT_EINTR, EVENT_SPURIOUS, EVENT_REPEATED, EVENT_DELAYED,
     EVENT_REORDERED, EVENT_SPLIT, EVENT_STALE, CLOSE_EINTR, SLEEP_EINTR, CALL_SLOW,
-    CONNECT_EINTR, CONNECT_EAGAIN, CONNECT_ECONNREFUSED, CONNECT_SHORTAGE,
+    CONNECT_EINTR, CONNECT_EAGAIN, CONNECT_ECONNREFUSED, CONNECT_SHORTAGE, RUN_REFUSED,
     FAULTS
 };
 
@@ -71,7 +72,7 @@ static const char *const fault_names[FAULTS] = {
     "accept-EINTR", "accept-EAGAIN", "accept-ECONNABORTED", "accept-EPROTO", "accept-EMFILE", "accept-ENFILE",
     "accept-ENOBUFS", "accept-ENOMEM", "register-ENOMEM", "setup-shortage", "wait-EINTR", "event-spurious",
     "event-repeated", "event-delayed", "event-reordered", "event-split", "event-stale", "close-EINTR", "sleep-EINTR",
-    "call-slow", "connect-EINTR", "connect-EAGAIN", "connect-ECONNREFUSED", "connect-shortage",
+    "call-slow", "connect-EINTR", "connect-EAGAIN", "connect-ECONNREFUSED", "connect-shortage", "run-refused",
 };
 
 /* ---- kqueue as 64-bit macOS has it ---- */
@@ -100,6 +101,7 @@ struct descriptor {
     uint32_t serial;
     uint64_t choices;
     bool is_kqueue;
+    bool is_datagram;  /* what is cut short of a datagram is lost */
     bool is_unix;      /* has no port, so that a loss could not be told from one that nobody injected */
     bool broken;       /* reset: nothing goes in or out any more */
     bool write_broken; /* the peer, which has finished sending, takes nothing any more */
@@ -150,8 +152,10 @@ static size_t violation_length;
 
 static __typeof__(recv) *real_recv;
 static __typeof__(recvmsg) *real_recvmsg;
+static __typeof__(recvmmsg) *real_recvmmsg;
 static __typeof__(send) *real_send;
 static __typeof__(sendmsg) *real_sendmsg;
+static __typeof__(sendmmsg) *real_sendmmsg;
 static __typeof__(accept4) *real_accept4;
 static __typeof__(socket) *real_socket;
 static __typeof__(open) *real_open;
@@ -198,7 +202,7 @@ __attribute__((constructor)) static void find_real_functions(void)
     FIND(connect);
     FIND(shutdown); FIND(close); FIND(setsockopt); FIND(epoll_create1); FIND(epoll_ctl); FIND(epoll_wait); FIND(poll);
     FIND(nanosleep); FIND(open); FIND(eventfd); FIND(write); FIND(kqueue); FIND(kevent);
-    FIND(read); FIND(timerfd_create); FIND(timerfd_settime);
+    FIND(read); FIND(timerfd_create); FIND(timerfd_settime); FIND(recvmmsg); FIND(sendmmsg);
 }
 
 /* ---- chance and the journal ---- */
@@ -831,6 +835,17 @@ static ssize_t after_short(int fd, ssize_t result, size_t asked, int direction)
     return result;
 }
 
+static bool is_datagram(int fd)
+{
+    struct descriptor *d = find(fd);
+    return d != NULL && d->ownership == OPEN && d->is_datagram;
+}
+
+static bool can_shorten(int fd, const struct msghdr *message, size_t length)
+{
+    return length > 1 && message->msg_iovlen <= MAX_VECTORS && is_registered(fd) && !is_datagram(fd);
+}
+
 EXPORT ssize_t recv(int fd, void *buffer, size_t length, int flags)
 {
     ssize_t result;
@@ -851,7 +866,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
         return result;
     }
     size_t length = total(message);
-    if (length > 1 && message->msg_iovlen <= MAX_VECTORS && is_registered(fd) && roll(fd, READ_SHORT)) {
+    if (can_shorten(fd, message, length) && roll(fd, READ_SHORT)) {
         struct iovec vectors[MAX_VECTORS];
         size_t part = shorten(fd, length);
         struct msghdr shorter = cut(message, vectors, part);
@@ -860,6 +875,20 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
         return after_short(fd, received, part, READS);
     }
     return real_recvmsg(fd, message, flags);
+}
+
+/* Fewer datagrams than there are. */
+EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
+{
+    ssize_t result;
+    if (before_read(fd, &result)) {
+        return (int)result;
+    }
+    if (count > 1 && is_registered(fd) && roll(fd, READ_SHORT)) {
+        size_t part = shorten(fd, count);
+        return (int)after_short(fd, real_recvmmsg(fd, messages, (unsigned)part, flags, timeout), part, READS);
+    }
+    return real_recvmmsg(fd, messages, count, flags, timeout);
 }
 
 static bool before_write(int fd)
@@ -891,6 +920,37 @@ static bool before_write(int fd)
     return (roll(fd, WRITE_ECONNRESET) && reset(fd, ECONNRESET)) || (roll(fd, WRITE_EPIPE) && reset(fd, EPIPE));
 }
 
+/* A device that cannot do it, or an MTU that is too small, refuses to cut a message into datagrams (udp(7)). */
+static bool refuses_run(int fd, const struct msghdr *message)
+{
+    struct msghdr *m = (struct msghdr *)message;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_SEGMENT && roll(fd, RUN_REFUSED)) {
+            return fail(choose(fd) % 2 == 0 ? EIO : EINVAL);
+        }
+    }
+    return false;
+}
+
+/* Ends before a message that fails. The error shows only if that is the first (sendmmsg(2)). */
+EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    if (before_write(fd)) {
+        return -1;
+    }
+    unsigned good = 0;
+    while (good < count && !refuses_run(fd, &messages[good].msg_hdr)) {
+        good++;
+    }
+    if (good == 0) {
+        return -1;
+    }
+    if (good > 1 && roll(fd, WRITE_SHORT)) {
+        good = (unsigned)shorten(fd, good);
+    }
+    return real_sendmmsg(fd, messages, good, flags);
+}
+
 EXPORT ssize_t send(int fd, const void *buffer, size_t length, int flags)
 {
     if (before_write(fd)) {
@@ -909,7 +969,10 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
         return -1;
     }
     size_t length = total(message);
-    if (length > 1 && message->msg_iovlen <= MAX_VECTORS && is_registered(fd) && roll(fd, WRITE_SHORT)) {
+    if (is_datagram(fd) && refuses_run(fd, message)) {
+        return -1;
+    }
+    if (can_shorten(fd, message, length) && roll(fd, WRITE_SHORT)) {
         struct iovec vectors[MAX_VECTORS];
         size_t part = shorten(fd, length);
         struct msghdr shorter = cut(message, vectors, part);
@@ -977,6 +1040,7 @@ EXPORT int socket(int domain, int type, int protocol)
     int fd = own(real_socket(domain, type, protocol));
     if (fd >= 0 && fd < MAX_FD) {
         table[fd].is_unix = domain == AF_UNIX;
+        table[fd].is_datagram = (type & 0xF) == SOCK_DGRAM;
     }
     return fd;
 }

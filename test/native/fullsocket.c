@@ -1,18 +1,28 @@
 /*
- * A libc whose sendmsg and sendmmsg fail as long as a test wants, as those of a full socket do: on loopback the kernel
- * passes a datagram on before the call returns. A test gives it to the transport in place of the real one.
+ * A libc whose calls on datagram sockets fail as long as a test wants, as they do when a socket or the memory is full,
+ * or a device refuses what it is asked for: on loopback the kernel never does. A test gives it to the transport in
+ * place of the real one.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define EXPORT __attribute__((visibility("default")))
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-static atomic_int failure;
+static atomic_int failure, run_failure, marked_failure, short_failure, short_failures;
+static atomic_int receive_failure, receive_failures;
+static atomic_int longest_batch;
+static atomic_int runs, refused_runs;
 
 /* From now on sends fail with this error; 0 ends that. */
 EXPORT void fail_sends(int error)
@@ -20,24 +30,140 @@ EXPORT void fail_sends(int error)
     atomic_store(&failure, error);
 }
 
-static int fails(void)
+/* The same for messages that the kernel is to cut into datagrams (UDP_SEGMENT). */
+EXPORT void fail_runs(int error)
+{
+    atomic_store(&run_failure, error);
+}
+
+/* The same for messages with a datagram that begins with the byte 0xEE. */
+EXPORT void fail_marked_sends(int error)
+{
+    atomic_store(&marked_failure, error);
+}
+
+/* So many sends from now on fail. */
+EXPORT void fail_next_sends(int error, int count)
+{
+    atomic_store(&short_failure, error);
+    atomic_store(&short_failures, count);
+}
+
+/* So many receives from now on fail. */
+EXPORT void fail_next_receives(int error, int count)
+{
+    atomic_store(&receive_failure, error);
+    atomic_store(&receive_failures, count);
+}
+
+/* sendmmsg takes no more messages than this in one call; 0 ends that. */
+EXPORT void limit_batches(int count)
+{
+    atomic_store(&longest_batch, count);
+}
+
+/* How many messages the kernel has taken to cut into datagrams. */
+EXPORT int count_runs(void)
+{
+    return atomic_load(&runs);
+}
+
+/* The size of the datagrams that a message is to be cut into; 0 if it is one datagram. */
+static uint16_t segment_of(const struct msghdr *message)
+{
+    struct msghdr *m = (struct msghdr *)message;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+        if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_SEGMENT)
+            return *(uint16_t *)CMSG_DATA(c);
+    }
+    return 0;
+}
+
+static bool is_run(const struct msghdr *message)
+{
+    return segment_of(message) != 0;
+}
+
+/* How many it has refused because of fail_runs. */
+EXPORT int count_refused_runs(void)
+{
+    return atomic_load(&refused_runs);
+}
+
+static bool is_marked(const struct msghdr *message)
+{
+    const unsigned char *payload = message->msg_iov->iov_base;
+    size_t length = message->msg_iov->iov_len, size = is_run(message) ? segment_of(message) : length;
+    for (size_t at = 0; at < length; at += size) {
+        if (payload[at] == 0xEE)
+            return true;
+    }
+    return false;
+}
+
+/* Takes one of a number of failures. */
+static int take(atomic_int *left, atomic_int *error)
+{
+    int count = atomic_load(left);
+    while (count > 0) {
+        if (atomic_compare_exchange_weak(left, &count, count - 1))
+            return atomic_load(error);
+    }
+    return 0;
+}
+
+static int failure_of(const struct msghdr *message)
 {
     int error = atomic_load(&failure);
-    if (error != 0)
-        errno = error;
-    return error != 0;
+    if (error == 0 && is_run(message) && (error = atomic_load(&run_failure)) != 0)
+        atomic_fetch_add(&refused_runs, 1);
+    return error == 0 && is_marked(message) ? atomic_load(&marked_failure) : error;
+}
+
+static int fail(int error)
+{
+    errno = error;
+    return -1;
 }
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    ssize_t (*real)(int, const struct msghdr *, int)
-        = (ssize_t (*)(int, const struct msghdr *, int))dlsym(RTLD_NEXT, "sendmsg");
-    return fails() ? -1 : real(fd, message, flags);
+    int error = take(&short_failures, &short_failure);
+    error = error == 0 ? failure_of(message) : error;
+    if (error != 0)
+        return fail(error);
+    ssize_t result = REAL(sendmsg)(fd, message, flags);
+    if (result >= 0 && is_run(message))
+        atomic_fetch_add(&runs, 1);
+    return result;
 }
 
+/* As the kernel's: it ends before a message that fails, whose error shows only if that is the first. */
 EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
 {
-    int (*real)(int, struct mmsghdr *, unsigned int, int)
-        = (int (*)(int, struct mmsghdr *, unsigned int, int))dlsym(RTLD_NEXT, "sendmmsg");
-    return fails() ? -1 : real(fd, messages, count, flags);
+    int error = take(&short_failures, &short_failure);
+    if (error != 0)
+        return fail(error);
+    unsigned int limit = (unsigned int)atomic_load(&longest_batch);
+    unsigned int good = 0;
+    while (good < count && (limit == 0 || good < limit) && (error = failure_of(&messages[good].msg_hdr)) == 0)
+        good++;
+    if (good == 0)
+        return fail(error);
+    int result = REAL(sendmmsg)(fd, messages, good, flags);
+    for (int i = 0; i < result; i++)
+        atomic_fetch_add(&runs, is_run(&messages[i].msg_hdr));
+    return result;
+}
+
+EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    int error = take(&receive_failures, &receive_failure);
+    return error != 0 ? fail(error) : REAL(recvmsg)(fd, message, flags);
+}
+
+EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags, struct timespec *timeout)
+{
+    int error = take(&receive_failures, &receive_failure);
+    return error != 0 ? fail(error) : REAL(recvmmsg)(fd, messages, count, flags, timeout);
 }

@@ -12,6 +12,15 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// <param name="IsConnected">Whether the socket has one peer.</param>
 internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoint, bool IsConnected)
 {
+    /// <summary>
+    /// Whether the kernel cuts messages into datagrams. One that cannot would ignore that they are to be cut. A kernel
+    /// that has the option of the socket also has it for each message (<c>UDP_SEGMENT</c>, <c>udp(7)</c>, Linux 4.18).
+    /// </summary>
+    internal bool HasSegmentation => OperatingSystem.IsLinux() && HasOption(Linux.UDP_SEGMENT);
+
+    /// <summary>Whether the kernel joins datagrams for the socket (<c>UDP_GRO</c>, <c>udp(7)</c>).</summary>
+    internal bool IsCoalescing { get; private init; }
+
     /// <summary>Binds the sockets of an endpoint to one address. If one fails, the others are closed.</summary>
     /// <exception cref="AddressInUseException">Another socket is bound to the address.</exception>
     /// <exception cref="SocketException">The address or an option is not available.</exception>
@@ -67,7 +76,10 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
             }
 
             var local = (IPEndPoint)SocketCalls.GetLocalEndPoint(fd);
-            return new BoundDatagramSocket(fd, family, local, options.RemoteEndPoint is not null);
+            return new BoundDatagramSocket(fd, family, local, options.RemoteEndPoint is not null)
+            {
+                IsCoalescing = options.ReceiveOffload && OperatingSystem.IsLinux() && TryCoalesce(fd),
+            };
         }
         catch
         {
@@ -137,6 +149,16 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
         }
 
         Request(fd, nameof(Linux.IP_MULTICAST_ALL), Posix.IPPROTO_IP, Linux.IP_MULTICAST_ALL, 0);
+    }
+
+    private static bool TryCoalesce(int fd)
+        => SocketOption.FromInt32(nameof(Linux.UDP_GRO), Linux.SOL_UDP, Linux.UDP_GRO, 1).TrySet(fd) == 0;
+
+    private unsafe bool HasOption(int name)
+    {
+        int value;
+        uint length = sizeof(int);
+        return Libc.getsockopt(Fd, Linux.SOL_UDP, name, &value, &length) == 0;
     }
 
     private static void Set(int fd, string option, int level, int name, int value)

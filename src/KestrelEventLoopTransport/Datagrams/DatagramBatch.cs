@@ -9,30 +9,44 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// a time receives and reads.
 /// </summary>
 /// <remarks>
+/// <para>
+/// A message is one datagram, or several of one sender that the kernel has joined (<c>UDP_GRO</c>, <c>udp(7)</c>).
+/// These have the size that its ancillary data tells, but for the last, which may be shorter.
+/// </para>
+/// <para>
 /// The arrays are the garbage collector's, pinned for good, not native memory: an application that keeps a
 /// <see cref="Datagram"/> too long gets an exception, and never the memory of something else.
+/// </para>
 /// </remarks>
 internal sealed unsafe class DatagramBatch
 {
-    /// <summary>How many datagrams are received at most by one call.</summary>
+    /// <summary>How many messages are received at most by one call.</summary>
     internal const int Capacity = 32;
+
+    // The same for messages of up to 128 datagrams each (UDP_MAX_SEGMENTS), so that a call stays short.
+    private const int CoalescingCapacity = 8;
+
+    // Room for all that the kernel joins: what the length of an IP packet can say.
+    private const int CoalescingSize = 65_535;
 
     private const int NameSize = 32;
 
-    // Room for IPV6_PKTINFO (40 bytes), IP_PKTINFO (32), SO_RXQ_OVFL, and IP_TOS or IPV6_TCLASS (24 each).
-    private const int ControlSize = 128;
+    // Room for IPV6_PKTINFO (40 bytes), IP_PKTINFO (32), SO_RXQ_OVFL, UDP_GRO, and IP_TOS or IPV6_TCLASS (24 each).
+    private const int ControlSize = 144;
 
     // Datagrams of powers of two apart would share the sets of the processor's cache.
     private const int Skew = 192;
 
     private readonly byte[] _headers;
     private readonly byte[] _payloads;
-    private readonly Datagram[] _datagrams = new Datagram[Capacity];
     private readonly mmsghdr* _messages;
     private readonly bool _hasBatches;
     private readonly DatagramAddress _bound;
     private readonly int _size;
     private readonly int _stride;
+    private readonly int _capacity;
+    private Datagram[] _datagrams;
+    private Part[] _parts;
     private int _used;
     private int _error;
 
@@ -41,23 +55,28 @@ internal sealed unsafe class DatagramBatch
     /// <param name="hasBatches">
     /// Whether to use <c>recvmmsg(2)</c>. Without it the same is done by single calls of <c>recvmsg(2)</c>.
     /// </param>
-    internal DatagramBatch(int size, DatagramAddress bound, bool hasBatches)
+    /// <param name="isCoalescing">Whether the kernel joins datagrams.</param>
+    internal DatagramBatch(int size, DatagramAddress bound, bool hasBatches, bool isCoalescing)
     {
         _size = size;
+        _capacity = isCoalescing ? CoalescingCapacity : Capacity;
+        _datagrams = new Datagram[_capacity];
+        _parts = new Part[_capacity];
         _bound = bound;
         _hasBatches = hasBatches;
-        _stride = ((size + 63) & ~63) + Skew;
-        _payloads = GC.AllocateUninitializedArray<byte>(Capacity * _stride, pinned: true);
+        var room = isCoalescing ? CoalescingSize : size;
+        _stride = ((room + 63) & ~63) + Skew;
+        _payloads = GC.AllocateUninitializedArray<byte>(_capacity * _stride, pinned: true);
         _headers = GC.AllocateArray<byte>(
-            Capacity * (sizeof(mmsghdr) + sizeof(iovec) + NameSize + ControlSize), pinned: true);
+            _capacity * (sizeof(mmsghdr) + sizeof(iovec) + NameSize + ControlSize), pinned: true);
         _messages = (mmsghdr*)Marshal.UnsafeAddrOfPinnedArrayElement(_headers, 0);
-        var vectors = (iovec*)(_messages + Capacity);
-        var names = (byte*)(vectors + Capacity);
-        var controls = names + (Capacity * NameSize);
+        var vectors = (iovec*)(_messages + _capacity);
+        var names = (byte*)(vectors + _capacity);
+        var controls = names + (_capacity * NameSize);
         var payloads = (byte*)Marshal.UnsafeAddrOfPinnedArrayElement(_payloads, 0);
-        for (var i = 0; i < Capacity; i++)
+        for (var i = 0; i < _capacity; i++)
         {
-            vectors[i] = new iovec { iov_base = payloads + (i * _stride), iov_len = (nuint)size };
+            vectors[i] = new iovec { iov_base = payloads + (i * _stride), iov_len = (nuint)room };
             ref var header = ref _messages[i].msg_hdr;
             header.msg_name = names + (i * NameSize);
             header.msg_iov = vectors + i;
@@ -65,7 +84,7 @@ internal sealed unsafe class DatagramBatch
             header.msg_control = controls + (i * ControlSize);
         }
 
-        _used = Capacity;
+        _used = _capacity;
     }
 
     /// <summary>Changes with each receive, and when the handler has returned.</summary>
@@ -76,11 +95,14 @@ internal sealed unsafe class DatagramBatch
     /// <summary>How many datagrams the kernel had dropped before the last one, for want of room.</summary>
     internal uint KernelDrops { get; private set; }
 
+    /// <summary>How many datagrams the last receive has brought.</summary>
+    internal int Count { get; private set; }
+
     /// <summary>
-    /// Receives what is there. Returns how many there are, or -1 with the error number. As with <c>recvmmsg(2)</c>, an
-    /// error that comes after the first datagram is returned by the next call.
+    /// Receives what is there, or nothing and an error. As with <c>recvmmsg(2)</c>, an error that comes after the first
+    /// message is returned by the next call. Returns whether all messages were used, so that there may be more.
     /// </summary>
-    internal int Receive(int fd, out int error)
+    internal bool Receive(int fd, out int error)
     {
         for (var i = 0; i < _used; i++)
         {
@@ -94,32 +116,37 @@ internal sealed unsafe class DatagramBatch
         do
         {
             count = _hasBatches
-                ? Libc.recvmmsg(fd, _messages, Capacity, Platform.MSG_TRUNC, null)
+                ? Libc.recvmmsg(fd, _messages, (uint)_capacity, Platform.MSG_TRUNC, null)
                 : ReceiveEach(fd);
             error = count >= 0 ? 0 : _hasBatches ? Errno.Last : TakeError();
         }
         while (error == Errno.EINTR);
 
         _used = Math.Max(count, 1);
+        Count = 0;
         if (count > 0)
         {
             Timestamp = Stopwatch.GetTimestamp();
             ReadDrops(count - 1);
+            for (var i = 0; i < count; i++)
+            {
+                AddParts(i);
+            }
         }
 
-        return count;
+        return count == _capacity;
     }
 
     /// <summary>The datagrams of the last receive.</summary>
-    internal ReadOnlySpan<Datagram> Open(int count)
+    internal ReadOnlySpan<Datagram> Open()
     {
         Version++;
-        for (var i = 0; i < count; i++)
+        for (var i = 0; i < Count; i++)
         {
             _datagrams[i] = new Datagram(this, i, Version);
         }
 
-        return _datagrams.AsSpan(0, count);
+        return _datagrams.AsSpan(0, Count);
     }
 
     /// <summary>The datagrams are not valid any more.</summary>
@@ -128,41 +155,73 @@ internal sealed unsafe class DatagramBatch
     internal ReadOnlySpan<byte> GetPayload(int index)
     {
         // A span of the array, which keeps it alive.
-        return _payloads.AsSpan(index * _stride, Math.Min((int)_messages[index].msg_len, _size));
+        ref readonly var part = ref _parts[index];
+        return _payloads.AsSpan((part.Message * _stride) + part.Offset, Math.Min(part.Length, _size));
     }
 
-    internal int GetLength(int index) => (int)_messages[index].msg_len;
+    internal int GetLength(int index) => _parts[index].Length;
 
     internal bool IsTruncated(int index)
     {
         // On the BSDs the flags lie in the upper half of msg_controllen: see msghdr.
-        ref var header = ref _messages[index].msg_hdr;
+        ref readonly var header = ref GetHeader(index);
         var flags = OperatingSystem.IsLinux() ? header.msg_flags : (int)(header.msg_controllen >> 32);
-        return (flags & Platform.MSG_TRUNC) != 0;
+        return (flags & Platform.MSG_TRUNC) != 0 || _parts[index].Length > _size;
     }
 
     internal DatagramAddress GetRemoteAddress(int index)
     {
-        ref var header = ref _messages[index].msg_hdr;
+        ref readonly var header = ref GetHeader(index);
         return DatagramAddress.From(new(header.msg_name, (int)header.msg_namelen));
     }
 
     internal DatagramAddress GetLocalAddress(int index)
-        => PacketInfo.TryRead(in _messages[index].msg_hdr, out var info) ? _bound.WithIP(info.Destination) : _bound;
+        => PacketInfo.TryRead(in GetHeader(index), out var info) ? _bound.WithIP(info.Destination) : _bound;
 
     internal DatagramAddress GetReplySource(int index)
-        => PacketInfo.TryRead(in _messages[index].msg_hdr, out var info) ? _bound.WithIP(info.ReplySource) : default;
+        => PacketInfo.TryRead(in GetHeader(index), out var info) ? _bound.WithIP(info.ReplySource) : default;
 
     internal int GetInterfaceIndex(int index)
-        => PacketInfo.TryRead(in _messages[index].msg_hdr, out var info) ? info.InterfaceIndex : 0;
+        => PacketInfo.TryRead(in GetHeader(index), out var info) ? info.InterfaceIndex : 0;
 
     internal int GetTrafficClass(int index)
     {
-        ref var header = ref _messages[index].msg_hdr;
+        ref readonly var header = ref GetHeader(index);
         return ControlData.TryFind(in header, Posix.IPPROTO_IP, Linux.IP_TOS, out var data)
             || ControlData.TryFind(in header, Posix.IPPROTO_IPV6, Linux.IPV6_TCLASS, out data)
                 ? data[0]
                 : 0;
+    }
+
+    private ref readonly msghdr GetHeader(int index) => ref _messages[_parts[index].Message].msg_hdr;
+
+    /// <summary>Adds the datagrams of a message: one, unless the kernel has joined several.</summary>
+    private void AddParts(int message)
+    {
+        var left = (int)_messages[message].msg_len;
+        var size = left;
+        if (_capacity == CoalescingCapacity
+            && ControlData.TryFind(in _messages[message].msg_hdr, Linux.SOL_UDP, Linux.UDP_GRO, out var data)
+            && MemoryMarshal.Read<int>(data) is > 0 and var told)
+        {
+            size = told;
+        }
+
+        for (var offset = 0; ; offset += size)
+        {
+            if (Count == _parts.Length)
+            {
+                Array.Resize(ref _parts, 2 * Count);
+                Array.Resize(ref _datagrams, 2 * Count);
+            }
+
+            _parts[Count++] = new Part(message, offset, Math.Min(size, left));
+            left -= size;
+            if (left <= 0)
+            {
+                break;
+            }
+        }
     }
 
     private void ReadDrops(int index)
@@ -180,7 +239,7 @@ internal sealed unsafe class DatagramBatch
             return -1;
         }
 
-        for (var i = 0; i < Capacity; i++)
+        for (var i = 0; i < _capacity; i++)
         {
             var length = Libc.recvmsg(fd, &_messages[i].msg_hdr, Platform.MSG_TRUNC);
             if (length < 0)
@@ -199,7 +258,7 @@ internal sealed unsafe class DatagramBatch
             _messages[i].msg_len = (uint)length;
         }
 
-        return Capacity;
+        return _capacity;
     }
 
     private int TakeError()
@@ -208,4 +267,7 @@ internal sealed unsafe class DatagramBatch
         _error = 0;
         return error;
     }
+
+    /// <summary>Where a datagram lies.</summary>
+    private readonly record struct Part(int Message, int Offset, int Length);
 }

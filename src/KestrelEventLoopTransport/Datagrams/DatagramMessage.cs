@@ -5,6 +5,9 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// <summary>A message that is sent: <c>struct msghdr</c> with its address and ancillary data.</summary>
 internal static unsafe class DatagramMessage
 {
+    /// <summary>Room for the size of segments: a <c>cmsghdr</c> and two bytes, aligned.</summary>
+    internal const int SegmentSpace = 24;
+
     /// <summary>Describes a message.</summary>
     /// <param name="message">What is written.</param>
     /// <param name="payload">The payload.</param>
@@ -33,6 +36,19 @@ internal static unsafe class DatagramMessage
             msg_control = controlLength == 0 ? null : control,
             msg_controllen = (nuint)controlLength,
         };
+    }
+
+    /// <summary>The kernel cuts the payload into datagrams of a size (<c>UDP_SEGMENT</c>, <c>udp(7)</c>).</summary>
+    /// <param name="message">A message that is written.</param>
+    /// <param name="control">Its room for ancillary data, with <see cref="SegmentSpace"/> bytes more.</param>
+    /// <param name="size">The size in bytes.</param>
+    internal static void AddSegmentSize(msghdr* message, byte* control, int size)
+    {
+        var data = ControlData.Begin(
+            control + message->msg_controllen, Linux.SOL_UDP, Linux.UDP_SEGMENT, sizeof(ushort));
+        *(ushort*)data = (ushort)size;
+        message->msg_control = control;
+        message->msg_controllen += (nuint)ControlData.Space(sizeof(ushort));
     }
 
     /// <summary>Sends one message. Returns 0 or the error number.</summary>

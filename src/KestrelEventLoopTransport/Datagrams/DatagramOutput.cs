@@ -1,4 +1,3 @@
-using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Datagrams;
@@ -6,62 +5,39 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// <summary>
 /// The sending side of a socket. What the handler sends during its call is collected and goes to the kernel together
 /// (<see cref="OutboxState"/>). Other threads pass their datagrams to the kernel themselves. If the socket is full,
-/// datagrams are queued (<see cref="BacklogWord"/>).
+/// datagrams are queued (<see cref="DatagramBacklog"/>).
 /// </summary>
-/// <remarks>
-/// A full socket is tried again after a delay, not at a writable edge: the kernel reports one for every datagram that
-/// leaves (<c>net/core/sock.c: sock_def_write_space</c>), and none when a queue of the network was full.
-/// </remarks>
 internal sealed class DatagramOutput
 {
-    // Milliseconds until a full socket is tried again.
-    private const int FullDelay = 1;
-
-    // Milliseconds until a send that failed for want of kernel memory is tried again.
-    internal const int ShortageDelay = 10;
-
-    // Batches of one flush. The rest is left to the loop, so that others get their turn.
-    private const int MaxBatches = 8;
-
     // Bytes of the longest datagram that the queue and the collected batch take: more than UDP can carry.
     private const int MaxPayload = 65_535;
 
     private readonly DatagramSocket _socket;
     private readonly DatagramWriter _writer;
+    private readonly DatagramBacklog _backlog;
     private readonly DatagramSendBatch _outbox;
-    private readonly DatagramQueue _queue;
-    private readonly Rest _rest;
-    private readonly FullTimer _fullTimer;
-    private readonly int _family;
-    private readonly bool _hasBatches;
     private readonly bool _isConnected;
-    private DatagramSendBatch? _flushed;
     private OutboxWord _collected;
-    private BacklogWord _backlog;
     private int _callbackThread;
-    private long _dropped;
 
     /// <param name="socket">The socket.</param>
-    /// <param name="family">Its family.</param>
+    /// <param name="bound">What it is made of.</param>
     /// <param name="hasBatches">Whether to use <c>sendmmsg(2)</c>.</param>
-    /// <param name="isConnected">Whether the socket has one peer.</param>
-    /// <param name="maxQueueSize">How many bytes may wait while the socket is full.</param>
-    internal DatagramOutput(DatagramSocket socket, int family, bool hasBatches, bool isConnected, long maxQueueSize)
+    /// <param name="options">The options of the endpoint.</param>
+    internal DatagramOutput(
+        DatagramSocket socket, BoundDatagramSocket bound, bool hasBatches, DatagramEndpointOptions options)
     {
         _socket = socket;
-        _family = family;
-        _hasBatches = hasBatches;
-        _isConnected = isConnected;
-        _writer = new DatagramWriter(socket, family, isConnected);
-        _outbox = new DatagramSendBatch(family, hasBatches);
-        _queue = new DatagramQueue(maxQueueSize);
-        _rest = new Rest(this);
-        _fullTimer = new FullTimer(this);
+        _isConnected = bound.IsConnected;
+        var cuts = hasBatches && options.SegmentationOffload && bound.HasSegmentation;
+        _writer = new DatagramWriter(socket, bound.Family, bound.IsConnected, cuts);
+        _outbox = new DatagramSendBatch(bound.Family, hasBatches);
+        _backlog = new DatagramBacklog(socket, _writer, bound.Family, hasBatches, options.MaxSendQueueSize);
     }
 
     internal long Sent => _writer.Sent;
 
-    internal long Dropped => Interlocked.Read(ref _dropped);
+    internal long Dropped => _backlog.Dropped;
 
     internal long Failed => _writer.Failed;
 
@@ -103,7 +79,7 @@ internal sealed class DatagramOutput
         var result = TrySend(payload, to, from);
         if (result.Status == DatagramSendStatus.Dropped)
         {
-            Interlocked.Increment(ref _dropped);
+            _backlog.CountDrop();
         }
 
         return result;
@@ -121,11 +97,7 @@ internal sealed class DatagramOutput
     }
 
     /// <summary>Nothing is sent any more. What is queued is dropped.</summary>
-    internal void Stop()
-    {
-        Run(_backlog.Stop());
-        _fullTimer.Cancel();
-    }
+    internal void Stop() => _backlog.Stop();
 
     private async ValueTask<DatagramSendResult> SendLaterAsync(
         ReadOnlyMemory<byte> payload, DatagramAddress to, DatagramAddress from, CancellationToken cancellationToken)
@@ -134,7 +106,7 @@ internal sealed class DatagramOutput
         {
             // A wait that has ended already does not look at the token.
             cancellationToken.ThrowIfCancellationRequested();
-            await _queue.WaitForRoomAsync(payload.Length).WaitAsync(cancellationToken).ConfigureAwait(false);
+            await _backlog.WaitForRoomAsync(payload.Length).WaitAsync(cancellationToken).ConfigureAwait(false);
             var result = TrySend(payload.Span, to, from);
             if (result.Status != DatagramSendStatus.Dropped)
             {
@@ -178,7 +150,7 @@ internal sealed class DatagramOutput
             }
         }
 
-        return Queue(payload, to, from);
+        return new(_backlog.Queue(payload, to, from));
     }
 
     /// <summary>
@@ -220,10 +192,11 @@ internal sealed class DatagramOutput
             var next = _backlog.IsIdle ? _writer.Send(_outbox, count, out _) : 0;
             for (; next < count; next++)
             {
-                var status = Queue(_outbox.GetPayload(next), _outbox.GetAddress(next), _outbox.GetSource(next)).Status;
+                var status = _backlog.Queue(
+                    _outbox.GetPayload(next), _outbox.GetAddress(next), _outbox.GetSource(next));
                 if (status == DatagramSendStatus.Dropped)
                 {
-                    Interlocked.Increment(ref _dropped);
+                    _backlog.CountDrop();
                 }
             }
         }
@@ -231,95 +204,5 @@ internal sealed class DatagramOutput
         {
             _collected.EndSend();
         }
-    }
-
-    private DatagramSendResult Queue(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
-    {
-        var status = _queue.Add(payload, to, from);
-        if (status == DatagramSendStatus.Queued)
-        {
-            Run(_backlog.Queue());
-        }
-
-        return new(status);
-    }
-
-    private void Run(BacklogAction action)
-    {
-        if (action == BacklogAction.Flush)
-        {
-            Flush();
-        }
-        else if (action == BacklogAction.Close)
-        {
-            Interlocked.Add(ref _dropped, _queue.Close());
-        }
-    }
-
-    /// <summary>Sends what is queued. The caller has moved the word to flushing.</summary>
-    private void Flush()
-    {
-        // A socket that is about to be closed has stopped sending before: the flush ends with closing the queue.
-        var isOpen = _socket.TryAddReference();
-        var action = isOpen ? BacklogAction.Flush : _backlog.EndFlush(isEmpty: false);
-        for (var batches = 0; action == BacklogAction.Flush; batches++)
-        {
-            if (batches == MaxBatches)
-            {
-                _socket.Loop.Post(_rest);
-                break;
-            }
-
-            action = FlushBatch();
-        }
-
-        if (isOpen)
-        {
-            _socket.ReleaseReference();
-        }
-
-        if (action == BacklogAction.Close)
-        {
-            Run(action);
-        }
-    }
-
-    private BacklogAction FlushBatch()
-    {
-        var batch = _flushed ??= new DatagramSendBatch(_family, _hasBatches);
-        var count = _backlog.IsStopped ? 0 : _queue.CopyTo(batch);
-        if (count == 0)
-        {
-            return _backlog.EndFlush(isEmpty: true);
-        }
-
-        var done = _writer.Send(batch, count, out var error);
-        _queue.Remove(done);
-        if (done == count)
-        {
-            return BacklogAction.Flush;
-        }
-
-        Wait(error);
-        return _backlog.EndFlush(isEmpty: false);
-    }
-
-    private void Wait(int error)
-        => _fullTimer.Set(LoopClock.After(error == Errno.EAGAIN ? FullDelay : ShortageDelay));
-
-    /// <summary>The delay of a full socket.</summary>
-    private sealed class FullTimer(DatagramOutput output) : LoopTimer(output._socket.Loop)
-    {
-        protected override long OnDue(long now)
-        {
-            output.Run(output._backlog.SetWritable());
-            return Never;
-        }
-    }
-
-    /// <summary>The rest of a flush, which is still that thread's that runs it.</summary>
-    private sealed class Rest(DatagramOutput output) : IThreadPoolWorkItem
-    {
-        public void Execute() => output.Flush();
     }
 }

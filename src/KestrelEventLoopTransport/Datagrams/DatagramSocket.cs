@@ -1,7 +1,6 @@
 using System.Net;
 using KestrelEventLoopTransport.Descriptors;
 using KestrelEventLoopTransport.Loops;
-using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
 
@@ -19,24 +18,19 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// </remarks>
 internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWorkItem
 {
-    // 128 datagrams, some 300 microseconds.
+    // Some 300 microseconds.
     private const int MaxBatchesPerTurn = 4;
+    private const int MaxDatagramsPerTurn = 4 * DatagramBatch.Capacity;
 
     private static readonly bool _hasBatches = OperatingSystem.IsLinux() && Poller.ReportsUrgentData;
 
-    private readonly DatagramHandler _handler;
-    private readonly DatagramSender _sender;
-    private readonly DatagramBatch _batch;
-    private readonly DatagramErrors _errors = new();
+    private readonly DatagramInput _input;
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly bool _isConnected;
-    private readonly Retry _retry;
     private DescriptorHandle _descriptor;
     private Readiness _readiness;
     private ulong _token;
     private int _hasStarted;
     private int _isPosted;
-    private long _received;
 
     /// <param name="bound">The bound socket. The object owns it.</param>
     /// <param name="loop">The loop that polls it. The caller keeps it alive until <see cref="Closed"/>.</param>
@@ -48,13 +42,9 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
         _descriptor = new DescriptorHandle(bound.Fd, references: 2);
         Loop = loop;
         EndPoint = bound.EndPoint;
-        _handler = handler;
-        _isConnected = bound.IsConnected;
-        _batch = new DatagramBatch(
-            options.MaxDatagramSize, DatagramAddress.FromEndPoint(bound.EndPoint), _hasBatches);
-        Output = new DatagramOutput(this, bound.Family, _hasBatches, _isConnected, options.MaxSendQueueSize);
-        _sender = new DatagramSender(Output);
-        _retry = new Retry(this);
+        _input = new DatagramInput(this, bound, _hasBatches, handler, options.MaxDatagramSize);
+        Output = new DatagramOutput(this, bound, _hasBatches, options);
+        Sender = new DatagramSender(Output);
     }
 
     internal EventLoop Loop { get; }
@@ -63,14 +53,14 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
 
     internal DatagramOutput Output { get; }
 
-    internal DatagramSender Sender => _sender;
+    internal DatagramSender Sender { get; }
 
     /// <summary>The descriptor. The caller holds a reference to it.</summary>
     internal int Fd => _descriptor.Value;
 
-    internal long Received => Volatile.Read(ref _received);
+    internal long Received => _input.Received;
 
-    internal long KernelDrops => _batch.KernelDrops;
+    internal long KernelDrops => _input.KernelDrops;
 
     /// <summary>Completes when the descriptor is closed.</summary>
     internal Task Closed => _closed.Task;
@@ -139,7 +129,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
     /// <param name="address">Where the datagram was sent to; empty if that is not known.</param>
     internal void ReportError(int error, DatagramAddress address)
     {
-        if (_errors.TryAdd(error, address))
+        if (_input.TryAddError(error, address))
         {
             // The thread of the current turn, if it has one, looks again; else the posted turn does.
             _readiness.SetReady();
@@ -148,6 +138,13 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
                 PostTurn(toLoop: true);
             }
         }
+    }
+
+    /// <summary>Receives in a turn that is posted, without an edge.</summary>
+    internal void ReceiveLater()
+    {
+        _readiness.SetReady();
+        PostTurn(toLoop: true);
     }
 
     private void RunTurn()
@@ -159,6 +156,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
         }
 
         var isLoop = Loop.IsCurrent;
+        var limit = _input.Received + MaxDatagramsPerTurn;
         for (var batches = 1; _readiness.TryBeginCall(); batches++)
         {
             var more = true;
@@ -166,7 +164,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
             var hasFailed = true;
             try
             {
-                more = ReceiveBatch();
+                more = _input.ReceiveBatch();
                 hasFailed = false;
             }
             finally
@@ -188,7 +186,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
             }
 
             // A thread whose handler has blocked may have lost its loop.
-            if (batches >= MaxBatchesPerTurn || isLoop != Loop.IsCurrent)
+            if (batches >= MaxBatchesPerTurn || _input.Received >= limit || isLoop != Loop.IsCurrent)
             {
                 PostRest(isLoop);
                 return;
@@ -225,89 +223,6 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
         }
     }
 
-    /// <summary>Returns whether there may be more.</summary>
-    private bool ReceiveBatch()
-    {
-        var count = _batch.Receive(Fd, out var error);
-        if (error is Errno.ENOBUFS or Errno.ENOMEM)
-        {
-            _retry.Set(LoopClock.After(DatagramOutput.ShortageDelay));
-            return false;
-        }
-
-        if (error is not (0 or Errno.EAGAIN))
-        {
-            _ = _errors.TryAdd(error, default);
-            if (!DatagramErrors.IsAnswer(error))
-            {
-                // It could come again at once. No edge comes for datagrams that are there.
-                _retry.Set(LoopClock.After(DatagramOutput.ShortageDelay));
-            }
-        }
-
-        if (count > 0 || !_errors.IsEmpty)
-        {
-            RunHandler(Math.Max(count, 0));
-        }
-
-        // A short batch has emptied the socket. An error between two datagrams also ends a batch, and that of a
-        // connected socket may come at any time.
-        return count == DatagramBatch.Capacity || (count > 0 && _isConnected)
-            || DatagramErrors.IsAnswer(error);
-    }
-
-    private void RunHandler(int count)
-    {
-        Volatile.Write(ref _received, _received + count);
-
-        // Before the scope, in which the supervisor may call the handler overdue.
-        Output.BeginCallback();
-        try
-        {
-            using (CallbackScope.Enter(this))
-            {
-                ReportErrors();
-                if (count > 0)
-                {
-                    RunHandler(_batch.Open(count));
-                }
-            }
-        }
-        finally
-        {
-            _batch.Close();
-            Output.EndCallback();
-        }
-    }
-
-    private void RunHandler(ReadOnlySpan<Datagram> datagrams)
-    {
-        try
-        {
-            _handler.OnDatagrams(datagrams, _sender);
-        }
-        catch (Exception exception)
-        {
-            Loop.OnCallbackFailed(exception);
-        }
-    }
-
-    private void ReportErrors()
-    {
-        // Errors that come meanwhile wait for the next turn, because a handler may send in answer to one.
-        for (var left = _errors.Count; left > 0 && _errors.TryTake(out var error, out var address); left--)
-        {
-            try
-            {
-                _handler.OnError(Errno.ToSocketError(error), address);
-            }
-            catch (Exception exception)
-            {
-                Loop.OnCallbackFailed(exception);
-            }
-        }
-    }
-
     private void EndStart()
     {
         if (Interlocked.Exchange(ref _hasStarted, 1) == 0)
@@ -328,7 +243,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
 
     private void Close()
     {
-        _retry.Cancel();
+        _input.Close();
         if (_token != 0)
         {
             Loop.Unregister(_token);
@@ -336,16 +251,5 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
 
         _ = Libc.close(Fd);
         _closed.TrySetResult();
-    }
-
-    /// <summary>Receives again after an error that could come again at once, such as a shortage of memory.</summary>
-    private sealed class Retry(DatagramSocket socket) : LoopTimer(socket.Loop)
-    {
-        protected override long OnDue(long now)
-        {
-            socket._readiness.SetReady();
-            socket.PostTurn(toLoop: true);
-            return Never;
-        }
     }
 }

@@ -3,16 +3,17 @@ using KestrelEventLoopTransport.Native;
 namespace KestrelEventLoopTransport.Datagrams;
 
 /// <summary>
-/// Passes datagrams to the kernel and counts them. A send of a connected socket may fail with the answer to an earlier
-/// datagram: that is reported, and the datagram is sent again. The caller holds a reference to the descriptor.
+/// Passes datagrams to the kernel, counts them, and reports what has failed. The caller holds a reference to the
+/// descriptor.
 /// </summary>
-internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isConnected)
+internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isConnected, bool hasSegmentation)
 {
-    // Answers to earlier datagrams that are taken for such before one datagram is sent.
-    private const int MaxAnswers = 8;
-
     private long _sent;
     private long _failed;
+
+    // The longest datagrams that the kernel has not refused to cut from a longer message; 0 if it cuts none. Any thread
+    // lowers it: one that misses that is refused once more.
+    private volatile int _maxSegment = hasSegmentation ? DatagramSendBatch.MaxSegment : 0;
 
     internal long Sent => Interlocked.Read(ref _sent);
 
@@ -26,39 +27,39 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
     {
         var next = 0;
         var sent = 0;
-        error = 0;
-        for (var (answer, answers) = (0, 0); next < count;)
+        var refused = 0;
+        var fetched = new FetchedErrors(socket, isConnected);
+        do
         {
-            var taken = batch.Send(socket.Fd, next, count - next, out error);
-            var isOwn = answer != 0 && IsOwn(error, answer);
-            if (answer != 0 && !isOwn)
+            var taken = batch.Send(socket.Fd, next, count, next < refused ? 0 : _maxSegment, out error);
+            if (fetched.MustSendAgain(error))
             {
-                socket.ReportError(answer, default);
+                continue;
             }
 
-            answer = 0;
-            if (taken > 0)
+            if (error == 0)
             {
                 next += taken;
                 sent += taken;
-                answers = 0;
             }
             else if (IsPressure(error))
             {
                 break;
             }
-            else if (MayBeAnswer(error) && !isOwn && ++answers <= MaxAnswers)
+            else if (batch.FirstRun > 1)
             {
-                answer = error;
+                // Nothing was sent. The same datagrams go one by one, and each has an outcome of its own.
+                refused = next + batch.FirstRun;
+                OnSegmentationRefused(error, batch.GetPayload(next).Length);
             }
             else
             {
                 Interlocked.Increment(ref _failed);
                 socket.ReportError(error, batch.GetAddress(next));
                 next++;
-                answers = 0;
             }
         }
+        while (next < count);
 
         Interlocked.Add(ref _sent, sent);
         return next;
@@ -67,18 +68,13 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
     /// <summary>Sends a datagram. Returns 0, or the error number. The caller reports an error of its own.</summary>
     internal int Send(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
     {
-        var error = DatagramMessage.Send(socket.Fd, payload, family, to, from);
-        for (var answers = 0; MayBeAnswer(error) && answers < MaxAnswers; answers++)
+        var fetched = new FetchedErrors(socket, isConnected);
+        int error;
+        do
         {
-            var answer = error;
             error = DatagramMessage.Send(socket.Fd, payload, family, to, from);
-            if (IsOwn(error, answer))
-            {
-                break;
-            }
-
-            socket.ReportError(answer, default);
         }
+        while (fetched.MustSendAgain(error));
 
         if (error == 0)
         {
@@ -96,13 +92,18 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
     internal static bool IsPressure(int error) => error is Errno.EAGAIN or Errno.ENOBUFS or Errno.ENOMEM;
 
     /// <summary>
-    /// Whether an error may be the answer to an earlier datagram (ICMP). Then the send has only fetched it, and this
-    /// datagram is sent again.
+    /// Remembers what the kernel does not cut (<c>net/ipv4/udp.c: udp_send_skb</c>): with EIO nothing, because the
+    /// device makes no checksums or the route encrypts; with EINVAL or EMSGSIZE segments that exceed the MTU.
     /// </summary>
-    private bool MayBeAnswer(int error) => isConnected && DatagramErrors.IsAnswer(error);
-
-    /// <summary>
-    /// Whether an error that came again is the datagram's own after all. A refusal never is: it only comes by ICMP.
-    /// </summary>
-    private static bool IsOwn(int error, int before) => error == before && error != Errno.ECONNREFUSED;
+    private void OnSegmentationRefused(int error, int length)
+    {
+        if (error == Errno.EIO)
+        {
+            _maxSegment = 0;
+        }
+        else if (error is Errno.EINVAL or Errno.EMSGSIZE)
+        {
+            _maxSegment = Math.Min(_maxSegment, length - 1);
+        }
+    }
 }

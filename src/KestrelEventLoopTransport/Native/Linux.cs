@@ -30,6 +30,9 @@ internal static class Linux
     internal const int SO_ATTACH_REUSEPORT_CBPF = 51;
     internal const int SO_MEMINFO = 55;
     internal const int SO_DETACH_REUSEPORT_BPF = 68;
+    internal const int SOL_UDP = 17;
+    internal const int UDP_SEGMENT = 103;
+    internal const int UDP_GRO = 104;
     internal const int IP_TOS = 1;
     internal const int IP_PKTINFO = 8;
     internal const int IP_RECVTOS = 13;

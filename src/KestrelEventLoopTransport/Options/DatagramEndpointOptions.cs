@@ -35,8 +35,26 @@ public sealed class DatagramEndpointOptions
     public int? SendBufferSize { get; set; }
 
     /// <summary>
+    /// Whether the kernel may cut long messages into datagrams (<c>UDP_SEGMENT</c>, "GSO", <c>udp(7)</c>, Linux).
+    /// Datagrams that a handler sends during a call go to the kernel as one message if they follow each other, have one
+    /// size and one destination. That is several times cheaper, and the peer sees no difference. A kernel or a device
+    /// that cannot do it gets the same datagrams one by one. Default: <see langword="true"/>.
+    /// </summary>
+    public bool SegmentationOffload { get; set; } = true;
+
+    /// <summary>
+    /// Whether the kernel may join datagrams of one sender that have one size (<c>UDP_GRO</c>, <c>udp(7)</c>, Linux).
+    /// The transport splits them again, so a handler sees what was sent. It gets up to 1,024 of them in one call, not
+    /// 32. Saves processor time where few peers send much. Each socket reserves 512 KiB then, whatever
+    /// <see cref="MaxDatagramSize"/> is. Default: <see langword="false"/>.
+    /// </summary>
+    public bool ReceiveOffload { get; set; }
+
+    /// <summary>
     /// Whether the endpoint has one socket for each loop, with <c>SO_REUSEPORT</c>, instead of one. The kernel spreads
-    /// peers over them, and a peer stays with its socket. Default: <see langword="false"/>.
+    /// peers over them by a hash of addresses and ports, and a peer stays with its socket. Their number does not change
+    /// while the endpoint runs. If sockets of other processes join or leave the port, peers move.
+    /// Default: <see langword="false"/>.
     /// </summary>
     public bool SocketPerLoop { get; set; }
 

@@ -16,6 +16,9 @@ internal sealed class DatagramScript
 
     public DatagramEndpoint? Endpoint { get; set; }
 
+    /// <summary>What a test tells its handler.</summary>
+    public object? Tag { get; set; }
+
     public bool IsDisposed { get; set; }
 
     /// <summary>Answers each datagram with its own bytes.</summary>

@@ -98,6 +98,18 @@ internal sealed class DatagramServer : IAsyncDisposable
         return buffer[..client.Receive(buffer)];
     }
 
+    /// <summary>
+    /// Receives as many datagrams as there are lengths. A call of the handler that takes long may send them in another
+    /// order.
+    /// </summary>
+    public static void ReceiveAll(Socket client, IEnumerable<int> lengths)
+    {
+        var expected = lengths.Order().ToList();
+        var received = expected.ConvertAll(_ => Receive(client));
+        Assert.Equal(expected, received.Select(static payload => payload.Length).Order());
+        Assert.All(received, static payload => Assert.Equal(Pattern.Create(payload.Length), payload));
+    }
+
     public Task StopAsync() => _application.StopAsync().DefaultTimeout();
 
     public async ValueTask DisposeAsync() => await _application.DisposeAsync().AsTask().DefaultTimeout();

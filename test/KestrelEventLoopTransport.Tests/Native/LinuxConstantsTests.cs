@@ -15,6 +15,7 @@ public sealed class LinuxConstantsTests
         #include <linux/sockios.h>
         #include <netinet/in.h>
         #include <netinet/tcp.h>
+        #include <netinet/udp.h>
         #include <poll.h>
         #include <stddef.h>
         #include <stdio.h>

@@ -42,13 +42,14 @@ internal sealed class FaultMix
         ["connect-EAGAIN"] = 300_000,
         ["connect-ECONNREFUSED"] = 30_000,
         ["connect-shortage"] = 30_000,
+        ["run-refused"] = 20_000,
     };
 
     private static readonly Dictionary<string, string[]> _kinds = new()
     {
         ["none"] = [],
         ["transfers"] = ["read-short", "read-EINTR", "read-EAGAIN", "write-short", "write-EINTR", "write-EAGAIN",
-            "connect-EINTR"],
+            "connect-EINTR", "run-refused"],
         ["would-block"] = ["read-EAGAIN", "write-EAGAIN", "connect-EINTR", "connect-EAGAIN"],
         ["readiness"] = ["event-", "wait-EINTR"],
         ["late"] = ["event-delayed", "event-stale", "event-split"],
