@@ -52,6 +52,9 @@ public sealed class DatagramEndpoint
     /// </summary>
     public long KernelDrops => Sum(static socket => socket.KernelDrops);
 
+    /// <summary>The loop of the first socket.</summary>
+    internal EventLoop Loop => _sockets[0].Loop;
+
     /// <summary>Binds an endpoint. It does not receive before <see cref="Start"/>.</summary>
     /// <param name="endPoint">The address.</param>
     /// <param name="options">The options, which have been checked.</param>

@@ -111,6 +111,10 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
         }
     }
 
+    /// <summary>The client's loops. The caller gets a reference and has to release it.</summary>
+    /// <exception cref="ObjectDisposedException">The client is closed.</exception>
+    internal EventLoopGroup AcquireLoops() => Acquire().Group;
+
     /// <summary>The client's connections, with a reference to the loops for the caller.</summary>
     private DialedConnections Acquire()
     {

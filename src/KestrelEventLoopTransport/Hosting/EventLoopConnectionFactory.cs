@@ -29,6 +29,7 @@ namespace KestrelEventLoopTransport;
 public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable, IAsyncDisposable
 {
     private readonly Dialer _dialer;
+    private readonly NameResolver _resolver;
 
     /// <param name="options">The client's own copy of its options.</param>
     /// <param name="loops">The loops.</param>
@@ -44,6 +45,7 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable
         ILoggerFactory loggerFactory,
         NameResolver? resolver = null)
     {
+        _resolver = resolver ?? Dns.GetHostAddressesAsync;
         var sockets = options.ToSocketOptions();
         var settings = ConnectionSettings.From(
             sockets,
@@ -52,7 +54,7 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable
             Diagnostics.SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections"),
             defersFirstRead: false);
         var context = new DialContext(
-            options, settings, resolver ?? Dns.GetHostAddressesAsync, metrics, DescriptorWaiters.WakeNext);
+            options, settings, _resolver, metrics, DescriptorWaiters.WakeNext);
         _dialer = new Dialer(context, loops.Acquire);
     }
 
@@ -164,6 +166,49 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable
 
         socket.Dispose();
         return connection;
+    }
+
+    /// <summary>Opens a UDP socket with one peer (<c>connect(2)</c>). Nothing is sent.</summary>
+    /// <remarks>
+    /// Of the addresses of a name the first is taken that there is a route to. The options of the client are those of
+    /// connections, and do not count here.
+    /// </remarks>
+    /// <param name="endpoint">An <see cref="IPEndPoint"/> or a <see cref="DnsEndPoint"/>.</param>
+    /// <param name="configure">
+    /// Sets options of the socket. Those that are about receiving from many peers have no effect.
+    /// </param>
+    /// <param name="cancellationToken">Ends the search for the addresses of a name.</param>
+    /// <returns>The client. The caller owns it.</returns>
+    /// <exception cref="ArgumentNullException"><paramref name="endpoint"/> is <see langword="null"/>.</exception>
+    /// <exception cref="SocketException">
+    /// The name cannot be resolved, there is no route to any address, or the kernel refuses an option.
+    /// </exception>
+    /// <exception cref="Microsoft.Extensions.Options.OptionsValidationException">An option is out of range.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> is canceled.</exception>
+    /// <exception cref="NotSupportedException">
+    /// The endpoint is of another type, or <see cref="DatagramEndpointOptions.SocketPerLoop"/> is set.
+    /// </exception>
+    /// <exception cref="ObjectDisposedException">The factory is disposed.</exception>
+    /// <exception cref="PlatformNotSupportedException">The system has neither epoll nor kqueue.</exception>
+    public async ValueTask<DatagramClient> ConnectDatagramAsync(
+        EndPoint endpoint,
+        Action<DatagramEndpointOptions>? configure = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(endpoint);
+        ThrowIfNotSupported();
+        cancellationToken.ThrowIfCancellationRequested();
+        switch (endpoint)
+        {
+            case IPEndPoint address:
+                return DatagramClient.Connect(address, configure, _dialer.AcquireLoops);
+            case DnsEndPoint name:
+                var addresses = await _resolver(name.Host, name.AddressFamily, cancellationToken).ConfigureAwait(false);
+                return DatagramClient.Connect(addresses, name, configure, _dialer.AcquireLoops);
+            default:
+                throw new NotSupportedException(
+                    $"An endpoint of type {endpoint.GetType()} cannot be the peer of a datagram client.");
+        }
     }
 
     /// <summary>
