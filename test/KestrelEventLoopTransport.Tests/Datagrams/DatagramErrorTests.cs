@@ -88,4 +88,40 @@ public sealed class DatagramErrorTests
         await Poll.UntilAsync(() => server.Endpoint.SentDatagrams + server.Endpoint.FailedSends == Count);
         Assert.Equal(0, server.Endpoint.FailedSends);
     }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_storm_of_refusals_ends_nothing_and_starves_nothing(ApplicationScheduling scheduling)
+    {
+        const int Count = 5_000;
+        using var peer = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        peer.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var remote = (IPEndPoint)peer.LocalEndPoint!;
+        await using var server = await DatagramServer.StartAsync(
+            new TestSettings { Scheduling = scheduling, Transport = static options => options.EventLoopCount = 1 },
+            DatagramScript.Echo,
+            options => options.RemoteEndPoint = remote);
+        peer.Close();
+        using var connection = await RawClient.ConnectAsync(server.Tcp);
+
+        var storm = Enumerable.Range(0, 2).Select(_ => Task.Run(() =>
+        {
+            for (var i = 0; i < Count; i++)
+            {
+                server.Endpoint.Sender.Send([1]);
+            }
+        })).ToList();
+        for (var i = 0; i < 50; i++)
+        {
+            await Echo.RoundTripAsync(connection);
+        }
+
+        await Task.WhenAll(storm).DefaultTimeout();
+        Assert.Equal(2 * Count, server.Endpoint.SentDatagrams + server.Endpoint.FailedSends);
+        Assert.NotEqual(0, server.Endpoint.SentDatagrams);
+        using var returned = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        returned.Bind(remote);
+        DatagramServer.Receive(SendTo(returned, server));
+        Assert.All(server.Script.Errors, static error => Assert.Equal(SocketError.ConnectionRefused, error.Error));
+    }
 }
