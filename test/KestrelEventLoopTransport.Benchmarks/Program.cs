@@ -9,6 +9,7 @@ var root = new RootCommand("Measures Kestrel's transports against each other.")
     RunCommand.Create(),
     GrpcCommand.Create(),
     TimersCommand.Create(),
+    DatagramServerCommand.Create(),
 };
 
 return await root.Parse(args).InvokeAsync();
