@@ -33,7 +33,10 @@ public abstract class DatagramHandler
     {
     }
 
-    /// <summary>Called with the datagrams that have arrived: at least one, at most 32.</summary>
+    /// <summary>
+    /// Called with the datagrams that have arrived: at least one, at most 32, or 1,024 with
+    /// <see cref="DatagramEndpointOptions.ReceiveOffload"/>.
+    /// </summary>
     /// <param name="datagrams">The datagrams. They are valid until the method returns.</param>
     /// <param name="sender">
     /// Sends through the socket that received them. What is sent during the call goes to the kernel together, when the
