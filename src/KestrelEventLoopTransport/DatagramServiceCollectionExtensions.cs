@@ -1,8 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Diagnostics.Metrics;
 using KestrelEventLoopTransport;
 using KestrelEventLoopTransport.Datagrams;
 using KestrelEventLoopTransport.Diagnostics;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -12,8 +15,8 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class DatagramServiceCollectionExtensions
 {
     /// <summary>
-    /// Adds a UDP endpoint, which runs on the same loops as the connections of the event-loop transport. It is bound
-    /// when the host starts, and closed when the host stops.
+    /// Adds a datagram endpoint, which runs on the same loops as the connections of the event-loop transport. It is
+    /// bound when the host starts, and closed when the host stops.
     /// </summary>
     /// <remarks>
     /// Registers the transport too (<c>AddEventLoopTransport</c>). The endpoint has an object of
@@ -23,7 +26,8 @@ public static class DatagramServiceCollectionExtensions
     /// <param name="services">The services.</param>
     /// <param name="url">
     /// <c>udp://</c>, an IP address or <c>*</c>, and a port: <c>udp://127.0.0.1:5353</c>, <c>udp://[::1]:5353</c>. With
-    /// <c>*</c> the endpoint receives on all addresses, IPv6 and IPv4. With port 0 the kernel chooses a port.
+    /// <c>*</c> the endpoint receives on all addresses, IPv6 and IPv4. With port 0 the kernel chooses a port. Or a Unix
+    /// datagram socket: <c>unix:/run/app.sock</c>, or with an abstract name (Linux) <c>unix:@app</c>.
     /// </param>
     /// <param name="configure">Sets the endpoint's options.</param>
     /// <returns>The same services, so that calls can be chained.</returns>
@@ -43,8 +47,33 @@ public static class DatagramServiceCollectionExtensions
     }
 
     /// <summary>
-    /// Adds a UDP endpoint whose datagrams are received by asynchronous code, on the thread pool. For code that is not
-    /// hot: see <see cref="DatagramReceiver"/>.
+    /// Adds a datagram endpoint whose code is one callback, called for each datagram: each datagram is one frame. The
+    /// callback runs on the threads that <see cref="DatagramHandler"/> tells of, one call at a time for each socket. An
+    /// exception is logged, and the next datagram is handled.
+    /// </summary>
+    /// <param name="services">The services.</param>
+    /// <param name="url">The address, as in <see cref="AddDatagramEndpoint{THandler}"/>.</param>
+    /// <param name="onDatagram">The application's code.</param>
+    /// <param name="configure">Sets the endpoint's options.</param>
+    /// <returns>The same services, so that calls can be chained.</returns>
+    /// <exception cref="ArgumentNullException">An argument is <see langword="null"/>.</exception>
+    /// <exception cref="FormatException"><paramref name="url"/> is not such a URL.</exception>
+    public static IServiceCollection AddDatagramCallback(
+        this IServiceCollection services,
+        string url,
+        DatagramCallback onDatagram,
+        Action<DatagramEndpointOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentNullException.ThrowIfNull(url);
+        ArgumentNullException.ThrowIfNull(onDatagram);
+
+        return Add(services, url, provider => new CallbackHandler(onDatagram, CreateLogger(provider)), configure);
+    }
+
+    /// <summary>
+    /// Adds a datagram endpoint whose datagrams are received by asynchronous code, on the thread pool. For code that is
+    /// not hot: see <see cref="DatagramReceiver"/>.
     /// </summary>
     /// <param name="services">The services.</param>
     /// <param name="url">The address, as in <see cref="AddDatagramEndpoint{THandler}"/>.</param>
@@ -69,10 +98,7 @@ public static class DatagramServiceCollectionExtensions
         return Add(
             services,
             url,
-            provider => new ReceivingHandler(
-                run,
-                SafeLogger.Create(
-                    provider.GetRequiredService<ILoggerFactory>(), "KestrelEventLoopTransport.Datagrams")),
+            provider => new ReceivingHandler(run, CreateLogger(provider)),
             configure);
     }
 
@@ -83,11 +109,27 @@ public static class DatagramServiceCollectionExtensions
         Action<DatagramEndpointOptions>? configure)
     {
         var endPoint = DatagramUrl.Parse(url);
+        services.TryAddSingleton(CreateConfiguration);
+        services.TryAddSingleton(
+            static provider => new DatagramMetrics(provider.GetRequiredService<IMeterFactory>()));
         return services.AddEventLoopTransport().AddSingleton<IHostedService>(provider => new DatagramService(
             url,
             endPoint,
             provider.GetServices<IConnectionListenerFactory>().OfType<EventLoopTransportFactory>().Last(),
             () => createHandler(provider),
+            provider.GetRequiredService<DatagramConfiguration>(),
+            provider.GetRequiredService<DatagramMetrics>(),
             configure));
     }
+
+    private static DatagramConfiguration CreateConfiguration(IServiceProvider services)
+    {
+        var configuration = new DatagramConfiguration(services.GetService<IConfiguration>());
+        services.GetService<IHostApplicationLifetime>()?.ApplicationStarted.Register(
+            () => configuration.WarnOfUnused(CreateLogger(services)));
+        return configuration;
+    }
+
+    private static SafeLogger CreateLogger(IServiceProvider services)
+        => SafeLogger.Create(services.GetRequiredService<ILoggerFactory>(), "KestrelEventLoopTransport.Datagrams");
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using KestrelEventLoopTransport.Descriptors.UnixSockets;
 using KestrelEventLoopTransport.Native;
 using Microsoft.AspNetCore.Connections;
 
@@ -10,7 +11,9 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// <param name="Family">The address family.</param>
 /// <param name="EndPoint">The address that the kernel reports, with the real port.</param>
 /// <param name="IsConnected">Whether the socket has one peer.</param>
-internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoint, bool IsConnected)
+/// <param name="File">The file of a Unix socket that is bound to a path.</param>
+internal sealed record BoundDatagramSocket(
+    int Fd, int Family, EndPoint EndPoint, bool IsConnected, OwnedUnixFile? File = null)
 {
     /// <summary>
     /// Whether the kernel cuts messages into datagrams. One that cannot would ignore that they are to be cut. A kernel
@@ -24,7 +27,7 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
     /// <summary>Binds the sockets of an endpoint to one address. If one fails, the others are closed.</summary>
     /// <exception cref="AddressInUseException">Another socket is bound to the address.</exception>
     /// <exception cref="SocketException">The address or an option is not available.</exception>
-    internal static BoundDatagramSocket[] Bind(IPEndPoint endPoint, DatagramEndpointOptions options, int count)
+    internal static BoundDatagramSocket[] Bind(EndPoint endPoint, DatagramEndpointOptions options, int count)
     {
         var sockets = new List<BoundDatagramSocket>();
         try
@@ -34,13 +37,21 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
                 // The first bind fails if the address is in use. On Linux the option can be set after it, and the
                 // others join; elsewhere all need it.
                 var isAlone = count == 1 || (sockets.Count == 0 && OperatingSystem.IsLinux());
-                sockets.Add(Bind(endPoint, options, sharesPort: !isAlone));
+                sockets.Add(endPoint is UnixDomainSocketEndPoint unix
+                    ? BindUnix(unix, options)
+                    : Bind((IPEndPoint)endPoint, options, sharesPort: !isAlone));
                 if (isAlone && count > 1)
                 {
                     Set(sockets[0].Fd, nameof(options.SocketPerLoop), Platform.SOL_SOCKET, Platform.SO_REUSEPORT, 1);
                 }
 
                 endPoint = sockets[0].EndPoint;
+            }
+
+            // The kernel gives a copy of a multicast datagram to each socket that has joined the group.
+            foreach (var group in options.Multicast.Groups)
+            {
+                MulticastSocket.Join(sockets[0].Fd, endPoint.AddressFamily, group);
             }
 
             return [.. sockets];
@@ -58,7 +69,11 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
     }
 
     /// <summary>Closes a socket that was not used.</summary>
-    internal void Close() => _ = Libc.close(Fd);
+    internal void Close()
+    {
+        File?.Delete();
+        _ = Libc.close(Fd);
+    }
 
     private static BoundDatagramSocket Bind(IPEndPoint endPoint, DatagramEndpointOptions options, bool sharesPort)
     {
@@ -68,6 +83,7 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
         try
         {
             SetOptions(fd, endPoint, options, sharesPort || options.ReusePort);
+            MulticastSocket.Configure(fd, endPoint.AddressFamily, options.Multicast);
             Configure(fd, endPoint, options.ConfigureSocket);
             SocketCalls.Bind(fd, endPoint);
             if (options.RemoteEndPoint is { } peer)
@@ -88,6 +104,18 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
         }
     }
 
+    private static BoundDatagramSocket BindUnix(UnixDomainSocketEndPoint endPoint, DatagramEndpointOptions options)
+    {
+        using var socket = BoundUnixSocket.Create(endPoint, options.Unix, Posix.SOCK_DGRAM);
+        SetBuffers(socket.Fd, options);
+        Configure(socket.Fd, endPoint, options.ConfigureSocket);
+        socket.Bind();
+        var file = socket is { Path: { } path, File: { } identity } ? new OwnedUnixFile(path, identity) : null;
+        var local = SocketCalls.GetLocalEndPoint(socket.Fd);
+        socket.Release();
+        return new BoundDatagramSocket(socket.Fd, Posix.AF_UNIX, local, IsConnected: false, file);
+    }
+
     private static void SetOptions(int fd, IPEndPoint endPoint, DatagramEndpointOptions options, bool sharesPort)
     {
         if (endPoint.AddressFamily == AddressFamily.InterNetworkV6)
@@ -96,26 +124,27 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
             Set(fd, nameof(options.DualMode), Posix.IPPROTO_IPV6, Platform.IPV6_V6ONLY, isDual ? 0 : 1);
         }
 
-        SetIf(sharesPort, nameof(options.ReusePort), Platform.SO_REUSEPORT, 1);
-        SetIf(options.Broadcast, nameof(options.Broadcast), Platform.SO_BROADCAST, 1);
-        SetIf(
-            options.ReceiveBufferSize is not null, nameof(options.ReceiveBufferSize), Platform.SO_RCVBUF,
-            options.ReceiveBufferSize ?? 0);
-        SetIf(
-            options.SendBufferSize is not null, nameof(options.SendBufferSize), Platform.SO_SNDBUF,
-            options.SendBufferSize ?? 0);
+        SetIf(fd, nameof(options.ReusePort), Platform.SO_REUSEPORT, sharesPort ? 1 : null);
+        SetIf(fd, nameof(options.Broadcast), Platform.SO_BROADCAST, options.Broadcast ? 1 : null);
+        SetBuffers(fd, options);
         if (OperatingSystem.IsLinux())
         {
             RequestAncillaryData(fd, endPoint);
             RefuseForeignGroups(fd, endPoint);
         }
+    }
 
-        void SetIf(bool isSet, string option, int name, int value)
+    private static void SetBuffers(int fd, DatagramEndpointOptions options)
+    {
+        SetIf(fd, nameof(options.ReceiveBufferSize), Platform.SO_RCVBUF, options.ReceiveBufferSize);
+        SetIf(fd, nameof(options.SendBufferSize), Platform.SO_SNDBUF, options.SendBufferSize);
+    }
+
+    private static void SetIf(int fd, string option, int name, int? value)
+    {
+        if (value is { } given)
         {
-            if (isSet)
-            {
-                Set(fd, option, Platform.SOL_SOCKET, name, value);
-            }
+            Set(fd, option, Platform.SOL_SOCKET, name, given);
         }
     }
 
@@ -138,8 +167,8 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
     }
 
     /// <summary>
-    /// Only the multicast groups that the hook has joined are received. By default Linux also delivers groups that any
-    /// other socket of the machine has joined (<c>ip(7)</c>).
+    /// Only the multicast groups that the endpoint has joined are received. By default Linux also delivers groups that
+    /// any other socket of the machine has joined (<c>ip(7)</c>).
     /// </summary>
     private static void RefuseForeignGroups(int fd, IPEndPoint endPoint)
     {
@@ -174,7 +203,7 @@ internal sealed record BoundDatagramSocket(int Fd, int Family, IPEndPoint EndPoi
         }
     }
 
-    private static void Configure(int fd, IPEndPoint endPoint, Action<ListenSocketContext>? configure)
+    private static void Configure(int fd, EndPoint endPoint, Action<ListenSocketContext>? configure)
     {
         if (configure is null)
         {

@@ -29,8 +29,6 @@ internal sealed unsafe class DatagramBatch
     // Room for all that the kernel joins: what the length of an IP packet can say.
     private const int CoalescingSize = 65_535;
 
-    private const int NameSize = 32;
-
     // Room for IPV6_PKTINFO (40 bytes), IP_PKTINFO (32), SO_RXQ_OVFL, UDP_GRO, and IP_TOS or IPV6_TCLASS (24 each).
     private const int ControlSize = 144;
 
@@ -45,6 +43,9 @@ internal sealed unsafe class DatagramBatch
     private readonly int _size;
     private readonly int _stride;
     private readonly int _capacity;
+    private readonly int _nameSize;
+    private readonly int _controlSize;
+    private readonly UnixAddresses? _unixAddresses;
     private Datagram[] _datagrams;
     private Part[] _parts;
     private int _used;
@@ -64,21 +65,26 @@ internal sealed unsafe class DatagramBatch
         _parts = new Part[_capacity];
         _bound = bound;
         _hasBatches = hasBatches;
+        _nameSize = DatagramAddress.MaxSizeOf(bound.IsUnix ? Posix.AF_UNIX : Posix.AF_INET);
+        _unixAddresses = bound.IsUnix ? new() : null;
+
+        // Without room for descriptors that a peer passes (unix(7), SCM_RIGHTS), the kernel closes them.
+        _controlSize = bound.IsUnix ? 0 : ControlSize;
         var room = isCoalescing ? CoalescingSize : size;
         _stride = ((room + 63) & ~63) + Skew;
         _payloads = GC.AllocateUninitializedArray<byte>(_capacity * _stride, pinned: true);
         _headers = GC.AllocateArray<byte>(
-            _capacity * (sizeof(mmsghdr) + sizeof(iovec) + NameSize + ControlSize), pinned: true);
+            _capacity * (sizeof(mmsghdr) + sizeof(iovec) + _nameSize + ControlSize), pinned: true);
         _messages = (mmsghdr*)Marshal.UnsafeAddrOfPinnedArrayElement(_headers, 0);
         var vectors = (iovec*)(_messages + _capacity);
         var names = (byte*)(vectors + _capacity);
-        var controls = names + (_capacity * NameSize);
+        var controls = names + (_capacity * _nameSize);
         var payloads = (byte*)Marshal.UnsafeAddrOfPinnedArrayElement(_payloads, 0);
         for (var i = 0; i < _capacity; i++)
         {
             vectors[i] = new iovec { iov_base = payloads + (i * _stride), iov_len = (nuint)room };
             ref var header = ref _messages[i].msg_hdr;
-            header.msg_name = names + (i * NameSize);
+            header.msg_name = names + (i * _nameSize);
             header.msg_iov = vectors + i;
             header.msg_iovlen = 1;
             header.msg_control = controls + (i * ControlSize);
@@ -107,8 +113,8 @@ internal sealed unsafe class DatagramBatch
         for (var i = 0; i < _used; i++)
         {
             ref var header = ref _messages[i].msg_hdr;
-            header.msg_namelen = NameSize;
-            header.msg_controllen = ControlSize;
+            header.msg_namelen = (uint)_nameSize;
+            header.msg_controllen = (nuint)_controlSize;
             header.msg_flags = 0;
         }
 
@@ -172,7 +178,8 @@ internal sealed unsafe class DatagramBatch
     internal DatagramAddress GetRemoteAddress(int index)
     {
         ref readonly var header = ref GetHeader(index);
-        return DatagramAddress.From(new(header.msg_name, (int)header.msg_namelen));
+        var address = new ReadOnlySpan<byte>(header.msg_name, (int)header.msg_namelen);
+        return _unixAddresses is { } known ? known.Get(address) : DatagramAddress.From(address);
     }
 
     internal DatagramAddress GetLocalAddress(int index)

@@ -1,6 +1,9 @@
 using System.Net;
+using System.Net.Sockets;
 using KestrelEventLoopTransport.Datagrams;
+using KestrelEventLoopTransport.Descriptors.UnixSockets;
 using KestrelEventLoopTransport.Loops;
+using KestrelEventLoopTransport.Options.Validation;
 
 namespace KestrelEventLoopTransport;
 
@@ -12,18 +15,21 @@ public sealed class DatagramEndpoint
 {
     private readonly DatagramSocket[] _sockets;
     private readonly EventLoopGroup _group;
+    private readonly OwnedUnixFile? _file;
     private Task? _stopped;
 
-    private DatagramEndpoint(DatagramSocket[] sockets, EventLoopGroup group)
+    private DatagramEndpoint(DatagramSocket[] sockets, OwnedUnixFile? file, EventLoopGroup group)
     {
+        _file = file;
         _sockets = sockets;
         _group = group;
     }
 
     /// <summary>
-    /// The address that the endpoint is bound to. If port 0 was requested, this is the port that the kernel chose.
+    /// The address that the endpoint is bound to: an <see cref="IPEndPoint"/>, with the port that the kernel chose if
+    /// port 0 was requested, or a <see cref="UnixDomainSocketEndPoint"/>.
     /// </summary>
-    public IPEndPoint EndPoint => _sockets[0].EndPoint;
+    public EndPoint EndPoint => _sockets[0].EndPoint;
 
     /// <summary>
     /// Sends from the endpoint, on any thread. With <see cref="DatagramEndpointOptions.SocketPerLoop"/> it is the first
@@ -54,6 +60,27 @@ public sealed class DatagramEndpoint
 
     /// <summary>The loop of the first socket.</summary>
     internal EventLoop Loop => _sockets[0].Loop;
+    internal DatagramCounts Counts
+        => new(ReceivedDatagrams, SentDatagrams, DroppedSends, FailedSends, KernelDrops);
+
+    /// <summary>Receives a multicast group from now on.</summary>
+    /// <param name="group">The group.</param>
+    /// <exception cref="ArgumentNullException"><paramref name="group"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException">The group is not a valid one.</exception>
+    /// <exception cref="SocketException">
+    /// The kernel refuses: the endpoint has joined the group already, there is no such interface, or the socket has too
+    /// many groups (<c>net.ipv4.igmp_max_memberships</c>).
+    /// </exception>
+    /// <exception cref="ObjectDisposedException">The endpoint has stopped.</exception>
+    public void JoinGroup(MulticastGroup group) => ChangeGroup(group, MulticastSocket.Join);
+
+    /// <summary>Ends what <see cref="JoinGroup"/> or <see cref="MulticastOptions.Groups"/> have begun.</summary>
+    /// <param name="group">A group that has been joined, with the same interface and source.</param>
+    /// <exception cref="ArgumentNullException"><paramref name="group"/> is <see langword="null"/>.</exception>
+    /// <exception cref="ArgumentException">The group is not a valid one.</exception>
+    /// <exception cref="SocketException">The endpoint has not joined the group.</exception>
+    /// <exception cref="ObjectDisposedException">The endpoint has stopped.</exception>
+    public void LeaveGroup(MulticastGroup group) => ChangeGroup(group, MulticastSocket.Leave);
 
     /// <summary>Binds an endpoint. It does not receive before <see cref="Start"/>.</summary>
     /// <param name="endPoint">The address.</param>
@@ -61,7 +88,7 @@ public sealed class DatagramEndpoint
     /// <param name="handler">The application's code.</param>
     /// <param name="group">The loops. The endpoint owns one reference when this returns.</param>
     internal static DatagramEndpoint Bind(
-        IPEndPoint endPoint, DatagramEndpointOptions options, DatagramHandler handler, EventLoopGroup group)
+        EndPoint endPoint, DatagramEndpointOptions options, DatagramHandler handler, EventLoopGroup group)
     {
         var count = options.SocketPerLoop ? group.Loops.Length : 1;
         var bound = BoundDatagramSocket.Bind(endPoint, options, count);
@@ -74,7 +101,7 @@ public sealed class DatagramEndpoint
                 sockets[i] = new DatagramSocket(bound[i], loop, handler, options);
             }
 
-            return new DatagramEndpoint(sockets, group);
+            return new DatagramEndpoint(sockets, bound[0].File, group);
         }
         catch
         {
@@ -92,8 +119,30 @@ public sealed class DatagramEndpoint
     /// </summary>
     internal Task StopAsync() => _stopped ??= StopOnceAsync();
 
+    private void ChangeGroup(MulticastGroup group, Action<int, AddressFamily, MulticastGroup> change)
+    {
+        ArgumentNullException.ThrowIfNull(group);
+        foreach (var (option, problem) in DatagramEndpointOptionsValidator.Check(group))
+        {
+            throw new ArgumentException($"{option} is {problem}.", nameof(group));
+        }
+
+        var socket = _sockets[0];
+        ObjectDisposedException.ThrowIf(!socket.TryAddReference(), this);
+        try
+        {
+            change(socket.Fd, EndPoint.AddressFamily, group);
+        }
+        finally
+        {
+            socket.ReleaseReference();
+        }
+    }
+
     private async Task StopOnceAsync()
     {
+        // The file goes first: once the socket is closed, another process may bind to the path.
+        _file?.Delete();
         Array.ForEach(_sockets, static socket => socket.Stop());
         await Task.WhenAll(_sockets.Select(static socket => socket.Closed)).ConfigureAwait(false);
         if (_group.Release())

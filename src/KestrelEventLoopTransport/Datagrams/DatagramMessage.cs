@@ -25,7 +25,7 @@ internal static unsafe class DatagramMessage
         DatagramAddress to,
         DatagramAddress from)
     {
-        var nameLength = to.Write(new Span<byte>(name, SocketAddressBytes.MaxSize), family);
+        var nameLength = to.Write(new Span<byte>(name, DatagramAddress.MaxSizeOf(family)), family);
         var controlLength = PacketInfo.Write(control, from, family);
         *message = new msghdr
         {
@@ -55,7 +55,7 @@ internal static unsafe class DatagramMessage
     internal static int Send(
         int fd, ReadOnlySpan<byte> payload, int family, DatagramAddress to, DatagramAddress from)
     {
-        var name = stackalloc byte[SocketAddressBytes.MaxSize];
+        var name = stackalloc byte[DatagramAddress.MaxSize];
         var control = stackalloc byte[PacketInfo.MaxSpace];
         msghdr message;
         fixed (byte* bytes = payload)

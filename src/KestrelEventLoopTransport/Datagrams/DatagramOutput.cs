@@ -122,6 +122,12 @@ internal sealed class DatagramOutput
             // BSD systems refuse an address there (EISCONN).
             to = default;
         }
+        else if (to.IsEmpty)
+        {
+            // A Unix peer without a name, for example.
+            _writer.CountFailure();
+            return DatagramSendResult.Failed(Errno.EDESTADDRREQ);
+        }
 
         // The kernel would refuse it too, but only if the socket is not full.
         if (payload.Length > MaxPayload)
@@ -144,7 +150,7 @@ internal sealed class DatagramOutput
 
             var error = _writer.Send(payload, to, from);
             _socket.ReleaseReference();
-            if (!DatagramWriter.IsPressure(error))
+            if (!_writer.IsPressure(error))
             {
                 return error == 0 ? new(DatagramSendStatus.Sent) : DatagramSendResult.Failed(error);
             }

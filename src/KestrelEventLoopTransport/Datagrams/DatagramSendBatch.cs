@@ -26,11 +26,9 @@ internal sealed unsafe class DatagramSendBatch
     private const int MaxRunSize = 65_535 - 20 - 8;
 
     private const int PayloadSize = 64 * 1024;
-    private const int NameSize = 32;
     private const int ControlSize = PacketInfo.MaxSpace + DatagramMessage.SegmentSpace;
 
-    private readonly byte[] _memory = GC.AllocateUninitializedArray<byte>(
-        (Capacity * (sizeof(mmsghdr) + sizeof(iovec) + NameSize + ControlSize)) + PayloadSize, pinned: true);
+    private readonly byte[] _memory;
     private readonly DatagramAddress[] _addresses = new DatagramAddress[Capacity];
     private readonly DatagramAddress[] _sources = new DatagramAddress[Capacity];
 
@@ -47,6 +45,7 @@ internal sealed unsafe class DatagramSendBatch
     private readonly byte* _payloads;
     private readonly bool _hasBatches;
     private readonly int _family;
+    private readonly int _nameSize;
 
     /// <param name="family">The family of the socket.</param>
     /// <param name="hasBatches">
@@ -56,10 +55,14 @@ internal sealed unsafe class DatagramSendBatch
     {
         _family = family;
         _hasBatches = hasBatches;
+        _nameSize = DatagramAddress.MaxSizeOf(family);
+        _memory = GC.AllocateUninitializedArray<byte>(
+            (Capacity * (sizeof(mmsghdr) + sizeof(iovec) + _nameSize + ControlSize)) + PayloadSize,
+            pinned: true);
         _messages = (mmsghdr*)Marshal.UnsafeAddrOfPinnedArrayElement(_memory, 0);
         _vectors = (iovec*)(_messages + Capacity);
         _names = (byte*)(_vectors + Capacity);
-        _controls = _names + (Capacity * NameSize);
+        _controls = _names + (Capacity * _nameSize);
         _payloads = _controls + (Capacity * ControlSize);
     }
 
@@ -149,7 +152,7 @@ internal sealed unsafe class DatagramSendBatch
         DatagramMessage.Write(
             header,
             _vectors + message,
-            _names + (message * NameSize),
+            _names + (message * _nameSize),
             control,
             _family,
             _addresses[first],

@@ -9,12 +9,16 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// <param name="endPoint">The address to bind to.</param>
 /// <param name="host">Has the loops.</param>
 /// <param name="createHandler">Creates the application's code.</param>
-/// <param name="configure">Sets the options.</param>
+/// <param name="configuration">Reads the options.</param>
+/// <param name="metrics">Shows what the endpoint counts.</param>
+/// <param name="configure">Sets the options in code.</param>
 internal sealed class DatagramService(
     string name,
-    IPEndPoint endPoint,
+    EndPoint endPoint,
     IDatagramHost host,
     Func<DatagramHandler> createHandler,
+    DatagramConfiguration configuration,
+    DatagramMetrics metrics,
     Action<DatagramEndpointOptions>? configure) : IHostedService, IAsyncDisposable, IDisposable
 {
     private DatagramEndpoint? _endpoint;
@@ -23,8 +27,9 @@ internal sealed class DatagramService(
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         var options = new DatagramEndpointOptions();
+        configuration.Apply(endPoint, options);
         configure?.Invoke(options);
-        DatagramEndpointOptionsValidator.Check(name, options);
+        DatagramEndpointOptionsValidator.Check(name, endPoint, options);
         _handler = createHandler();
         try
         {
@@ -32,6 +37,7 @@ internal sealed class DatagramService(
             _handler.OnStarted(_endpoint);
             _endpoint.Start();
             host.Add(_endpoint);
+            metrics.Add(_endpoint);
         }
         catch
         {
@@ -50,6 +56,7 @@ internal sealed class DatagramService(
             {
                 host.Remove(endpoint);
                 await endpoint.StopAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+                metrics.Remove(endpoint);
             }
 
             await DisposeAsync(handler).AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);

@@ -49,7 +49,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
 
     internal EventLoop Loop { get; }
 
-    internal IPEndPoint EndPoint { get; }
+    internal EndPoint EndPoint { get; }
 
     internal DatagramOutput Output { get; }
 

@@ -88,8 +88,13 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
         return error;
     }
 
-    /// <summary>The socket or a queue behind it is full: the same datagram can be sent later.</summary>
-    internal static bool IsPressure(int error) => error is Errno.EAGAIN or Errno.ENOBUFS or Errno.ENOMEM;
+    /// <summary>
+    /// The socket or a queue behind it is full: the same datagram can be sent later. On Unix sockets EAGAIN says that
+    /// the receiver's queue is full (<c>unix(7)</c>), unless the receiver is connected: then the own buffer is. A
+    /// receiver that does not read must not hold up what goes to others.
+    /// </summary>
+    internal bool IsPressure(int error)
+        => error is Errno.ENOBUFS or Errno.ENOMEM || (error == Errno.EAGAIN && family != Posix.AF_UNIX);
 
     /// <summary>
     /// Remembers what the kernel does not cut (<c>net/ipv4/udp.c: udp_send_skb</c>): with EIO nothing, because the

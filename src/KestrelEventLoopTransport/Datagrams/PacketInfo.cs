@@ -57,7 +57,7 @@ internal readonly unsafe ref struct PacketInfo
     /// </summary>
     internal static int Write(byte* control, DatagramAddress source, int family)
     {
-        if (source.IsEmpty || !OperatingSystem.IsLinux())
+        if (source.IsEmpty || source.IsUnix || family == Posix.AF_UNIX || !OperatingSystem.IsLinux())
         {
             return 0;
         }

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Connections;
-using KestrelEventLoopTransport.Listening.UnixSockets;
+using KestrelEventLoopTransport.Descriptors.UnixSockets;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Options;
 using Microsoft.AspNetCore.Connections;

@@ -26,8 +26,18 @@ internal static class FreeBSD
 
     // sys/netinet/in.h
     internal const int IP_TOS = 3;
+    internal const int IP_MULTICAST_IF = 9;
+    internal const int IP_MULTICAST_TTL = 10;
+    internal const int IP_MULTICAST_LOOP = 11;
+    internal const int MCAST_JOIN_GROUP = 80;
+    internal const int MCAST_LEAVE_GROUP = 81;
+    internal const int MCAST_JOIN_SOURCE_GROUP = 82;
+    internal const int MCAST_LEAVE_SOURCE_GROUP = 83;
 
     // sys/netinet6/in6.h
+    internal const int IPV6_MULTICAST_IF = 9;
+    internal const int IPV6_MULTICAST_HOPS = 10;
+    internal const int IPV6_MULTICAST_LOOP = 11;
     internal const int IPV6_V6ONLY = 27;
     internal const int IPV6_TCLASS = 61;
 

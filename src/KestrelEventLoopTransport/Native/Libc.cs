@@ -40,6 +40,9 @@ internal static unsafe partial class Libc
     internal static partial int getsockopt(int fd, int level, int name, void* value, uint* length);
 
     [LibraryImport(Library)]
+    internal static partial uint if_nametoindex(byte* name);
+
+    [LibraryImport(Library)]
     internal static partial int setsockopt(int fd, int level, int name, void* value, uint length);
 
     [LibraryImport(Library)]

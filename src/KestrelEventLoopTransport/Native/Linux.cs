@@ -37,6 +37,13 @@ internal static class Linux
     internal const int IP_PKTINFO = 8;
     internal const int IP_RECVTOS = 13;
     internal const int IP_BIND_ADDRESS_NO_PORT = 24;
+    internal const int IP_MULTICAST_IF = 32;
+    internal const int IP_MULTICAST_TTL = 33;
+    internal const int IP_MULTICAST_LOOP = 34;
+    internal const int MCAST_JOIN_GROUP = 42;
+    internal const int MCAST_LEAVE_GROUP = 45;
+    internal const int MCAST_JOIN_SOURCE_GROUP = 46;
+    internal const int MCAST_LEAVE_SOURCE_GROUP = 47;
     internal const int IP_MULTICAST_ALL = 49;
     internal const int TCP_KEEPIDLE = 4;
     internal const int TCP_KEEPINTVL = 5;
@@ -47,6 +54,9 @@ internal static class Linux
     internal const int TCP_USER_TIMEOUT = 18;
     internal const int TCP_FASTOPEN = 23;
     internal const int TCP_NOTSENT_LOWAT = 25;
+    internal const int IPV6_MULTICAST_IF = 17;
+    internal const int IPV6_MULTICAST_HOPS = 18;
+    internal const int IPV6_MULTICAST_LOOP = 19;
     internal const int IPV6_V6ONLY = 26;
     internal const int IPV6_MULTICAST_ALL = 29;
     internal const int IPV6_RECVPKTINFO = 49;

@@ -80,6 +80,35 @@ internal static class Platform
 
     internal static int IP_BIND_ADDRESS_NO_PORT => Of(Linux.IP_BIND_ADDRESS_NO_PORT, Missing, Missing);
 
+    internal static int IP_MULTICAST_IF => Of(Linux.IP_MULTICAST_IF, MacOS.IP_MULTICAST_IF, FreeBSD.IP_MULTICAST_IF);
+
+    internal static int IP_MULTICAST_TTL
+        => Of(Linux.IP_MULTICAST_TTL, MacOS.IP_MULTICAST_TTL, FreeBSD.IP_MULTICAST_TTL);
+
+    internal static int IP_MULTICAST_LOOP
+        => Of(Linux.IP_MULTICAST_LOOP, MacOS.IP_MULTICAST_LOOP, FreeBSD.IP_MULTICAST_LOOP);
+
+    internal static int MCAST_JOIN_GROUP
+        => Of(Linux.MCAST_JOIN_GROUP, MacOS.MCAST_JOIN_GROUP, FreeBSD.MCAST_JOIN_GROUP);
+
+    internal static int MCAST_LEAVE_GROUP
+        => Of(Linux.MCAST_LEAVE_GROUP, MacOS.MCAST_LEAVE_GROUP, FreeBSD.MCAST_LEAVE_GROUP);
+
+    internal static int MCAST_JOIN_SOURCE_GROUP
+        => Of(Linux.MCAST_JOIN_SOURCE_GROUP, MacOS.MCAST_JOIN_SOURCE_GROUP, FreeBSD.MCAST_JOIN_SOURCE_GROUP);
+
+    internal static int MCAST_LEAVE_SOURCE_GROUP
+        => Of(Linux.MCAST_LEAVE_SOURCE_GROUP, MacOS.MCAST_LEAVE_SOURCE_GROUP, FreeBSD.MCAST_LEAVE_SOURCE_GROUP);
+
+    internal static int IPV6_MULTICAST_IF
+        => Of(Linux.IPV6_MULTICAST_IF, MacOS.IPV6_MULTICAST_IF, FreeBSD.IPV6_MULTICAST_IF);
+
+    internal static int IPV6_MULTICAST_HOPS
+        => Of(Linux.IPV6_MULTICAST_HOPS, MacOS.IPV6_MULTICAST_HOPS, FreeBSD.IPV6_MULTICAST_HOPS);
+
+    internal static int IPV6_MULTICAST_LOOP
+        => Of(Linux.IPV6_MULTICAST_LOOP, MacOS.IPV6_MULTICAST_LOOP, FreeBSD.IPV6_MULTICAST_LOOP);
+
     internal static int IPV6_TCLASS => Of(Linux.IPV6_TCLASS, MacOS.IPV6_TCLASS, FreeBSD.IPV6_TCLASS);
 
     internal static int TCP_KEEPIDLE => Of(Linux.TCP_KEEPIDLE, MacOS.TCP_KEEPALIVE, FreeBSD.TCP_KEEPIDLE);

@@ -18,6 +18,9 @@ internal struct SocketAddressBytes
 
     private const int Size = 28;
 
+    /// <summary>The address family, and on the BSDs the length before it.</summary>
+    internal const int FamilySize = 2;
+
     /// <summary>The size of <c>sockaddr_in</c>.</summary>
     internal const int IPv4Size = 16;
 
@@ -168,16 +171,22 @@ internal struct SocketAddressBytes
                 ?? throw new SocketException((int)SocketError.AddressFamilyNotSupported);
         }
 
+        address = TrimUnix(address);
+        var native = new SocketAddress(AddressFamily.Unix, Math.Max(address.Length, 2));
+        address.CopyTo(native.Buffer.Span);
+        return new UnixDomainSocketEndPoint("/").Create(native);
+    }
+
+    /// <summary>A <c>sockaddr_un</c> without what the kernel has written behind its name.</summary>
+    internal static ReadOnlySpan<byte> TrimUnix(ReadOnlySpan<byte> address)
+    {
         if (!OperatingSystem.IsLinux())
         {
             address = TrimPath(address);
         }
 
         // After a path of 108 bytes the kernel writes a zero, for which .NET and struct sockaddr_un have no room.
-        address = address[..Math.Min(address.Length, UnixSize)];
-        var native = new SocketAddress(AddressFamily.Unix, Math.Max(address.Length, 2));
-        address.CopyTo(native.Buffer.Span);
-        return new UnixDomainSocketEndPoint("/").Create(native);
+        return address[..Math.Min(address.Length, UnixSize)];
     }
 
     /// <summary>

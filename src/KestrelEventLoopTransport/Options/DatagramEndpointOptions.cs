@@ -5,6 +5,12 @@ namespace KestrelEventLoopTransport;
 /// <summary>
 /// Options of a datagram endpoint. Where <see langword="null"/> is allowed, it keeps the kernel's default.
 /// </summary>
+/// <remarks>
+/// The configuration section <c>Kestrel:EventLoopTransport:Datagrams</c> is applied to all datagram endpoints first.
+/// Then come the sections in its <c>Endpoints</c> whose <c>Url</c> is the endpoint's, and then code. The options are
+/// read when the endpoint starts; a later change of the configuration has no effect until the application is started
+/// again. A value out of range throws an <see cref="Microsoft.Extensions.Options.OptionsValidationException"/>.
+/// </remarks>
 public sealed class DatagramEndpointOptions
 {
     /// <summary>
@@ -77,10 +83,16 @@ public sealed class DatagramEndpointOptions
     /// </summary>
     public bool Broadcast { get; set; }
 
+    /// <summary>The file of a Unix socket.</summary>
+    public UnixSocketOptions Unix { get; } = new();
+
+    /// <summary>The multicast groups that are received, and how multicast datagrams are sent.</summary>
+    public MulticastOptions Multicast { get; } = new();
+
     /// <summary>
     /// The only peer: the socket is connected to it (<c>connect(2)</c>). Datagrams of others are not received, and
-    /// answers of the peer's system are reported to <see cref="DatagramHandler.OnError"/>. Default:
-    /// <see langword="null"/>: none.
+    /// answers of the peer's system are reported to <see cref="DatagramHandler.OnError"/>. In configuration:
+    /// <c>address:port</c>. Default: <see langword="null"/>: none.
     /// </summary>
     public IPEndPoint? RemoteEndPoint { get; set; }
 
@@ -88,10 +100,5 @@ public sealed class DatagramEndpointOptions
     /// Called with each socket after the options above are set and before <c>bind(2)</c>. If it throws an exception,
     /// the application does not start. Default: <see langword="null"/>.
     /// </summary>
-    /// <remarks>
-    /// Multicast groups are joined here, with the interface:
-    /// <c>context.Socket.SetSocketOption(SocketOptionLevel.IP, SocketOptionName.AddMembership, …)</c>. Groups that
-    /// other sockets of the machine have joined are not received (<c>IP_MULTICAST_ALL</c> is off, Linux).
-    /// </remarks>
     public Action<ListenSocketContext>? ConfigureSocket { get; set; }
 }

@@ -23,19 +23,48 @@ public sealed class DatagramAllocationTests
             DatagramScript.Echo,
             url: "udp://0.0.0.0:0");
         var endPoint = new IPEndPoint(IPAddress.Loopback, server.EndPoint.Port);
+        await AssertAllocatesNothingAsync(() => DatagramServer.Connect(endPoint));
+    }
+
+    [Fact]
+    public async Task A_datagram_of_a_known_Unix_peer_and_its_answer_allocate_nothing()
+    {
+        using var path = new SocketPath();
+        await using var server = await DatagramServer.StartAsync(
+            new TestSettings
+            {
+                Scheduling = ApplicationScheduling.Adaptive,
+                MinimumLevel = LogLevel.Warning,
+                Pools = null,
+            },
+            DatagramScript.Echo,
+            url: $"unix:{path.Path}");
+        using var ownPath = new SocketPath();
+        await AssertAllocatesNothingAsync(() =>
+        {
+            File.Delete(ownPath.Path);
+            var client = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+            client.Bind(new UnixDomainSocketEndPoint(ownPath.Path));
+            client.Connect(new UnixDomainSocketEndPoint(path.Path));
+            return client;
+        });
+    }
+
+    private static async Task AssertAllocatesNothingAsync(Func<Socket> connect)
+    {
         var best = long.MaxValue;
         for (var i = 0; i < 5 && best > 0; i++)
         {
-            best = Math.Min(best, await Task.Run(() => Measure(endPoint)));
+            best = Math.Min(best, await Task.Run(() => Measure(connect)));
         }
 
         Assert.True(best <= 0, $"{RoundTrips} datagrams allocated {best} bytes more than the background.");
     }
 
     // Synchronous calls allocate nothing, as long as the socket has never been used asynchronously.
-    private static long Measure(IPEndPoint endPoint)
+    private static long Measure(Func<Socket> connect)
     {
-        using var client = DatagramServer.Connect(endPoint);
+        using var client = connect();
         Span<byte> message = stackalloc byte[128];
         var start = Stopwatch.GetTimestamp();
         var before = GC.GetTotalAllocatedBytes(precise: true);

@@ -23,7 +23,7 @@ internal sealed class DatagramServer : IAsyncDisposable
 
     public DatagramEndpoint Endpoint => Script.Endpoint!;
 
-    public IPEndPoint EndPoint => Endpoint.EndPoint;
+    public IPEndPoint EndPoint => (IPEndPoint)Endpoint.EndPoint;
 
     /// <summary>Where the same application accepts connections.</summary>
     public EndPoint Tcp => Services.GetRequiredService<EventLoopTransportMonitor>().Endpoints[0].EndPoint;
@@ -75,7 +75,7 @@ internal sealed class DatagramServer : IAsyncDisposable
     /// <summary>A client's socket, connected to the server.</summary>
     public Socket Connect() => Connect(EndPoint);
 
-    public static Socket Connect(IPEndPoint endPoint)
+    public static Socket Connect(EndPoint endPoint)
     {
         var socket = new Socket(endPoint.AddressFamily, SocketType.Dgram, ProtocolType.Udp)
         {

@@ -15,7 +15,7 @@ public sealed class ArchitectureTests : IDisposable
     /// </summary>
     private static readonly string[] _parts =
     [
-        "Connections/Buffers", "Listening/Balancing", "Listening/Takeover", "Listening/UnixSockets",
+        "Connections/Buffers", "Descriptors/UnixSockets", "Listening/Balancing", "Listening/Takeover",
     ];
 
     /// <summary>Sub-folders that are built on the folder they lie in, which could stand alone.</summary>

@@ -24,6 +24,16 @@ internal static class SystemConstants
         SO_LINGER_SEC       0x1080        bsd/sys/socket.h
         MSG_TRUNC           0x10          bsd/sys/socket.h
         IP_TOS              3             bsd/netinet/in.h
+        IP_MULTICAST_IF     9             bsd/netinet/in.h
+        IP_MULTICAST_TTL    10            bsd/netinet/in.h
+        IP_MULTICAST_LOOP   11            bsd/netinet/in.h
+        MCAST_JOIN_GROUP    80            bsd/netinet/in.h
+        MCAST_LEAVE_GROUP   81            bsd/netinet/in.h
+        MCAST_JOIN_SOURCE_GROUP 82            bsd/netinet/in.h
+        MCAST_LEAVE_SOURCE_GROUP 83            bsd/netinet/in.h
+        IPV6_MULTICAST_IF   9             bsd/netinet6/in6.h
+        IPV6_MULTICAST_HOPS 10            bsd/netinet6/in6.h
+        IPV6_MULTICAST_LOOP 11            bsd/netinet6/in6.h
         IPV6_V6ONLY         27            bsd/netinet6/in6.h
         IPV6_TCLASS         36            bsd/netinet6/in6.h
         TCP_KEEPALIVE       0x10          bsd/netinet/tcp.h
@@ -58,6 +68,16 @@ internal static class SystemConstants
         MSG_TRUNC           0x00000010    sys/sys/socket.h
         MSG_NOSIGNAL        0x00020000    sys/sys/socket.h
         IP_TOS              3             sys/netinet/in.h
+        IP_MULTICAST_IF     9             sys/netinet/in.h
+        IP_MULTICAST_TTL    10            sys/netinet/in.h
+        IP_MULTICAST_LOOP   11            sys/netinet/in.h
+        MCAST_JOIN_GROUP    80            sys/netinet/in.h
+        MCAST_LEAVE_GROUP   81            sys/netinet/in.h
+        MCAST_JOIN_SOURCE_GROUP 82            sys/netinet/in.h
+        MCAST_LEAVE_SOURCE_GROUP 83            sys/netinet/in.h
+        IPV6_MULTICAST_IF   9             sys/netinet6/in6.h
+        IPV6_MULTICAST_HOPS 10            sys/netinet6/in6.h
+        IPV6_MULTICAST_LOOP 11            sys/netinet6/in6.h
         IPV6_V6ONLY         27            sys/netinet6/in6.h
         IPV6_TCLASS         61            sys/netinet6/in6.h
         TCP_CONGESTION      64            sys/netinet/tcp.h

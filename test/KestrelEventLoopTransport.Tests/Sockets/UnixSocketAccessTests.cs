@@ -1,5 +1,5 @@
 using System.Net.Sockets;
-using KestrelEventLoopTransport.Listening.UnixSockets;
+using KestrelEventLoopTransport.Descriptors.UnixSockets;
 using KestrelEventLoopTransport.Native;
 using Libc = KestrelEventLoopTransport.Tests.Infrastructure.Libc;
 

@@ -48,6 +48,13 @@ internal sealed class LoopInstruments : IDisposable
     /// <summary>Connections that clients have tried to open.</summary>
     public long Dials(string outcome) => (long)Read($"event_loop.dials/{outcome}");
 
+    public long ReceivedDatagrams => (long)Read("event_loop.datagrams.received");
+
+    public long SentDatagrams => (long)Read("event_loop.datagrams.sent");
+
+    /// <summary>Datagrams that were lost in this machine.</summary>
+    public long DroppedDatagrams(string reason) => (long)Read($"event_loop.datagrams.dropped/{reason}");
+
     public void Dispose() => _listener.Dispose();
 
     private double Read(string name)

@@ -18,8 +18,13 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration? configurat
 
     internal const string Url = "Url";
 
+    /// <summary>The section with the options of datagram endpoints.</summary>
+    internal const string Datagrams = $"{Root}:{DatagramsKey}";
+
+    internal const string EndpointsKey = "Endpoints";
+
     private const string Root = "Kestrel:EventLoopTransport";
-    private const string EndpointsKey = "Endpoints";
+    private const string DatagramsKey = "Datagrams";
 
     public void Configure(EventLoopTransportOptions options)
     {
@@ -33,7 +38,8 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration? configurat
 
     private static void Configure(EventLoopTransportOptions options, IConfiguration configuration)
     {
-        new ObservedValues(configuration.GetSection(Root), EndpointsKey).Read(section => Bind(section, options));
+        new ObservedValues(configuration.GetSection(Root), EndpointsKey, DatagramsKey)
+            .Read(section => Bind(section, options));
         var endpoints = configuration.GetSection(Endpoints);
         if (!string.IsNullOrEmpty(endpoints.Value))
         {
@@ -86,83 +92,4 @@ internal sealed class EventLoopTransportConfiguration(IConfiguration? configurat
 
     private static OptionsValidationException Invalid(params IEnumerable<string> messages)
         => new(Microsoft.Extensions.Options.Options.DefaultName, typeof(EventLoopTransportOptions), messages);
-
-    /// <summary>A copy of a section's values that records which of them the binder has read.</summary>
-    private sealed class ObservedValues : ConfigurationProvider
-    {
-        private readonly HashSet<string> _read = new(StringComparer.OrdinalIgnoreCase);
-        private readonly string _path;
-
-        /// <param name="section">The section that holds the options.</param>
-        /// <param name="excluded">The key of the child that is not an option.</param>
-        internal ObservedValues(IConfigurationSection section, string excluded)
-        {
-            _path = section.Path;
-            var excludedKey = ConfigurationPath.Combine(section.Path, excluded);
-            var excludedPath = excludedKey + ConfigurationPath.KeyDelimiter;
-            foreach (var (key, value) in section.AsEnumerable())
-            {
-                if (!key.Equals(excludedKey, StringComparison.OrdinalIgnoreCase)
-                    && !key.StartsWith(excludedPath, StringComparison.OrdinalIgnoreCase))
-                {
-                    Data[key] = key.EndsWith(":Unix:FileMode", StringComparison.OrdinalIgnoreCase)
-                        ? OctalToDecimal(key, value)
-                        : value;
-                }
-            }
-        }
-
-        /// <param name="bind">
-        /// Calls the binder. A delegate, because the binder's code is generated where the type is known.
-        /// </param>
-        internal void Read(Action<IConfigurationSection> bind)
-        {
-            lock (_read)
-            {
-                _read.Clear();
-                using var root = new ConfigurationRoot([this]);
-                try
-                {
-                    bind(root.GetSection(_path));
-                }
-                catch (InvalidOperationException exception)
-                {
-                    throw Invalid(exception.Message);
-                }
-
-                // A section itself has the value null.
-                var unread = Data
-                    .Where(pair => pair.Value is not null && !_read.Contains(pair.Key))
-                    .Select(static pair => pair.Key)
-                    .Order()
-                    .ToList();
-                if (unread.Count != 0)
-                {
-                    throw Invalid(unread.Select(
-                        static key => $"{key} is not an option of the event-loop transport."));
-                }
-            }
-        }
-
-        public override bool TryGet(string key, out string? value)
-        {
-            _read.Add(key);
-            return base.TryGet(key, out value);
-        }
-
-        // The binder reads digits as a decimal number, but permissions are octal everywhere else.
-        private static string? OctalToDecimal(string key, string? mode)
-        {
-            // The binder trims white space as well.
-            mode = mode?.Trim();
-            if (mode is null || !mode.All(char.IsAsciiDigit) || mode.Length == 0)
-            {
-                return mode;
-            }
-
-            return mode.Length <= 5 && !mode.AsSpan().ContainsAny('8', '9')
-                ? Convert.ToInt32(mode, 8).ToString(System.Globalization.CultureInfo.InvariantCulture)
-                : throw Invalid($"{key} is '{mode}'; it must be from 000 to 777 (octal).");
-        }
-    }
 }

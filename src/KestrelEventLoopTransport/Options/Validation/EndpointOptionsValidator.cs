@@ -27,6 +27,13 @@ internal sealed class EndpointOptionsValidator
         return validator._problems;
     }
 
+    internal static IReadOnlyList<(string Option, string Problem)> Check(UnixSocketOptions options)
+    {
+        var validator = new EndpointOptionsValidator();
+        validator.CheckUnix(options);
+        return validator._problems;
+    }
+
     private void CheckSocket(EndpointOptions options)
     {
         CheckRange(nameof(options.Backlog), options.Backlog, 1, int.MaxValue);

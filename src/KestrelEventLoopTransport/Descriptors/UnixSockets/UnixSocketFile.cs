@@ -2,7 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using KestrelEventLoopTransport.Native;
 
-namespace KestrelEventLoopTransport.Listening.UnixSockets;
+namespace KestrelEventLoopTransport.Descriptors.UnixSockets;
 
 /// <summary>The file of a Unix socket that is bound to a path.</summary>
 internal static unsafe class UnixSocketFile

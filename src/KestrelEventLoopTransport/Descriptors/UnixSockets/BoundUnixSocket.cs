@@ -1,10 +1,10 @@
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Native;
 
-namespace KestrelEventLoopTransport.Listening.UnixSockets;
+namespace KestrelEventLoopTransport.Descriptors.UnixSockets;
 
 /// <summary>
-/// A Unix socket on its way to a listening one. Dispose removes its file and closes it, unless the socket was
+/// A Unix socket on its way to one that serves. Dispose removes its file and closes it, unless the socket was
 /// <see cref="Release">released</see>.
 /// </summary>
 internal sealed class BoundUnixSocket : IDisposable
@@ -16,7 +16,7 @@ internal sealed class BoundUnixSocket : IDisposable
     private DirectoryLock? _directory;
     private bool _isReleased;
 
-    private BoundUnixSocket(UnixDomainSocketEndPoint endPoint, UnixSocketOptions options)
+    private BoundUnixSocket(UnixDomainSocketEndPoint endPoint, UnixSocketOptions options, int type)
     {
         _endPoint = endPoint;
         _options = options;
@@ -29,7 +29,7 @@ internal sealed class BoundUnixSocket : IDisposable
                 (int)SocketError.InvalidArgument, $"bind to {endPoint}: abstract names exist on Linux only");
         }
 
-        Fd = SocketCalls.Create(Posix.AF_UNIX);
+        Fd = SocketCalls.Create(Posix.AF_UNIX, type);
     }
 
     internal int Fd { get; }
@@ -43,8 +43,9 @@ internal sealed class BoundUnixSocket : IDisposable
     /// <summary>Makes a socket that is not bound yet.</summary>
     /// <exception cref="InvalidOperationException">The options name an unknown user or group.</exception>
     /// <exception cref="SocketException">The kernel refuses the socket or does not have such names.</exception>
-    internal static BoundUnixSocket Create(UnixDomainSocketEndPoint endPoint, UnixSocketOptions options)
-        => new(endPoint, options);
+    internal static BoundUnixSocket Create(
+        UnixDomainSocketEndPoint endPoint, UnixSocketOptions options, int type = Posix.SOCK_STREAM)
+        => new(endPoint, options, type);
 
     /// <summary>
     /// Binds the socket, in place of a stale file if there is one, and sets the owner and permissions of its file. The
@@ -65,7 +66,7 @@ internal sealed class BoundUnixSocket : IDisposable
         UnixSocketFile.SetAccess(Path, File, _options.FileMode, _user, _group);
     }
 
-    /// <summary>The socket listens, and the caller owns it: Dispose leaves it alone.</summary>
+    /// <summary>The socket serves, and the caller owns it: Dispose leaves it alone.</summary>
     internal void Release() => _isReleased = true;
 
     public void Dispose()

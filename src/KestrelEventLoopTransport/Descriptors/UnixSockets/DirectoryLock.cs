@@ -1,7 +1,7 @@
 using System.Text;
 using KestrelEventLoopTransport.Native;
 
-namespace KestrelEventLoopTransport.Listening.UnixSockets;
+namespace KestrelEventLoopTransport.Descriptors.UnixSockets;
 
 /// <summary>
 /// Locks a directory (<c>flock(2)</c>) from before a Unix socket is bound there until it listens. Of several processes
