@@ -143,8 +143,8 @@ check_line_lengths() {
   fi
 }
 
-tools=(curl wrk h2load nginx haproxy gcc ss nft strace systemd-socket-activate nc redis-cli /usr/include/stdio.h
-  /usr/lib/nginx/modules/ngx_stream_module.so)
+tools=(curl wrk h2load nginx haproxy gcc ss nft strace systemd-socket-activate nc redis-cli dig dnsperf ip
+  /usr/include/stdio.h /usr/lib/nginx/modules/ngx_stream_module.so)
 install_tools "${tools[@]}" || echo "Their tests are skipped."
 ulimit -n "$(ulimit -Hn)" || true
 

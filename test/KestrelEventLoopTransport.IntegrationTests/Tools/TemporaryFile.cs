@@ -3,7 +3,7 @@ using KestrelEventLoopTransport.IntegrationTests.Server;
 namespace KestrelEventLoopTransport.IntegrationTests.Tools;
 
 /// <summary>
-/// A file with the content of a <see cref="PatternStream"/>, deleted when disposed.
+/// A file with a text or the content of a <see cref="PatternStream"/>, deleted when disposed.
 /// </summary>
 internal sealed class TemporaryFile : IDisposable
 {
@@ -14,6 +14,12 @@ internal sealed class TemporaryFile : IDisposable
         Path = System.IO.Path.Combine(_directory.FullName, "content");
         using var file = File.Create(Path);
         new PatternStream(length).CopyTo(file);
+    }
+
+    public TemporaryFile(string text)
+    {
+        Path = System.IO.Path.Combine(_directory.FullName, "content");
+        File.WriteAllText(Path, text);
     }
 
     public string Path { get; }
