@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using KestrelEventLoopTransport.Datagrams;
 
 namespace KestrelEventLoopTransport.TortureTests;
 
@@ -18,6 +19,7 @@ internal sealed class Episode(EpisodePlan plan)
     private readonly ConcurrentQueue<string> _failures = new();
     private readonly ConcurrentQueue<WeakReference> _opened = new();
     private readonly ConcurrentDictionary<object, bool> _watched = new();
+    private DatagramTraffic? _datagrams;
     private int _started;
     private long _progress;
     private long _received;
@@ -94,6 +96,7 @@ internal sealed class Episode(EpisodePlan plan)
         finally
         {
             _stopping = true;
+            await (_datagrams?.DisposeAsync() ?? ValueTask.CompletedTask);
             HandOffs = server.HandOffs;
             await server.DisposeAsync();
             FaultyLibc.Stop();
@@ -170,6 +173,9 @@ internal sealed class Episode(EpisodePlan plan)
 
     private async Task TortureAsync(TortureServer server, WorkProbe? probe)
     {
+        _datagrams = plan.Datagrams && server.Transport is IDatagramHost host
+            ? await DatagramTraffic.StartAsync(this, host)
+            : null;
         var start = Stopwatch.GetTimestamp();
         var workers = Task.WhenAll(Enumerable.Range(0, plan.Connections).Select(worker => Task.Run(async () =>
         {
@@ -180,6 +186,7 @@ internal sealed class Episode(EpisodePlan plan)
             }
             while (Stopwatch.GetElapsedTime(start) < plan.Length && _failures.IsEmpty);
         })));
+        var datagrams = _datagrams?.RunAsync(workers) ?? Task.CompletedTask;
         if (plan.StopsEarly)
         {
             await Task.WhenAny(workers, Task.Delay(plan.Length));
@@ -187,6 +194,7 @@ internal sealed class Episode(EpisodePlan plan)
         else
         {
             await workers;
+            await datagrams;
             await ProbeAsync(server);
             await (probe?.RunQuietlyAsync() ?? Task.CompletedTask);
         }
@@ -194,6 +202,7 @@ internal sealed class Episode(EpisodePlan plan)
         _stopping = true;
         await server.StopAsync();
         await workers;
+        await datagrams;
     }
 
     private async Task UseConnectionAsync(TortureServer server, Random random)

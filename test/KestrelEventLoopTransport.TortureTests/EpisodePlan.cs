@@ -34,6 +34,7 @@ internal sealed class EpisodePlan
         MaxConnections = random.Next(4) switch { 0 => Connections * 2, 1 => (Connections / 2) + 1, _ => null };
         AllowHalfClose = random.Next(2) == 0;
         Client = !PoolFails && random.Next(2) == 0 ? ClientKind.EventLoop : ClientKind.Socket;
+        Datagrams = random.Next(3) == 0;
     }
 
     public int Seed { get; }
@@ -93,6 +94,9 @@ internal sealed class EpisodePlan
     /// <summary>What the clients are. A client does not expect a memory pool that throws.</summary>
     public ClientKind Client { get; init; }
 
+    /// <summary>Whether datagram endpoints run beside the server.</summary>
+    public bool Datagrams { get; init; }
+
     public override string ToString()
         => $"seed {Seed}: {Serving}, {Client} clients, {Scheduling}, faults {Mix}, {Loops} loops, "
             + $"{Standbys} standbys, {Connections} connections, "
@@ -100,6 +104,7 @@ internal sealed class EpisodePlan
             + (OnUnixSocket ? ", Unix socket" : $", {AcceptMode}")
             + (MaxConnections is { } most ? $", at most {most}" : "")
             + (AllowHalfClose ? ", half-close" : "")
+            + (Datagrams ? ", datagrams" : "")
             + (Limit is { } limit ? $", limits of {limit.TotalMilliseconds} ms" : "")
             + (Blocks ? ", blocking" : "")
             + (StopsEarly ? ", stops early" : "")
