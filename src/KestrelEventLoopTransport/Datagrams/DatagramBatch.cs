@@ -248,17 +248,24 @@ internal sealed unsafe class DatagramBatch
 
         for (var i = 0; i < _capacity; i++)
         {
-            var length = Libc.recvmsg(fd, &_messages[i].msg_hdr, Platform.MSG_TRUNC);
+            nint length;
+            do
+            {
+                // An interruption is not the end: no edge comes for datagrams that are there.
+                length = Libc.recvmsg(fd, &_messages[i].msg_hdr, Platform.MSG_TRUNC);
+                _error = length < 0 ? Errno.Last : 0;
+            }
+            while (_error == Errno.EINTR);
+
             if (length < 0)
             {
-                _error = Errno.Last;
                 if (i == 0)
                 {
                     return -1;
                 }
 
                 // The next call finds the socket empty by itself.
-                _error = _error is Errno.EAGAIN or Errno.EINTR ? 0 : _error;
+                _error = _error == Errno.EAGAIN ? 0 : _error;
                 return i;
             }
 

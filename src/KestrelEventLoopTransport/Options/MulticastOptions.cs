@@ -14,7 +14,9 @@ public sealed class MulticastOptions
     /// <remarks>
     /// Groups that other sockets of the machine have joined are not received (<c>IP_MULTICAST_ALL</c> is off, Linux).
     /// With <see cref="DatagramEndpointOptions.SocketPerLoop"/> the first socket joins, so that each datagram is
-    /// received once.
+    /// received once. Endpoints or processes that share a port for different groups set <c>SO_REUSEADDR</c> in
+    /// <see cref="DatagramEndpointOptions.ConfigureSocket"/>. With <see cref="DatagramEndpointOptions.ReusePort"/>
+    /// Linux may pass the datagram of an IPv4 group to a socket that has not joined it (seen on 6.18).
     /// </remarks>
     public IList<MulticastGroup> Groups { get; } = [];
 

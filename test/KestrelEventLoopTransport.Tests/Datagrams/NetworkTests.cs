@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Datagrams;
+using KestrelEventLoopTransport.Native;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -88,7 +89,9 @@ public sealed class NetworkTests : IAsyncLifetime
 
         static void Join(DatagramEndpointOptions options, string group)
         {
-            options.ReusePort = true;
+            // Not SO_REUSEPORT: Linux (seen on 6.18) passes IPv4 multicast to any socket of such a group of sockets.
+            options.ConfigureSocket = static context
+                => context.SetOption(Platform.SOL_SOCKET, Platform.SO_REUSEADDR, 1);
             options.Multicast.Groups.Add(new() { Address = group, Interface = "one0" });
         }
     }
