@@ -37,18 +37,22 @@ public sealed class HeaderFuzzTests
         var seconds = Number("KESTREL_PROXY_FUZZ_SECONDS");
         var random = new Random(seed);
         var start = Environment.TickCount64;
-        for (var i = 0; seconds is null ? i < Rounds : Environment.TickCount64 - start < seconds * 1000L; i++)
+        var inputs = 0L;
+        var headers = 0L;
+        for (var i = 0L; seconds is null ? i < Rounds : Environment.TickCount64 - start < seconds * 1000L; i++)
         {
             var bytes = Change(random);
             try
             {
-                Check(bytes);
+                inputs += Check(bytes, ref headers);
             }
             catch (Exception exception)
             {
                 Assert.Fail($"Seed {seed}, round {i}, bytes {Convert.ToHexString(bytes)}: {exception}");
             }
         }
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"Seed {seed}: {inputs} inputs, {headers} of them headers.");
     }
 
     [Fact]
@@ -92,11 +96,13 @@ public sealed class HeaderFuzzTests
         }
     }
 
-    private static void Check(byte[] bytes)
+    /// <summary>Checks bytes and all their prefixes. Returns how many inputs that were.</summary>
+    private static int Check(byte[] bytes, ref long headers)
     {
         var whole = HeaderResult.Of(bytes);
         if (whole.Header is { } header)
         {
+            headers++;
             Use(header);
 
             // Bytes behind the header change nothing.
@@ -111,6 +117,8 @@ public sealed class HeaderFuzzTests
             Assert.Null(prefix.Header);
             Assert.True(prefix.NeedsMore || prefix.Problem?.Reason == whole.Problem?.Reason);
         }
+
+        return end;
     }
 
     private static void Use(ProxyProtocolHeader header)
