@@ -29,7 +29,7 @@ internal sealed partial class EventLoop
         _work.SetOwner();
         try
         {
-            _work.Poll(0);
+            Poll(0);
         }
         catch (Exception exception)
         {
@@ -79,7 +79,7 @@ internal sealed partial class EventLoop
     {
         if (!_polled.HasNext)
         {
-            _work.Poll(DelayUntil(Timers.FindNextDue()));
+            Poll(DelayUntil(Timers.FindNextDue()));
         }
 
         if (!RunEvents(activity))
@@ -96,6 +96,13 @@ internal sealed partial class EventLoop
         Callbacks.Flush();
         _supervisor.OnProgress();
         return true;
+    }
+
+    private void Poll(int timeoutMilliseconds)
+    {
+        Counters.BeginWait();
+        _work.Poll(timeoutMilliseconds);
+        Counters.EndWait(_polled.Count);
     }
 
     private bool RunEvents(ThreadActivity? activity)

@@ -76,6 +76,9 @@ internal sealed partial class EventLoop
     /// <summary>The number of the loop's connections.</summary>
     internal LoopLoad Load { get; } = new();
 
+    /// <summary>The number of the loop's turns and their events.</summary>
+    internal LoopCounters Counters { get; } = new();
+
     /// <summary>The memory of the loop's connections.</summary>
     internal MemoryPool<byte> Pool { get; }
 
@@ -155,6 +158,9 @@ internal sealed partial class EventLoop
     /// <param name="pollable">The pollable that gets them.</param>
     internal void Replace(ulong token, IPollable pollable) => _polled.Replace(token, pollable);
 
+    /// <summary>What the loop polls now. Any thread.</summary>
+    internal List<IPollable> ListPolled() => _polled.List();
+
     /// <summary>Asks in a moment whether an edge has been answered.</summary>
     internal void Watch(IWatched watched) => _watch.Add(watched);
 
@@ -215,6 +221,7 @@ internal sealed partial class EventLoop
     private void End()
     {
         _work.End();
+        Counters.BeginWait();
 
         // A thread of the runtime's pool may keep a loop that has ended, and these would keep its connections. The
         // connections that end now find no timer filed.

@@ -15,6 +15,9 @@ internal sealed class PolledSet
     private int _count;
     private int _next;
 
+    /// <summary>How many events the last poll has brought.</summary>
+    internal int Count => _count;
+
     /// <summary>How many events of the last poll have been taken.</summary>
     internal int Taken => _next;
 
@@ -93,6 +96,9 @@ internal sealed class PolledSet
         events = _poller.GetEvent(_next++, out var token);
         return _pollables.Find(token);
     }
+
+    /// <summary>The pollables that are registered now. Any thread may ask.</summary>
+    internal List<IPollable> List() => _pollables.All();
 
     /// <summary>Stops polling for good, and tells the pollables that are still registered.</summary>
     internal void End()

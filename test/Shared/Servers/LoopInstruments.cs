@@ -7,9 +7,11 @@ namespace KestrelEventLoopTransport.Testing;
 /// <summary>Reads the transport's instruments of one application, as an exporter of metrics does.</summary>
 internal sealed class LoopInstruments : IDisposable
 {
+    private readonly Lock _lock = new();
     private readonly MeterListener _listener = new();
     private readonly ConcurrentDictionary<string, double> _last = new();
     private readonly ConcurrentQueue<double> _overdue = new();
+    private readonly string[] _listenerTags = ["server.address", "server.port", "network.transport", "network.type"];
 
     public LoopInstruments(IServiceProvider services)
     {
@@ -22,7 +24,7 @@ internal sealed class LoopInstruments : IDisposable
             }
         };
         _listener.SetMeasurementEventCallback<long>(
-            (instrument, value, tags, _) => _last[NameOf(instrument, tags)] = value);
+            (instrument, value, tags, _) => Add(instrument, value, tags));
         _listener.SetMeasurementEventCallback<double>(OnMeasurement);
         _listener.Start();
     }
@@ -57,10 +59,21 @@ internal sealed class LoopInstruments : IDisposable
 
     public void Dispose() => _listener.Dispose();
 
-    private double Read(string name)
+    /// <summary>
+    /// What an instrument says now: <c>name</c>, or <c>name/tag</c> with the values of its tags. Listeners are added.
+    /// </summary>
+    public double Read(string name)
+        => TryRead(name) ?? throw new InvalidOperationException($"{name} is not among {string.Join(' ', _last.Keys)}.");
+
+    /// <summary>The same; null when the instrument has nothing to say.</summary>
+    public double? TryRead(string name)
     {
-        _listener.RecordObservableInstruments();
-        return _last[name];
+        lock (_lock)
+        {
+            _last.Clear();
+            _listener.RecordObservableInstruments();
+            return _last.TryGetValue(name, out var value) ? value : null;
+        }
     }
 
     private void OnMeasurement(
@@ -72,10 +85,18 @@ internal sealed class LoopInstruments : IDisposable
         }
         else
         {
-            _last[NameOf(instrument, tags)] = value;
+            Add(instrument, value, tags);
         }
     }
 
-    private static string NameOf(Instrument instrument, ReadOnlySpan<KeyValuePair<string, object?>> tags)
-        => tags.IsEmpty ? instrument.Name : $"{instrument.Name}/{tags[0].Value}";
+    private void Add(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        var name = instrument.Name;
+        foreach (var tag in tags)
+        {
+            name += _listenerTags.Contains(tag.Key) ? "" : $"/{tag.Value}";
+        }
+
+        _last.AddOrUpdate(name, value, (_, other) => other + value);
+    }
 }

@@ -49,7 +49,11 @@ internal sealed class LoopMetrics
             tags: null,
             new InstrumentAdvice<double> { HistogramBucketBoundaries = _overdueBuckets });
         _returned = new PoolQueue<TimeSpan>(Record);
+        Turns = new TurnMetrics(meter);
     }
+
+    /// <summary>What the loops count themselves.</summary>
+    internal TurnMetrics Turns { get; }
 
     internal TimeSpan LongestCallback
     {

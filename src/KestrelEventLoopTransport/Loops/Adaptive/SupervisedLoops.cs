@@ -36,6 +36,7 @@ internal sealed class SupervisedLoops
         var all = new SupervisedLoops(options, metrics, log);
         var loops = all.CreateLoops(pools, SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
         all.StartThreads(loops);
+        metrics.Turns.Observe(loops);
         metrics.Observe(() => all._supervisor.LongestStuck, all.Standbys.Count);
         return new EventLoopGroup(loops, Task.WhenAll(all._supervisor.Stopped, all.Standbys.Stopped));
     }

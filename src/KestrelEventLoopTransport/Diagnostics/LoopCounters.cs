@@ -1,0 +1,44 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+
+namespace KestrelEventLoopTransport.Diagnostics;
+
+/// <summary>
+/// What a loop counts of its turns. Only the thread that runs the loop counts, without atomic operations; any thread
+/// may read. The clock is read only while somebody listens to the instrument of the busy time.
+/// </summary>
+internal sealed class LoopCounters
+{
+    private long _turns;
+    private long _events;
+    private BusyTime _busy;
+    private Instrument? _timedBy;
+
+    /// <summary>The instrument of the busy time. While it has no listener, no time is measured.</summary>
+    internal Instrument? TimedBy
+    {
+        set => Volatile.Write(ref _timedBy, value);
+    }
+
+    /// <summary>The loop begins to wait for events, or ends.</summary>
+    internal void BeginWait()
+    {
+        if (_busy.IsBusy)
+        {
+            _busy.End(Stopwatch.GetTimestamp());
+        }
+    }
+
+    /// <summary>The wait has ended with a number of events.</summary>
+    internal void EndWait(int events)
+    {
+        Volatile.Write(ref _turns, _turns + 1);
+        Volatile.Write(ref _events, _events + events);
+        if (_timedBy is { Enabled: true })
+        {
+            _busy.Begin(Stopwatch.GetTimestamp());
+        }
+    }
+
+    internal LoopTotals Read() => new(Volatile.Read(ref _turns), Volatile.Read(ref _events), _busy.Read());
+}

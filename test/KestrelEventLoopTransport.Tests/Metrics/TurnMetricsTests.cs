@@ -1,0 +1,153 @@
+using System.Diagnostics;
+using KestrelEventLoopTransport.Tests.Loops;
+
+namespace KestrelEventLoopTransport.Tests.Metrics;
+
+/// <summary>What the loops count of their turns.</summary>
+[FailsOnStock("Metrics of ours.")]
+public sealed class TurnMetricsTests
+{
+    [Fact]
+    public async Task Each_loop_has_its_connections()
+    {
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
+        using var instruments = new LoopInstruments(transport.Services);
+        Assert.Null(instruments.TryRead("event_loop.connections/0"));
+        var listener = await transport.BindAsync();
+        var pairs = new List<ConnectedPair>();
+        for (var i = 0; i < 3; i++)
+        {
+            pairs.Add(await transport.ConnectAsync(listener));
+        }
+
+        double[] loops = [instruments.Read("event_loop.connections/0"), instruments.Read("event_loop.connections/1")];
+        Assert.Equal([1, 2], loops.Order());
+
+        await using var dialed = await transport.DialAsync();
+        Assert.Equal(
+            4, instruments.Read("event_loop.connections/0") + instruments.Read("event_loop.connections/1"));
+
+        foreach (var pair in pairs)
+        {
+            await pair.DisposeAsync();
+        }
+
+        await Poll.UntilAsync(
+            () => instruments.Read("event_loop.connections/0") + instruments.Read("event_loop.connections/1") == 1);
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task Turns_and_events_grow_with_requests(ApplicationScheduling scheduling)
+    {
+        const int Requests = 50;
+        await using var server = await TestServer.StartAsync(new TestSettings
+        {
+            Scheduling = scheduling,
+            Connection = Echo.RunAsync,
+            Transport = static options => options.EventLoopCount = 1,
+        });
+        using var instruments = new LoopInstruments(server.Services);
+        using var client = await server.ConnectAsync();
+        var turns = instruments.Read("event_loop.turns/0");
+        var events = instruments.Read("event_loop.events/0");
+        for (var i = 0; i < Requests; i++)
+        {
+            await Echo.RoundTripAsync(client);
+        }
+
+        // The loop may run one turn later what it has begun.
+        Assert.InRange(instruments.Read("event_loop.turns/0") - turns, Requests - 1, long.MaxValue);
+        Assert.InRange(instruments.Read("event_loop.events/0") - events, Requests - 1, long.MaxValue);
+    }
+
+    [Fact]
+    public async Task Counts_go_on_when_loops_end_and_others_start()
+    {
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive, static options => options.EventLoopCount = 1);
+        using var instruments = new LoopInstruments(transport.Services);
+        var turns = 0.0;
+        var busy = 0.0;
+        for (var i = 0; i < 3; i++)
+        {
+            var listener = await transport.BindAsync();
+            Assert.InRange(instruments.Read("event_loop.turns/0"), turns, long.MaxValue);
+            Assert.InRange(instruments.Read("event_loop.busy_time/0"), busy, double.MaxValue);
+            var pair = await transport.ConnectAsync(listener);
+            await Echo.RoundTripAsync(pair.Client, pair.Connection);
+            await pair.DisposeAsync();
+            await listener.DisposeAsync().DefaultTimeout();
+
+            var before = turns;
+            turns = instruments.Read("event_loop.turns/0");
+            busy = instruments.Read("event_loop.busy_time/0");
+            Assert.True(turns > before);
+        }
+
+        // A loop that has ended is not busy.
+        Assert.Equal(busy, instruments.Read("event_loop.busy_time/0"));
+    }
+
+    [Fact]
+    public async Task A_loop_is_busy_while_work_keeps_it_and_not_while_it_waits()
+    {
+        await using var subject = new LoopSubject(ApplicationScheduling.Inline);
+        using var instruments = new LoopInstruments(subject.Services);
+
+        // From the next turn on it is measured.
+        await subject.RunAsync(static () => { });
+        await subject.RunAsync(static () => { });
+        using var opened = new ManualResetEventSlim();
+        var entered = new WorkItem(static () => { });
+        var kept = new WorkItem(() =>
+        {
+            entered.Execute();
+            opened.Wait(TaskTimeoutExtensions.Default);
+        });
+        subject.Loop.Post(kept);
+        await entered.Ran.DefaultTimeout();
+
+        // While the work still runs.
+        var start = Stopwatch.GetTimestamp();
+        var before = instruments.Read("event_loop.busy_time/0");
+        await Poll.UntilAsync(() => Stopwatch.GetElapsedTime(start) > TimeSpan.FromMilliseconds(100));
+        var kept100 = instruments.Read("event_loop.busy_time/0") - before;
+        Assert.InRange(kept100, 0.099, Stopwatch.GetElapsedTime(start).TotalSeconds + 0.001);
+
+        opened.Set();
+        await kept.Ran.DefaultTimeout();
+
+        // It waits in the end, and then the time stands still.
+        await Poll.UntilAsync(() =>
+        {
+            var first = instruments.Read("event_loop.busy_time/0");
+            return instruments.Read("event_loop.busy_time/0") == first;
+        });
+    }
+
+    [Fact]
+    public async Task Without_a_listener_no_time_is_measured()
+    {
+        await using var subject = new LoopSubject(ApplicationScheduling.Adaptive);
+        for (var i = 0; i < 10; i++)
+        {
+            await subject.RunAsync(static () => { });
+        }
+
+        var totals = subject.Loop.Counters.Read();
+        Assert.Equal(TimeSpan.Zero, totals.Busy);
+        Assert.InRange(totals.Turns, 9, int.MaxValue);
+
+        // A listener that has gone leaves no time running.
+        using (new LoopInstruments(subject.Services))
+        {
+            await subject.RunAsync(static () => { });
+        }
+
+        await subject.RunAsync(static () => { });
+        await subject.RunAsync(static () => { });
+        totals = subject.Loop.Counters.Read();
+        Assert.Equal(totals.Busy, subject.Loop.Counters.Read().Busy);
+    }
+}
