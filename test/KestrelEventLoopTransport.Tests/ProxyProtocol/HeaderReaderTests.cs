@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.ProxyProtocol;
 using KestrelEventLoopTransport.Tests.Loops;
 
@@ -29,6 +30,33 @@ public sealed class HeaderReaderTests
         await subject.RunAsync(static () => { });
 
         Assert.Equal(ProxyProtocolFailure.Failed, Assert.Single(target.Outcomes));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_header_that_came_while_the_loop_was_kept_is_in_time(bool isWhole)
+    {
+        var rules = new ProxyHeaderRules(new ProxyProtocolOptions { HeaderTimeout = TimeSpan.FromMilliseconds(20) });
+        await using var subject = new LoopSubject(ApplicationScheduling.Inline);
+        using var pair = new SocketPair();
+        var target = new Target();
+        var reader = new ProxyHeaderReader(pair.ServerFd, [], new(rules), subject.Loop, rules, target);
+        reader.Start();
+        await subject.RunAsync(static () => { });
+        var due = LoopClock.After(rules.Timeout);
+
+        // The time passes in one turn. In the next one the timer posts the end of the wait, behind the work that sends
+        // the header: no event can report it before.
+        var sent = new WorkItem(() => pair.Client.Send(HeaderBytes.Line.AsSpan(0, isWhole ? HeaderBytes.Line.Length : 9)));
+        await subject.RunAsync(() =>
+        {
+            SpinWait.SpinUntil(() => LoopClock.Now > due);
+            subject.Loop.Post(sent);
+        });
+        await Poll.UntilAsync(() => !target.Outcomes.IsEmpty);
+
+        Assert.Equal(isWhole ? null : ProxyProtocolFailure.TimedOut, Assert.Single(target.Outcomes));
     }
 
     [Theory]
