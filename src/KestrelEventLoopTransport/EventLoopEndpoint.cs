@@ -27,20 +27,20 @@ public sealed class EventLoopEndpoint
     public int ConnectionCount => _listener.Limiter.Current;
 
     /// <summary>Number of connections that have been accepted and were not refused.</summary>
-    public long AcceptedConnections => _listener.Limiter.Accepted;
+    public long AcceptedConnections => _listener.Limiter.Counts[ListenerCount.Accepted];
 
     /// <summary>
     /// Number of connections that have been closed immediately after accept: those beyond
     /// <see cref="EndpointOptions.MaxConnections"/>, those that <see cref="EndpointOptions.ConfigureAcceptedSocket"/>
     /// has refused, and those of peers that <see cref="EndpointOptions.ProxyProtocol"/> does not trust.
     /// </summary>
-    public long RefusedConnections => _listener.Limiter.Refused;
+    public long RefusedConnections => _listener.Limiter.Counts[ListenerCount.Refused];
 
     /// <summary>
     /// Number of failed calls of <c>accept(2)</c>. A call fails if the connection was lost before it was accepted, or
     /// if the process or the system has no free descriptor or memory.
     /// </summary>
-    public long FailedAccepts => _listener.Limiter.Failed;
+    public long FailedAccepts => _listener.Limiter.Counts[ListenerCount.Failed];
 
     /// <summary>
     /// Number of connections that have been closed for want of a valid PROXY header
@@ -56,7 +56,7 @@ public sealed class EventLoopEndpoint
             throw new ArgumentOutOfRangeException(nameof(reason), reason, "There is no such reason.");
         }
 
-        return _listener.ProxyHeaders?.GetCount(reason) ?? 0;
+        return _listener.Limiter.Counts[ListenerCount.ProxyFailures + (int)reason];
     }
 
     /// <summary>

@@ -36,6 +36,7 @@ public sealed class EventLoopTransportFactory
     private readonly ILogger _logger;
     private readonly ILogger _connectionLogger;
     private readonly TimeoutMetrics _timeouts;
+    private readonly ListenerMetrics _metrics;
     private int _warned;
 
     /// <summary>
@@ -69,6 +70,7 @@ public sealed class EventLoopTransportFactory
                 loggerFactory ?? throw new ArgumentNullException(nameof(loggerFactory)),
                 monitor.OnLoopsStarted),
             new TimeoutMetrics(meterFactory),
+            new ListenerMetrics(meterFactory),
             loggerFactory)
     {
     }
@@ -81,6 +83,7 @@ public sealed class EventLoopTransportFactory
     /// <param name="monitor">Shows what the transport is doing.</param>
     /// <param name="loops">The loops, which clients may share.</param>
     /// <param name="timeouts">Counts connections that a limit ends.</param>
+    /// <param name="metrics">Shows what the listeners count.</param>
     /// <param name="loggerFactory">Creates the loggers.</param>
     internal EventLoopTransportFactory(
         EventLoopTransportOptions options,
@@ -89,12 +92,14 @@ public sealed class EventLoopTransportFactory
         EventLoopTransportMonitor monitor,
         SharedLoops loops,
         TimeoutMetrics timeouts,
+        ListenerMetrics metrics,
         ILoggerFactory loggerFactory)
     {
         _options = options;
         _loops = loops;
         _logger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Listening");
         _timeouts = timeouts;
+        _metrics = metrics;
         _connectionLogger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections");
         _endpointOptions = new EndpointOptionsReader(options, optionsFactory, _logger);
         _names = names;
@@ -177,6 +182,7 @@ public sealed class EventLoopTransportFactory
         }
 
         Monitor.Add(listener);
+        _metrics.Add(listener);
         return listener;
     }
 

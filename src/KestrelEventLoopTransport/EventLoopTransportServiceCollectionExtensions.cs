@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using KestrelEventLoopTransport;
 using KestrelEventLoopTransport.Connections.Timing;
 using KestrelEventLoopTransport.Hosting;
+using KestrelEventLoopTransport.Listening;
 using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Options.Configuration;
 using KestrelEventLoopTransport.Options.Validation;
@@ -97,6 +98,7 @@ public static class EventLoopTransportServiceCollectionExtensions
             services.GetRequiredService<EventLoopTransportMonitor>(),
             services.GetRequiredService<SharedLoops>(),
             services.GetRequiredService<TimeoutMetrics>(),
+            new ListenerMetrics(services.GetRequiredService<IMeterFactory>()),
             services.GetRequiredService<ILoggerFactory>());
         services.GetService<IHostApplicationLifetime>()?.ApplicationStarted.Register(() => factory.CheckUse(services));
         return factory;

@@ -55,6 +55,7 @@ internal sealed class AcceptHold(
 
         if (_state.TryAwaitRoom())
         {
+            limiter.Counts.Increment(ListenerCount.LimitPauses);
             ListenerLog.AcceptLimited(context.Logger, endPoint, context.Options.MaxConnections!.Value);
             limiter.NotifyWhenRoom(acceptor);
         }
@@ -83,19 +84,19 @@ internal sealed class AcceptHold(
                 EndShortage();
                 return false;
             case var _ when Errno.IsShortage(error):
-                limiter.CountFailed();
+                limiter.Counts.Increment(ListenerCount.Failed);
                 return OnShortage(error);
             case var _ when error != Errno.ECONNABORTED && ++_failures > MaxFailures:
                 // Many failures in a row do not come from single connections: another part of the process has closed
                 // the descriptor, or a security module forbids accepting. A busy loop would not help. An aborted
                 // connection does not count: it has left the queue, and clients can abort as many as they like.
-                limiter.CountFailed();
+                limiter.Counts.Increment(ListenerCount.Failed);
                 OnFailure(Errno.ToException(error));
                 return false;
             default:
                 // EINTR, and errors of one connection before it was accepted: ECONNABORTED, EPROTO, EPERM from a
                 // firewall, network errors (accept(2): treat them like EAGAIN by retrying).
-                limiter.CountFailed();
+                limiter.Counts.Increment(ListenerCount.Failed);
                 ListenerLog.AcceptFailed(context.Logger, endPoint, Errno.ToSystem(error));
                 return true;
         }
@@ -168,6 +169,8 @@ internal sealed class AcceptHold(
         {
             return;
         }
+
+        limiter.Counts.Increment(ListenerCount.ShortagePauses);
 
         var due = LoopClock.After(milliseconds);
         if (due < Due)

@@ -39,7 +39,7 @@ internal sealed class ConnectionFactory(
         {
             if (!isAdmitted)
             {
-                limiter.CountRefused();
+                limiter.Counts.Increment(ListenerCount.Refused);
                 context.CloseUnused(fd, withReset: false);
             }
         }
@@ -103,7 +103,7 @@ internal sealed class ConnectionFactory(
     /// </summary>
     internal void Refuse(int fd)
     {
-        limiter.CountRefused();
+        limiter.Counts.Increment(ListenerCount.Refused);
         context.CloseUnused(fd, withReset: true);
         ListenerLog.ConnectionRefused(context.Logger, socket.EndPoint, context.Options.MaxConnections!.Value);
     }

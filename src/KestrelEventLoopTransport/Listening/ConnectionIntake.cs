@@ -146,6 +146,11 @@ internal sealed unsafe class ConnectionIntake(
         catch (Exception exception)
         {
             // No memory, or no room for one more descriptor in the poller.
+            if (!isAdded)
+            {
+                proxies?.OnFailed(remoteAddress, exception);
+            }
+
             hold.OnFailure(exception);
             return false;
         }
@@ -172,7 +177,7 @@ internal sealed unsafe class ConnectionIntake(
         if (factory.Create(fd, remoteAddress, header) is { } connection)
         {
             isAdded = true;
-            limiter.CountAccepted();
+            limiter.Counts.Increment(ListenerCount.Accepted);
             Enqueue(connection);
         }
     }

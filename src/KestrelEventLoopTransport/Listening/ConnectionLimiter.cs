@@ -21,9 +21,6 @@ internal sealed class ConnectionLimiter(EventLoopGroup group, int? maxConnection
     private readonly int _max = maxConnections ?? int.MaxValue;
     private readonly ConcurrentQueue<Acceptor> _waiting = new();
     private int _current;
-    private long _accepted;
-    private long _refused;
-    private long _failed;
     private int _shortAcceptors;
     private long _lastShort = long.MinValue / 2;
 
@@ -32,11 +29,7 @@ internal sealed class ConnectionLimiter(EventLoopGroup group, int? maxConnection
     /// </summary>
     internal int Current => Volatile.Read(ref _current);
 
-    internal long Accepted => Volatile.Read(ref _accepted);
-
-    internal long Refused => Volatile.Read(ref _refused);
-
-    internal long Failed => Volatile.Read(ref _failed);
+    internal ListenerCounts Counts { get; } = new();
 
     /// <summary>Makes room for one connection. False when the limit is reached.</summary>
     internal bool TryEnter()
@@ -71,12 +64,6 @@ internal sealed class ConnectionLimiter(EventLoopGroup group, int? maxConnection
     /// </summary>
     internal void NotifyWhenRoom(Acceptor acceptor) => _waiting.Enqueue(acceptor);
 
-    internal void CountAccepted() => Interlocked.Increment(ref _accepted);
-
-    internal void CountRefused() => Interlocked.Increment(ref _refused);
-
-    internal void CountFailed() => Interlocked.Increment(ref _failed);
-
     /// <summary>
     /// An acceptor cannot accept because descriptors or memory are short. True when the shortage is new: no other
     /// acceptor is short, and none was short lately.
@@ -97,6 +84,10 @@ internal sealed class ConnectionLimiter(EventLoopGroup group, int? maxConnection
 
     public void OnClosed(StreamConnection connection)
     {
+        // Before the room is given back: a listener without connections has counted all.
+        Counts.Increment(ListenerCount.Closed + (int)connection.CloseReason);
+        Counts.Add(ListenerCount.ReceivedBytes, connection.ReceivedBytes);
+        Counts.Add(ListenerCount.SentBytes, connection.SentBytes);
         connection.Loop.Load.Remove();
         Leave();
         group.Release();

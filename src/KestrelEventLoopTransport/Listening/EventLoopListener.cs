@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Listening.Balancing;
+using KestrelEventLoopTransport.Listening.Takeover;
 using KestrelEventLoopTransport.Loops;
-using KestrelEventLoopTransport.ProxyProtocol;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Listening;
@@ -24,6 +24,7 @@ internal sealed class EventLoopListener : IConnectionListener
     private readonly Action<EventLoopListener> _onStopped;
     private readonly Lock _lock = new();
     private Task? _stopped;
+    private volatile bool _hasStopped;
     private int _disposed;
 
     /// <param name="sockets">The listening sockets. The listener owns them.</param>
@@ -42,7 +43,6 @@ internal sealed class EventLoopListener : IConnectionListener
         _onStopped = onStopped;
         _queue = new AcceptQueue(EndPoint, group);
         Limiter = new ConnectionLimiter(group, context.Options.MaxConnections);
-        ProxyHeaders = context.ProxyHeaders;
 
         var selector = LoopSelector.Create(context.Options, group, EndPoint, context.Logger);
         _acceptors = new Acceptor[sockets.Length];
@@ -60,8 +60,11 @@ internal sealed class EventLoopListener : IConnectionListener
     /// <summary>Counts and limits the connections.</summary>
     internal ConnectionLimiter Limiter { get; }
 
-    /// <summary>Counts connections without a valid PROXY header; null when connections have none.</summary>
-    internal ProxyHeaderRules? ProxyHeaders { get; }
+    /// <summary>The loops of the connections.</summary>
+    internal EventLoopGroup Group => _group;
+
+    /// <summary>Whether the listener has stopped and its last connection has ended: it counts nothing more.</summary>
+    internal bool HasEnded => _hasStopped && Limiter.Current == 0;
 
     /// <summary>Begins to accept. If that fails, the caller has to dispose of the listener.</summary>
     internal void Start() => Array.ForEach(_acceptors, static acceptor => acceptor.Start());
@@ -90,6 +93,30 @@ internal sealed class EventLoopListener : IConnectionListener
             }
 
             return true;
+        }
+    }
+
+    /// <summary>The kernel's accept queues; null when they are not known, or the listener is stopping.</summary>
+    internal KernelQueue? ReadQueue()
+    {
+        lock (_lock)
+        {
+            KernelQueue? all = null;
+            foreach (var socket in _stopped is null ? _sockets : [])
+            {
+                all = KernelQueue.Read(socket.Fd) is { } queue ? (all ?? default) + queue : all;
+            }
+
+            return all;
+        }
+    }
+
+    /// <summary>The packets that the kernel has dropped, until the listener stopped.</summary>
+    internal long CountDropped()
+    {
+        lock (_lock)
+        {
+            return Limiter.Counts[ListenerCount.Dropped] + (_stopped is null ? ReadDropped() : 0);
         }
     }
 
@@ -128,12 +155,23 @@ internal sealed class EventLoopListener : IConnectionListener
         }
     }
 
+    /// <summary>For the lock's holder, before the sockets are closed.</summary>
+    private long ReadDropped()
+        => OperatingSystem.IsLinux() ? _sockets.Sum(static socket => SocketFilter.CountDrops(socket.Fd) ?? 0) : 0;
+
     private Task StopAsync()
     {
         lock (_lock)
         {
-            // Not on the calling thread, which may be a loop's.
-            return _stopped ??= Task.Run(StopOnceAsync);
+            if (_stopped is null)
+            {
+                Limiter.Counts.Add(ListenerCount.Dropped, ReadDropped());
+
+                // Not on the calling thread, which may be a loop's.
+                _stopped = Task.Run(StopOnceAsync);
+            }
+
+            return _stopped;
         }
     }
 
@@ -147,6 +185,7 @@ internal sealed class EventLoopListener : IConnectionListener
         {
             // Also when the shutdown fails: Kestrel waits for the end of the queue.
             _queue.Complete();
+            _hasStopped = true;
         }
     }
 }

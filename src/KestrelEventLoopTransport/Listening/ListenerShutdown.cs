@@ -75,9 +75,9 @@ internal sealed class ListenerShutdown(
         for (var round = 1; round < TakeoverRounds && !_expedited.Task.IsCompleted; round++)
         {
             // Connections still came in the last round: another socket has joined, has left, or steers too.
-            if (accepted != limiter.Accepted)
+            if (accepted != limiter.Counts[ListenerCount.Accepted])
             {
-                accepted = limiter.Accepted;
+                accepted = limiter.Counts[ListenerCount.Accepted];
                 if (!_steering.MayHaveOthers())
                 {
                     return;

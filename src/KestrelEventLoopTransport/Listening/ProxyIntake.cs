@@ -57,7 +57,7 @@ internal sealed class ProxyIntake(
                 goesOn = rules.PassesUntrusted;
                 if (!goesOn)
                 {
-                    limiter.CountRefused();
+                    limiter.Counts.Increment(ListenerCount.Refused);
                     problem = ProxyHeaderProblem.Untrusted;
                 }
 
@@ -149,6 +149,10 @@ internal sealed class ProxyIntake(
             EndWait(reader, isAdded: false, problem.Exception);
         }
     }
+
+    /// <summary>A connection that has not waited could not go on. Its descriptor is closed.</summary>
+    internal void OnFailed(ReadOnlySpan<byte> remoteAddress, Exception exception)
+        => Report(remoteAddress, ProxyHeaderProblem.Failed(exception));
 
     /// <summary>False when the listener or the loops have stopped.</summary>
     private bool TryWait(ProxyHeaderReader reader)
@@ -257,7 +261,7 @@ internal sealed class ProxyIntake(
 
     private void Report(ReadOnlySpan<byte> remoteAddress, in ProxyHeaderProblem problem)
     {
-        rules.Count(problem.Reason);
+        limiter.Counts.Increment(ListenerCount.ProxyFailures + (int)problem.Reason);
         if (context.Logger.IsEnabled(LogLevel.Debug))
         {
             ProxyProtocolLog.HeaderFailed(

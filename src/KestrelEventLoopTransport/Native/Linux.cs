@@ -49,6 +49,7 @@ internal static class Linux
     internal const int TCP_KEEPINTVL = 5;
     internal const int TCP_KEEPCNT = 6;
     internal const int TCP_DEFER_ACCEPT = 9;
+    internal const int TCP_INFO = 11;
     internal const int TCP_QUICKACK = 12;
     internal const int TCP_CONGESTION = 13;
     internal const int TCP_USER_TIMEOUT = 18;

@@ -106,6 +106,9 @@ public sealed class FailedAcceptTests
 
         // After 10, 20, 40, ... ms; without doubling, 50 times.
         Assert.InRange(endpoint.FailedAccepts - before, 0, 15);
+        using var instruments = new LoopInstruments(transport.Services);
+        Assert.InRange(instruments.Read("event_loop.listener.failed_accepts"), before, long.MaxValue);
+        Assert.InRange(instruments.Read("event_loop.listener.pauses/shortage"), 1, 20);
         Assert.Single(transport.Logs.Entries, static entry => entry.Level >= LogLevel.Warning);
         await listener.DisposeAsync().DefaultTimeout();
     }
@@ -150,6 +153,45 @@ public sealed class FailedAcceptTests
         Assert.Equal(default, Assert.Single(Balancing.BalanceTests.MonitorOf(transport).GetLoopStatistics()));
         await listener.DisposeAsync().DefaultTimeout();
         Assert.Throws<ObjectDisposedException>(() => transport.Pools.Pools[0].Rent());
+    }
+
+    [Fact]
+    public Task A_connection_that_fails_behind_its_header_is_counted()
+    {
+        Assert.SkipUnless(TestLibc.KqueueLibrary is null, "The filter is for epoll_ctl(2).");
+        return RunAsync(nameof(Fail_behind_the_header));
+    }
+
+    [Fact(Explicit = true)]
+    public async Task Fail_behind_the_header()
+    {
+        const int ENOSPC = 28;
+        using var sent = new ManualResetEventSlim();
+        await using var transport = new TestTransport(ApplicationScheduling.Inline, options =>
+        {
+            options.EventLoopCount = 1;
+            options.EndpointDefaults.ProxyProtocol = new() { TrustedNetworks = { "127.0.0.1" } };
+
+            // The header is there before it is looked for.
+            options.EndpointDefaults.ConfigureAcceptedSocket
+                = _ => Assert.True(sent.Wait(TaskTimeoutExtensions.Default));
+            options.EndpointDefaults.CustomLoadBalancer = static (in LoadBalancingContext _) =>
+            {
+                SystemCallFilter.FailEpollControl(ENOSPC);
+                return 0;
+            };
+        });
+        var listener = await transport.BindAsync();
+        var endpoint = Balancing.BalanceTests.MonitorOf(transport).Endpoints[0];
+        using var client = await RawClient.ConnectAsync(listener.EndPoint);
+        await client.SendAsync("PROXY UNKNOWN\r\n");
+        sent.Set();
+
+        await Poll.UntilAsync(() => endpoint.GetProxyProtocolFailures(ProxyProtocolFailure.Failed) == 1);
+
+        await Poll.UntilAsync(() => endpoint.ConnectionCount == 0);
+        Assert.Equal(0, endpoint.AcceptedConnections);
+        await listener.DisposeAsync().DefaultTimeout();
     }
 
     [Theory]

@@ -40,8 +40,22 @@ public sealed class FailedHeaderTests
 
         await Poll.UntilAsync(() => server.Connections() == 0);
         Assert.Equal(2, server.Failures(reason));
+        using var instruments = new LoopInstruments(server.Services);
+        Assert.Equal(2, instruments.Read($"event_loop.listener.proxy_failures/{NameOf(reason)}"));
         Assert.Equal(0, server.Monitor.Endpoints[0].AcceptedConnections);
         AssertDebugLines(server, 2, $"({reason})");
+    }
+
+    [Fact]
+    public async Task The_meter_has_each_reason_by_its_name()
+    {
+        await using var server = await ProxiedServer.StartAsync(ApplicationScheduling.Adaptive);
+        using var instruments = new LoopInstruments(server.Services);
+
+        foreach (var reason in Enum.GetValues<ProxyProtocolFailure>())
+        {
+            Assert.Equal(0, instruments.Read($"event_loop.listener.proxy_failures/{NameOf(reason)}"));
+        }
     }
 
     [Theory]
@@ -291,6 +305,11 @@ public sealed class FailedHeaderTests
 
         Assert.Throws<ArgumentOutOfRangeException>(() => server.Failures((ProxyProtocolFailure)99));
     }
+
+    /// <summary>The name in the meter: <c>no_header</c> for <c>NoHeader</c>.</summary>
+    private static string NameOf(ProxyProtocolFailure reason)
+        => string.Concat(reason.ToString().Select(
+            static (letter, i) => char.IsUpper(letter) && i > 0 ? $"_{letter}" : $"{letter}")).ToLowerInvariant();
 
     private static void AssertDebugLines(TestServer server, int count, string text)
     {

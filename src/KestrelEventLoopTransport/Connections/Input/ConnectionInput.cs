@@ -41,6 +41,9 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     /// <summary>Whether the peer's end of stream, or an error, has been received.</summary>
     internal bool HasEnded => _receiver.End != StreamEnd.None;
 
+    /// <summary>How the stream has ended, as far as it was received.</summary>
+    internal StreamEnd End => _receiver.End;
+
     /// <summary>Whether the peer has finished sending. Bytes that it sent before may still be unread.</summary>
     internal bool PeerFinished => _state.Has(InputFlags.PeerFinished);
 
@@ -61,6 +64,9 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
 
     /// <summary>Number of receives that have brought something, which may wrap around.</summary>
     internal uint Receives => _receiver.Receives;
+
+    /// <summary>Number of bytes received.</summary>
+    internal long ReceivedBytes => _receiver.Bytes;
 
     /// <summary>Whether the reader is completed: then nothing more is received.</summary>
     internal bool IsCompleted => _state.Has(InputFlags.Completed);

@@ -30,6 +30,7 @@ internal unsafe struct Receiver()
     // Number of blocks to offer the next receive. It follows what the last ones brought.
     private byte _blocks = 1;
     private uint _receives;
+    private long _bytes;
     private volatile StreamEnd _end;
     private bool _endIsNew;
 
@@ -37,6 +38,9 @@ internal unsafe struct Receiver()
     /// Number of receives that have brought something, which may wrap around. Any thread may ask.
     /// </summary>
     internal readonly uint Receives => Volatile.Read(in _receives);
+
+    /// <summary>Number of bytes received. Any thread may ask.</summary>
+    internal readonly long Bytes => Volatile.Read(in _bytes);
 
     /// <summary>How the stream has ended, as far as it was received. Any thread may ask.</summary>
     internal StreamEnd End => _end;
@@ -99,6 +103,7 @@ internal unsafe struct Receiver()
             if (received > 0)
             {
                 Volatile.Write(ref _receives, _receives + 1);
+                Volatile.Write(ref _bytes, _bytes + received);
                 bytes.Append(received, room, ref fresh);
                 Adapt(received, capacity, connection.MaxReceiveBlocks);
             }

@@ -27,6 +27,7 @@ internal unsafe struct SendQueue
     private BufferSegment? _head;
     private int _headOffset;
     private long _sent;
+    private long _dropped;
 
     /// <summary>Whether the writer may append: it has got memory since it last committed.</summary>
     internal bool IsOpen { get; private set; }
@@ -42,6 +43,9 @@ internal unsafe struct SendQueue
 
     /// <summary>The bytes that are sent, or dropped at the end.</summary>
     internal readonly long Sent => Volatile.Read(in _sent);
+
+    /// <summary>The bytes that are dropped at the end, which <see cref="Sent"/> counts too.</summary>
+    internal readonly long Dropped => Volatile.Read(in _dropped);
 
     /// <summary>The first segment that is not sent completely. For the thread that sends or frees the chain.</summary>
     internal readonly BufferSegment? Head => _head;
@@ -143,7 +147,13 @@ internal unsafe struct SendQueue
     }
 
     /// <summary>Counts all committed bytes as sent: they will not be.</summary>
-    internal void DropUnsent() => Volatile.Write(ref _sent, Volatile.Read(ref _committed));
+    internal void DropUnsent()
+    {
+        // The dropped ones first: a thread that asks meanwhile may find too few bytes sent, and not too many.
+        var committed = Volatile.Read(ref _committed);
+        Volatile.Write(ref _dropped, _dropped + committed - _sent);
+        Volatile.Write(ref _sent, committed);
+    }
 
     /// <summary>Returns the blocks of a chain.</summary>
     internal void Return(BufferSegment? segment)
