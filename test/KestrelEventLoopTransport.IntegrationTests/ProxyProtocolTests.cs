@@ -1,9 +1,11 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 using KestrelEventLoopTransport.IntegrationTests.Tools;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.IntegrationTests;
 
@@ -92,15 +94,32 @@ public sealed class ProxyProtocolTests
         Assert.Equal(hasCertificate && Has(options, "ssl-cn"), Has(line!, "cn=localhost"));
     }
 
-    // Checks without a header never reach the server: HAProxy resets them before the handshake is complete.
     [Fact(Timeout = HangGuard.Milliseconds)]
-    public async Task Health_checks_of_haproxy_make_no_noise()
+    public async Task Health_checks_of_haproxy_that_send_a_header_are_LOCAL_and_make_no_noise()
+    {
+        var commands = new ConcurrentQueue<ProxyProtocolCommand>();
+        await using var server = await StartAsync(ApplicationScheduling.Adaptive, commands: commands);
+        await using var proxy = await TcpProxy.StartHaproxyAsync(server.EndPoint, "send-proxy-v2 check inter 20ms");
+
+        await Poll.UntilAsync(() => commands.Count > 3);
+
+        Assert.All(commands, static command => Assert.Equal(ProxyProtocolCommand.Local, command));
+    }
+
+    // HAProxy's plain check sends SYN and RST and nothing between: it switches TCP_QUICKACK off, so that no ACK completes
+    // the handshake, and resets with SO_LINGER. Such a check never reaches accept(2). With "linger" it ends with a FIN,
+    // which completes the handshake on the way.
+    [Fact(Timeout = HangGuard.Milliseconds)]
+    public async Task Bare_TCP_checks_of_haproxy_make_no_noise()
     {
         await using var server = await StartAsync(ApplicationScheduling.Adaptive);
-        await using var proxy = await TcpProxy.StartHaproxyAsync(server.EndPoint, "send-proxy-v2 check inter 20ms");
+        await using var proxy = await TcpProxy.StartHaproxyAsync(
+            server.EndPoint, "check inter 20ms", checks: "tcp-check connect linger");
         var endpoint = server.Monitor.Endpoints[0];
 
-        await Poll.UntilAsync(() => endpoint.AcceptedConnections > 3);
+        await Poll.UntilAsync(() => endpoint.GetProxyProtocolFailures(ProxyProtocolFailure.Empty) > 3);
+
+        Assert.Equal(0, endpoint.AcceptedConnections);
     }
 
     [Fact(Timeout = HangGuard.Milliseconds)]
@@ -144,13 +163,23 @@ public sealed class ProxyProtocolTests
 
     private static bool Has(string text, string part) => text.Contains(part, StringComparison.Ordinal);
 
-    private static Task<TestServer> StartAsync(ApplicationScheduling scheduling, EndPoint? endPoint = null)
+    private static Task<TestServer> StartAsync(
+        ApplicationScheduling scheduling,
+        EndPoint? endPoint = null,
+        ConcurrentQueue<ProxyProtocolCommand>? commands = null)
         => TestServer.StartAsync(new TestSettings
         {
             Scheduling = scheduling,
-            Connection = DescribeAsync,
+            Connection = connection =>
+            {
+                commands?.Enqueue(connection.Features.Get<IProxyProtocolFeature>()!.Header.Command);
+                return DescribeAsync(connection);
+            },
             EndPoint = endPoint ?? new IPEndPoint(IPAddress.Loopback, 0),
-            Complaints = static entry => entry.Level > Microsoft.Extensions.Logging.LogLevel.Information,
+            Complaints = static entry => entry.Level
+                > (entry.Category.StartsWith("KestrelEventLoop", StringComparison.Ordinal)
+                    ? LogLevel.Debug
+                    : LogLevel.Information),
             Transport = static options => options.EndpointDefaults.ProxyProtocol = new()
             {
                 TrustedNetworks = { "127.0.0.0/8" },

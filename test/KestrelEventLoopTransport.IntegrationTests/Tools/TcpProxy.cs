@@ -27,8 +27,9 @@ internal sealed class TcpProxy : IAsyncDisposable
     /// <param name="serverOptions">Options of haproxy's <c>server</c>.</param>
     /// <param name="bindOptions">Options of haproxy's <c>bind</c>.</param>
     /// <param name="usesTls">Whether clients speak TLS to the proxy.</param>
+    /// <param name="checks">Lines of haproxy's <c>tcp-check</c>; null for the default check.</param>
     public static async Task<TcpProxy> StartHaproxyAsync(
-        EndPoint upstream, string serverOptions, string bindOptions = "", bool usesTls = false)
+        EndPoint upstream, string serverOptions, string bindOptions = "", bool usesTls = false, string? checks = null)
     {
         var proxy = new TcpProxy();
         if (usesTls)
@@ -55,6 +56,8 @@ internal sealed class TcpProxy : IAsyncDisposable
                   bind [::1]:{proxy._port} {bindOptions}
                   bind unix@{proxy.Unix} {bindOptions}
                   unique-id-format %[uuid()]
+                  {(checks is null ? "" : "option tcp-check")}
+                  {checks}
                   server app {server} {serverOptions}
 
                 """,
