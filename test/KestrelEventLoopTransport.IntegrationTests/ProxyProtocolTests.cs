@@ -106,9 +106,9 @@ public sealed class ProxyProtocolTests
         Assert.All(commands, static command => Assert.Equal(ProxyProtocolCommand.Local, command));
     }
 
-    // HAProxy's plain check sends SYN and RST and nothing between: it switches TCP_QUICKACK off, so that no ACK completes
-    // the handshake, and resets with SO_LINGER. Such a check never reaches accept(2). With "linger" it ends with a FIN,
-    // which completes the handshake on the way.
+    // HAProxy's plain check sends a SYN and a RST and nothing between: it switches TCP_QUICKACK off, so that no ACK
+    // completes the handshake. Such a check never reaches accept(2). With "linger" the check ends with a FIN, which
+    // completes the handshake on the way.
     [Fact(Timeout = HangGuard.Milliseconds)]
     public async Task Bare_TCP_checks_of_haproxy_make_no_noise()
     {

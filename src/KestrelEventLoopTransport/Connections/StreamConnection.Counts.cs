@@ -19,8 +19,8 @@ internal sealed partial class StreamConnection
         => ReasonOf(_end.State, Input.End, Output.HasFailed, AbortReason is not null);
 
     /// <summary>
-    /// Kestrel also aborts a connection whose end it has seen, without a reason. So an abort without a reason counts
-    /// only if nothing has come from the peer.
+    /// What came first is the reason. After the peer's FIN, Kestrel aborts the connection without a reason: then the FIN
+    /// was the first. It also aborts after a reset.
     /// </summary>
     internal static ConnectionCloseReason ReasonOf(
         ConnectionEndState state, StreamEnd inputEnd, bool sendFailed, bool hasReason)

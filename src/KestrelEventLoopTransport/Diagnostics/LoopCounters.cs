@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.Diagnostics;
 
 /// <summary>
 /// What a loop counts of its turns. Only the thread that runs the loop counts, without atomic operations; any thread
-/// may read. The clock is read only while somebody listens to the instrument of the busy time.
+/// may read. The clock is read only while the instrument of the busy time has a listener.
 /// </summary>
 internal sealed class LoopCounters
 {

@@ -40,7 +40,7 @@ internal sealed class ListenerMetrics
             "{connection}", "Number of connections that the kernel's accept queue may hold (Linux, TCP).");
         _meter.CreateObservableCounter(
             Prefix + "dropped_handshakes", () => Observe(static row => [row.Measure(row.Dropped)]),
-            "{packet}", "Packets of handshakes that the kernel has dropped, mostly because its queue was full (Linux).");
+            "{packet}", "Packets of handshakes that the kernel has dropped, mostly for want of room (Linux).");
         _meter.CreateObservableCounter(Prefix + "io", ObserveBytes, "By", "Bytes of the connections.");
     }
 

@@ -48,7 +48,8 @@ public sealed class HeaderReaderTests
 
         // The time passes in one turn. In the next one the timer posts the end of the wait, behind the work that sends
         // the header: no event can report it before.
-        var sent = new WorkItem(() => pair.Client.Send(HeaderBytes.Line.AsSpan(0, isWhole ? HeaderBytes.Line.Length : 9)));
+        var length = isWhole ? HeaderBytes.Line.Length : 9;
+        var sent = new WorkItem(() => pair.Client.Send(HeaderBytes.Line.AsSpan(0, length)));
         await subject.RunAsync(() =>
         {
             SpinWait.SpinUntil(() => LoopClock.Now > due);
