@@ -21,6 +21,27 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
     private DialedConnections? _connections;
     private bool _isClosed;
 
+    /// <summary>The loop that the calling thread runs, or <see langword="null"/>. May start the loops.</summary>
+    internal EventLoop? FindCurrent()
+    {
+        var connections = Volatile.Read(ref _connections);
+        if (connections is null)
+        {
+            // Those of a server run before the client's first connection, and a handler is on one of them.
+            lock (_lock)
+            {
+                if (_isClosed)
+                {
+                    return null;
+                }
+
+                connections = _connections ??= new DialedConnections(acquire(), context);
+            }
+        }
+
+        return FindCurrent(connections.Group);
+    }
+
     /// <summary>Connects to an IP address, a name or a Unix socket.</summary>
     /// <param name="target">What to connect to.</param>
     /// <param name="options">What this call does differently; <see langword="null"/> for nothing.</param>

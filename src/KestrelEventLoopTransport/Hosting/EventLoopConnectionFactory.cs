@@ -58,6 +58,9 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable
         _dialer = new Dialer(context, loops.Acquire);
     }
 
+    /// <summary>The loop that the calling thread runs, or <see langword="null"/>.</summary>
+    internal IEventLoopFeature? CurrentLoop => _dialer.FindCurrent()?.Feature;
+
     /// <summary>Opens a connection.</summary>
     /// <remarks>
     /// <para>

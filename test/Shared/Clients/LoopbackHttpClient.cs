@@ -11,7 +11,7 @@ internal static class LoopbackHttpClient
 {
     public static HttpClient Create(Uri address, ClientProtocol protocol) => Create(CreateHandler(), address, protocol);
 
-    public static HttpClient Create(SocketsHttpHandler handler, Uri address, ClientProtocol protocol) => new(handler)
+    public static HttpClient Create(HttpMessageHandler handler, Uri address, ClientProtocol protocol) => new(handler)
     {
         BaseAddress = address,
         DefaultRequestVersion = protocol is ClientProtocol.Http1 or ClientProtocol.Http1OverTls
