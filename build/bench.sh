@@ -16,7 +16,7 @@ command="build/bench.sh${*:+ $*}"
 cd "$(dirname "$0")/.."
 
 . build/tools.sh
-install_tools wrk h2load strace gnuplot gcc /usr/include/stdio.h /usr/include/openssl/ssl.h
+install_tools wrk h2load curl haproxy nginx strace gnuplot gcc /usr/include/stdio.h /usr/include/openssl/ssl.h
 
 mkdir -p artifacts/native
 for program in floor load; do

@@ -25,7 +25,7 @@ internal static class BenchmarkRun
         Directory.CreateDirectory(settings.OutputDirectory);
         var begin = Stopwatch.GetTimestamp();
         List<Candidate> candidates =
-            [.. all.Where(candidate => candidate.IsPeer || IsChosen(settings.Candidates, candidate.Name))];
+            [.. all.Where(candidate => IsPeerOfUser(candidate) || IsChosen(settings.Candidates, candidate.Name))];
         var results = await RunRowsAsync(candidates, settings, cancellationToken);
         return await ReportAsync(results, Stopwatch.GetElapsedTime(begin), settings, cancellationToken);
     }
@@ -50,9 +50,9 @@ internal static class BenchmarkRun
         await servers.StopAsync();
         return results;
 
-        // A candidate for one workload takes part in others if it was asked for.
-        bool TakesPart(Candidate candidate, IRow row)
-            => row.TakesPart(settings.Candidates.Count > 0 ? candidate with { OnlyWorkload = null } : candidate);
+        // A candidate for one workload takes part in others if it was asked for. Other proxies serve no others.
+        bool TakesPart(Candidate candidate, IRow row) => row.TakesPart(
+            settings.Candidates.Count > 0 && !candidate.IsPeer ? candidate with { OnlyWorkloads = null } : candidate);
     }
 
     private static async Task<int> ReportAsync(
@@ -83,6 +83,10 @@ internal static class BenchmarkRun
 
         return 0;
     }
+
+    // --candidates does not name these: --peer has.
+    private static bool IsPeerOfUser(Candidate candidate)
+        => candidate is { IsPeer: true, OnlyWorkloads: null };
 
     private static bool IsChosen(IReadOnlyList<string> filter, string name)
         => filter.Count == 0 || filter.Contains(name, StringComparer.OrdinalIgnoreCase);

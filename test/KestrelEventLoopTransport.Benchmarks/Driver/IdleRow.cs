@@ -15,7 +15,7 @@ internal sealed class IdleRow : IRow
     public string Name => "idle";
 
     public bool TakesPart(Candidate candidate)
-        => !candidate.IsFloor && !candidate.IsPeer && candidate.OnlyWorkload is null;
+        => !candidate.IsFloor && !candidate.IsPeer && candidate.OnlyWorkloads is null;
 
     public async Task<IRowResult> RunAsync(
         IReadOnlyList<Candidate> candidates,

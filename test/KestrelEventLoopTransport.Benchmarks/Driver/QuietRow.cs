@@ -14,7 +14,7 @@ internal sealed class QuietRow(double rate) : IRow
 
     public string Name => string.Create(CultureInfo.InvariantCulture, $"quiet-{rate}");
 
-    public bool TakesPart(Candidate candidate) => candidate.OnlyWorkload is null;
+    public bool TakesPart(Candidate candidate) => candidate.OnlyWorkloads is null;
 
     public async Task<IRowResult> RunAsync(
         IReadOnlyList<Candidate> candidates,

@@ -3,10 +3,12 @@ using KestrelEventLoopTransport.Benchmarks.Loads;
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
 // The candidates' servers. All are started before the first row and live until the last, so that in each row they are
-// equally old and warm. One that has failed is ended; the next row begins with a new one.
+// equally old and warm. One that has failed is ended; the next row begins with a new one. The upstream server, behind
+// all of them, shares the load's processor: proxies forward to it, and clients send their requests there.
 internal sealed class RunningServers(RunSettings settings) : IAsyncDisposable
 {
     private readonly Dictionary<string, ServerProcess> _servers = [];
+    private ServerProcess? _upstream;
 
     public async Task StartAsync(IEnumerable<Candidate> candidates, CancellationToken cancellationToken)
     {
@@ -20,7 +22,9 @@ internal sealed class RunningServers(RunSettings settings) : IAsyncDisposable
     {
         if (!_servers.TryGetValue(candidate.Name, out var server))
         {
-            server = await ServerProcess.StartAsync(candidate, settings, cancellationToken);
+            _upstream ??= await ServerProcess.StartAsync(
+                Candidate.Upstream, settings with { ServerCpu = settings.LoadCpu }, cancellationToken);
+            server = await ServerProcess.StartAsync(candidate.Before(_upstream.Ports), settings, cancellationToken);
             _servers.Add(candidate.Name, server);
         }
 
@@ -73,7 +77,12 @@ internal sealed class RunningServers(RunSettings settings) : IAsyncDisposable
     }
 
     // A server that does not end as it should, after all that it has served, makes the run fail.
-    public Task StopAsync() => Task.WhenAll(_servers.Values.Select(server => server.StopAsync()));
+    // The upstream server ends after its clients.
+    public async Task StopAsync()
+    {
+        await Task.WhenAll(_servers.Values.Select(server => server.StopAsync()));
+        await (_upstream?.StopAsync() ?? Task.CompletedTask);
+    }
 
     private async Task<bool> ServesAsync(
         Candidate peer,
@@ -104,5 +113,7 @@ internal sealed class RunningServers(RunSettings settings) : IAsyncDisposable
         {
             await server.DisposeAsync();
         }
+
+        await (_upstream?.DisposeAsync() ?? ValueTask.CompletedTask);
     }
 }

@@ -14,7 +14,7 @@ internal sealed class StartRow : IRow
 
     public string Name => "start";
 
-    public bool TakesPart(Candidate candidate) => candidate.OnlyWorkload is null;
+    public bool TakesPart(Candidate candidate) => candidate.OnlyWorkloads is null;
 
     public async Task<IRowResult> RunAsync(
         IReadOnlyList<Candidate> candidates,

@@ -8,13 +8,15 @@ namespace KestrelEventLoopTransport.Benchmarks.Driver;
 // Load: Makes the load.
 // Check: The response that every server must give before it is measured; null when the load checks all.
 // HasFloor: Whether the C server takes part.
+// NeedsUpstream: Whether the server is a proxy or a client, with another server behind it.
 internal sealed record Workload(
     string Name,
     string Title,
     string Unit,
     ILoad Load,
     ResponseCheck? Check = null,
-    bool HasFloor = false)
+    bool HasFloor = false,
+    bool NeedsUpstream = false)
 {
     public const string Megabyte = "MB";
 

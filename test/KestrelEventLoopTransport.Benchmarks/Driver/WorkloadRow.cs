@@ -6,7 +6,9 @@ internal sealed class WorkloadRow(Workload workload) : IRow
     public string Name => workload.Name;
 
     public bool TakesPart(Candidate candidate)
-        => (workload.HasFloor || !candidate.IsFloor) && (candidate.OnlyWorkload ?? Name) == Name;
+        => (workload.HasFloor || !candidate.IsFloor)
+            && (!workload.NeedsUpstream || candidate.TakesUpstream)
+            && (candidate.OnlyWorkloads?.Contains(Name) ?? true);
 
     public async Task<IRowResult> RunAsync(
         IReadOnlyList<Candidate> candidates,

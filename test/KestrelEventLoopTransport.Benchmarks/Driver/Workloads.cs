@@ -8,6 +8,10 @@ internal static class Workloads
     // Where the ways to accept differ.
     public const string Close = "close";
 
+    // Where other proxies take part.
+    public const string Proxy = "proxy";
+    public const string LargeProxy = "proxy-64k";
+
     private const string Request = "request";
     private const string Message = "message";
     private const int Connections = 64;
@@ -58,11 +62,22 @@ internal static class Workloads
             new ResponseCheck("/mixed", _plaintext)),
         new("block", "Plaintext beside 8 blocked handlers", Request, new BlockLoad(),
             new ResponseCheck("/plaintext", _plaintext)),
+        new(Proxy, "Reverse proxy, plaintext", Request, new WrkLoad("/proxy/plaintext"),
+            new ResponseCheck("/proxy/plaintext", _plaintext), NeedsUpstream: true),
+        new(LargeProxy, "Reverse proxy, 64 KB responses", Request, new WrkLoad("/proxy/64k"),
+            new ResponseCheck("/proxy/64k", new byte[BenchmarkEndpoints.LargeBodySize]), NeedsUpstream: true),
+        Client(ClientRun.Http1, "client", "HttpClient, HTTP/1.1"),
+        Client(ClientRun.Http2, "client-http2", "HttpClient, HTTP/2"),
+        Client(ClientRun.Tls, "client-tls", "HttpClient, HTTP/1.1 over TLS"),
+        Client(ClientRun.Connect, "client-connect", "Client, connect and close", "connection"),
     ];
 
     private static Workload Http2(string name, int clients, int streams)
         => new(name, $"HTTP/2, {clients} × {streams}", Request, new H2Load("/plaintext", clients, streams),
             new ResponseCheck("/plaintext", _plaintext, Http2: true));
+
+    private static Workload Client(ClientRun run, string name, string title, string unit = Request)
+        => new(name, title, unit, new ClientLoad(run), NeedsUpstream: true);
 
     private static Workload Await(string name, int connections)
         => new(name, $"Handlers that await 10 ms, {connections:N0} connections", Request,

@@ -32,7 +32,7 @@ internal static class SummaryTable
         var candidates = rows
             .SelectMany(row => row.Rounds.Results)
             .Select(result => result.Candidate)
-            .Where(candidate => candidate.OnlyWorkload is null)
+            .Where(candidate => candidate.OnlyWorkloads is null)
             .DistinctBy(candidate => candidate.Name)
             .ToList();
         return candidates.Count == 0 ? null : new ResultTable(

@@ -16,7 +16,7 @@ internal static class BenchmarkEndpoints
 
     public static Task HandleAsync(HttpContext context) => context.Request.Path.Value switch
     {
-        "/plaintext" => Plaintext(context.Response),
+        "/plaintext" or "/proxy/plaintext" => Plaintext(context.Response),
         "/json" => context.Response.WriteAsJsonAsync(
             new Greeting("Hello, World!"),
             GreetingJsonContext.Default.Greeting),
@@ -25,7 +25,7 @@ internal static class BenchmarkEndpoints
             ? SleepThenPlaintext(context.Response, 20)
             : Plaintext(context.Response),
         "/await" => AwaitThenPlaintextAsync(context.Response),
-        "/64k" => LargeAsync(context.Response),
+        "/64k" or "/proxy/64k" => LargeAsync(context.Response),
         "/upload" => UploadAsync(context),
         "/download" => DownloadAsync(context),
         "/gc" => context.Response.WriteAsync(CollectGarbage().ToString(CultureInfo.InvariantCulture)),

@@ -18,6 +18,12 @@ internal static class BenchmarkServer
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Services.AddGrpc();
         builder.Services.AddMqttServer().AddConnections();
+        var isOurs = settings.Transport == TransportNames.EventLoop;
+        if (settings.Upstream is not null)
+        {
+            Forwarding.AddTo(builder.Services, settings.Upstream, isOurs);
+            builder.Services.AddEventLoopClient();
+        }
 
         using var certificate = ServerCertificate.Create();
         var listeners = new List<ListenOptions>();
@@ -53,6 +59,16 @@ internal static class BenchmarkServer
         app.MapWhen(
             context => context.Request.Path.StartsWithSegments(GrpcEcho.Path),
             branch => branch.UseRouting().UseEndpoints(endpoints => endpoints.MapGrpcService<GrpcEcho>()));
+        if (settings.Upstream is not null)
+        {
+            var clients = new ClientRuns(
+                settings.Upstream, isOurs ? app.Services.GetRequiredService<EventLoopConnectionFactory>() : null);
+            app.MapWhen(
+                context => context.Request.Path.StartsWithSegments(Forwarding.Path),
+                branch => branch.UseRouting().UseEndpoints(endpoints => endpoints.MapReverseProxy()));
+            app.Map(ClientRuns.Path, branch => branch.Run(clients.HandleAsync));
+        }
+
         app.Run(BenchmarkEndpoints.HandleAsync);
 
         await app.StartAsync(cancellationToken);

@@ -29,6 +29,10 @@ internal static class ServerCommand
         {
             Description = "Port of HTTP; HTTPS, h2c, raw echo and MQTT follow. 0: free ports.",
         };
+        var upstream = new Option<string?>("--upstream")
+        {
+            Description = "The ready line of the server that /proxy forwards to and /client sends requests to.",
+        };
         var exitWithStdin = new Option<bool>("--exit-with-stdin")
         {
             Description = "End when standard input ends.",
@@ -41,6 +45,7 @@ internal static class ServerCommand
             loops,
             acceptMode,
             firstPort,
+            upstream,
             exitWithStdin,
         };
         command.SetAction((arguments, cancellationToken) => BenchmarkServer.RunAsync(
@@ -50,6 +55,7 @@ internal static class ServerCommand
                 arguments.GetValue(loops),
                 arguments.GetValue(acceptMode),
                 arguments.GetValue(firstPort),
+                arguments.GetValue(upstream) is { } line ? ServerPorts.Parse(line) : null,
                 arguments.GetValue(exitWithStdin)),
             cancellationToken));
         return command;

@@ -6,4 +6,5 @@ internal sealed record ServerSettings(
     int? Loops,
     AcceptMode? AcceptMode,
     int FirstPort,
+    ServerPorts? Upstream,
     bool ExitWithStdin);
