@@ -29,10 +29,20 @@ public sealed class BulkTransferTests
     public async Task Sixty_four_MiB_come_down(ApplicationScheduling scheduling, ClientProtocol protocol)
         => await DownloadAsync(scheduling, protocol, 64 * Mebibyte);
 
-    private static async Task UploadAsync(ApplicationScheduling scheduling, ClientProtocol protocol, long length)
+    [Theory(Timeout = HangGuard.BulkMilliseconds)]
+    [ClassData<EveryScheduling>]
+    [Trait("Contract", "client")]
+    public async Task One_GiB_goes_up_and_comes_down_between_connections_of_one_loop(ApplicationScheduling scheduling)
     {
-        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
-        using var client = server.CreateClient(protocol);
+        await UploadAsync(scheduling, ClientProtocol.Http1, Gibibyte, isClientOurs: true);
+        await DownloadAsync(scheduling, ClientProtocol.Http1, Gibibyte, isClientOurs: true);
+    }
+
+    private static async Task UploadAsync(
+        ApplicationScheduling scheduling, ClientProtocol protocol, long length, bool isClientOurs = false)
+    {
+        await using var server = await ProtocolServer.StartAsync(scheduling, isClientOurs ? 1 : 2);
+        using var client = isClientOurs ? server.CreateLoopClient(protocol) : server.CreateClient(protocol);
         using var content = new StreamContent(new PatternStream(length), bufferSize: 64 * 1024);
 
         using var response = await client.PostAsync("/upload", content, HangGuard.Token);
@@ -41,10 +51,11 @@ public sealed class BulkTransferTests
             await ContentHash.OfPatternAsync(length), await response.Content.ReadAsStringAsync(HangGuard.Token));
     }
 
-    private static async Task DownloadAsync(ApplicationScheduling scheduling, ClientProtocol protocol, long length)
+    private static async Task DownloadAsync(
+        ApplicationScheduling scheduling, ClientProtocol protocol, long length, bool isClientOurs = false)
     {
-        await using var server = await ProtocolServer.StartAsync(scheduling, 2);
-        using var client = server.CreateClient(protocol);
+        await using var server = await ProtocolServer.StartAsync(scheduling, isClientOurs ? 1 : 2);
+        using var client = isClientOurs ? server.CreateLoopClient(protocol) : server.CreateClient(protocol);
 
         await using var content = await client.GetStreamAsync($"/download?bytes={length}", HangGuard.Token);
 

@@ -27,6 +27,8 @@ internal sealed class ProtocolServer : IAsyncDisposable
     /// <summary>The endpoint of <see cref="Echo"/>.</summary>
     public IPEndPoint EchoEndPoint => _endpoints["echo"].IPEndPoint!;
 
+    public IServiceProvider Services => _server!.Services;
+
     public string UnixSocketPath => _socket.Path;
 
     public static async Task<ProtocolServer> StartAsync(
@@ -80,6 +82,13 @@ internal sealed class ProtocolServer : IAsyncDisposable
     public string Url(ClientProtocol protocol, string path) => new Uri(Address(protocol), path).ToString();
 
     public HttpClient CreateClient(ClientProtocol protocol) => LoopbackHttpClient.Create(Address(protocol), protocol);
+
+    /// <summary>A client whose connections are on the server's loops.</summary>
+    public HttpClient CreateLoopClient(ClientProtocol protocol)
+        => LoopbackHttpClient.Create(CreateLoopHandler(), Address(protocol), protocol);
+
+    public EventLoopHttpHandler CreateLoopHandler()
+        => new(Services.GetRequiredService<EventLoopConnectionFactory>(), LoopbackHttpClient.CreateHandler);
 
     public Task StopAsync() => _server!.StopAsync();
 
