@@ -45,7 +45,8 @@ public sealed class LoopClientTests
         using var channel = OpenChannel(server, protocol);
         var client = new Numbers.NumbersClient(channel);
 
-        Assert.Equal(42, (await client.DoubleAsync(new Number { Value = 21 }, cancellationToken: HangGuard.Token)).Value);
+        var doubled = await client.DoubleAsync(new Number { Value = 21 }, cancellationToken: HangGuard.Token);
+        Assert.Equal(42, doubled.Value);
         using var count = client.Count(new Number { Value = 1000 }, cancellationToken: HangGuard.Token);
         var counted = await count.ResponseStream.ReadAllAsync(HangGuard.Token).Select(number => number.Value)
             .ToListAsync(HangGuard.Token);

@@ -54,7 +54,8 @@ internal sealed record Candidate(
             Proxy("haproxy"),
             Proxy("nginx"),
             new Candidate(Floor, [Path.Combine(settings.NativeDirectory, "floor")]),
-            .. settings.Peers.Select(peer => new Candidate(peer.Name, ["sh", "-c", peer.Command, peer.Name], IsPeer: true)),
+            .. settings.Peers.Select(peer =>
+                new Candidate(peer.Name, ["sh", "-c", peer.Command, peer.Name], IsPeer: true)),
         ];
     }
 
