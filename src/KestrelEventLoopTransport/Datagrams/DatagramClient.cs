@@ -41,7 +41,7 @@ public sealed class DatagramClient : IAsyncDisposable, IDisposable
     public IPEndPoint RemoteEndPoint { get; }
 
     /// <summary>The local address, which the kernel has chosen by the route to the peer.</summary>
-    public IPEndPoint LocalEndPoint => _endpoint.EndPoint;
+    public IPEndPoint LocalEndPoint => (IPEndPoint)_endpoint.EndPoint;
 
     /// <summary>
     /// Number of datagrams that were dropped because 1,024 waited to be received by the application.
@@ -143,7 +143,7 @@ public sealed class DatagramClient : IAsyncDisposable, IDisposable
     {
         var options = new DatagramEndpointOptions();
         configure?.Invoke(options);
-        DatagramEndpointOptionsValidator.Check($"the client of {remote}", options);
+        DatagramEndpointOptionsValidator.Check($"the client of {remote}", remote, options);
         if (options.SocketPerLoop)
         {
             throw new NotSupportedException($"A client has one socket: {nameof(options.SocketPerLoop)} cannot be set.");
