@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Connections;
 
@@ -87,7 +88,10 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
 
             if (result.IsCompleted)
             {
-                throw new IOException("The peer has closed the connection, or it was aborted.");
+                // The inner exception is what a stream of the system's socket has: callers look at its code.
+                throw new IOException(
+                    "The peer has closed the connection, or it was aborted.",
+                    new SocketException((int)SocketError.ConnectionReset));
             }
         }
         finally
