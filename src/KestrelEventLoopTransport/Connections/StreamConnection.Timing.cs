@@ -36,7 +36,7 @@ internal sealed partial class StreamConnection
         var unsent = Output.Unsent;
         return new ConnectionActivity
         {
-            Receives = Input.Receives,
+            Received = Input.ReceivedBytes,
             HasArrived = Input.HasArrived,
             IsAwaited = Input.IsAwaited,
             Wait = Input.Wait,

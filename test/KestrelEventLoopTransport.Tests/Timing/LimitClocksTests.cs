@@ -41,7 +41,7 @@ public sealed class LimitClocksTests
                 {
                     c.Activity = sends
                         ? c.Activity with { Sent = c.Activity.Sent + 1 }
-                        : c.Activity with { Receives = c.Activity.Receives + 1 };
+                        : c.Activity with { Received = c.Activity.Received + 1 };
                 }
             });
 
@@ -64,7 +64,7 @@ public sealed class LimitClocksTests
             c.Activity = c.Activity with { IsAwaited = true };
             if (now % (Limit - 1) == 0)
             {
-                c.Activity = c.Activity with { Receives = c.Activity.Receives + 1 };
+                c.Activity = c.Activity with { Received = c.Activity.Received + 1 };
             }
         }).Limit);
     }
@@ -156,7 +156,7 @@ public sealed class LimitClocksTests
 
         Assert.Equal((ConnectionLimit.FirstByteTimeout, Limit), Create().RunUntilReached(static (_, _) => { }));
         Assert.Equal(ConnectionLimit.None, Create().RunUntilReached(static (c, now)
-            => c.Activity = c.Activity with { Receives = now < Limit - 1 ? 0u : 1u }).Limit);
+            => c.Activity = c.Activity with { Received = now < Limit - 1 ? 0 : 1 }).Limit);
 
         // It waits in the kernel, because the application does not read.
         Assert.Equal(ConnectionLimit.None, Create().RunUntilReached(static (c, _)

@@ -62,9 +62,6 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     /// <summary>Whether something has arrived that is not received yet.</summary>
     internal bool HasArrived => _state.Has(InputFlags.Ready);
 
-    /// <summary>Number of receives that have brought something, which may wrap around.</summary>
-    internal uint Receives => _receiver.Receives;
-
     /// <summary>Number of bytes received.</summary>
     internal long ReceivedBytes => _receiver.Bytes;
 

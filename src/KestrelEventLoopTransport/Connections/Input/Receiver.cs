@@ -29,15 +29,9 @@ internal unsafe struct Receiver()
 
     // Number of blocks to offer the next receive. It follows what the last ones brought.
     private byte _blocks = 1;
-    private uint _receives;
     private long _bytes;
     private volatile StreamEnd _end;
     private bool _endIsNew;
-
-    /// <summary>
-    /// Number of receives that have brought something, which may wrap around. Any thread may ask.
-    /// </summary>
-    internal readonly uint Receives => Volatile.Read(in _receives);
 
     /// <summary>Number of bytes received. Any thread may ask.</summary>
     internal readonly long Bytes => Volatile.Read(in _bytes);
@@ -102,7 +96,6 @@ internal unsafe struct Receiver()
             remainder = received == capacity ? Remainder.Likely : isStopped ? Remainder.Possible : Remainder.None;
             if (received > 0)
             {
-                Volatile.Write(ref _receives, _receives + 1);
                 Volatile.Write(ref _bytes, _bytes + received);
                 bytes.Append(received, room, ref fresh);
                 Adapt(received, capacity, connection.MaxReceiveBlocks);

@@ -6,8 +6,8 @@ namespace KestrelEventLoopTransport.Connections.Timing;
 /// </summary>
 internal readonly record struct ConnectionActivity
 {
-    /// <summary>Number of receives that have brought something.</summary>
-    internal uint Receives { get; init; }
+    /// <summary>Number of bytes received.</summary>
+    internal long Received { get; init; }
 
     /// <summary>Whether something has arrived that is not received yet.</summary>
     internal bool HasArrived { get; init; }

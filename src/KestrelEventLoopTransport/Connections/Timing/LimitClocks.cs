@@ -30,8 +30,8 @@ internal struct LimitClocks(ConnectionLimits limits)
     internal ConnectionLimit Look(long now, long seen, in ConnectionActivity activity, out long next)
     {
         next = LoopTimer.Never;
-        var idleMark = activity.Receives + activity.Sent;
-        var receiveMark = ((long)activity.Receives << 16) | (ushort)activity.Wait;
+        var idleMark = activity.Received + activity.Sent;
+        var receiveMark = (activity.Received << 16) | (ushort)activity.Wait;
         var closes = activity.IsDraining && limits.Close != LoopTimer.Never;
         var waits = activity.Unsent > 0;
         return LookAtFirstByte(now, activity, ref next) ? ConnectionLimit.FirstByteTimeout
@@ -49,7 +49,7 @@ internal struct LimitClocks(ConnectionLimits limits)
 
     private readonly bool LookAtFirstByte(long now, in ConnectionActivity activity, ref long next)
     {
-        if (limits.FirstByte == LoopTimer.Never || activity.Receives > 0 || activity.PeerFinished)
+        if (limits.FirstByte == LoopTimer.Never || activity.Received > 0 || activity.PeerFinished)
         {
             return false;
         }
