@@ -1,5 +1,4 @@
 using KestrelEventLoopTransport.Connections.Timing;
-using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
 using Microsoft.AspNetCore.Connections.Features;
 
@@ -89,7 +88,7 @@ internal sealed partial class StreamConnection
         Follow(action);
         if (wasOpen)
         {
-            GetTimer().Set(LoopClock.After(MaxCallbackTime));
+            GetTimer().StopAfter(MaxCallbackTime);
             ForgetTimerIfEnded();
             _settings.Limits.Count(limit);
             ConnectionLog.TimedOut(_settings.Logger, this, reason.InnerException!.Message);

@@ -89,6 +89,17 @@ internal sealed class ConnectionTimer : LoopTimer
         }
     }
 
+    /// <summary>A limit has ended the connection. Its halves are stopped after a time, if they are not before.</summary>
+    /// <param name="time">The time in milliseconds.</param>
+    internal void StopAfter(int time)
+    {
+        // Under the lock: a deadline that is set meanwhile comes before it, or finds that the connection is not open.
+        lock (_lock)
+        {
+            Set(LoopClock.After(time));
+        }
+    }
+
     protected override long OnDue(long now)
     {
         if (!_connection.IsOpen)
