@@ -85,7 +85,7 @@ public sealed class CloseTimeoutTests
         // Now it takes nothing.
         await dispose.DefaultTimeout();
         await Poll.UntilAsync(() => instruments.TimedOutConnections("close") == 1);
-        Assert.True(HasTimedOut());
+        await Poll.UntilAsync(HasTimedOut);
 
         bool HasTimedOut() => transport.Logs.Entries.Any(static e => e.EventId == 25);
     }
