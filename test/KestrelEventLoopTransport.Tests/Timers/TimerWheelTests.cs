@@ -71,6 +71,19 @@ public sealed class TimerWheelTests
         Assert.Equal(timers.Count, subject.Wakes);
     }
 
+    /// <summary>So is one that another thread has moved: it is posted, and is filed anew when the loop runs.</summary>
+    [Fact]
+    public void A_node_without_a_time_of_its_own_ends_the_sleep_when_its_slot_begins()
+    {
+        var wheel = new TimerWheel();
+
+        var begin = wheel.Add(new Untimed(), 100 * Day, now: 0);
+
+        Assert.InRange(begin, 1, (100 * Day) - 1);
+        Assert.Equal(begin, wheel.FindNextDue());
+        Assert.Equal(begin, wheel.NextDue);
+    }
+
     /// <summary>To look for the first one does not take longer when there are thousands.</summary>
     [Fact]
     public void Many_timers_far_away_take_a_wake_up_when_their_slot_begins()
@@ -215,5 +228,9 @@ public sealed class TimerWheelTests
         var timers = Enumerable.Range(0, 1000).Select(i => subject.Add(i * i * 1000L)).ToList();
         timers.ForEach(subject.Remove);
         return timers.ConvertAll(static timer => new WeakReference(timer));
+    }
+
+    private sealed class Untimed : TimerNode
+    {
     }
 }

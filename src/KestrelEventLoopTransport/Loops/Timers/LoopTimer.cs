@@ -49,7 +49,7 @@ internal abstract class LoopTimer(EventLoop loop) : TimerNode, IThreadPoolWorkIt
         }
     }
 
-    /// <summary>When the loop looks. A timer that is claimed is posted, so it needs no look.</summary>
+    /// <summary>When the loop looks. Before every time if the timer is claimed: then it is posted too.</summary>
     internal override long DueAt => _word.Read().LooksAt;
 
     /// <summary>The loop calls back at this time, instead of one that was set before.</summary>
