@@ -215,11 +215,7 @@ internal sealed class FrameTimers
     {
         try
         {
-            _timer ??= Clock.CreateTimer(
-                static timers => ((FrameTimers)timers!).Pass(),
-                this,
-                Timeout.InfiniteTimeSpan,
-                Timeout.InfiniteTimeSpan);
+            _timer ??= CreateTimer();
             var delay = Math.Max(0, callsAt - ToMilliseconds(Clock.GetTimestamp()));
             _timer.Change(TimeSpan.FromMilliseconds(delay), Timeout.InfiniteTimeSpan);
         }
@@ -234,6 +230,17 @@ internal sealed class FrameTimers
 
             throw;
         }
+    }
+
+    private ITimer CreateTimer()
+    {
+        // The timer must not keep the locals of the connection that happens to be the first.
+        using var flow = ExecutionContext.IsFlowSuppressed() ? default : ExecutionContext.SuppressFlow();
+        return Clock.CreateTimer(
+            static timers => ((FrameTimers)timers!).Pass(),
+            this,
+            Timeout.InfiniteTimeSpan,
+            Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Leaves the lock at its end.</summary>

@@ -121,6 +121,18 @@ public sealed class FrameTimersTests
         Assert.Single(_looks);
     }
 
+    /// <summary>A timer of the system keeps the locals of the thread that makes it.</summary>
+    [Fact]
+    public void The_clock_does_not_keep_the_locals_of_the_first_connection()
+    {
+        var clock = new CallingTime(_time, static () => { });
+        var timers = new FrameTimers(clock);
+        timers.AddAfter(new Noted(this), TimeSpan.FromSeconds(1));
+        Assert.Equal(1, clock.Timers);
+        Assert.False(clock.KeepsLocals);
+        Assert.False(ExecutionContext.IsFlowSuppressed());
+    }
+
     /// <summary>It calls on the thread that sets it.</summary>
     [Fact]
     public void A_clock_may_call_back_while_it_is_set()
@@ -186,6 +198,9 @@ public sealed class FrameTimersTests
     {
         public int Timers { get; private set; }
 
+        /// <summary>Whether a timer of the system would keep the locals of the thread that has made one.</summary>
+        public bool KeepsLocals { get; private set; }
+
         public bool Fails { get; set; }
 
         public long Frequency { get; init; } = time.TimestampFrequency;
@@ -208,6 +223,7 @@ public sealed class FrameTimersTests
             }
 
             Timers++;
+            KeepsLocals |= !ExecutionContext.IsFlowSuppressed();
             var timer = time.CreateTimer(_ => Call(), null, dueTime, period);
             return new CallingTimer(this, timer, Call);
 
