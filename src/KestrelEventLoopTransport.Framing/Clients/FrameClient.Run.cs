@@ -40,6 +40,7 @@ public sealed partial class FrameClient
     private async Task RunAsync()
     {
         Call(nameof(FrameHandler.OnStarted), static client => client.Endpoint.Handler.OnStarted(client.Endpoint));
+        _started.TrySetResult();
         while (!_stopping.IsCancellationRequested)
         {
             try

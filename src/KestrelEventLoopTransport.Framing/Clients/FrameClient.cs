@@ -34,6 +34,7 @@ public sealed partial class FrameClient : IHostedService, IAsyncDisposable
     private readonly FrameCodec _codec;
     private readonly FrameClientOptions _options;
     private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ClientState _state;
 
@@ -196,6 +197,9 @@ public sealed partial class FrameClient : IHostedService, IAsyncDisposable
         switch (_state.Stop())
         {
             case ClientAction.Close:
+                // OnStarted may still run, or not run yet.
+                await _started.Task.WaitAsync(cancellationToken)
+                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 Call(nameof(FrameHandler.OnStopping), static client
                     => client.Endpoint.Handler.OnStopping(client.Endpoint));
                 await _stopping.CancelAsync().ConfigureAwait(false);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using KestrelEventLoopTransport.Framing.Tests.Handling;
 using Microsoft.AspNetCore.Connections;
@@ -89,6 +90,22 @@ public sealed class ClientLifeTests
         await neverStarted.DisposeAsync().DefaultTimeout();
         await Assert.ThrowsAsync<ConnectionAbortedException>(() => sending.DefaultTimeout());
         Assert.Equal(FrameClientState.Stopped, neverStarted.State);
+    }
+
+    [Fact]
+    public async Task A_handler_has_been_started_before_it_is_stopped()
+    {
+        using var release = new ManualResetEventSlim();
+        var handler = new SlowStarter(release);
+        await using var client = new FrameClient(ScriptedFactory.Accepting(), _nowhere, _codec, handler);
+        await client.StartAsync();
+        await handler.Starting.DefaultTimeout();
+
+        var stopping = client.StopAsync();
+        release.Set();
+        await stopping.DefaultTimeout();
+
+        Assert.Equal(["started", "stopping"], handler.Calls);
     }
 
     [Fact]
@@ -288,6 +305,28 @@ public sealed class ClientLifeTests
         protected internal override void OnStarted(FrameEndpoint endpoint) => throw new InvalidOperationException();
 
         protected internal override void OnStopping(FrameEndpoint endpoint) => throw new InvalidOperationException();
+
+        protected internal override ValueTask OnFrameAsync(
+            FrameConnection connection, System.Buffers.ReadOnlySequence<byte> frame)
+            => default;
+    }
+
+    private sealed class SlowStarter(ManualResetEventSlim release) : FrameHandler
+    {
+        private readonly TaskCompletionSource _starting = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Starting => _starting.Task;
+
+        public ConcurrentQueue<string> Calls { get; } = [];
+
+        protected internal override void OnStarted(FrameEndpoint endpoint)
+        {
+            _starting.SetResult();
+            release.Wait();
+            Calls.Enqueue("started");
+        }
+
+        protected internal override void OnStopping(FrameEndpoint endpoint) => Calls.Enqueue("stopping");
 
         protected internal override ValueTask OnFrameAsync(
             FrameConnection connection, System.Buffers.ReadOnlySequence<byte> frame)
