@@ -79,6 +79,8 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
         Enter();
         try
         {
+            // The output would keep the bytes, and send them with those of the next write.
+            cancellationToken.ThrowIfCancellationRequested();
             var result = await _output.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);
             if (result.IsCanceled)
             {

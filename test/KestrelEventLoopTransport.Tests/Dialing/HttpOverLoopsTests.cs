@@ -217,6 +217,22 @@ public sealed class HttpOverLoopsTests
     }
 
     // Also with a stream of the system's socket, as the control.
+    [Fact]
+    public async Task A_write_that_is_canceled_before_it_begins_sends_nothing()
+    {
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
+        var (connection, peer) = await transport.DialAsync();
+        await using var stream = new ConnectionStream(connection);
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            async () => await stream.WriteAsync("no"u8.ToArray(), new CancellationToken(true)));
+        await stream.WriteAsync("yes"u8.ToArray());
+        await stream.DisposeAsync();
+
+        Assert.Equal("yes", await peer.ReceiveTextAsync(3));
+        await peer.ExpectFinAsync();
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
