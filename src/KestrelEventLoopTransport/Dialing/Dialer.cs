@@ -22,25 +22,11 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
     private bool _isClosed;
 
     /// <summary>The loop that the calling thread runs, or <see langword="null"/>. May start the loops.</summary>
-    internal EventLoop? FindCurrent()
-    {
-        var connections = Volatile.Read(ref _connections);
-        if (connections is null)
-        {
-            // Those of a server run before the client's first connection, and a handler is on one of them.
-            lock (_lock)
-            {
-                if (_isClosed)
-                {
-                    return null;
-                }
+    internal EventLoop? FindCurrent() => Open() is { } connections ? FindCurrent(connections.Group) : null;
 
-                connections = _connections ??= new DialedConnections(acquire(), context);
-            }
-        }
-
-        return FindCurrent(connections.Group);
-    }
+    /// <summary>The loop of a feature, or <see langword="null"/> if it is of others. May start the loops.</summary>
+    internal EventLoop? Find(IEventLoopFeature feature)
+        => Open() is { } connections ? Find(connections.Group, feature) : null;
 
     /// <summary>Connects to an IP address, a name or a Unix socket.</summary>
     /// <param name="target">What to connect to.</param>
@@ -136,6 +122,21 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
     /// <exception cref="ObjectDisposedException">The client is closed.</exception>
     internal EventLoopGroup AcquireLoops() => Acquire().Group;
 
+    /// <summary>The client's connections, without a reference; <see langword="null"/> when it is closed.</summary>
+    private DialedConnections? Open()
+    {
+        if (Volatile.Read(ref _connections) is { } connections)
+        {
+            return connections;
+        }
+
+        // Those of a server run before the client's first connection, and a handler is on one of them.
+        lock (_lock)
+        {
+            return _isClosed ? null : _connections ??= new DialedConnections(acquire(), context);
+        }
+    }
+
     /// <summary>The client's connections, with a reference to the loops for the caller.</summary>
     private DialedConnections Acquire()
     {
@@ -151,16 +152,21 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
     }
 
     private EventLoop ChooseLoop(EventLoopGroup group, IEventLoopFeature? wanted)
+        => (wanted is not null ? Find(group, wanted) : null)
+            ?? (context.Options.PrefersCallingLoop ? FindCurrent(group) : null)
+            ?? group.Next();
+
+    private static EventLoop? Find(EventLoopGroup group, IEventLoopFeature feature)
     {
         foreach (var loop in group.Loops)
         {
-            if (loop.Feature == wanted)
+            if (loop.Feature == feature)
             {
                 return loop;
             }
         }
 
-        return (context.Options.PrefersCallingLoop ? FindCurrent(group) : null) ?? group.Next();
+        return null;
     }
 
     private static EventLoop? FindCurrent(EventLoopGroup group)

@@ -61,6 +61,9 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable
     /// <summary>The loop that the calling thread runs, or <see langword="null"/>.</summary>
     internal IEventLoopFeature? CurrentLoop => _dialer.FindCurrent()?.Feature;
 
+    /// <summary>Whether a feature is of one of the factory's loops.</summary>
+    internal bool Owns(IEventLoopFeature loop) => _dialer.Find(loop) is not null;
+
     /// <summary>Opens a connection.</summary>
     /// <remarks>
     /// <para>

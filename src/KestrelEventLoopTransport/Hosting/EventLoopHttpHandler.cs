@@ -76,11 +76,15 @@ public sealed class EventLoopHttpHandler : HttpMessageHandler
     private HttpMessageInvoker ChoosePool(HttpRequestMessage request)
     {
         // In this order: to look at the options of a request allocates.
-        var loop = _connections.CurrentLoop ?? request.GetEventLoop();
+        var loop = _connections.CurrentLoop ?? GetNamedLoop(request);
         var index = loop is null ? 0 : loop.Index + 1;
         var pools = Volatile.Read(ref _pools);
         return index < pools.Length && pools[index] is { } pool ? pool : GetPool(index, loop);
     }
+
+    /// <summary>A loop of other services has a number that means another loop here: it counts as none.</summary>
+    private IEventLoopFeature? GetNamedLoop(HttpRequestMessage request)
+        => request.GetEventLoop() is { } named && _connections.Owns(named) ? named : null;
 
     private HttpMessageInvoker GetPool(int index, IEventLoopFeature? loop)
     {

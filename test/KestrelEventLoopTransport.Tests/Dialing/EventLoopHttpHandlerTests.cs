@@ -67,6 +67,33 @@ public sealed class EventLoopHttpHandlerTests
         Assert.Single(upstreamConnections);
     }
 
+    // Its number means another loop here, whose pool would open its connections anywhere from then on.
+    [Fact]
+    public async Task A_loop_of_other_services_is_ignored()
+    {
+        await using var upstream = await StartUpstreamAsync([]);
+        await using var server = await TestServer.StartAsync(ApplicationScheduling.Adaptive, Echo.RunAsync);
+        await using var other = new TestTransport(ApplicationScheduling.Adaptive);
+        var (foreign, _) = await other.DialAsync();
+        var pools = 0;
+        using var invoker = new HttpMessageInvoker(new EventLoopHttpHandler(
+            server.Services.GetRequiredService<EventLoopConnectionFactory>(),
+            () =>
+            {
+                pools++;
+                return LoopbackHttpClient.CreateHandler();
+            }));
+
+        foreach (var loop in new[] { null, foreign.Features.Get<IEventLoopFeature>() })
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, UriOf(upstream));
+            request.SetEventLoop(loop);
+            using var response = await Task.Run(() => invoker.SendAsync(request, default)).DefaultTimeout();
+        }
+
+        Assert.Equal(1, pools);
+    }
+
     [Fact]
     public async Task Its_handlers_have_the_settings_that_they_are_made_with_and_are_disposed_with_it()
     {
