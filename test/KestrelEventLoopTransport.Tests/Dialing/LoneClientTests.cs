@@ -84,6 +84,11 @@ public sealed class LoneClientTests
         Assert.Throws<ObjectDisposedException>(() => client.Enroll(peer.Socket));
         await connection.Transport.Output.WriteAsync(Pattern.Create(100)).DefaultTimeout();
         Assert.Equal(Pattern.Create(100), await peer.ReceiveExactlyAsync(100));
+
+        // To send needs no loop, to receive does.
+        var reading = ReadByteAsync(connection);
+        await peer.SendAsync(new byte[] { 7 });
+        Assert.Equal(7, await reading.DefaultTimeout());
         await connection.DisposeAsync().DefaultTimeout();
         Assert.False(dial.IsCompleted);
         await cancellation.CancelAsync();
