@@ -23,6 +23,7 @@ static atomic_int failure, run_failure, marked_failure, short_failure, short_fai
 static atomic_int receive_failure, receive_failures;
 static atomic_int longest_batch;
 static atomic_int runs, refused_runs;
+static atomic_int late_failure, receives_left;
 
 /* From now on sends fail with this error; 0 ends that. */
 EXPORT void fail_sends(int error)
@@ -54,6 +55,13 @@ EXPORT void fail_next_receives(int error, int count)
 {
     atomic_store(&receive_failure, error);
     atomic_store(&receive_failures, count);
+}
+
+/* So many calls of recvmsg succeed, and the next one fails. */
+EXPORT void fail_receive_after(int error, int count)
+{
+    atomic_store(&late_failure, error);
+    atomic_store(&receives_left, count + 1);
 }
 
 /* sendmmsg takes no more messages than this in one call; 0 ends that. */
@@ -159,6 +167,8 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int fl
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
     int error = take(&receive_failures, &receive_failure);
+    if (error == 0 && atomic_load(&receives_left) > 0 && atomic_fetch_sub(&receives_left, 1) == 1)
+        error = atomic_load(&late_failure);
     return error != 0 ? fail(error) : REAL(recvmsg)(fd, message, flags);
 }
 

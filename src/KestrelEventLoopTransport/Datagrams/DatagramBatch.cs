@@ -106,7 +106,8 @@ internal sealed unsafe class DatagramBatch
 
     /// <summary>
     /// Receives what is there, or nothing and an error. As with <c>recvmmsg(2)</c>, an error that comes after the first
-    /// message is returned by the next call. Returns whether all messages were used, so that there may be more.
+    /// message is returned by the next call. Returns whether there may be more: all messages were used, or the error
+    /// waits.
     /// </summary>
     internal bool Receive(int fd, out int error)
     {
@@ -140,7 +141,8 @@ internal sealed unsafe class DatagramBatch
             }
         }
 
-        return count == _capacity;
+        // Behind an error there may be more, for which no edge comes. The next call takes the error.
+        return count == _capacity || _error != 0;
     }
 
     /// <summary>The datagrams of the last receive.</summary>

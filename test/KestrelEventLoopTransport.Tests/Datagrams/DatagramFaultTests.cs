@@ -32,6 +32,7 @@ public sealed class DatagramFaultTests
     public async Task Faults_in_a_process_of_their_own()
     {
         TestLibc.Use("libfullsocket.so");
+        AnErrorBehindAShortBatch();
         foreach (var scheduling in Enum.GetValues<ApplicationScheduling>())
         {
             await InterruptedAndShortCallsAsync(scheduling);
@@ -42,6 +43,33 @@ public sealed class DatagramFaultTests
             await RunsThatFailForAnotherReasonAsync(scheduling);
             await RunsThatMeetAFullSocketAsync(scheduling);
         }
+    }
+
+    /// <summary>As on a system without recvmmsg: a turn that took such a batch for the last would wedge.</summary>
+    private static void AnErrorBehindAShortBatch()
+    {
+        using var receiver = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        receiver.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        receiver.Blocking = false;
+        var address = (IPEndPoint)receiver.LocalEndPoint!;
+        using var sender = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        for (byte i = 0; i < 3; i++)
+        {
+            sender.SendTo([i], address);
+        }
+
+        var batch = new DatagramBatch(
+            100, DatagramAddress.FromEndPoint(address), hasBatches: false, isCoalescing: false);
+        var fd = (int)receiver.Handle;
+        Call2("fail_receive_after", ENOMEM, 2);
+
+        Assert.True(batch.Receive(fd, out var error));
+        Assert.Equal((2, 0), (batch.Count, error));
+        Assert.False(batch.Receive(fd, out error));
+        Assert.Equal((0, ENOMEM), (batch.Count, error));
+        Assert.False(batch.Receive(fd, out error));
+        Assert.Equal((1, 0), (batch.Count, error));
+        GC.KeepAlive(receiver);
     }
 
     private static async Task InterruptedAndShortCallsAsync(ApplicationScheduling scheduling)
