@@ -60,6 +60,7 @@ public sealed class DatagramEndpoint
 
     /// <summary>The loop of the first socket.</summary>
     internal EventLoop Loop => _sockets[0].Loop;
+
     internal DatagramCounts Counts
         => new(ReceivedDatagrams, SentDatagrams, DroppedSends, FailedSends, KernelDrops);
 

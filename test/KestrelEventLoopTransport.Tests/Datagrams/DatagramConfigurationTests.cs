@@ -21,6 +21,8 @@ public sealed class DatagramConfigurationTests
                 "MaxSendQueueSize": 2000,
                 "ReceiveBufferSize": 3000,
                 "SendBufferSize": 4000,
+                "SegmentationOffload": false,
+                "ReceiveOffload": true,
                 "SocketPerLoop": true,
                 "ReusePort": true,
                 "DualMode": false,
@@ -99,6 +101,8 @@ public sealed class DatagramConfigurationTests
         Assert.Equal(2000, options.MaxSendQueueSize);
         Assert.Equal(3000, options.ReceiveBufferSize);
         Assert.Equal(4000, options.SendBufferSize);
+        Assert.False(options.SegmentationOffload);
+        Assert.True(options.ReceiveOffload);
         Assert.True(options.SocketPerLoop);
         Assert.True(options.ReusePort);
         Assert.False(options.DualMode);
