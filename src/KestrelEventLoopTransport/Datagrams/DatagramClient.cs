@@ -121,6 +121,11 @@ public sealed class DatagramClient : IAsyncDisposable, IDisposable
         {
             throw new OperationCanceledException(cancellationToken);
         }
+        catch (OperationCanceledException) when (_items.Reader.Completion.IsCompleted)
+        {
+            // The wait looks at its token first, which has fired already with zero.
+            throw new ObjectDisposedException(nameof(DatagramClient));
+        }
         catch (OperationCanceledException)
         {
             throw new TimeoutException($"No datagram came from {RemoteEndPoint} in {timeout}.");

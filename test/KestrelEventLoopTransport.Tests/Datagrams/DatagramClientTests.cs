@@ -153,6 +153,8 @@ public sealed class DatagramClientTests
 
             await Assert.ThrowsAsync<ObjectDisposedException>(() => waiting.DefaultTimeout());
             await Assert.ThrowsAsync<ObjectDisposedException>(() => client.ReceiveAsync().AsTask());
+            await Assert.ThrowsAsync<ObjectDisposedException>(
+                () => client.ReceiveWithinAsync(TimeSpan.Zero).AsTask());
             Assert.Equal(DatagramSendStatus.Stopped, client.Send([1]).Status);
         }
 
