@@ -58,7 +58,7 @@ internal sealed class DatagramBacklog
     internal void CountDrop() => Interlocked.Increment(ref _dropped);
 
     /// <summary>Queues a copy of a datagram, unless there is no room.</summary>
-    internal DatagramSendStatus Queue(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
+    internal DatagramSendStatus Queue(ReadOnlySpan<byte> payload, in DatagramAddress to, in DatagramAddress from)
     {
         var status = _queue.Add(payload, to, from);
         if (status == DatagramSendStatus.Queued)

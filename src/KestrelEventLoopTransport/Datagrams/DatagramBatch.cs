@@ -187,8 +187,11 @@ internal sealed unsafe class DatagramBatch
     internal DatagramAddress GetLocalAddress(int index)
         => PacketInfo.TryRead(in GetHeader(index), out var info) ? _bound.WithIP(info.Destination) : _bound;
 
+    /// <summary>What a reply leaves from; empty if it is the address that the socket is bound to.</summary>
     internal DatagramAddress GetReplySource(int index)
-        => PacketInfo.TryRead(in GetHeader(index), out var info) ? _bound.WithIP(info.ReplySource) : default;
+        => PacketInfo.TryRead(in GetHeader(index), out var info) && !info.ReplySource.SequenceEqual(_bound.IPAddress)
+            ? _bound.WithIP(info.ReplySource)
+            : default;
 
     internal int GetInterfaceIndex(int index)
         => PacketInfo.TryRead(in GetHeader(index), out var info) ? info.InterfaceIndex : 0;

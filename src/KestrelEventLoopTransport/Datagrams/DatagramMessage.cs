@@ -22,11 +22,11 @@ internal static unsafe class DatagramMessage
         byte* name,
         byte* control,
         int family,
-        DatagramAddress to,
-        DatagramAddress from)
+        in DatagramAddress to,
+        in DatagramAddress from)
     {
         var nameLength = to.Write(new Span<byte>(name, DatagramAddress.MaxSizeOf(family)), family);
-        var controlLength = PacketInfo.Write(control, from, family);
+        var controlLength = PacketInfo.Write(control, in from, family);
         *message = new msghdr
         {
             msg_name = nameLength == 0 ? null : name,
@@ -53,7 +53,7 @@ internal static unsafe class DatagramMessage
 
     /// <summary>Sends one message. Returns 0 or the error number.</summary>
     internal static int Send(
-        int fd, ReadOnlySpan<byte> payload, int family, DatagramAddress to, DatagramAddress from)
+        int fd, ReadOnlySpan<byte> payload, int family, in DatagramAddress to, in DatagramAddress from)
     {
         var name = stackalloc byte[DatagramAddress.MaxSize];
         var control = stackalloc byte[PacketInfo.MaxSpace];
@@ -61,7 +61,7 @@ internal static unsafe class DatagramMessage
         fixed (byte* bytes = payload)
         {
             var vector = new iovec { iov_base = bytes, iov_len = (nuint)payload.Length };
-            Write(&message, &vector, name, control, family, to, from);
+            Write(&message, &vector, name, control, family, in to, in from);
             while (true)
             {
                 if (Libc.sendmsg(fd, &message, Platform.MSG_NOSIGNAL) >= 0)

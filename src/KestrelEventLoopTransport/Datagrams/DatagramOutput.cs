@@ -12,6 +12,8 @@ internal sealed class DatagramOutput
     // Bytes of the longest datagram that the queue and the collected batch take: more than UDP can carry.
     private const int MaxPayload = 65_535;
 
+    private static readonly DatagramAddress _noAddress;
+
     private readonly DatagramSocket _socket;
     private readonly DatagramWriter _writer;
     private readonly DatagramBacklog _backlog;
@@ -74,9 +76,10 @@ internal sealed class DatagramOutput
     }
 
     /// <summary>Sends a datagram, or queues it, or drops it.</summary>
-    internal DatagramSendResult Send(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
+    internal DatagramSendResult Send(
+        ReadOnlySpan<byte> payload, in DatagramAddress to, in DatagramAddress from)
     {
-        var result = TrySend(payload, to, from);
+        var result = TrySend(payload, in to, in from);
         if (result.Status == DatagramSendStatus.Dropped)
         {
             _backlog.CountDrop();
@@ -115,14 +118,12 @@ internal sealed class DatagramOutput
         }
     }
 
-    private DatagramSendResult TrySend(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
+    private DatagramSendResult TrySend(
+        ReadOnlySpan<byte> payload, in DatagramAddress address, in DatagramAddress from)
     {
-        if (_isConnected)
-        {
-            // BSD systems refuse an address there (EISCONN).
-            to = default;
-        }
-        else if (to.IsEmpty)
+        // BSD systems refuse one on a connected socket (EISCONN).
+        ref readonly var to = ref _isConnected ? ref _noAddress : ref address;
+        if (to.IsEmpty && !_isConnected)
         {
             // A Unix peer without a name, for example.
             _writer.CountFailure();
@@ -136,7 +137,7 @@ internal sealed class DatagramOutput
             return DatagramSendResult.Failed(Errno.EMSGSIZE);
         }
 
-        if (_callbackThread == Environment.CurrentManagedThreadId && TryCollect(payload, to, from))
+        if (_callbackThread == Environment.CurrentManagedThreadId && TryCollect(payload, in to, in from))
         {
             return new(DatagramSendStatus.Queued);
         }
@@ -148,7 +149,7 @@ internal sealed class DatagramOutput
                 return new(DatagramSendStatus.Stopped);
             }
 
-            var error = _writer.Send(payload, to, from);
+            var error = _writer.Send(payload, in to, in from);
             _socket.ReleaseReference();
             if (!_writer.IsPressure(error))
             {
@@ -156,13 +157,13 @@ internal sealed class DatagramOutput
             }
         }
 
-        return new(_backlog.Queue(payload, to, from));
+        return new(_backlog.Queue(payload, in to, in from));
     }
 
     /// <summary>
     /// Collects a datagram of the handler's call. False if it goes to the kernel at once, because the call is overdue.
     /// </summary>
-    private bool TryCollect(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
+    private bool TryCollect(ReadOnlySpan<byte> payload, in DatagramAddress to, in DatagramAddress from)
     {
         var state = _collected.State;
         if (state.IsSending || state.IsUncorked)
@@ -170,11 +171,11 @@ internal sealed class DatagramOutput
             return false;
         }
 
-        if (state.Count == DatagramSendBatch.Capacity || !_outbox.TryWrite(state.Count, payload, to, from))
+        if (state.Count == DatagramSendBatch.Capacity || !_outbox.TryWrite(state.Count, payload, in to, in from))
         {
             SendCollected();
             state = _collected.State;
-            if (state.Count != 0 || !_outbox.TryWrite(0, payload, to, from))
+            if (state.Count != 0 || !_outbox.TryWrite(0, payload, in to, in from))
             {
                 return false;
             }
@@ -199,7 +200,7 @@ internal sealed class DatagramOutput
             for (; next < count; next++)
             {
                 var status = _backlog.Queue(
-                    _outbox.GetPayload(next), _outbox.GetAddress(next), _outbox.GetSource(next));
+                    _outbox.GetPayload(next), in _outbox.GetAddress(next), in _outbox.GetSource(next));
                 if (status == DatagramSendStatus.Dropped)
                 {
                     _backlog.CountDrop();

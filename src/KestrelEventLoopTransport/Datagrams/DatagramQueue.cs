@@ -20,7 +20,7 @@ internal sealed class DatagramQueue(long maxSize)
     private bool IsHalfFree => _size <= maxSize / 2;
 
     /// <summary>Adds a copy of a datagram. One is always taken if the queue is empty.</summary>
-    internal DatagramSendStatus Add(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
+    internal DatagramSendStatus Add(ReadOnlySpan<byte> payload, in DatagramAddress to, in DatagramAddress from)
     {
         lock (_lock)
         {

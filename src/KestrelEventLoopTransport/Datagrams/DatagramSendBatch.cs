@@ -70,7 +70,8 @@ internal sealed unsafe class DatagramSendBatch
     internal int FirstRun => _runs[0];
 
     /// <summary>Writes a datagram at a place. False if there is no room for it behind the one before.</summary>
-    internal bool TryWrite(int index, ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
+    internal bool TryWrite(
+        int index, ReadOnlySpan<byte> payload, in DatagramAddress to, in DatagramAddress from)
     {
         var start = _ends[index];
         if (payload.Length > PayloadSize - start)
@@ -85,10 +86,10 @@ internal sealed unsafe class DatagramSendBatch
         return true;
     }
 
-    internal DatagramAddress GetAddress(int index) => _addresses[index];
+    internal ref readonly DatagramAddress GetAddress(int index) => ref _addresses[index];
 
     /// <summary>The address that a datagram is to leave from; empty if the kernel chooses.</summary>
-    internal DatagramAddress GetSource(int index) => _sources[index];
+    internal ref readonly DatagramAddress GetSource(int index) => ref _sources[index];
 
     internal ReadOnlySpan<byte> GetPayload(int index) => new(_payloads + _ends[index], GetLength(index));
 

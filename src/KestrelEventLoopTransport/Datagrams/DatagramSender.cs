@@ -40,7 +40,7 @@ public sealed class DatagramSender
     /// <returns>What has become of the datagram.</returns>
     public DatagramSendResult Send(
         ReadOnlySpan<byte> payload, DatagramAddress destination = default, DatagramAddress source = default)
-        => _output.Send(payload, destination, source);
+        => _output.Send(payload, in destination, in source);
 
     /// <summary>Sends a datagram. If the socket and the queue are full, waits until half the queue is free.</summary>
     /// <param name="payload">The bytes. They may be overwritten when the returned task is completed.</param>

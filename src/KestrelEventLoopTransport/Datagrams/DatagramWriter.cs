@@ -66,13 +66,13 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
     }
 
     /// <summary>Sends a datagram. Returns 0, or the error number. The caller reports an error of its own.</summary>
-    internal int Send(ReadOnlySpan<byte> payload, DatagramAddress to, DatagramAddress from)
+    internal int Send(ReadOnlySpan<byte> payload, in DatagramAddress to, in DatagramAddress from)
     {
         var fetched = new FetchedErrors(socket, isConnected);
         int error;
         do
         {
-            error = DatagramMessage.Send(socket.Fd, payload, family, to, from);
+            error = DatagramMessage.Send(socket.Fd, payload, family, in to, in from);
         }
         while (fetched.MustSendAgain(error));
 

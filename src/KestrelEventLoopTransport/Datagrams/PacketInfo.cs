@@ -55,7 +55,7 @@ internal readonly unsafe ref struct PacketInfo
     /// Writes the address that a message leaves from. Returns the length for <c>msg_controllen</c>; 0 if the kernel has
     /// to choose.
     /// </summary>
-    internal static int Write(byte* control, DatagramAddress source, int family)
+    internal static int Write(byte* control, in DatagramAddress source, int family)
     {
         if (source.IsEmpty || source.IsUnix || family == Posix.AF_UNIX || !OperatingSystem.IsLinux())
         {

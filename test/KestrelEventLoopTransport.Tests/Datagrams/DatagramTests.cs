@@ -122,6 +122,33 @@ public sealed class DatagramTests
     }
 
     [Theory]
+    [InlineData("udp://127.0.0.3:0", "127.0.0.3", true)]
+    [InlineData("udp://[::1]:0", "::1", true)]
+    [InlineData("udp://[::ffff:127.0.0.3]:0", "127.0.0.3", true)]
+    [InlineData("udp://0.0.0.0:0", "127.0.0.3", false)]
+    [InlineData("udp://*:0", "127.0.0.3", false)]
+    [InlineData("udp://*:0", "::1", false)]
+    public async Task An_answer_names_its_source_only_where_the_socket_has_several_addresses(
+        string url, string address, bool isLeftToTheKernel)
+    {
+        var isEmpty = false;
+        await using var server = await DatagramServer.StartAsync(
+            ApplicationScheduling.Adaptive,
+            (datagrams, sender) =>
+            {
+                isEmpty = datagrams[0].ReplySource.IsEmpty;
+                DatagramScript.Echo(datagrams, sender);
+            },
+            options => options.DualMode = url.Contains("ffff", StringComparison.Ordinal) ? true : null,
+            url: url);
+        using var client = DatagramServer.Connect(new IPEndPoint(IPAddress.Parse(address), server.EndPoint.Port));
+
+        DatagramServer.RoundTrip(client, Pattern.Create(100));
+
+        Assert.Equal(isLeftToTheKernel || !OperatingSystem.IsLinux(), isEmpty);
+    }
+
+    [Theory]
     [ClassData<EveryScheduling>]
     public async Task Any_thread_sends_and_knows_the_result(ApplicationScheduling scheduling)
     {
