@@ -1,3 +1,4 @@
+using KestrelEventLoopTransport.Datagrams;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
