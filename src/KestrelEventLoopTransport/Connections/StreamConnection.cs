@@ -41,13 +41,15 @@ internal sealed partial class StreamConnection
     /// <param name="localEndPoint">
     /// The local endpoint, where it is the same for all of the listener's connections.
     /// </param>
+    /// <param name="localAddress">The local IP address, where it is known already.</param>
     internal StreamConnection(
         int fd,
         EventLoop loop,
         IConnectionOwner owner,
         ConnectionSettings settings,
         ReadOnlySpan<byte> remoteAddress,
-        EndPoint? localEndPoint)
+        EndPoint? localEndPoint,
+        in SocketAddressBytes localAddress = default)
     {
         // One for each half, and one until EndStart.
         _descriptor = new DescriptorHandle(fd, references: 3);
@@ -67,7 +69,7 @@ internal sealed partial class StreamConnection
         _localEndPoint = localEndPoint;
         if (localEndPoint is null)
         {
-            _localAddress = SocketAddressBytes.OfSocket(fd);
+            _localAddress = localAddress.Length > 0 ? localAddress : SocketAddressBytes.OfSocket(fd);
         }
 
         Input = new ConnectionInput(this);

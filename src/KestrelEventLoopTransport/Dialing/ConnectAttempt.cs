@@ -36,8 +36,13 @@ internal sealed class ConnectAttempt(Dial dial, int number, EndPoint endPoint) :
     /// <summary>The address, as the kernel has it. Known from <see cref="Open"/> on.</summary>
     internal ReadOnlySpan<byte> Address => _address!.Buffer.Span[.._address.Size];
 
+    /// <summary>Its own IP address, when it is connected; else empty.</summary>
+    internal SocketAddressBytes LocalAddress { get; private set; }
+
     /// <summary>When to connect again; <see cref="DialTimes.Never"/> unless the listener had no room.</summary>
     internal long RetryAt { get; private set; } = DialTimes.Never;
+
+    private bool IsToLoopback => endPoint is IPEndPoint target && IPAddress.IsLoopback(target.Address);
 
     /// <summary>
     /// Makes the socket, sets its options, runs the hook and binds it. Returns the descriptor. Not under the lock.
@@ -99,6 +104,12 @@ internal sealed class ConnectAttempt(Dial dial, int number, EndPoint endPoint) :
     {
         RetryAt = DialTimes.Never;
         var error = SocketCalls.Connect(_fd, Address);
+        if (error == Errno.EINPROGRESS && dial.IsBeginning && IsToLoopback)
+        {
+            // The handshake over loopback is over when connect(2) returns. Then no thread is woken for it.
+            error = SocketCalls.FinishConnect(_fd);
+        }
+
         if (error == Errno.EINPROGRESS)
         {
             _token = loop.RegisterConnecting(_fd, this);
@@ -162,7 +173,15 @@ internal sealed class ConnectAttempt(Dial dial, int number, EndPoint endPoint) :
     /// nothing listens there.
     /// </summary>
     private int CheckPeer()
-        => endPoint is IPEndPoint && SocketCalls.IsConnectedToItself(_fd) ? Errno.ECONNREFUSED : 0;
+    {
+        if (endPoint is not IPEndPoint target)
+        {
+            return 0;
+        }
+
+        LocalAddress = SocketAddressBytes.OfSocket(_fd);
+        return LocalAddress.Port == target.Port && SocketCalls.IsConnectedToItself(_fd) ? Errno.ECONNREFUSED : 0;
+    }
 
     private void RunHook(int fd, Action<ClientSocketContext> hook, ExecutionContext? caller)
     {

@@ -58,7 +58,7 @@ internal sealed partial class Dial
         {
             Loop.Callbacks.Run(new Delivery(this));
         }
-        else if (!_hasBegun && _beginner == Environment.CurrentManagedThreadId)
+        else if (IsBeginning)
         {
             // Nobody awaits the task yet.
             Deliver();
@@ -74,7 +74,7 @@ internal sealed partial class Dial
         var fd = winner.Release();
         try
         {
-            _connection = _connections.Create(fd, winner.Token, Loop, winner.Address);
+            _connection = _connections.Create(fd, winner.Token, Loop, winner.Address, winner.LocalAddress);
         }
         catch (Exception exception)
         {

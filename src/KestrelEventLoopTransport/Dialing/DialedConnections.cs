@@ -27,19 +27,22 @@ internal sealed class DialedConnections(EventLoopGroup group, DialContext contex
     /// <param name="token">What the loop knows the socket by, if it polls it already; else 0.</param>
     /// <param name="loop">The loop. Its thread is the caller if it polls the socket already.</param>
     /// <param name="remoteAddress">The peer's address.</param>
+    /// <param name="localAddress">The own IP address, if it is known.</param>
     /// <param name="isShared">Whether the application keeps another descriptor of the same file.</param>
     internal StreamConnection Create(
         int fd,
         ulong token,
         EventLoop loop,
         ReadOnlySpan<byte> remoteAddress,
+        in SocketAddressBytes localAddress = default,
         bool isShared = false)
     {
         loop.Load.Add();
         try
         {
             var localEndPoint = SocketAddressBytes.IsUnix(remoteAddress) ? SocketCalls.GetLocalEndPoint(fd) : null;
-            var connection = new StreamConnection(fd, loop, this, context.Connections, remoteAddress, localEndPoint);
+            var connection = new StreamConnection(
+                fd, loop, this, context.Connections, remoteAddress, localEndPoint, localAddress);
             if (isShared)
             {
                 connection.MarkShared();

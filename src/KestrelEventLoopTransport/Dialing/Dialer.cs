@@ -103,7 +103,7 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
                 token: 0,
                 ChooseLoop(connections.Group, loop),
                 SocketAddressBytes.Span(address, length),
-                isShared);
+                isShared: isShared);
             return connection;
         }
         finally
