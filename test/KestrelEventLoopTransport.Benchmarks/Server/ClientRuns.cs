@@ -31,7 +31,7 @@ internal sealed class ClientRuns(ServerPorts upstream, EventLoopConnectionFactor
         var clock = Stopwatch.StartNew();
         var workers = run == ClientRun.Connect ? Connectors : Workers;
         var results = await Task.WhenAll(
-            Enumerable.Range(0, workers).Select(_ => WorkAsync(operation, clock, seconds)));
+            Enumerable.Range(0, workers).Select(_ => Task.Run(() => WorkAsync(operation, clock, seconds))));
         var result = new LoadResult(
             results.Sum(result => result.Operations), 0, clock.Elapsed.TotalSeconds,
             results.Sum(result => result.Errors), double.NaN, double.NaN, double.NaN);
@@ -42,8 +42,17 @@ internal sealed class ClientRuns(ServerPorts upstream, EventLoopConnectionFactor
     {
         if (run == ClientRun.Connect)
         {
-            var endPoint = new IPEndPoint(IPAddress.Loopback, upstream.Echo);
-            return connections is null ? () => ConnectSocketAsync(endPoint) : () => ConnectAsync(connections, endPoint);
+            // A local port can be used again for the same peer after a second. There are some 28,000, and the kernel
+            // takes the even ones first: with one peer, more than 14,000 connections per second search for a port.
+            IPEndPoint[] peers =
+            [
+                .. new[] { upstream.Echo, upstream.Mqtt, upstream.H2c, upstream.Http }.Select(
+                    static port => new IPEndPoint(IPAddress.Loopback, port)),
+            ];
+            var next = 0u;
+            return connections is null
+                ? () => ConnectSocketAsync(peers[Interlocked.Increment(ref next) % peers.Length])
+                : () => ConnectAsync(connections, peers[Interlocked.Increment(ref next) % peers.Length]);
         }
 
         var origin = run switch
