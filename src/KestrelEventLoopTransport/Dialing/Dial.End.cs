@@ -58,7 +58,7 @@ internal sealed partial class Dial
         {
             Loop.Callbacks.Run(new Delivery(this));
         }
-        else if (IsBeginning)
+        else if (!_hasBegun && _beginner == Environment.CurrentManagedThreadId)
         {
             // Nobody awaits the task yet.
             Deliver();

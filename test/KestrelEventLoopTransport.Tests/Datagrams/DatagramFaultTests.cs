@@ -1,7 +1,7 @@
-using KestrelEventLoopTransport.Datagrams;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using KestrelEventLoopTransport.Datagrams;
 
 namespace KestrelEventLoopTransport.Tests.Datagrams;
 
