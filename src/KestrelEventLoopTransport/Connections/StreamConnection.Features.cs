@@ -11,7 +11,7 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace KestrelEventLoopTransport.Connections;
 
-// The connection is its own feature collection, so the nine features that it has from the start cost no object. What
+// The connection is its own feature collection, so the features that it has from the start cost no object. What
 // Kestrel and middleware add or replace is in FeatureOverrides. The feature of its loop is the same for all of a loop.
 internal sealed partial class StreamConnection : IFeatureCollection,
     IConnectionIdFeature,
@@ -22,7 +22,8 @@ internal sealed partial class StreamConnection : IFeatureCollection,
     IConnectionSocketFeature,
     IConnectionEndPointFeature,
     IConnectionHalfCloseFeature,
-    IConnectionDeadlineFeature
+    IConnectionDeadlineFeature,
+    ITcpInfoFeature
 {
     private static readonly Type[] _ownFeatures =
     [
@@ -36,6 +37,8 @@ internal sealed partial class StreamConnection : IFeatureCollection,
         typeof(IConnectionHalfCloseFeature),
         typeof(IConnectionDeadlineFeature),
     ];
+
+    private static readonly Type[] _ownFeaturesWithTcpInfo = [.. _ownFeatures, typeof(ITcpInfoFeature)];
 
     private SocketAddressBytes _remoteAddress;
     private SocketAddressBytes _localAddress;
@@ -103,6 +106,8 @@ internal sealed partial class StreamConnection : IFeatureCollection,
         }
     }
 
+    private Type[] OwnFeatures => OperatingSystem.IsLinux() && !_isUnix ? _ownFeaturesWithTcpInfo : _ownFeatures;
+
     MemoryPool<byte> IMemoryPoolFeature.MemoryPool => Pool;
 
     /// <summary>
@@ -135,6 +140,18 @@ internal sealed partial class StreamConnection : IFeatureCollection,
         Output.FinishSending();
     }
 
+    TcpInfo? ITcpInfoFeature.GetTcpInfo()
+    {
+        if (!_descriptor.TryAddReference())
+        {
+            return null;
+        }
+
+        var info = TcpInfo.Read(Fd);
+        ReleaseReference();
+        return info;
+    }
+
     bool IFeatureCollection.IsReadOnly => false;
 
     int IFeatureCollection.Revision => _overrides.Revision;
@@ -155,7 +172,7 @@ internal sealed partial class StreamConnection : IFeatureCollection,
 
     IEnumerator<KeyValuePair<Type, object>> IEnumerable<KeyValuePair<Type, object>>.GetEnumerator()
     {
-        foreach (var type in _ownFeatures)
+        foreach (var type in OwnFeatures)
         {
             if (!_overrides.Contains(type))
             {
@@ -184,7 +201,7 @@ internal sealed partial class StreamConnection : IFeatureCollection,
 
     private object? GetFeature(Type type)
         => _overrides.TryGet(type, out var feature) ? feature
-            : Array.IndexOf(_ownFeatures, type) >= 0 ? this
+            : Array.IndexOf(OwnFeatures, type) >= 0 ? this
             : Array.IndexOf(LoopFeature.Types, type) >= 0 ? Loop.Feature
             : null;
 

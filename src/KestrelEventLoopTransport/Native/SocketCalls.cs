@@ -183,6 +183,25 @@ internal static unsafe class SocketCalls
         return Libc.ioctl(fd, Platform.SIOCOUTQ, &count) < 0 ? 0 : count;
     }
 
+    /// <summary>
+    /// What the kernel knows about a TCP connection. Returns how many bytes of it the kernel has: 0 if it reports
+    /// nothing. Linux only.
+    /// </summary>
+    internal static int GetTcpInfo(int fd, out tcp_info info)
+    {
+        info = default;
+        if (!OperatingSystem.IsLinux())
+        {
+            return 0;
+        }
+
+        uint length = tcp_info.Size;
+        fixed (tcp_info* values = &info)
+        {
+            return Libc.getsockopt(fd, Posix.IPPROTO_TCP, Linux.TCP_INFO, values, &length) == 0 ? (int)length : 0;
+        }
+    }
+
     /// <summary>An accepted connection, or -1 with its error.</summary>
     /// <param name="listener">The listening socket.</param>
     /// <param name="address">Room for the peer's address.</param>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Reflection;
 using System.Runtime.InteropServices;
 using KestrelEventLoopTransport.Native;
 
@@ -13,8 +14,8 @@ public sealed class LinuxConstantsTests
         #include <errno.h>
         #include <fcntl.h>
         #include <linux/sockios.h>
+        #include <linux/tcp.h>
         #include <netinet/in.h>
-        #include <netinet/tcp.h>
         #include <netinet/udp.h>
         #include <poll.h>
         #include <stddef.h>
@@ -60,6 +61,13 @@ public sealed class LinuxConstantsTests
             ["sizeof(struct pollfd)"] = Marshal.SizeOf<pollfd>(),
             ["sizeof(struct iovec)"] = Marshal.SizeOf<iovec>(),
         };
+        foreach (var field in typeof(tcp_info).GetFields(BindingFlags.Static | BindingFlags.NonPublic))
+        {
+            if (field.Name != nameof(tcp_info.Size))
+            {
+                ours.Add($"offsetof(struct tcp_info, tcpi_{field.Name})", (int)field.GetRawConstantValue()!);
+            }
+        }
 
         var theirs = await EvaluateAsync([.. ours.Keys]);
 
