@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
@@ -70,16 +71,17 @@ internal static partial class ConnectionLog
     {
         if (logger.IsEnabled(LogLevel.Debug))
         {
-            TimedOut(logger, connection.ConnectionId, reason);
+            TimedOut(logger, connection.ConnectionId, connection.LocalEndPoint, reason);
         }
     }
 
     [LoggerMessage(
         25,
         LogLevel.Debug,
-        "Connection id \"{ConnectionId}\" timed out: {Reason}",
+        "Connection id \"{ConnectionId}\" to {EndPoint} timed out: {Reason}",
         EventName = "ConnectionTimedOut", SkipEnabledCheck = true)]
-    private static partial void TimedOut(ILogger logger, string connectionId, string reason);
+    private static partial void TimedOut(
+        ILogger logger, string connectionId, EndPoint? endPoint, string reason);
 
     [LoggerMessage(
         20,

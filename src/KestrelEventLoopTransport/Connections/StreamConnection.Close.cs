@@ -194,6 +194,7 @@ internal sealed partial class StreamConnection
         }
         finally
         {
+            CountEnd();
             _owner.OnClosed(this);
             FinishIf(_end.EndClose());
             StopTimer();

@@ -1,4 +1,6 @@
 using KestrelEventLoopTransport.Connections.Input;
+using KestrelEventLoopTransport.Diagnostics;
+using KestrelEventLoopTransport.Loops;
 
 namespace KestrelEventLoopTransport.Connections;
 
@@ -13,6 +15,8 @@ internal sealed partial class StreamConnection
 
     /// <summary>Number of bytes that the kernel has taken. Any thread may ask.</summary>
     internal long SentBytes => Output.SentBytes;
+
+    Traffic IPollable.Traffic => new(ReceivedBytes, SentBytes);
 
     /// <summary>What has ended the connection. For its owner, when the descriptor is gone.</summary>
     internal ConnectionCloseReason CloseReason
@@ -32,5 +36,37 @@ internal sealed partial class StreamConnection
             : state.Has(ConnectionEndFlags.Aborted) && (hasReason || !peerFinished) ? ConnectionCloseReason.Aborted
             : peerFinished ? ConnectionCloseReason.PeerFinished
             : ConnectionCloseReason.Completed;
+    }
+
+    /// <summary>The connection was accepted, and its loop polls it.</summary>
+    internal void OnAccepted()
+    {
+        ProcessTraffic.Shared.OnAccepted();
+        if (EventLoopEventSource.Log.IsOn(EventLoopEventSource.Keywords.Connections))
+        {
+            EventLoopEventSource.Log.ConnectionAccepted(
+                ConnectionId, $"{LocalEndPoint}", $"{RemoteEndPoint}", Loop.Index);
+        }
+    }
+
+    /// <summary>A client has opened the connection, and its loop polls it.</summary>
+    internal void OnDialed()
+    {
+        ProcessTraffic.Shared.OnDialed();
+        if (EventLoopEventSource.Log.IsOn(EventLoopEventSource.Keywords.Connections))
+        {
+            EventLoopEventSource.Log.ConnectionDialed(
+                ConnectionId, $"{LocalEndPoint}", $"{RemoteEndPoint}", Loop.Index);
+        }
+    }
+
+    /// <summary>The loop does not know the descriptor any more.</summary>
+    private void CountEnd()
+    {
+        ProcessTraffic.Shared.OnEnded(new Traffic(ReceivedBytes, SentBytes));
+        if (EventLoopEventSource.Log.IsOn(EventLoopEventSource.Keywords.Connections))
+        {
+            EventLoopEventSource.Log.ConnectionClosed(ConnectionId, $"{CloseReason}", ReceivedBytes, SentBytes);
+        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using KestrelEventLoopTransport.Descriptors;
+using KestrelEventLoopTransport.Diagnostics;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Native;
 using KestrelEventLoopTransport.Polling;
@@ -59,6 +60,8 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
     internal int Fd => _descriptor.Value;
 
     internal long Received => _input.Received;
+
+    Traffic IPollable.Traffic => new(0, 0, Received, Output.Sent);
 
     internal long KernelDrops => _input.KernelDrops;
 
@@ -249,6 +252,7 @@ internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWo
             Loop.Unregister(_token);
         }
 
+        ProcessTraffic.Shared.OnEnded(new Traffic(0, 0, Received, Output.Sent));
         _ = Libc.close(Fd);
         _closed.TrySetResult();
     }

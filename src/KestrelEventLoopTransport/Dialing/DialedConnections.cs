@@ -59,6 +59,7 @@ internal sealed class DialedConnections(EventLoopGroup group, DialContext contex
 
             // The caller's reference keeps the group, and until the start has ended no descriptor is closed.
             group.TryAddReference();
+            connection.OnDialed();
             connection.EndStart();
             return connection;
         }

@@ -80,6 +80,7 @@ internal sealed class ConnectionFactory(
 
             connection.Register();
             isStarted = true;
+            connection.OnAccepted();
             connection.EndStart();
             return connection;
         }

@@ -16,6 +16,7 @@ namespace KestrelEventLoopTransport.Listening;
 /// </remarks>
 internal sealed class EventLoopListener : IConnectionListener
 {
+    private readonly ListenerContext _context;
     private readonly ListenSocket[] _sockets;
     private readonly Acceptor[] _acceptors;
     private readonly EventLoopGroup _group;
@@ -38,6 +39,7 @@ internal sealed class EventLoopListener : IConnectionListener
         Action<EventLoopListener> onStopped)
     {
         EndPoint = sockets[0].EndPoint;
+        _context = context;
         _sockets = sockets;
         _group = group;
         _onStopped = onStopped;
@@ -67,7 +69,20 @@ internal sealed class EventLoopListener : IConnectionListener
     internal bool HasEnded => _hasStopped && Limiter.Current == 0;
 
     /// <summary>Begins to accept. If that fails, the caller has to dispose of the listener.</summary>
-    internal void Start() => Array.ForEach(_acceptors, static acceptor => acceptor.Start());
+    internal void Start()
+    {
+        Array.ForEach(_acceptors, static acceptor => acceptor.Start());
+        var options = _context.Options;
+        ListenerLog.Listening(
+            _context.Logger,
+            EndPoint,
+            _sockets.Length,
+            options.AcceptMode,
+            options.Backlog,
+            options.MaxConnections,
+            options.LoadBalancingPolicy,
+            options.ProxyProtocol is { } proxies ? $"{proxies.Versions}" : "off");
+    }
 
     /// <summary>
     /// Adds a second descriptor of each listening socket. False when the listener is stopping. If one descriptor cannot

@@ -87,4 +87,21 @@ internal static partial class ListenerLog
         "Descriptor {Descriptor} is not a TCP or Unix stream socket. It is left to another transport.",
         EventName = "DescriptorLeft")]
     internal static partial void DescriptorLeft(ILogger logger, ulong descriptor);
+
+    [LoggerMessage(
+        13,
+        LogLevel.Debug,
+        "Listening on {EndPoint}: {Sockets} listening sockets (AcceptMode is {AcceptMode}), Backlog is {Backlog},"
+            + " MaxConnections is {MaxConnections}, LoadBalancingPolicy is {LoadBalancingPolicy}, ProxyProtocol is"
+            + " {ProxyProtocol}.",
+        EventName = "Listening")]
+    internal static partial void Listening(
+        ILogger logger,
+        EndPoint endPoint,
+        int sockets,
+        AcceptMode acceptMode,
+        int backlog,
+        int? maxConnections,
+        LoadBalancingPolicy loadBalancingPolicy,
+        string proxyProtocol);
 }

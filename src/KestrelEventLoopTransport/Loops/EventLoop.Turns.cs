@@ -1,3 +1,4 @@
+using KestrelEventLoopTransport.Diagnostics;
 using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Polling;
 
@@ -101,8 +102,17 @@ internal sealed partial class EventLoop
     private void Poll(int timeoutMilliseconds)
     {
         Counters.BeginWait();
+        if (EventLoopEventSource.Log.TracesTurns())
+        {
+            EventLoopEventSource.Log.LoopTurnStop(Index);
+        }
+
         _work.Poll(timeoutMilliseconds);
         Counters.EndWait(_polled.Count);
+        if (EventLoopEventSource.Log.TracesTurns())
+        {
+            EventLoopEventSource.Log.LoopTurnStart(Index, _polled.Count);
+        }
     }
 
     private bool RunEvents(ThreadActivity? activity)

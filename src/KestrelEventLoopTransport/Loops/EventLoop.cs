@@ -28,7 +28,7 @@ namespace KestrelEventLoopTransport.Loops;
 /// polls after that. Work that is left, and work that is posted later, runs on the thread pool.
 /// </para>
 /// </remarks>
-internal sealed partial class EventLoop
+internal sealed partial class EventLoop : ITrafficSource
 {
     private readonly PolledSet _polled = new();
     private readonly EdgeWatch _watch;
@@ -160,6 +160,17 @@ internal sealed partial class EventLoop
 
     /// <summary>What the loop polls now. Any thread.</summary>
     internal List<IPollable> ListPolled() => _polled.List();
+
+    Traffic ITrafficSource.ReadOpen()
+    {
+        var sum = default(Traffic);
+        foreach (var polled in ListPolled())
+        {
+            sum += polled.Traffic;
+        }
+
+        return sum;
+    }
 
     /// <summary>Asks in a moment whether an edge has been answered.</summary>
     internal void Watch(IWatched watched) => _watch.Add(watched);

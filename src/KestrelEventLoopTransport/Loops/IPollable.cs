@@ -1,3 +1,4 @@
+using KestrelEventLoopTransport.Diagnostics;
 using KestrelEventLoopTransport.Polling;
 
 namespace KestrelEventLoopTransport.Loops;
@@ -5,6 +6,9 @@ namespace KestrelEventLoopTransport.Loops;
 /// <summary>Something with a descriptor that a loop polls.</summary>
 internal interface IPollable
 {
+    /// <summary>What it has carried so far. Any thread may ask.</summary>
+    Traffic Traffic => default;
+
     /// <summary>
     /// Called by the loop's thread when the descriptor became ready. May still be called once while another thread
     /// closes the descriptor.

@@ -30,4 +30,17 @@ internal static partial class LoopLog
         "The supervisor of the event loops caught an exception and continues.",
         EventName = "SupervisorFailed")]
     internal static partial void SupervisorFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(
+        5, LogLevel.Debug,
+        "{Count} event loops have started, on {Poller}. Scheduling is {Scheduling}, Adaptive.HandOffThreshold is "
+        + "{HandOffThreshold}, Adaptive.MaxStandbyThreads is {MaxStandbyThreads}.",
+        EventName = "LoopsStarted")]
+    internal static partial void LoopsStarted(
+        ILogger logger,
+        int count,
+        string poller,
+        ApplicationScheduling scheduling,
+        TimeSpan handOffThreshold,
+        int maxStandbyThreads);
 }

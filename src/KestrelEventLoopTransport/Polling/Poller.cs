@@ -26,6 +26,9 @@ internal abstract class Poller : IDisposable
         ? asked
         : OperatingSystem.IsLinux() ? "epoll" : "kqueue";
 
+    /// <summary>The poller in use: <c>epoll</c> or <c>kqueue</c>.</summary>
+    internal static string Name => _choice;
+
     /// <summary>
     /// Whether <see cref="PollEvents.Urgent"/> is reported. Where it is not, a short receive does not prove that the
     /// socket is empty: it may have stopped at the mark of urgent data, and no further edge comes for the bytes behind

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using KestrelEventLoopTransport.Diagnostics;
 
 namespace KestrelEventLoopTransport.Loops.Adaptive;
 
@@ -50,7 +51,7 @@ internal sealed class HandOffs
             }
             else if (supervised.Loop.Callbacks.HandsOff && ShouldHandOff(supervised.Loop, owner))
             {
-                HandOff(supervised, owner.Activity);
+                HandOff(supervised, owner);
             }
         }
     }
@@ -76,8 +77,9 @@ internal sealed class HandOffs
         return _policy.Allows(blocked, activity.Overdue, _scanner.CountComputing()) && (blocked || loop.HasWaiting);
     }
 
-    private void HandOff(SupervisedLoop supervised, ThreadActivity activity)
+    private void HandOff(SupervisedLoop supervised, LoopThread owner)
     {
+        var activity = owner.Activity;
         var thread = _standbys.TryTake();
         if (thread is null)
         {
@@ -101,11 +103,24 @@ internal sealed class HandOffs
         _report.OnTaken(blocked);
         supervised.GiveTo(thread);
         _report.OnHandOff(activity, target);
+        if (EventLoopEventSource.Log.IsOn(EventLoopEventSource.Keywords.HandOffs))
+        {
+            Trace(supervised.Loop.Index, owner.ReadThreadId(), blocked, _report.Describe(target));
+        }
+
         if (blocked)
         {
             _pace.OnBlocked();
         }
     }
+
+    /// <summary>Writes the event on the thread pool: a listener in this process is user code.</summary>
+    private static void Trace(int loop, int threadId, bool blocked, string target)
+        => ThreadPool.UnsafeQueueUserWorkItem(
+            static handOff => EventLoopEventSource.Log.LoopHandedOff(
+                handOff.loop, handOff.threadId, handOff.blocked ? "blocked" : "computing", handOff.target),
+            (loop, threadId, blocked, target),
+            preferLocal: false);
 
     private static bool TryTake(ThreadActivity activity)
         => activity.TryTake(Stopwatch.GetTimestamp() - (long)(activity.Overdue.TotalSeconds * Stopwatch.Frequency));

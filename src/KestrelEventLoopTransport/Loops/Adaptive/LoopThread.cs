@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using Microsoft.Win32.SafeHandles;
 
 namespace KestrelEventLoopTransport.Loops.Adaptive;
@@ -8,6 +9,8 @@ namespace KestrelEventLoopTransport.Loops.Adaptive;
 /// </summary>
 internal sealed class LoopThread
 {
+    private const int StatusSize = 128;
+
     private readonly object _gate = new();
     private readonly ThreadActivities _activities;
     private readonly StandbyThreads _standbys;
@@ -60,24 +63,18 @@ internal sealed class LoopThread
     /// </summary>
     internal bool IsBlocked()
     {
-        var status = Volatile.Read(ref _status);
-        if (status is null)
-        {
-            return true;
-        }
-
-        Span<byte> text = stackalloc byte[128];
-        try
-        {
-            text = text[..RandomAccess.Read(status, text, 0)];
-        }
-        catch (Exception exception) when (exception is IOException or ObjectDisposedException)
-        {
-            return true;
-        }
+        Span<byte> text = stackalloc byte[StatusSize];
+        text = ReadStatus(text);
         // pid (name) state …; the name may hold anything but is at most 15 bytes.
         var end = text.LastIndexOf((byte)')');
         return end < 0 || end + 2 >= text.Length || text[end + 2] != (byte)'R';
+    }
+
+    /// <summary>The system's number of the thread; 0 if it is not known.</summary>
+    internal int ReadThreadId()
+    {
+        Span<byte> text = stackalloc byte[StatusSize];
+        return Utf8Parser.TryParse(ReadStatus(text), out int id, out _) ? id : 0;
     }
 
     private void Run()
@@ -140,6 +137,19 @@ internal sealed class LoopThread
             loop = _loop;
             _loop = null;
             return loop is not null || _ends;
+        }
+    }
+
+    /// <summary>The beginning of the thread's status; empty if it cannot be read.</summary>
+    private Span<byte> ReadStatus(Span<byte> text)
+    {
+        try
+        {
+            return Volatile.Read(ref _status) is { } status ? text[..RandomAccess.Read(status, text, 0)] : [];
+        }
+        catch (Exception exception) when (exception is IOException or ObjectDisposedException)
+        {
+            return [];
         }
     }
 

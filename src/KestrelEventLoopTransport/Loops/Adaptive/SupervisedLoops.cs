@@ -1,5 +1,6 @@
 using System.Buffers;
 using KestrelEventLoopTransport.Diagnostics;
+using KestrelEventLoopTransport.Polling;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
@@ -34,10 +35,15 @@ internal sealed class SupervisedLoops
         ILoggerFactory loggerFactory)
     {
         var all = new SupervisedLoops(options, metrics, log);
-        var loops = all.CreateLoops(pools, SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops"));
+        var logger = SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Loops");
+        var loops = all.CreateLoops(pools, logger);
         all.StartThreads(loops);
         metrics.Turns.Observe(loops);
+        Array.ForEach(loops, ProcessTraffic.Shared.Add);
         metrics.Observe(() => all._supervisor.LongestStuck, all.Standbys.Count);
+        LoopLog.LoopsStarted(
+            logger, loops.Length, Poller.Name, options.Scheduling, options.Adaptive.HandOffThreshold,
+            options.MaxStandbyThreads);
         return new EventLoopGroup(loops, Task.WhenAll(all._supervisor.Stopped, all.Standbys.Stopped));
     }
 
@@ -98,6 +104,7 @@ internal sealed class SupervisedLoops
 
     private void OnExit(EventLoop loop)
     {
+        ProcessTraffic.Shared.Remove(loop);
         loop.Pool.Dispose();
         if (Interlocked.Decrement(ref _running) == 0)
         {

@@ -52,6 +52,21 @@ internal sealed class SupervisorReport(TimeSpan threshold, LoopMetrics metrics, 
         log.OnHandOff(target);
     }
 
+    /// <summary>What a target is; empty if it does not say.</summary>
+    internal string Describe(IDispatchTarget? target)
+    {
+        try
+        {
+            return target?.Describe() ?? "";
+        }
+        catch (Exception exception)
+        {
+            // An endpoint of the application's own class threw.
+            log.OnFailure(exception);
+            return "";
+        }
+    }
+
     private void CallTarget(ThreadActivity activity)
     {
         try
