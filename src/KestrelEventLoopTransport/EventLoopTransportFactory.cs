@@ -243,7 +243,7 @@ public sealed class EventLoopTransportFactory
         var closeMayWait = options.Linger > TimeSpan.Zero || options.ConfigureListenSocket is not null
             || options.ConfigureAcceptedSocket is not null || endPoint is FileHandleEndPoint;
         var connections = ConnectionSettings.From(options, _timeouts, closeMayWait, _connectionLogger);
-        return new ListenerContext(options, connections, _logger);
+        return new ListenerContext(options, connections, _logger) { TcpInfo = _metrics.TcpInfo };
     }
 
     EventLoopGroup IDatagramHost.AcquireGroup() => _loops.Acquire();

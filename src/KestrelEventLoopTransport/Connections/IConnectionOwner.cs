@@ -4,6 +4,13 @@ namespace KestrelEventLoopTransport.Connections;
 internal interface IConnectionOwner
 {
     /// <summary>
+    /// A connection is about to close its descriptor, or to let it linger. Called once, on any thread. Does not throw.
+    /// </summary>
+    void OnClosing(StreamConnection connection)
+    {
+    }
+
+    /// <summary>
     /// A connection's descriptor is closed, so the process may open another one. Called once for each connection, on
     /// any thread.
     /// </summary>

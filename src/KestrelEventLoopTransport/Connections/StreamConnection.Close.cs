@@ -206,6 +206,7 @@ internal sealed partial class StreamConnection
         var state = _end.State;
         try
         {
+            _owner.OnClosing(this);
             if (state.Has(ConnectionEndFlags.Resets))
             {
                 LingerOption.MakeCloseReset(Fd);

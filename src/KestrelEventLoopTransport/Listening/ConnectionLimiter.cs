@@ -13,7 +13,9 @@ namespace KestrelEventLoopTransport.Listening;
 /// </remarks>
 /// <param name="group">The loops. Each connection holds a reference.</param>
 /// <param name="maxConnections">The most connections at a time; null for no limit.</param>
-internal sealed class ConnectionLimiter(EventLoopGroup group, int? maxConnections) : IConnectionOwner
+/// <param name="sampler">Gets the connections that close; null when none is sampled.</param>
+internal sealed class ConnectionLimiter(EventLoopGroup group, int? maxConnections, TcpInfoSampler? sampler = null)
+    : IConnectionOwner
 {
     // Milliseconds without a shortage after which the next one is logged. Clients can cause any number of shortages.
     private const int EpisodeGap = 10_000;
@@ -79,6 +81,8 @@ internal sealed class ConnectionLimiter(EventLoopGroup group, int? maxConnection
         Volatile.Write(ref _lastShort, now);
         return Interlocked.Decrement(ref _shortAcceptors) == 0;
     }
+
+    public void OnClosing(StreamConnection connection) => sampler?.OnClosing(connection);
 
     public void OnDescriptorClosed() => DescriptorWaiters.WakeNext();
 

@@ -44,7 +44,10 @@ internal sealed class EventLoopListener : IConnectionListener
         _group = group;
         _onStopped = onStopped;
         _queue = new AcceptQueue(EndPoint, group);
-        Limiter = new ConnectionLimiter(group, context.Options.MaxConnections);
+        var sampler = context is { Options.TcpInfoSampling: { } period, TcpInfo: { } metrics }
+            ? new TcpInfoSampler(period, metrics, EndPoint)
+            : null;
+        Limiter = new ConnectionLimiter(group, context.Options.MaxConnections, sampler);
 
         var selector = LoopSelector.Create(context.Options, group, EndPoint, context.Logger);
         _acceptors = new Acceptor[sockets.Length];

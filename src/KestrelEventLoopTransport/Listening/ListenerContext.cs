@@ -41,6 +41,9 @@ internal sealed class ListenerContext
     /// <summary>What is expected of PROXY headers; null when connections have none.</summary>
     internal ProxyHeaderRules? ProxyHeaders { get; }
 
+    /// <summary>Gets what the kernel knows of sampled connections; null when nobody wants it.</summary>
+    internal TcpInfoMetrics? TcpInfo { get; init; }
+
     /// <summary>Closes an accepted descriptor. Does not wait, whatever SO_LINGER says.</summary>
     /// <param name="fd">The descriptor.</param>
     /// <param name="withReset">Whether the peer gets a RST; else a FIN, or a RST if input is unread.</param>

@@ -42,7 +42,11 @@ internal sealed class ListenerMetrics
             Prefix + "dropped_handshakes", () => Observe(static row => [row.Measure(row.Dropped)]),
             "{packet}", "Packets of handshakes that the kernel has dropped, mostly for want of room (Linux).");
         _meter.CreateObservableCounter(Prefix + "io", ObserveBytes, "By", "Bytes of the connections.");
+        TcpInfo = new TcpInfoMetrics(_meter, Prefix);
     }
+
+    /// <summary>Gets what the kernel knows of sampled connections.</summary>
+    internal TcpInfoMetrics TcpInfo { get; }
 
     /// <summary>A listener is bound. It is observed from now on, until its last connection has ended.</summary>
     internal void Add(EventLoopListener listener)

@@ -67,7 +67,7 @@ internal sealed class ListenerRow(EndPoint endPoint)
         => new(value, [.. _tags, .. tags]);
 
     /// <summary>The tags of Kestrel's own instruments.</summary>
-    private static IEnumerable<KeyValuePair<string, object?>> TagsOf(EndPoint endPoint)
+    internal static IEnumerable<KeyValuePair<string, object?>> TagsOf(EndPoint endPoint)
     {
         if (endPoint is not IPEndPoint ip)
         {

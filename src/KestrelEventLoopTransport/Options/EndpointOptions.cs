@@ -163,6 +163,14 @@ public sealed partial class EndpointOptions
     public MaxConnectionsPolicy MaxConnectionsPolicy { get; set; } = MaxConnectionsPolicy.Pause;
 
     /// <summary>
+    /// Of how many connections one is sampled: when it closes, the kernel is asked for its round-trip time, its
+    /// retransmissions and its delivery rate, for histograms of the meter. One more system call for each of those, and
+    /// only while the meter has a listener. TCP on Linux only. At least 1: all connections. Default:
+    /// <see langword="null"/>: none.
+    /// </summary>
+    public int? TcpInfoSampling { get; set; }
+
+    /// <summary>
     /// The maximum number of connections that a loop accepts before it serves its open connections again. Also the
     /// maximum number of accepted connections that wait for the application; the rest stays in the kernel's accept
     /// queue (<see cref="Backlog"/>). Connections that wait for their PROXY header (<see cref="ProxyProtocol"/>) come

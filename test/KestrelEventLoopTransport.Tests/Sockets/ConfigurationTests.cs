@@ -36,6 +36,7 @@ public sealed class ConfigurationTests
         "LoadBalancingPolicy": "LeastConnections",
         "MaxConnections": 800,
         "MaxConnectionsPolicy": "Refuse",
+        "TcpInfoSampling": 10,
         "AcceptBatchSize": 9,
         "TakeoverPeriod": "00:00:00.700",
         "IdleTimeout": "00:02:00",
@@ -520,6 +521,7 @@ public sealed class ConfigurationTests
         Assert.Equal(LoadBalancingPolicy.LeastConnections, options.LoadBalancingPolicy);
         Assert.Equal(800, options.MaxConnections);
         Assert.Equal(MaxConnectionsPolicy.Refuse, options.MaxConnectionsPolicy);
+        Assert.Equal(10, options.TcpInfoSampling);
         Assert.Equal(9, options.AcceptBatchSize);
         Assert.Equal(TimeSpan.FromMilliseconds(700), options.TakeoverPeriod);
         Assert.Equal(TimeSpan.FromSeconds(120), options.IdleTimeout);

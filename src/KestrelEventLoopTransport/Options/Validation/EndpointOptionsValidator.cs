@@ -60,6 +60,7 @@ internal sealed class EndpointOptionsValidator
         CheckName(nameof(options.LoadBalancingPolicy), options.LoadBalancingPolicy);
         CheckRange(nameof(options.MaxConnections), options.MaxConnections, 1, int.MaxValue);
         CheckName(nameof(options.MaxConnectionsPolicy), options.MaxConnectionsPolicy);
+        CheckRange(nameof(options.TcpInfoSampling), options.TcpInfoSampling, 1, int.MaxValue);
         CheckRange(nameof(options.AcceptBatchSize), options.AcceptBatchSize, 1, 1024);
         if (options.TakeoverPeriod < TimeSpan.Zero || options.TakeoverPeriod > _maxTakeoverPeriod)
         {

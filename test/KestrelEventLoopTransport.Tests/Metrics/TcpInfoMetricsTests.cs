@@ -1,0 +1,119 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using System.Net.Sockets;
+using KestrelEventLoopTransport.Listening;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace KestrelEventLoopTransport.Tests.Metrics;
+
+[FailsOnStock("Metrics of ours.")]
+public sealed class TcpInfoMetricsTests : IDisposable
+{
+    private const string Prefix = "event_loop.listener.";
+
+    private static readonly string[] _names = ["rtt", "min_rtt", "retransmission_ratio", "delivery_rate"];
+
+    private readonly MeterListener _listener = new();
+    private readonly ConcurrentQueue<(string Name, double Value, string Tags)> _found = new();
+
+    [Fact]
+    public async Task One_of_so_many_connections_is_sampled_when_it_closes()
+    {
+        await using var transport = Create(sampling: 3);
+        Listen(transport);
+        var listener = await transport.BindAsync();
+        for (var i = 0; i < 7; i++)
+        {
+            await ServeOneAsync(transport, listener, reset: i % 2 == 1);
+        }
+
+        // The first, the fourth and the seventh.
+        await Poll.UntilAsync(() => _names.All(name => Count(name) == 3));
+        Assert.All(_found, static found => Assert.StartsWith(
+            "server.address=127.0.0.1 server.port=", found.Tags, StringComparison.Ordinal));
+        Assert.All(_found.Where(static found => found.Name.EndsWith("rtt", StringComparison.Ordinal)),
+            static found => Assert.InRange(found.Value, double.Epsilon, 60));
+        Assert.All(_found.Where(static found => found.Name == Prefix + "retransmission_ratio"),
+            static found => Assert.InRange(found.Value, 0, 1));
+    }
+
+    [Fact]
+    public async Task Nothing_is_sampled_by_default()
+    {
+        await using var transport = Create(sampling: null);
+        Listen(transport);
+        var listener = await transport.BindAsync();
+        await ServeOneAsync(transport, listener);
+        Assert.Empty(_found);
+    }
+
+    [Fact]
+    public async Task A_unix_socket_is_not_sampled()
+    {
+        using var path = new SocketPath();
+        await using var transport = Create(sampling: 1);
+        Listen(transport);
+        var unix = await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
+        await ServeOneAsync(transport, unix);
+        await ServeOneAsync(transport, await transport.BindAsync());
+
+        await Poll.UntilAsync(() => _names.All(name => Count(name) == 1));
+    }
+
+    [Fact]
+    public void A_histogram_has_buckets_of_its_own()
+    {
+        var metrics = new List<Histogram<double>>();
+        _listener.InstrumentPublished = (instrument, _) =>
+        {
+            if (instrument is Histogram<double> histogram && instrument.Meter.Name == "test.sampling")
+            {
+                metrics.Add(histogram);
+            }
+        };
+        _listener.Start();
+        using var meter = new Meter("test.sampling");
+        _ = new TcpInfoMetrics(meter, Prefix);
+
+        Assert.Equal(_names.Length, metrics.Count);
+        Assert.All(metrics, static each => Assert.InRange(each.Advice!.HistogramBucketBoundaries!.Count, 5, 20));
+        Assert.All(metrics, static each
+            => Assert.Equal(each.Advice!.HistogramBucketBoundaries!.Order(), each.Advice.HistogramBucketBoundaries!));
+    }
+
+    public void Dispose() => _listener.Dispose();
+
+    private static TestTransport Create(int? sampling)
+        => new(ApplicationScheduling.Adaptive, options => options.EndpointDefaults.TcpInfoSampling = sampling);
+
+    private static async Task ServeOneAsync(TestTransport transport, IConnectionListener listener, bool reset = false)
+    {
+        var pair = await transport.ConnectAsync(listener);
+        await Echo.RoundTripAsync(pair.Client, pair.Connection);
+        if (reset)
+        {
+            pair.Connection.Abort(new ConnectionAbortedException());
+        }
+
+        await pair.DisposeAsync();
+    }
+
+    private void Listen(TestTransport transport)
+    {
+        var factory = transport.Services.GetRequiredService<IMeterFactory>();
+        _listener.InstrumentPublished = (instrument, listener) =>
+        {
+            if (instrument is Histogram<double> && instrument.Meter.Scope == factory
+                && instrument.Name.StartsWith(Prefix, StringComparison.Ordinal))
+            {
+                listener.EnableMeasurementEvents(instrument);
+            }
+        };
+        _listener.SetMeasurementEventCallback<double>((instrument, value, tags, _) => _found.Enqueue((
+            instrument.Name, value, string.Join(' ', tags.ToArray().Select(tag => $"{tag.Key}={tag.Value}")))));
+        _listener.Start();
+    }
+
+    private int Count(string name) => _found.Count(found => found.Name == Prefix + name);
+}
