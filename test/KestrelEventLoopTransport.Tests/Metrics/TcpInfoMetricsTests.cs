@@ -49,10 +49,10 @@ public sealed class TcpInfoMetricsTests : IDisposable
     }
 
     [Fact]
-    public async Task A_unix_socket_is_not_sampled()
+    public async Task A_unix_socket_is_not_sampled_and_takes_no_turn()
     {
         using var path = new SocketPath();
-        await using var transport = Create(sampling: 1);
+        await using var transport = Create(sampling: 2);
         Listen(transport);
         var unix = await transport.BindAsync(new UnixDomainSocketEndPoint(path.Path));
         await ServeOneAsync(transport, unix);

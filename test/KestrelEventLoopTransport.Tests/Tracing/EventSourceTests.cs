@@ -74,7 +74,7 @@ public sealed class EventSourceTests
         var handOff = events.Of("LoopHandedOff").First(each => Describes(each, endPoint));
         Assert.True((int)handOff.Payload![0]! >= 0);
         Assert.True(!OperatingSystem.IsLinux() || (int)handOff.Payload[1]! > 0);
-        Assert.Contains((string)handOff.Payload[2]!, ["blocked", "computing"]);
+        Assert.Contains((string)handOff.Payload[2]!, new[] { "blocked", "computing" });
     }
 
     [Fact]
