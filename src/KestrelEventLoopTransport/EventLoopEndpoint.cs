@@ -89,5 +89,7 @@ public sealed class EventLoopEndpoint
         }
     }
 
+    internal EventLoopListener Listener => _listener;
+
     internal bool IsOf(EventLoopListener listener) => ReferenceEquals(_listener, listener);
 }

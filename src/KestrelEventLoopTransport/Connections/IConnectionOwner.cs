@@ -3,6 +3,9 @@ namespace KestrelEventLoopTransport.Connections;
 /// <summary>What has made a connection and counts it.</summary>
 internal interface IConnectionOwner
 {
+    /// <summary>Whether a connection waits in an accept queue until the application takes it.</summary>
+    bool HasAcceptQueue => false;
+
     /// <summary>
     /// A connection is about to close its descriptor, or to let it linger. Called once, on any thread. Does not throw.
     /// </summary>

@@ -20,7 +20,6 @@ internal sealed class ConnectionLimiter(EventLoopGroup group, int? maxConnection
     // Milliseconds without a shortage after which the next one is logged. Clients can cause any number of shortages.
     private const int EpisodeGap = 10_000;
 
-    private readonly int _max = maxConnections ?? int.MaxValue;
     private readonly ConcurrentQueue<Acceptor> _waiting = new();
     private int _current;
     private int _shortAcceptors;
@@ -31,7 +30,12 @@ internal sealed class ConnectionLimiter(EventLoopGroup group, int? maxConnection
     /// </summary>
     internal int Current => Volatile.Read(ref _current);
 
+    /// <summary>The most connections at a time; null for no limit.</summary>
+    internal int? Max => maxConnections;
+
     internal ListenerCounts Counts { get; } = new();
+
+    public bool HasAcceptQueue => true;
 
     /// <summary>Makes room for one connection. False when the limit is reached.</summary>
     internal bool TryEnter()
@@ -39,7 +43,7 @@ internal sealed class ConnectionLimiter(EventLoopGroup group, int? maxConnection
         while (true)
         {
             var current = Volatile.Read(ref _current);
-            if (current >= _max)
+            if (current >= (maxConnections ?? int.MaxValue))
             {
                 return false;
             }

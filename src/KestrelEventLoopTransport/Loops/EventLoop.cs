@@ -161,6 +161,9 @@ internal sealed partial class EventLoop : ITrafficSource
     /// <summary>What the loop polls now. Any thread.</summary>
     internal List<IPollable> ListPolled() => _polled.List();
 
+    /// <inheritdoc cref="PollableTable.CopyTo"/>
+    internal void CopyPolledTo(List<IPollable> list, int limit) => _polled.CopyTo(list, limit);
+
     Traffic ITrafficSource.ReadOpen()
     {
         var sum = default(Traffic);

@@ -10,16 +10,19 @@ internal sealed class EventLoopGroup
 {
     private readonly EventLoop[] _loops;
     private readonly LoopLoad[] _loads;
+    private readonly ThreadActivities _activities;
     private int _references = 1;
     private uint _next;
     private uint _nextAcceptor;
 
     /// <summary>The caller holds the first reference.</summary>
     /// <param name="loops">Loops that run.</param>
+    /// <param name="activities">What application code their threads run.</param>
     /// <param name="stopped">Completes when their threads have ended.</param>
-    internal EventLoopGroup(EventLoop[] loops, Task stopped)
+    internal EventLoopGroup(EventLoop[] loops, ThreadActivities activities, Task stopped)
     {
         _loops = loops;
+        _activities = activities;
         _loads = Array.ConvertAll(loops, static loop => loop.Load);
         Stopped = stopped;
     }
@@ -31,6 +34,9 @@ internal sealed class EventLoopGroup
 
     /// <summary>The number of connections of each loop.</summary>
     internal ReadOnlySpan<LoopLoad> Loads => _loads;
+
+    /// <summary>What application code the loops' threads run, and those of the pool that run their callbacks.</summary>
+    internal ReadOnlySpan<ThreadActivity> Activities => _activities.All;
 
     /// <summary>Logs what a callback threw that belongs to no loop.</summary>
     internal void OnCallbackFailed(Exception exception) => _loops[0].OnCallbackFailed(exception);

@@ -78,6 +78,24 @@ internal sealed class PollableTable
         }
     }
 
+    /// <summary>
+    /// Adds pollables to a list, without the lock, so that a look at many keeps nothing waiting. One that comes or goes
+    /// meanwhile may be in the list or not.
+    /// </summary>
+    /// <param name="list">Gets the pollables.</param>
+    /// <param name="limit">The length at which the list is full.</param>
+    internal void CopyTo(List<IPollable> list, int limit)
+    {
+        var slots = Volatile.Read(ref _slots);
+        for (var i = 0; i < slots.Length && list.Count < limit; i++)
+        {
+            if (Volatile.Read(ref slots[i].Pollable) is { } pollable)
+            {
+                list.Add(pollable);
+            }
+        }
+    }
+
     internal IPollable? Find(ulong token)
     {
         var slots = Volatile.Read(ref _slots);

@@ -100,6 +100,9 @@ internal sealed class PolledSet
     /// <summary>The pollables that are registered now. Any thread may ask.</summary>
     internal List<IPollable> List() => _pollables.All();
 
+    /// <inheritdoc cref="PollableTable.CopyTo"/>
+    internal void CopyTo(List<IPollable> list, int limit) => _pollables.CopyTo(list, limit);
+
     /// <summary>Stops polling for good, and tells the pollables that are still registered.</summary>
     internal void End()
     {

@@ -31,7 +31,7 @@ internal sealed partial class ConnectionInput
     private bool HasRoom => Unexamined < _connection.MaxReadBufferSize;
 
     // As Pipe counts: what the reader has examined makes room, whether it is consumed or not.
-    private long Unexamined => _buffer.Unexamined + (_held?.Bytes.Length ?? 0);
+    internal long Unexamined => _buffer.Unexamined + (_held?.Bytes.Length ?? 0);
 
     bool IWatched.OnWatch(int ticks, ref int mark)
     {

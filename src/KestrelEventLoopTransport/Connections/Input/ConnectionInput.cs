@@ -38,6 +38,9 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
 
     internal ConnectionInput(StreamConnection connection) => _connection = connection;
 
+    /// <summary>The state, as it is at this moment.</summary>
+    internal InputFlags Flags => _state.Flags;
+
     /// <summary>Whether the peer's end of stream, or an error, has been received.</summary>
     internal bool HasEnded => _receiver.End != StreamEnd.None;
 

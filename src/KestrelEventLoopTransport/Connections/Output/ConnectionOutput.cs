@@ -35,6 +35,9 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
 
     public override long UnflushedBytes => _queue.Uncommitted;
 
+    /// <summary>The state, as it is at this moment.</summary>
+    internal OutputFlags Flags => _state.Flags;
+
     /// <summary>Number of bytes that are committed and not sent.</summary>
     internal long Unsent => _queue.Unsent;
 

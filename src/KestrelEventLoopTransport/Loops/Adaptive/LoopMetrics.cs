@@ -64,6 +64,12 @@ internal sealed class LoopMetrics
         }
     }
 
+    /// <summary>Hand-offs from threads that were blocked, and from threads that were computing.</summary>
+    internal (long Blocked, long Computing) HandOffs => (Volatile.Read(ref _blocked), Volatile.Read(ref _computing));
+
+    /// <summary>Threads beside the ones that run loops.</summary>
+    internal (int Parked, int Stuck) Standbys => Volatile.Read(ref _countStandbys)?.Invoke() ?? default;
+
     /// <summary>Loops run: the instruments ask these.</summary>
     /// <param name="longestStuck">How long application code has kept a stuck thread.</param>
     /// <param name="countStandbys">The number of threads that are parked and that are stuck.</param>
@@ -116,15 +122,15 @@ internal sealed class LoopMetrics
         }
     }
 
-    private Measurement<long>[] ObserveHandOffs() =>
-    [
-        new(Volatile.Read(ref _blocked), _blockedReason),
-        new(Volatile.Read(ref _computing), _computingReason),
-    ];
+    private Measurement<long>[] ObserveHandOffs()
+    {
+        var (blocked, computing) = HandOffs;
+        return [new(blocked, _blockedReason), new(computing, _computingReason)];
+    }
 
     private Measurement<long>[] ObserveStandbys()
     {
-        var (parked, stuck) = Volatile.Read(ref _countStandbys)?.Invoke() ?? default;
+        var (parked, stuck) = Standbys;
         return [new(parked, _parkedState), new(stuck, _stuckState)];
     }
 }

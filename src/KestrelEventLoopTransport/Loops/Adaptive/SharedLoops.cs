@@ -40,6 +40,9 @@ internal sealed class SharedLoops
         _onStarted = onStarted;
     }
 
+    /// <summary>What the supervisor counts.</summary>
+    internal LoopMetrics Metrics => _metrics;
+
     /// <summary>The loops. The caller gets a reference and has to release it.</summary>
     /// <exception cref="InsufficientMemoryException">The system does not allow as many threads.</exception>
     internal EventLoopGroup Acquire()

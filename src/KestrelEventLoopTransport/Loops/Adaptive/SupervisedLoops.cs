@@ -44,7 +44,8 @@ internal sealed class SupervisedLoops
         LoopLog.LoopsStarted(
             logger, loops.Length, Poller.Name, options.Scheduling, options.Adaptive.HandOffThreshold,
             options.MaxStandbyThreads);
-        return new EventLoopGroup(loops, Task.WhenAll(all._supervisor.Stopped, all.Standbys.Stopped));
+        return new EventLoopGroup(
+            loops, all._supervisor.Activities, Task.WhenAll(all._supervisor.Stopped, all.Standbys.Stopped));
     }
 
     private EventLoop[] CreateLoops(IMemoryPoolFactory<byte> pools, ILogger logger)
