@@ -1,6 +1,7 @@
 # The programs that the scripts beside this file need, and the Debian packages that have them. To be sourced.
 
 declare -A package_of=(
+  [chromium]=chromium
   [curl]=curl
   [gcc]=gcc
   [gnuplot]=gnuplot-nox

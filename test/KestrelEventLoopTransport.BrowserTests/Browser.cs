@@ -1,0 +1,57 @@
+using Microsoft.Playwright;
+
+namespace KestrelEventLoopTransport.BrowserTests;
+
+/// <summary>The system's Chromium, one for all tests. Without one, the tests are skipped.</summary>
+public sealed class Browser : IAsyncLifetime
+{
+    private static readonly string[] _paths = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
+
+    private IPlaywright? _playwright;
+    private IBrowser? _browser;
+
+    public async ValueTask InitializeAsync()
+    {
+        if (Array.Find(_paths, File.Exists) is not { } path)
+        {
+            return;
+        }
+
+        _playwright = await Playwright.CreateAsync();
+
+        // Only pages of this machine are opened, and root, whom tests may run as, has no sandbox.
+        _browser = await _playwright.Chromium.LaunchAsync(new() { ExecutablePath = path, ChromiumSandbox = false });
+    }
+
+    /// <summary>Opens a status page, and waits until it shows connections.</summary>
+    internal async Task<StatusTab> OpenAsync(
+        StatusServer server,
+        string hash = "",
+        ColorScheme scheme = ColorScheme.Light,
+        int width = 1400,
+        ReducedMotion motion = ReducedMotion.NoPreference)
+    {
+        Assert.SkipWhen(_browser is null, "There is no Chromium at " + string.Join(" or ", _paths) + ".");
+        var context = await _browser!.NewContextAsync(new()
+        {
+            ColorScheme = scheme,
+            ReducedMotion = motion,
+            ViewportSize = new() { Width = width, Height = 1000 },
+        });
+        var page = await context.NewPageAsync();
+        var tab = new StatusTab(context, page);
+        await page.GotoAsync(server.Address + hash);
+        await page.WaitForSelectorAsync("#rows tr");
+        return tab;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_browser is not null)
+        {
+            await _browser.DisposeAsync();
+        }
+
+        _playwright?.Dispose();
+    }
+}
