@@ -1,3 +1,4 @@
+using System.Net;
 using KestrelEventLoopTransport.Connections.Input;
 using KestrelEventLoopTransport.Connections.Output;
 using KestrelEventLoopTransport.Loops.Timers;
@@ -21,6 +22,23 @@ internal sealed partial class StreamConnection
 
     internal ConnectionStatus Status => StatusOf(
         IsOpen, Volatile.Read(ref _isTaken) || !_owner.HasAcceptQueue, Input.Flags, Output.Flags);
+
+    /// <summary>
+    /// Our address. Unlike the property it keeps nothing, so that it cannot undo what the application sets meanwhile.
+    /// </summary>
+    internal EndPoint? PeekLocal()
+    {
+        // In this order: the setter sets the endpoint first and then clears the address.
+        var address = Volatile.Read(ref _localEndPoint) is null ? _localAddress.ToEndPoint() : null;
+        return Volatile.Read(ref _localEndPoint) ?? address;
+    }
+
+    /// <summary>The peer's address, in the same way.</summary>
+    internal EndPoint? PeekRemote()
+    {
+        var address = Volatile.Read(ref _remoteEndPoint) is null ? _remoteAddress.ToEndPoint() : null;
+        return Volatile.Read(ref _remoteEndPoint) ?? address;
+    }
 
     /// <summary>What the kernel knows of the connection; null for a Unix socket, and when it is closed.</summary>
     internal TcpInfo? ReadTcpInfo()

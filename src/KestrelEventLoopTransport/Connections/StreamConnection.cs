@@ -216,7 +216,7 @@ internal sealed partial class StreamConnection
         Input.OnOverdue();
     }
 
-    string IDispatchTarget.Describe() => $"connection {ConnectionId} to {LocalEndPoint}";
+    string IDispatchTarget.Describe() => $"connection {ConnectionId} to {PeekLocal()}";
 
     /// <summary>The loop stops receiving ahead, because the application reads too slowly.</summary>
     internal void LogPause() => ConnectionLog.Pause(_settings.Logger, this);

@@ -56,8 +56,8 @@ internal sealed class ConnectionSelection(ConnectionSurvey survey)
 
     private static bool Matches(StreamConnection connection, string search)
         => Contains(connection.ConnectionId, search)
-            || Contains(NameOf(connection.RemoteEndPoint), search)
-            || Contains(NameOf(connection.LocalEndPoint), search)
+            || Contains(NameOf(connection.PeekRemote()), search)
+            || Contains(NameOf(connection.PeekLocal()), search)
             || Contains(NameOf(connection.Status), search);
 
     private static bool Contains(string text, string search)
@@ -70,8 +70,8 @@ internal sealed class ConnectionSelection(ConnectionSurvey survey)
         return new ConnectionReport(
             connection.ConnectionId,
             connection.Loop.Index,
-            NameOf(connection.RemoteEndPoint),
-            NameOf(connection.LocalEndPoint),
+            NameOf(connection.PeekRemote()),
+            NameOf(connection.PeekLocal()),
             NameOf(connection.Status),
             Seconds(now - connection.OpenedAt),
             Seconds(info?.IdleMilliseconds ?? now - look.IdleSince),

@@ -1,9 +1,6 @@
 namespace KestrelEventLoopTransport;
 
-/// <summary>
-/// Options of the status page. Set them with
-/// <see cref="Microsoft.AspNetCore.Builder.EventLoopStatusEndpointRouteBuilderExtensions.MapEventLoopStatus(Microsoft.AspNetCore.Routing.IEndpointRouteBuilder, string, Action{EventLoopStatusOptions})"/>.
-/// </summary>
+/// <summary>Options of the status page, which <c>MapEventLoopStatus</c> adds to an application.</summary>
 public sealed class EventLoopStatusOptions
 {
     /// <summary>

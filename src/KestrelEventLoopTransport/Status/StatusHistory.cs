@@ -32,7 +32,8 @@ internal sealed class StatusHistory : IDisposable
     internal StatusHistory(EventLoopTransportMonitor monitor)
     {
         _monitor = monitor;
-        _timer = new Timer(static history => ((StatusHistory)history!).OnTick(), this, Timeout.Infinite, Timeout.Infinite);
+        _timer = new Timer(
+            static history => ((StatusHistory)history!).OnTick(), this, Timeout.Infinite, Timeout.Infinite);
     }
 
     /// <summary>Is called when the page has not been looked at for some seconds.</summary>
@@ -44,9 +45,9 @@ internal sealed class StatusHistory : IDisposable
         lock (_lock)
         {
             _lastLook = Environment.TickCount64;
-            if (_group is null && !_isDisposed)
+            if (_group is null && _monitor.Group is { } group && !_isDisposed)
             {
-                Follow(_monitor.Group);
+                Follow(group);
                 _timer.Change(Interval, Interval);
             }
 
@@ -93,10 +94,10 @@ internal sealed class StatusHistory : IDisposable
 
     private void Sample()
     {
-        if (_monitor.Group != _group)
+        if (_monitor.Group is { } group && group != _group)
         {
             // The loops have ended, and others run.
-            Follow(_monitor.Group);
+            Follow(group);
             return;
         }
 
@@ -128,15 +129,10 @@ internal sealed class StatusHistory : IDisposable
             ++_count, busy, connections, Math.Round(events / seconds, 1), Math.Round(rate, 1)));
     }
 
-    private void Follow(EventLoopGroup? group)
+    private void Follow(EventLoopGroup group)
     {
         Unwatch();
         _group = group;
-        if (group is null)
-        {
-            return;
-        }
-
         _last = new LoopTotals[group.Loops.Length];
         for (var i = 0; i < _last.Length; i++)
         {

@@ -37,7 +37,8 @@ internal static class StatusPage
 
     private static string Read()
     {
-        using var stream = typeof(StatusPage).Assembly.GetManifestResourceStream("KestrelEventLoopTransport.status.html")!;
+        const string Name = "KestrelEventLoopTransport.status.html";
+        using var stream = typeof(StatusPage).Assembly.GetManifestResourceStream(Name)!;
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }
