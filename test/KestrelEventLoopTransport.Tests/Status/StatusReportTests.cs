@@ -216,7 +216,8 @@ public sealed class StatusReportTests
         Assert.Equal(2, sample.GetProperty("busy").GetArrayLength());
         Assert.All(sample.GetProperty("busy").EnumerateArray(), busy => Assert.InRange(busy.GetDouble(), 0, 1));
         Assert.Contains(
-            history.EnumerateArray(), one => one.GetProperty("busy").EnumerateArray().Any(busy => busy.GetDouble() > 0));
+            history.EnumerateArray(),
+            one => one.GetProperty("busy").EnumerateArray().Any(busy => busy.GetDouble() > 0));
         Assert.Equal(2, rest[0].Int("number"));
     }
 
