@@ -140,17 +140,7 @@ internal sealed partial class StreamConnection : IFeatureCollection,
         Output.FinishSending();
     }
 
-    TcpInfo? ITcpInfoFeature.GetTcpInfo()
-    {
-        if (!_descriptor.TryAddReference())
-        {
-            return null;
-        }
-
-        var info = TcpInfo.Read(Fd);
-        ReleaseReference();
-        return info;
-    }
+    TcpInfo? ITcpInfoFeature.GetTcpInfo() => ReadTcpInfo();
 
     bool IFeatureCollection.IsReadOnly => false;
 

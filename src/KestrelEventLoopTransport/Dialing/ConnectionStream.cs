@@ -168,12 +168,14 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
         }
 
         _found = null;
-        var taken = bytes.Slice(0, Math.Min(bytes.Length, target.Length));
+        var length = (int)Math.Min(bytes.Length, target.Length);
+        var taken = bytes.Slice(0, length);
         taken.CopyTo(target);
 
-        // What is left counts as not examined, so that the next read finds it at once.
+        // What is left counts as not examined, so that the next read finds it at once. The segments behind the sequence
+        // belong to others from here on, so it can no longer be asked for its length.
         _input.AdvanceTo(taken.End);
-        return (int)taken.Length;
+        return length;
     }
 
     private void Enter() => ObjectDisposedException.ThrowIf(!_use.TryEnter(), this);

@@ -41,9 +41,6 @@ internal abstract class Poller : IDisposable
     /// </summary>
     internal static readonly bool ReportsHangUp = ReportsUrgentData;
 
-    /// <summary>What the pollers are made of: <c>epoll</c> or <c>kqueue</c>.</summary>
-    internal static string Name => _choice;
-
     internal static bool IsSupported
         => (OperatingSystem.IsLinux() || OperatingSystem.IsMacOS() || OperatingSystem.IsFreeBSD())
             && RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.Arm64;

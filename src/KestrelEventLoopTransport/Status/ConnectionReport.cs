@@ -27,4 +27,4 @@ internal sealed record ConnectionReport(
     long UnreadBytes,
     long UnsentBytes,
     double? RttMilliseconds,
-    uint? Retransmits);
+    long? Retransmits);

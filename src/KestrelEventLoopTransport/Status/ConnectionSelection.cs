@@ -1,7 +1,6 @@
 using System.Net;
 using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Loops.Timers;
-using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Status;
 
@@ -28,8 +27,8 @@ internal sealed class ConnectionSelection(ConnectionSurvey survey)
             matches++;
 
             // The smallest of the chosen ones leaves. Among equal ones the older stay.
-            var info = i < asked.Length ? asked[i] : null;
-            chosen.Enqueue(i, (KeyOf(looks[i], query.Order, info, now), now - looks[i].Connection.OpenedAt));
+            var known = i < asked.Length ? asked[i] : new KernelLook(-1, -1);
+            chosen.Enqueue(i, (KeyOf(looks[i], query.Order, known, now), now - looks[i].Connection.OpenedAt));
             if (chosen.Count > query.Top)
             {
                 chosen.Dequeue();
@@ -45,12 +44,12 @@ internal sealed class ConnectionSelection(ConnectionSurvey survey)
         return new ConnectionsReport(looks.Length, matches, query.Order.ToString().ToLowerInvariant(), rows);
     }
 
-    private static long KeyOf(ConnectionLook look, ConnectionOrder order, TcpInfo? info, long now) => order switch
+    private static long KeyOf(ConnectionLook look, ConnectionOrder order, KernelLook known, long now) => order switch
     {
         ConnectionOrder.Idle => now - look.IdleSince,
         ConnectionOrder.Buffered => look.Buffered,
-        ConnectionOrder.Rtt => (long?)info?.RoundTripMicroseconds ?? -1,
-        ConnectionOrder.Retransmits => (long?)info?.Retransmits ?? -1,
+        ConnectionOrder.Rtt => known.RoundTrip,
+        ConnectionOrder.Retransmits => known.Retransmits,
         _ => now - look.Connection.OpenedAt,
     };
 
@@ -74,13 +73,15 @@ internal sealed class ConnectionSelection(ConnectionSurvey survey)
             NameOf(connection.PeekLocal()),
             NameOf(connection.Status),
             Seconds(now - connection.OpenedAt),
-            Seconds(info?.IdleMilliseconds ?? now - look.IdleSince),
+            Seconds(info is { TimeSinceSent: { } sent, TimeSinceReceived: { } received }
+                ? (long)Math.Min(sent.TotalMilliseconds, received.TotalMilliseconds)
+                : now - look.IdleSince),
             connection.ReceivedBytes,
             connection.SentBytes,
             connection.UnreadBytes,
             connection.UnsentBytes,
-            info?.RoundTripMicroseconds is > 0 and var time ? Math.Round(time / 1000.0, 3) : null,
-            info?.Retransmits);
+            info?.RoundTripTime is { } time ? Math.Round(time.TotalMilliseconds, 3) : null,
+            info?.SegmentsRetransmitted);
     }
 
     private static double Seconds(long milliseconds) => Math.Max(milliseconds, 0) / 1000.0;

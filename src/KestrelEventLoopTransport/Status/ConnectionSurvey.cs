@@ -1,7 +1,6 @@
 using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Loops.Timers;
-using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Status;
 
@@ -27,7 +26,7 @@ internal sealed class ConnectionSurvey
     private readonly Lock _lock = new();
     private Dictionary<StreamConnection, ConnectionLook> _before = [];
     private ConnectionLook[] _looks = [];
-    private TcpInfo?[]? _asked;
+    private KernelLook[]? _asked;
     private long _time = long.MinValue / 2;
 
     /// <summary>The connections of some loops, as they are now or were half a second ago.</summary>
@@ -47,7 +46,7 @@ internal sealed class ConnectionSurvey
 
     /// <summary>What the kernel knows of the first connections of the last look, asked once for each look.</summary>
     /// <param name="looks">What <see cref="Look"/> has returned.</param>
-    internal TcpInfo?[] Ask(ConnectionLook[] looks)
+    internal KernelLook[] Ask(ConnectionLook[] looks)
     {
         lock (_lock)
         {
@@ -57,7 +56,7 @@ internal sealed class ConnectionSurvey
             }
 
             var asked = Array.ConvertAll(
-                looks[..Math.Min(looks.Length, MaxAsked)], static look => look.Connection.ReadTcpInfo());
+                looks[..Math.Min(looks.Length, MaxAsked)], static look => KernelLook.From(look.Connection.ReadTcpInfo()));
             _asked = looks == _looks ? asked : _asked;
             return asked;
         }

@@ -133,7 +133,7 @@ internal sealed class GrpcClient(GrpcShape shape, double seconds)
     {
         if (!isAsExpected)
         {
-            throw new RpcException(new Status(StatusCode.DataLoss, "the answer differs from the message"));
+            throw new RpcException(new Grpc.Core.Status(StatusCode.DataLoss, "the answer differs from the message"));
         }
     }
 

@@ -30,10 +30,11 @@ internal sealed class MixHandler(int seed)
 
             // Some of the input may stay for the next read.
             var buffer = result.Buffer;
-            var taken = buffer.Length > 1 && random.Next(8) == 0 ? buffer.Length / 2 : buffer.Length;
+            var length = buffer.Length;
+            var taken = length > 1 && random.Next(8) == 0 ? length / 2 : length;
             await SendAsync(connection, buffer.Slice(0, taken), random);
             input.AdvanceTo(buffer.GetPosition(taken));
-            if (result.IsCompleted && taken == buffer.Length)
+            if (result.IsCompleted && taken == length)
             {
                 return;
             }
