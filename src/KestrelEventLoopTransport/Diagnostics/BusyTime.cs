@@ -9,13 +9,15 @@ namespace KestrelEventLoopTransport.Diagnostics;
 /// <remarks>
 /// One word: the lowest bit says that the thing is busy now. The others are the time so far when it is not, and the
 /// time so far less the clock at the beginning when it is. So both change together. Times are ticks of
-/// <see cref="Stopwatch"/>.
+/// <see cref="Stopwatch"/>. A thread that ends may write later than the clock it has read: a reader in between has
+/// already counted more. So readers share the most that one of them has got.
 /// </remarks>
 internal struct BusyTime
 {
     private const long Busy = 1;
 
     private long _word;
+    private long _shown;
 
     /// <summary>For the thread that begins and ends.</summary>
     internal readonly bool IsBusy => (_word & Busy) != 0;
@@ -25,16 +27,17 @@ internal struct BusyTime
     internal void End(long now) => Volatile.Write(ref _word, Ended(_word, now));
 
     /// <summary>The time so far, with the one that has begun and not ended.</summary>
-    internal readonly TimeSpan Read()
+    internal TimeSpan Read()
     {
         while (true)
         {
             // The clock belongs to the word if the word has not changed meanwhile.
-            var word = Volatile.Read(in _word);
-            var now = Stopwatch.GetTimestamp();
-            if (Volatile.Read(in _word) == word)
+            var shown = Volatile.Read(ref _shown);
+            var word = Volatile.Read(ref _word);
+            var ticks = Math.Max(shown, TicksOf(word, Stopwatch.GetTimestamp()));
+            if (Volatile.Read(ref _word) == word && Interlocked.CompareExchange(ref _shown, ticks, shown) == shown)
             {
-                return Stopwatch.GetElapsedTime(0, TicksOf(word, now));
+                return Stopwatch.GetElapsedTime(0, ticks);
             }
         }
     }

@@ -50,6 +50,27 @@ public sealed class BusyTimeTests
         await worker;
     }
 
+    [Fact]
+    public void What_a_reader_has_got_does_not_fall_when_the_end_is_written_late()
+    {
+        var busy = new BusyTime();
+        var clock = Stopwatch.GetTimestamp();
+        busy.Begin(clock);
+        TimeSpan shown;
+        do
+        {
+            shown = busy.Read();
+        }
+        while (shown == TimeSpan.Zero);
+
+        // The thread had read the clock before the reader did.
+        busy.End(clock);
+
+        Assert.Equal(shown, busy.Read());
+        busy.Begin(clock);
+        Assert.InRange(busy.Read(), shown, TimeSpan.MaxValue);
+    }
+
     private sealed class Box
     {
         public BusyTime Time;
