@@ -223,11 +223,16 @@ public sealed class EventLoopTransportFactory
             var settings = SettingsFor(endPoint, _endpointOptions.Read(endPoint, name));
             sockets = ListenSocketSet.Create(endPoint, settings, _options.EventLoopCount);
             group = _loops.Acquire();
-            return new EventLoopListener(sockets, group, settings, listener =>
-            {
-                Monitor.Remove(listener);
-                _names.Return(name, endPoint);
-            });
+            return new EventLoopListener(
+                sockets,
+                group,
+                settings,
+                onStopped: listener =>
+                {
+                    Monitor.Remove(listener);
+                    _names.Return(name, endPoint);
+                },
+                _metrics.Settle);
         }
         catch
         {

@@ -23,7 +23,11 @@ internal sealed class EventLoopListener : IConnectionListener
     private readonly AcceptQueue _queue;
     private readonly ListenerShutdown _shutdown;
     private readonly Action<EventLoopListener> _onStopped;
+    private readonly Action _onDisposed;
     private readonly Lock _lock = new();
+
+    // A socket that was passed to the process, or was bound before, has dropped packets for others.
+    private readonly long _droppedBefore;
     private Task? _stopped;
     private volatile bool _hasStopped;
     private int _disposed;
@@ -32,17 +36,21 @@ internal sealed class EventLoopListener : IConnectionListener
     /// <param name="group">The loops. The listener owns one reference, taken by the caller.</param>
     /// <param name="context">What the acceptors share.</param>
     /// <param name="onStopped">Called when the listener accepts no more.</param>
+    /// <param name="onDisposed">Called when the listener is disposed.</param>
     internal EventLoopListener(
         ListenSocket[] sockets,
         EventLoopGroup group,
         ListenerContext context,
-        Action<EventLoopListener> onStopped)
+        Action<EventLoopListener> onStopped,
+        Action onDisposed)
     {
         EndPoint = sockets[0].EndPoint;
         _context = context;
         _sockets = sockets;
+        _droppedBefore = SumDropped(sockets);
         _group = group;
         _onStopped = onStopped;
+        _onDisposed = onDisposed;
         _queue = new AcceptQueue(EndPoint, group);
         var sampler = context is { Options.TcpInfoSampling: { } period, TcpInfo: { } metrics }
             ? new TcpInfoSampler(period, metrics, EndPoint)
@@ -162,6 +170,7 @@ internal sealed class EventLoopListener : IConnectionListener
             await connection.DisposeAsync().ConfigureAwait(false);
         }
 
+        _onDisposed();
         if (!_shutdown.Closed.IsCompleted)
         {
             // A hook still runs: its acceptor needs the loop when the hook returns.
@@ -174,8 +183,10 @@ internal sealed class EventLoopListener : IConnectionListener
     }
 
     /// <summary>For the lock's holder, before the sockets are closed.</summary>
-    private long ReadDropped()
-        => OperatingSystem.IsLinux() ? _sockets.Sum(static socket => SocketFilter.CountDrops(socket.Fd) ?? 0) : 0;
+    private long ReadDropped() => SumDropped(_sockets) - _droppedBefore;
+
+    private static long SumDropped(ListenSocket[] sockets)
+        => OperatingSystem.IsLinux() ? sockets.Sum(static socket => SocketFilter.CountDrops(socket.Fd) ?? 0) : 0;
 
     private Task StopAsync()
     {

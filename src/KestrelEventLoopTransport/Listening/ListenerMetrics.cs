@@ -16,11 +16,14 @@ internal sealed class ListenerMetrics
 {
     private const string Prefix = "event_loop.listener.";
 
+    // Each has two dozen time series. An application that binds to ever new ports would never stop adding some.
+    private const int MaxRows = 100;
+
     private static readonly KeyValuePair<string, object?> _receive = new("network.io.direction", "receive");
     private static readonly KeyValuePair<string, object?> _transmit = new("network.io.direction", "transmit");
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, ListenerRow> _rows = [];
+    private readonly OrderedDictionary<string, ListenerRow> _rows = [];
     private readonly Meter _meter;
 
     internal ListenerMetrics(IMeterFactory meters)
@@ -54,14 +57,42 @@ internal sealed class ListenerMetrics
         var name = listener.EndPoint.ToString()!;
         lock (_lock)
         {
+            SettleAll();
             if (!_rows.TryGetValue(name, out var row))
             {
+                MakeRoom();
                 row = new ListenerRow(listener.EndPoint);
                 _rows.Add(name, row);
             }
 
-            row.Settle();
             row.Add(listener);
+        }
+    }
+
+    /// <summary>Forgets listeners that have ended, whether or not an exporter ever asks.</summary>
+    internal void Settle()
+    {
+        lock (_lock)
+        {
+            SettleAll();
+        }
+    }
+
+    private void SettleAll()
+    {
+        foreach (var row in _rows.Values)
+        {
+            row.Settle();
+        }
+    }
+
+    /// <summary>Of very many addresses, the oldest that nothing listens on any more is forgotten.</summary>
+    private void MakeRoom()
+    {
+        if (_rows.Count >= MaxRows
+            && _rows.FirstOrDefault(static row => row.Value.HasEnded) is { Key: { } name })
+        {
+            _rows.Remove(name);
         }
     }
 

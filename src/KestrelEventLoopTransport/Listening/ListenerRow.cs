@@ -16,6 +16,9 @@ internal sealed class ListenerRow(EndPoint endPoint)
 
     internal IEnumerable<EventLoopListener> Listeners => _listeners;
 
+    /// <summary>Whether the row only keeps counts.</summary>
+    internal bool HasEnded => _listeners.Count == 0;
+
     internal long Connections => _listeners.Sum(static listener => (long)listener.Limiter.Current);
 
     /// <summary>The kernel's accept queues; null when they are not known.</summary>
