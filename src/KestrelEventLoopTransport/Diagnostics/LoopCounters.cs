@@ -1,22 +1,26 @@
 using System.Diagnostics;
-using System.Diagnostics.Metrics;
 
 namespace KestrelEventLoopTransport.Diagnostics;
 
 /// <summary>
 /// What a loop counts of its turns. Only the thread that runs the loop counts, without atomic operations; any thread
-/// may read. The clock is read only while the instrument of the busy time has a listener, or something else watches.
+/// may read. The clock is read only while an instrument needs it, or something else watches.
 /// </summary>
 internal sealed class LoopCounters
 {
     private long _turns;
     private long _events;
     private BusyTime _busy;
-    private Instrument? _timedBy;
+    private TurnInstruments? _timedBy;
     private int _watchers;
 
-    /// <summary>The instrument of the busy time. While it has no listener, no time is measured.</summary>
-    internal Instrument? TimedBy
+    // Ticks of Stopwatch. When the turn that is timed now has begun, or 0; and the longest one that has ended since a
+    // reader has taken it.
+    private long _began;
+    private long _longest;
+
+    /// <summary>The instruments that need the time.</summary>
+    internal TurnInstruments? TimedBy
     {
         set => Volatile.Write(ref _timedBy, value);
     }
@@ -27,12 +31,24 @@ internal sealed class LoopCounters
     /// <summary>Undoes one <see cref="Watch"/>.</summary>
     internal void Unwatch() => Interlocked.Decrement(ref _watchers);
 
-    /// <summary>The loop begins to wait for events, or ends.</summary>
+    /// <summary>Whether no turn is timed now.</summary>
+    internal bool IsWaiting => Volatile.Read(ref _began) == 0;
+
+    /// <summary>The loop begins to wait for events, is lent, or ends.</summary>
     internal void BeginWait()
     {
         if (_busy.IsBusy)
         {
-            _busy.End(Stopwatch.GetTimestamp());
+            var now = Stopwatch.GetTimestamp();
+            _busy.End(now);
+            var turn = now - _began;
+            if (turn > Volatile.Read(ref _longest))
+            {
+                // A reader that takes the longest one in this moment has got a shorter one.
+                Volatile.Write(ref _longest, turn);
+            }
+
+            Volatile.Write(ref _began, 0);
         }
     }
 
@@ -41,11 +57,28 @@ internal sealed class LoopCounters
     {
         Volatile.Write(ref _turns, _turns + 1);
         Volatile.Write(ref _events, _events + events);
-        if (_timedBy is { Enabled: true } || Volatile.Read(ref _watchers) != 0)
+        GoOn();
+    }
+
+    /// <summary>The loop works again, without having polled.</summary>
+    internal void GoOn()
+    {
+        if (_timedBy is { AreObserved: true } || Volatile.Read(ref _watchers) != 0)
         {
-            _busy.Begin(Stopwatch.GetTimestamp());
+            var now = Stopwatch.GetTimestamp();
+            _busy.Begin(now);
+            Volatile.Write(ref _began, now);
         }
     }
 
     internal LoopTotals Read() => new(Volatile.Read(ref _turns), Volatile.Read(ref _events), _busy.Read());
+
+    /// <summary>The longest turn since the last call, the one that has not ended among them.</summary>
+    internal TimeSpan TakeLongest()
+    {
+        // In this order: a turn that ends in between is the next call's.
+        var longest = Interlocked.Exchange(ref _longest, 0);
+        var began = Volatile.Read(ref _began);
+        return Stopwatch.GetElapsedTime(0, began == 0 ? longest : Math.Max(longest, Stopwatch.GetTimestamp() - began));
+    }
 }

@@ -22,7 +22,11 @@ internal sealed partial class EventLoop
     internal int NextTimerDelay => DelayUntil(Timers.NextDue);
 
     /// <summary>The loop's thread gives the loop away until <see cref="EndLoan"/>.</summary>
-    internal void BeginLoan() => _work.Disown();
+    internal void BeginLoan()
+    {
+        Counters.BeginWait();
+        _work.Disown();
+    }
 
     /// <summary>A thread of the pool runs a turn. False when there was nothing to do.</summary>
     internal bool RunTurnOnPool()
@@ -42,12 +46,19 @@ internal sealed partial class EventLoop
         RunEvents(null);
         RunTimers();
         RunWork(null);
+
+        // Until its next turn, the pool does other work.
+        Counters.BeginWait();
         _work.Disown();
         return found;
     }
 
     /// <summary>The loop's thread runs the loop again.</summary>
-    internal void EndLoan() => _work.TakeOver();
+    internal void EndLoan()
+    {
+        _work.TakeOver();
+        Counters.GoOn();
+    }
 
     /// <summary>
     /// Runs the callbacks that a loan has left. The pool may be blocked, so the loop does not sleep before, and what it

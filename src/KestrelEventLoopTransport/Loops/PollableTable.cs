@@ -74,7 +74,17 @@ internal sealed class PollableTable
     {
         lock (_lock)
         {
-            return [.. _slots.Where(static slot => slot.Pollable is not null).Select(static slot => slot.Pollable!)];
+            // The loop's connections wait for the lock: one allocation, and no enumerators.
+            var all = new List<IPollable>(_used - _free.Count);
+            foreach (ref readonly var slot in _slots.AsSpan(0, _used))
+            {
+                if (slot.Pollable is { } pollable)
+                {
+                    all.Add(pollable);
+                }
+            }
+
+            return all;
         }
     }
 

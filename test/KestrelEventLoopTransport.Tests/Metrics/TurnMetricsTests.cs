@@ -127,6 +127,72 @@ public sealed class TurnMetricsTests
     }
 
     [Fact]
+    public async Task The_longest_turn_is_that_since_the_last_observation_or_the_one_of_now()
+    {
+        await using var subject = new LoopSubject(ApplicationScheduling.Inline);
+        using var instruments = new LoopInstruments(subject.Services);
+        await subject.RunAsync(static () => { });
+        await subject.RunAsync(static () => { });
+        using var opened = new ManualResetEventSlim();
+        var entered = new WorkItem(static () => { });
+        var kept = new WorkItem(() =>
+        {
+            entered.Execute();
+            opened.Wait(TaskTimeoutExtensions.Default);
+        });
+        subject.Loop.Post(kept);
+        await entered.Ran.DefaultTimeout();
+
+        // While it still runs, each observation gets it.
+        await Poll.UntilAsync(() => instruments.Read("event_loop.longest_turn/0") > 0.1);
+        Assert.InRange(instruments.Read("event_loop.longest_turn/0"), 0.1, double.MaxValue);
+
+        opened.Set();
+        await kept.Ran.DefaultTimeout();
+        await Poll.UntilAsync(() => subject.Loop.Counters.IsWaiting);
+
+        // One observation gets it when it has ended, and the next one does not.
+        Assert.InRange(instruments.Read("event_loop.longest_turn/0"), 0.1, double.MaxValue);
+        Assert.Equal(0, instruments.Read("event_loop.longest_turn/0"));
+    }
+
+    [Fact]
+    public async Task A_lent_loop_is_busy_in_its_turns_only()
+    {
+        await using var subject = new LoopSubject(ApplicationScheduling.Inline);
+        using var instruments = new LoopInstruments(subject.Services);
+        await subject.RunAsync(static () => { });
+        await subject.RunAsync(static () => { });
+        double[] times = [];
+        var counters = subject.Loop.Counters;
+
+        // The loop's thread plays both parts.
+        await subject.RunAsync(() =>
+        {
+            subject.Loop.BeginLoan();
+            var lent = counters.Read().Busy;
+            var later = ReadLater();
+            subject.Loop.RunTurnOnPool();
+            var turned = counters.Read().Busy;
+            var turnedLater = ReadLater();
+            subject.Loop.EndLoan();
+            TimeSpan[] all = [lent, later, turned, turnedLater, ReadLater()];
+            times = Array.ConvertAll(all, static time => time.TotalSeconds);
+        });
+
+        Assert.Equal(times[0], times[1]);
+        Assert.InRange(times[2], times[1], double.MaxValue);
+        Assert.Equal(times[2], times[3]);
+        Assert.InRange(times[4], times[3] + 0.01, double.MaxValue);
+
+        TimeSpan ReadLater()
+        {
+            Thread.Sleep(10);
+            return counters.Read().Busy;
+        }
+    }
+
+    [Fact]
     public async Task Without_a_listener_no_time_is_measured()
     {
         await using var subject = new LoopSubject(ApplicationScheduling.Adaptive);

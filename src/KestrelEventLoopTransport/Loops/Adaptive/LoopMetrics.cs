@@ -12,6 +12,9 @@ internal sealed class LoopMetrics
 {
     internal const string MeterName = "KestrelEventLoopTransport";
 
+    /// <summary>The tag that names a loop.</summary>
+    internal const string Number = "event_loop.number";
+
     private const string Reason = "event_loop.hand_off.reason";
 
     private static readonly KeyValuePair<string, object?> _blockedReason = new(Reason, "blocked");

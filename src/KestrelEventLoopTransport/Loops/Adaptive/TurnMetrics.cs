@@ -9,19 +9,22 @@ namespace KestrelEventLoopTransport.Loops.Adaptive;
 /// </summary>
 internal sealed class TurnMetrics
 {
-    private const string Number = "event_loop.number";
-
     private readonly Lock _lock = new();
-    private readonly Instrument _busyTime;
+    private readonly TurnInstruments _timed;
     private EventLoop[] _loops = [];
     private LoopTotals[] _ended = [];
 
     internal TurnMetrics(Meter meter)
     {
-        _busyTime = meter.CreateObservableCounter(
+        var busyTime = meter.CreateObservableCounter(
             "event_loop.busy_time", () => Observe(static (_, totals) => totals.Busy.TotalSeconds), "s",
             "Time that a loop has spent outside of its waits for events. The rate of it is the loop's load, from 0 to"
                 + " 1.");
+        var longestTurn = meter.CreateObservableGauge(
+            "event_loop.longest_turn",
+            () => Observe(static (loop, _) => loop.Counters.TakeLongest().TotalSeconds), "s",
+            "Longest time from one wait for events to the next, since the observation before.");
+        _timed = new TurnInstruments(busyTime, longestTurn);
         meter.CreateObservableCounter(
             "event_loop.turns", () => Observe(static (_, totals) => totals.Turns), "{turn}",
             "Times a loop has waited for events and done what came of it.");
@@ -42,7 +45,7 @@ internal sealed class TurnMetrics
             _loops = loops;
         }
 
-        Array.ForEach(loops, loop => loop.Counters.TimedBy = _busyTime);
+        Array.ForEach(loops, loop => loop.Counters.TimedBy = _timed);
     }
 
     private LoopTotals TotalsOf(int number) => _ended[number] + _loops[number].Counters.Read();
@@ -53,7 +56,7 @@ internal sealed class TurnMetrics
         lock (_lock)
         {
             return Array.ConvertAll(_loops, loop => new Measurement<T>(
-                read(loop, TotalsOf(loop.Index)), new KeyValuePair<string, object?>(Number, loop.Index)));
+                read(loop, TotalsOf(loop.Index)), new KeyValuePair<string, object?>(LoopMetrics.Number, loop.Index)));
         }
     }
 }
