@@ -68,7 +68,7 @@ public sealed class EventLoopTransportFactory
                 memoryPoolFactory ?? throw new ArgumentNullException(nameof(memoryPoolFactory)),
                 meterFactory ?? throw new ArgumentNullException(nameof(meterFactory)),
                 loggerFactory ?? throw new ArgumentNullException(nameof(loggerFactory)),
-                monitor.OnLoopsStarted),
+                (Action<EventLoopGroup>)monitor.OnLoopsStarted + new ConnectionMetrics(meterFactory).OnLoopsStarted),
             new TimeoutMetrics(meterFactory),
             new ListenerMetrics(meterFactory),
             loggerFactory)

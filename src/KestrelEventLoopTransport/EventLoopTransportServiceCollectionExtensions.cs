@@ -1,8 +1,10 @@
 using System.Diagnostics.Metrics;
 using KestrelEventLoopTransport;
+using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Connections.Timing;
 using KestrelEventLoopTransport.Hosting;
 using KestrelEventLoopTransport.Listening;
+using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Options.Configuration;
 using KestrelEventLoopTransport.Options.Validation;
@@ -82,7 +84,8 @@ public static class EventLoopTransportServiceCollectionExtensions
             provider.GetRequiredService<IMemoryPoolFactory<byte>>(),
             provider.GetRequiredService<IMeterFactory>(),
             provider.GetRequiredService<ILoggerFactory>(),
-            provider.GetRequiredService<EventLoopTransportMonitor>().OnLoopsStarted));
+            (Action<EventLoopGroup>)provider.GetRequiredService<EventLoopTransportMonitor>().OnLoopsStarted
+                + new ConnectionMetrics(provider.GetRequiredService<IMeterFactory>()).OnLoopsStarted));
         services.TryAddEnumerable(ServiceDescriptor
             .Singleton<IConfigureOptions<EventLoopTransportOptions>, EventLoopTransportConfiguration>());
         services.TryAddEnumerable(ServiceDescriptor

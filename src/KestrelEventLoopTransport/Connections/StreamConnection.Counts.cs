@@ -18,6 +18,12 @@ internal sealed partial class StreamConnection
 
     Traffic IPollable.Traffic => new(ReceivedBytes, SentBytes);
 
+    /// <summary>Whether nothing is received because the application has not read what is there. Any thread.</summary>
+    internal bool IsReadingPaused => Input.IsPaused;
+
+    /// <summary>Whether bytes wait because the peer takes none. Any thread.</summary>
+    internal bool IsSendingStalled => Output.IsStalled;
+
     /// <summary>What has ended the connection. For its owner, when the descriptor is gone.</summary>
     internal ConnectionCloseReason CloseReason
         => ReasonOf(_end.State, Input.End, Output.HasFailed, AbortReason is not null);

@@ -1,13 +1,21 @@
 using System.Diagnostics.Metrics;
 using System.Net.Sockets;
+using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Loops.Adaptive;
 
 namespace KestrelEventLoopTransport.Dialing;
 
-/// <summary>Counts dials by their outcome, as an instrument.</summary>
+/// <summary>
+/// Counts dials by their outcome, and the bytes of the connections that have come of them, as instruments. An open
+/// connection keeps its bytes itself: to ask for bytes is to look at each.
+/// </summary>
 internal sealed class DialMetrics
 {
     private const string Outcome = "event_loop.dial.outcome";
+
+    private static readonly KeyValuePair<string, object?> _receive = new("network.io.direction", "receive");
+    private static readonly KeyValuePair<string, object?> _transmit = new("network.io.direction", "transmit");
 
     private static readonly (DialOutcome Outcome, KeyValuePair<string, object?> Tag)[] _outcomes =
     [
@@ -22,14 +30,62 @@ internal sealed class DialMetrics
 
     private readonly long[] _counts = new long[(int)DialOutcome.Failed + 1];
 
+    private readonly Lock _lock = new();
+    private EventLoopGroup? _group;
+    private long _receivedByEnded;
+    private long _sentByEnded;
+    private long _received;
+    private long _sent;
+
     internal DialMetrics(IMeterFactory meters)
-        => meters.Create(LoopMetrics.MeterName).CreateObservableCounter(
+    {
+        var meter = meters.Create(LoopMetrics.MeterName);
+        meter.CreateObservableCounter(
             "event_loop.dials", Observe, "{dial}",
             "Connections that clients have tried to open, by how that has ended.");
+        meter.CreateObservableCounter(
+            "event_loop.client.io", ObserveBytes, "By", "Bytes of the connections of clients.");
+    }
+
+    /// <summary>A client has the loops. Those before them have no connections any more.</summary>
+    internal void OnLoops(EventLoopGroup group) => Volatile.Write(ref _group, group);
+
+    /// <summary>A connection of a client has ended. Any thread calls.</summary>
+    internal void AddBytes(StreamConnection connection)
+    {
+        Interlocked.Add(ref _receivedByEnded, connection.ReceivedBytes);
+        Interlocked.Add(ref _sentByEnded, connection.SentBytes);
+    }
 
     /// <summary>A dial has ended. Any thread calls.</summary>
     /// <param name="failure">Why there is no connection; <see langword="null"/> if there is one.</param>
     internal void Count(Exception? failure) => Interlocked.Increment(ref _counts[(int)OutcomeOf(failure)]);
+
+    private Measurement<long>[] ObserveBytes()
+    {
+        lock (_lock)
+        {
+            // Those of ended connections first. One that ends in between is missing then, and not there twice: so what
+            // is shown is at least as much as the last time.
+            var received = Volatile.Read(ref _receivedByEnded);
+            var sent = Volatile.Read(ref _sentByEnded);
+            foreach (var loop in Volatile.Read(ref _group) is { } group ? group.Loops : [])
+            {
+                foreach (var connection in loop.ListPolled().OfType<StreamConnection>())
+                {
+                    if (connection.Owner is DialedConnections)
+                    {
+                        received += connection.ReceivedBytes;
+                        sent += connection.SentBytes;
+                    }
+                }
+            }
+
+            _received = Math.Max(_received, received);
+            _sent = Math.Max(_sent, sent);
+            return [new(_received, _receive), new(_sent, _transmit)];
+        }
+    }
 
     private static DialOutcome OutcomeOf(Exception? failure) => failure switch
     {

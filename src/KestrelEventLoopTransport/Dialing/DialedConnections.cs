@@ -82,7 +82,11 @@ internal sealed class DialedConnections(EventLoopGroup group, DialContext contex
         group.Release();
     }
 
-    public void OnClosed(StreamConnection connection) => connection.Loop.Load.Remove();
+    public void OnClosed(StreamConnection connection)
+    {
+        context.Metrics.AddBytes(connection);
+        connection.Loop.Load.Remove();
+    }
 
     // Not before: there may be no listener, and the loop takes its memory along when it ends.
     public void OnFinished() => group.Release();

@@ -133,7 +133,7 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
         // Those of a server run before the client's first connection, and a handler is on one of them.
         lock (_lock)
         {
-            return _isClosed ? null : _connections ??= new DialedConnections(acquire(), context);
+            return _isClosed ? null : Connections();
         }
     }
 
@@ -143,12 +143,24 @@ internal sealed unsafe class Dialer(DialContext context, Func<EventLoopGroup> ac
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_isClosed, this);
-            _connections ??= new DialedConnections(acquire(), context);
 
             // It succeeds: the client has a reference.
-            _connections.Group.TryAddReference();
-            return _connections;
+            var connections = Connections();
+            connections.Group.TryAddReference();
+            return connections;
         }
+    }
+
+    /// <summary>Under the lock. With the first call the client gets its reference to the loops.</summary>
+    private DialedConnections Connections()
+    {
+        if (_connections is null)
+        {
+            _connections = new DialedConnections(acquire(), context);
+            context.Metrics.OnLoops(_connections.Group);
+        }
+
+        return _connections;
     }
 
     private EventLoop ChooseLoop(EventLoopGroup group, IEventLoopFeature? wanted)

@@ -117,7 +117,19 @@ internal sealed unsafe class ConnectionIntake(
         }
 
         // New connections make edges during a pause too.
-        return !hold.IsPaused && !_untaken.TryHold();
+        return !hold.IsPaused && !IsFull();
+    }
+
+    /// <summary>Whether the application has to take connections before more are accepted.</summary>
+    private bool IsFull()
+    {
+        var isFull = _untaken.TryHold(out var isNew);
+        if (isNew)
+        {
+            limiter.Counts.Increment(ListenerCount.UntakenPauses);
+        }
+
+        return isFull;
     }
 
     /// <summary>

@@ -23,6 +23,9 @@ internal enum ListenerCount
     /// <summary>Waits of an acceptor because descriptors or memory were short.</summary>
     ShortagePauses,
 
+    /// <summary>Waits of an acceptor because the application had not taken what it had accepted.</summary>
+    UntakenPauses,
+
     /// <summary>Bytes received on connections that have ended.</summary>
     ReceivedBytes,
 

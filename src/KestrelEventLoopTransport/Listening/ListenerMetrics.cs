@@ -107,7 +107,7 @@ internal sealed class ListenerMetrics
         Create("failed_accepts", "{call}", "Calls of accept that have failed.", ListenerCount.Failed);
         Create(
             "pauses", "{pause}", "Times that accepting has paused.", ListenerCount.LimitPauses,
-            "event_loop.pause.reason", "limit", "shortage");
+            "event_loop.pause.reason", "limit", "shortage", "untaken");
         Create(
             "closed_connections", "{connection}", "Connections whose socket is closed.", ListenerCount.Closed,
             "event_loop.close.reason",

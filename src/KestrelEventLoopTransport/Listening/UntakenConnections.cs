@@ -43,12 +43,14 @@ internal struct UntakenConnections(int max)
     /// True when the acceptor is now on hold: it stops until <see cref="Remove"/> returns true, or until it has another
     /// reason to look.
     /// </summary>
-    internal bool TryHold()
+    /// <param name="isNew">Whether the hold begins with this call.</param>
+    internal bool TryHold(out bool isNew)
     {
         while (true)
         {
             var word = Volatile.Read(ref _word);
             var (next, holds) = Held(word, max);
+            isNew = (next & ~word & Holding) != 0;
             Debug.Assert(IsLegal(next, max), "A hold begins at the maximum.");
             if (next == word || Interlocked.CompareExchange(ref _word, next, word) == word)
             {

@@ -39,4 +39,41 @@ public sealed class DialMetricsTests
         async Task FailAsync(EndPoint target, EventLoopConnectOptions? options = null)
             => await Assert.ThrowsAnyAsync<Exception>(() => client.ConnectAsync(target, options).DefaultTimeout());
     }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task Bytes_of_dialed_connections_are_counted_while_they_are_open_and_stay(
+        ApplicationScheduling scheduling)
+    {
+        const int Large = 300_000;
+        await using var transport = new TestTransport(scheduling);
+        _ = transport.Client;
+        using var instruments = new LoopInstruments(transport.Services);
+        Assert.Equal(0, instruments.Read("event_loop.client.io/receive"));
+        await using var accepted = await transport.ConnectAsync();
+        await using var pair = await transport.DialAsync();
+        await Echo.RoundTripAsync(accepted.Client, accepted.Connection);
+        await Echo.RoundTripAsync(pair.Client, pair.Connection);
+
+        await UntilBytesAsync(100, 100);
+
+        await pair.Output.WriteAsync(new byte[Large]);
+        await pair.Client.ReceiveExactlyAsync(Large);
+        await UntilBytesAsync(100, 100 + Large);
+
+        await pair.DisposeAsync();
+        await UntilBytesAsync(100, 100 + Large);
+
+        await using var other = await transport.DialAsync();
+        await Echo.RoundTripAsync(other.Client, other.Connection);
+        await UntilBytesAsync(200, 200 + Large);
+        Assert.Equal(100, instruments.Read("event_loop.listener.io/receive"));
+
+        // A send is counted when its system call has returned; the peer may have the bytes before.
+        Task UntilBytesAsync(long received, long sent) => Poll.UntilAsync(
+            () => instruments.Read("event_loop.client.io/receive") == received
+                && instruments.Read("event_loop.client.io/transmit") == sent,
+            () => $"{instruments.Read("event_loop.client.io/receive")} "
+                + $"{instruments.Read("event_loop.client.io/transmit")}");
+    }
 }

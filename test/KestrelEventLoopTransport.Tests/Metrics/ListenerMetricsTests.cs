@@ -180,6 +180,27 @@ public sealed class ListenerMetricsTests
     }
 
     [Fact]
+    public async Task Accepting_pauses_while_the_application_does_not_take_connections()
+    {
+        await using var transport = new TestTransport(
+            ApplicationScheduling.Adaptive, static options => options.EndpointDefaults.AcceptBatchSize = 1);
+        using var instruments = new LoopInstruments(transport.Services);
+        var listener = await transport.BindAsync();
+        using var first = await RawClient.ConnectAsync(listener.EndPoint);
+        using var second = await RawClient.ConnectAsync(listener.EndPoint);
+
+        await Poll.UntilAsync(() => instruments.Read(Listener + "pauses/untaken") == 1);
+        Assert.Equal(1, instruments.Read(Listener + "accepted_connections"));
+
+        await using var taken = await listener.AcceptAsync().DefaultTimeout();
+
+        await Poll.UntilAsync(() => instruments.Read(Listener + "pauses/untaken") == 2);
+        Assert.Equal(2, instruments.Read(Listener + "accepted_connections"));
+        Assert.Equal(0, instruments.Read(Listener + "pauses/limit"));
+        Assert.Equal(0, instruments.Read(Listener + "pauses/shortage"));
+    }
+
+    [Fact]
     public async Task Handshakes_that_find_the_queue_full_are_counted_also_after_the_end()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Linux reports the drops.");

@@ -45,15 +45,15 @@ public sealed class UntakenConnectionsTests
         var untaken = new UntakenConnections(4);
         for (var i = 0; i < 4; i++)
         {
-            Assert.False(untaken.TryHold());
+            Assert.False(untaken.TryHold(out _));
             untaken.Add();
         }
 
-        Assert.True(untaken.TryHold());
+        Assert.True(untaken.TryHold(out _));
         Assert.False(untaken.Remove());
         Assert.True(untaken.Remove());
         Assert.False(untaken.Remove());
-        Assert.False(untaken.TryHold());
+        Assert.False(untaken.TryHold(out _));
     }
 
     [Fact]
@@ -65,9 +65,9 @@ public sealed class UntakenConnectionsTests
             untaken.Add();
         }
 
-        Assert.True(untaken.TryHold());
+        Assert.True(untaken.TryHold(out _));
         Assert.False(untaken.Remove());
-        Assert.False(untaken.TryHold());
+        Assert.False(untaken.TryHold(out _));
         Assert.False(untaken.Remove());
     }
 

@@ -68,6 +68,9 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     /// <summary>Number of bytes received.</summary>
     internal long ReceivedBytes => _receiver.Bytes;
 
+    /// <summary>Whether nothing more is received until the reader has made room.</summary>
+    internal bool IsPaused => (_state.Flags & (InputFlags.Full | InputFlags.Ended)) == InputFlags.Full;
+
     /// <summary>Whether the reader is completed: then nothing more is received.</summary>
     internal bool IsCompleted => _state.Has(InputFlags.Completed);
 

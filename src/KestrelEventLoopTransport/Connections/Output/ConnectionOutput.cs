@@ -53,6 +53,9 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
     /// <summary>Whether the writer is completed and the rest is still to be sent.</summary>
     internal bool IsDraining => _state.Has(OutputFlags.Draining);
 
+    /// <summary>Whether the socket is full, and the rest waits until the peer takes more.</summary>
+    internal bool IsStalled => _state.Has(OutputFlags.Blocked);
+
     private bool IsFull => _queue.Unsent >= _connection.MaxWriteBufferSize;
 
     // Lower than IsFull: a flush that waits is not released for every few bytes.
