@@ -18,6 +18,7 @@ public sealed class LogTableTests
         ["BalancingLog"] = "Listening",
         ["OptionsLog"] = "Listening",
         ["ProxyProtocolLog"] = "Listening",
+        ["StatusLog"] = "Status",
     };
 
     [Fact]
