@@ -29,8 +29,8 @@ internal sealed partial class StreamConnection
         => ReasonOf(_end.State, Input.End, Output.HasFailed, AbortReason is not null);
 
     /// <summary>
-    /// What came first is the reason. After the peer's FIN, Kestrel aborts the connection without a reason: then the FIN
-    /// was the first. It also aborts after a reset.
+    /// What came first is the reason. After the peer's FIN, Kestrel aborts the connection without a reason: then the
+    /// FIN was the first. It also aborts after a reset.
     /// </summary>
     internal static ConnectionCloseReason ReasonOf(
         ConnectionEndState state, StreamEnd inputEnd, bool sendFailed, bool hasReason)

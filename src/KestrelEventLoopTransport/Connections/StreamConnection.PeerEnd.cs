@@ -109,8 +109,9 @@ internal sealed partial class StreamConnection
             ConnectionLog.Error(_settings.Logger, this, Errno.ToException(errno));
         }
 
-        // An application that has shut the socket down fails to send too, and its peer may be alive. Then the descriptor
-        // stays open until the peer's end, a limit, or dispose: ConnectionClosed fires, so the application disposes.
+        // An application that has shut the socket down fails to send too, and its peer may be alive. Then the
+        // descriptor stays open until the peer's end, a limit, or dispose: ConnectionClosed fires, so the application
+        // disposes.
         Input.OnSendFailed(isGone: errno == Errno.ECONNRESET || IsHungUp());
         if (_settings.AllowHalfClose || Output.FinishIsAsked)
         {

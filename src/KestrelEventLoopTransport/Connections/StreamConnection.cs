@@ -16,8 +16,9 @@ namespace KestrelEventLoopTransport.Connections;
 /// <summary>
 /// A connected stream socket, TCP or Unix. It is its own transport: the pipe reader receives from the socket, and the
 /// pipe writer sends to it. This file has the loop's events and the application's callbacks,
-/// <c>StreamConnection.PeerEnd.cs</c> what the peer's end does, <c>StreamConnection.Close.cs</c> the end of the connection,
-/// <c>StreamConnection.Timing.cs</c> the time limits, and <c>StreamConnection.Features.cs</c> what the application sees.
+/// <c>StreamConnection.PeerEnd.cs</c> what the peer's end does, <c>StreamConnection.Close.cs</c> the end of the
+/// connection, <c>StreamConnection.Timing.cs</c> the time limits, and <c>StreamConnection.Features.cs</c> what the
+/// application sees.
 /// </summary>
 internal sealed partial class StreamConnection
     : ConnectionContext, IDuplexPipe, IPollable, IDispatchTarget, IThreadPoolWorkItem

@@ -56,7 +56,8 @@ internal sealed class ConnectionSurvey
             }
 
             var asked = Array.ConvertAll(
-                looks[..Math.Min(looks.Length, MaxAsked)], static look => KernelLook.From(look.Connection.ReadTcpInfo()));
+                looks[..Math.Min(looks.Length, MaxAsked)],
+                static look => KernelLook.From(look.Connection.ReadTcpInfo()));
             _asked = looks == _looks ? asked : _asked;
             return asked;
         }

@@ -90,7 +90,8 @@ public sealed class KestrelLimitsTests
     public async Task A_request_whose_body_is_polled_ends_at_the_limit_without_a_complaint(
         ApplicationScheduling scheduling)
     {
-        await using var server = await StartAsync(scheduling, false, static o => o.IdleTimeout = _short, static k => { });
+        await using var server = await StartAsync(
+            scheduling, false, static o => o.IdleTimeout = _short, static k => { });
         for (var i = 0; i < 5; i++)
         {
             using var client = await server.ConnectAsync();

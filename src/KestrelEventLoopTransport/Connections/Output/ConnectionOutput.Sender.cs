@@ -4,8 +4,8 @@ using KestrelEventLoopTransport.Loops.Timers;
 
 namespace KestrelEventLoopTransport.Connections.Output;
 
-// The sender: which thread it is, and what the loop, the reader, the supervisor and a closing thread tell it. Its system
-// calls are in ConnectionOutput.Send.cs.
+// The sender: which thread it is, and what the loop, the reader, the supervisor and a closing thread tell it. Its
+// system calls are in ConnectionOutput.Send.cs.
 internal sealed partial class ConnectionOutput
 {
     // The system calls that one sender makes before it leaves the rest to the thread pool. Its thread may be a loop's,

@@ -89,7 +89,9 @@ internal sealed class ConnectionTimer : LoopTimer
         }
     }
 
-    /// <summary>A limit has ended the connection. Its halves are stopped after a time, if they are not before.</summary>
+    /// <summary>
+    /// A limit has ended the connection. Its halves are stopped after a time, if they are not before.
+    /// </summary>
     /// <param name="time">The time in milliseconds.</param>
     internal void StopAfter(int time)
     {
