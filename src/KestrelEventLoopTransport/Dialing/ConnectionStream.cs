@@ -172,8 +172,8 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
         var taken = bytes.Slice(0, length);
         taken.CopyTo(target);
 
-        // What is left counts as not examined, so that the next read finds it at once. The segments behind the sequence
-        // belong to others from here on, so it can no longer be asked for its length.
+        // What is left counts as not examined, so that the next read finds it at once. The loop may receive into the
+        // segments from here on, so the sequence can no longer be asked for its length.
         _input.AdvanceTo(taken.End);
         return length;
     }

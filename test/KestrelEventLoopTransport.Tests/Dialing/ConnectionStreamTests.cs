@@ -9,7 +9,8 @@ namespace KestrelEventLoopTransport.Tests.Dialing;
 [FailsOnStock("The stream is the client's.")]
 public sealed class ConnectionStreamTests
 {
-    // Torture, seed 89759611: the count was asked for after AdvanceTo, when other connections may have the segments.
+    // Torture, seed 89759611: the count was asked for after AdvanceTo, when the loop may be receiving into the segments
+    // again.
     [Fact]
     public async Task A_read_over_several_segments_counts_its_bytes_before_it_gives_them_back()
     {
@@ -34,7 +35,7 @@ public sealed class ConnectionStreamTests
         public Segment(byte[] bytes, long before, Segment? next)
             => (Memory, RunningIndex, Next) = (bytes, before, next);
 
-        /// <summary>Another connection uses it.</summary>
+        /// <summary>The loop receives into it again.</summary>
         public void Reuse() => (RunningIndex, Next) = (70_000, null);
     }
 
