@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Measures datagrams on this machine, loopback only: microseconds of the server's processor time per datagram.
 #
-#   echo    Each datagram comes back, 32 of them on their way. Beside a loop over Socket.ReceiveFromAsync and SendToAsync,
-#           and a loop over recvmmsg(2) and sendmmsg(2) in C, which is the floor. All have one peer, so that answers
-#           can leave as one message (GSO); "plain" is the event loop without that.
+#   echo    Each datagram comes back, 32 of them on their way. Beside a loop over Socket.ReceiveFromAsync and
+#           SendToAsync, and a loop over recvmmsg(2) and sendmmsg(2) in C, which is the floor. All have one peer, so
+#           that answers can leave as one message (GSO); "plain" is the event loop without that.
 #   burst   Each question is answered by 32 datagrams of 1,200 bytes, to a socket that takes them joined (UDP_GRO), as a
 #           network device would: with segmentation offload (GSO), without, and one by one.
 #
-# usage: build/bench-datagrams.sh [ROUNDS] [SECONDS]      default: 5 rounds of 2 seconds. Prints medians as a Markdown table.
+#   build/bench-datagrams.sh [ROUNDS] [SECONDS]           default: 5 rounds of 2 seconds
+#   NO_BUILD=1 build/bench-datagrams.sh                   with what is built
 #
+# Prints medians as a Markdown table.
 # The server runs on processor 0, the load on processor 1. The rounds of the candidates are taken in turn.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,10 +20,11 @@ rounds=${1:-5} seconds=${2:-2}
 install_tools gcc /usr/include/stdio.h
 mkdir -p artifacts/native
 gcc -O2 -Wall -Wextra -Werror -o artifacts/native/datagrams test/native/datagrams.c
-[[ -n ${BENCH_NO_BUILD:-} ]] ||
+[[ -n ${NO_BUILD:-} ]] ||
   dotnet build --nologo --verbosity quiet --configuration Release test/KestrelEventLoopTransport.Benchmarks
 native=artifacts/native/datagrams
-server="test/KestrelEventLoopTransport.Benchmarks/bin/Release/net10.0/KestrelEventLoopTransport.Benchmarks datagram-server"
+benchmarks=test/KestrelEventLoopTransport.Benchmarks/bin/Release/net10.0/KestrelEventLoopTransport.Benchmarks
+server="$benchmarks datagram-server"
 port=34500
 pids=() results=$(mktemp -d)
 trap 'kill "${pids[@]}" 2> /dev/null; rm -rf "$results"' EXIT
