@@ -22,7 +22,6 @@ internal static class BenchmarkServer
         if (settings.Upstream is not null)
         {
             Forwarding.AddTo(builder.Services, settings.Upstream, isOurs);
-            builder.Services.AddEventLoopClient();
         }
 
         using var certificate = ServerCertificate.Create();

@@ -30,6 +30,9 @@ internal sealed class ClientRuns(ServerPorts upstream, EventLoopConnectionFactor
 
         var clock = Stopwatch.StartNew();
         var workers = run == ClientRun.Connect ? Connectors : Workers;
+
+        // They begin on the pool: a connect on this machine may complete at once, and a worker that never awaits would
+        // keep the thread that starts the others. Where they go on, the transport decides.
         var results = await Task.WhenAll(
             Enumerable.Range(0, workers).Select(_ => Task.Run(() => WorkAsync(operation, clock, seconds))));
         var result = new LoadResult(
