@@ -85,6 +85,7 @@ public sealed class SlowPeerTests
                 failure is ConnectionAbortedException || (failure is null && (kind.IsTls() || send != sends[^2])),
                 $"{failure}");
         }
+
         // Of a reset the kernel tells one call: where that is stock's send, its read sees an ordinary end.
         Assert.True(await handler.End is not null || kind is EndpointKind.SocketsTls);
         await Assert.ThrowsAnyAsync<ConnectionAbortedException>(() => connection.SendAsync(frame));
