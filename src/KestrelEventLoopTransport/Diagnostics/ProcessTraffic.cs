@@ -11,11 +11,16 @@ internal sealed class ProcessTraffic
 
     private readonly Lock _lock = new();
     private readonly List<ITrafficSource> _sources = [];
-    private Traffic _ended;
     private Traffic _last;
     private long _readAt = long.MinValue / 2;
     private long _accepted;
     private long _dialed;
+
+    // Of sockets that have ended. Without the lock, because each connection adds to them.
+    private long _receivedBytes;
+    private long _sentBytes;
+    private long _receivedDatagrams;
+    private long _sentDatagrams;
 
     internal static ProcessTraffic Shared { get; } = new();
 
@@ -48,10 +53,10 @@ internal sealed class ProcessTraffic
     /// <summary>A socket is closed: its source does not know it any more.</summary>
     internal void OnEnded(Traffic traffic)
     {
-        lock (_lock)
-        {
-            _ended += traffic;
-        }
+        Add(ref _receivedBytes, traffic.ReceivedBytes);
+        Add(ref _sentBytes, traffic.SentBytes);
+        Add(ref _receivedDatagrams, traffic.ReceivedDatagrams);
+        Add(ref _sentDatagrams, traffic.SentDatagrams);
     }
 
     /// <summary>
@@ -62,7 +67,6 @@ internal sealed class ProcessTraffic
     internal Traffic Read(long now)
     {
         ITrafficSource[] sources;
-        Traffic sum;
         lock (_lock)
         {
             if (now - _readAt < MaxAge)
@@ -72,10 +76,10 @@ internal sealed class ProcessTraffic
 
             _readAt = now;
             sources = [.. _sources];
-            sum = _ended;
         }
 
-        // Those that have ended were taken first, so that none is there twice.
+        // Those that have ended first, so that none is there twice.
+        var sum = ReadEnded();
         foreach (var source in sources)
         {
             sum += source.ReadOpen();
@@ -84,6 +88,20 @@ internal sealed class ProcessTraffic
         lock (_lock)
         {
             return _last = Traffic.Max(_last, sum);
+        }
+    }
+
+    private Traffic ReadEnded() => new(
+        Volatile.Read(ref _receivedBytes),
+        Volatile.Read(ref _sentBytes),
+        Volatile.Read(ref _receivedDatagrams),
+        Volatile.Read(ref _sentDatagrams));
+
+    private static void Add(ref long sum, long number)
+    {
+        if (number != 0)
+        {
+            Interlocked.Add(ref sum, number);
         }
     }
 }
