@@ -79,6 +79,10 @@ internal sealed class LoopCounters
         // In this order: a turn that ends in between is the next call's.
         var longest = Interlocked.Exchange(ref _longest, 0);
         var began = Volatile.Read(ref _began);
-        return Stopwatch.GetElapsedTime(0, began == 0 ? longest : Math.Max(longest, Stopwatch.GetTimestamp() - began));
+        var now = Stopwatch.GetTimestamp();
+
+        // The clock belongs to the turn if the turn has not ended meanwhile. A reader may be kept from its processor.
+        var isRunning = began != 0 && Volatile.Read(ref _began) == began;
+        return Stopwatch.GetElapsedTime(0, isRunning ? Math.Max(longest, now - began) : longest);
     }
 }
