@@ -15,10 +15,7 @@ internal sealed class EventLoopEventSource : EventSource
 {
     internal static readonly EventLoopEventSource Log = new();
 
-    private readonly ProcessTraffic _traffic;
     private PollingCounter[]? _counters;
-
-    private EventLoopEventSource() => _traffic = ProcessTraffic.Shared;
 
     /// <summary>Whether a listener wants informational events of a keyword.</summary>
     [NonEvent]
@@ -97,19 +94,21 @@ internal sealed class EventLoopEventSource : EventSource
         // As in System.Net.Sockets: the counters stay, and nothing reads them while nobody listens.
         _counters ??=
         [
-            Counter("incoming-connections-established", "Incoming Connections Established", () => _traffic.Accepted),
-            Counter("outgoing-connections-established", "Outgoing Connections Established", () => _traffic.Dialed),
-            Counter("bytes-received", "Bytes Received", () => Read().ReceivedBytes),
-            Counter("bytes-sent", "Bytes Sent", () => Read().SentBytes),
-            Counter("datagrams-received", "Datagrams Received", () => Read().ReceivedDatagrams),
-            Counter("datagrams-sent", "Datagrams Sent", () => Read().SentDatagrams),
+            Counter("incoming-connections-established", "Incoming Connections Established",
+                static () => ProcessTraffic.Shared.Accepted),
+            Counter("outgoing-connections-established", "Outgoing Connections Established",
+                static () => ProcessTraffic.Shared.Dialed),
+            Counter("bytes-received", "Bytes Received", static () => Read().ReceivedBytes),
+            Counter("bytes-sent", "Bytes Sent", static () => Read().SentBytes),
+            Counter("datagrams-received", "Datagrams Received", static () => Read().ReceivedDatagrams),
+            Counter("datagrams-sent", "Datagrams Sent", static () => Read().SentDatagrams),
         ];
     }
 
     private PollingCounter Counter(string name, string displayName, Func<double> read)
         => new(name, this, read) { DisplayName = displayName };
 
-    private Traffic Read() => _traffic.Read(Environment.TickCount64);
+    private static Traffic Read() => ProcessTraffic.Shared.Read(Environment.TickCount64);
 
     [NonEvent]
     private unsafe void WriteConnection(int id, string connectionId, string local, string remote, int loop)
