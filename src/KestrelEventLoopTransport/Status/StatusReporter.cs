@@ -102,7 +102,8 @@ internal sealed class StatusReporter
             counts[ListenerCount.Accepted],
             counts[ListenerCount.Refused],
             counts[ListenerCount.Failed],
-            counts[ListenerCount.LimitPauses] + counts[ListenerCount.ShortagePauses],
+            counts[ListenerCount.LimitPauses] + counts[ListenerCount.ShortagePauses]
+                + counts[ListenerCount.UntakenPauses],
             queue?.Length,
             queue?.Limit,
             listener.CountDropped());
