@@ -127,13 +127,9 @@ internal sealed class EventLoopListener : IConnectionListener
     {
         lock (_lock)
         {
-            KernelQueue? all = null;
-            foreach (var socket in _stopped is null ? _sockets : [])
-            {
-                all = KernelQueue.Read(socket.Fd) is { } queue ? (all ?? default) + queue : all;
-            }
-
-            return all;
+            return _stopped is null
+                ? KernelQueue.Sum(_sockets.Select(static socket => KernelQueue.Read(socket.Fd)))
+                : null;
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Listening;
@@ -7,26 +8,21 @@ namespace KestrelEventLoopTransport.Listening;
 /// <param name="Limit">Number of connections that it may hold.</param>
 internal readonly record struct KernelQueue(long Length, long Limit)
 {
-    public static KernelQueue operator +(KernelQueue left, KernelQueue right)
-        => new(left.Length + right.Length, left.Limit + right.Limit);
+    /// <summary>The sum of those that are known; null when none is.</summary>
+    internal static KernelQueue? Sum(IEnumerable<KernelQueue?> queues)
+        => queues.Aggregate((KernelQueue?)null, static (sum, queue) => queue is { } found
+            ? new(found.Length + (sum?.Length ?? 0), found.Limit + (sum?.Limit ?? 0))
+            : sum);
 
     /// <summary>Asks the kernel. Null when it does not report the queue.</summary>
-    internal static unsafe KernelQueue? Read(int fd)
+    internal static KernelQueue? Read(int fd)
     {
         // struct tcp_info (linux/tcp.h): of a listening socket, tcpi_unacked is the queue's length and tcpi_sacked its
         // limit (net/ipv4/tcp.c: tcp_get_info).
-        const int Unacked = 6;
-        const int Sacked = 7;
-        if (!OperatingSystem.IsLinux())
-        {
-            return null;
-        }
-
-        var values = stackalloc uint[Sacked + 1];
-        uint length = (Sacked + 1) * sizeof(uint);
-        return Libc.getsockopt(fd, Posix.IPPROTO_TCP, Linux.TCP_INFO, values, &length) == 0
-            && length == (Sacked + 1) * sizeof(uint)
-                ? new(values[Unacked], values[Sacked])
-                : null;
+        return SocketCalls.GetTcpInfo(fd, out var info) >= tcp_info.sacked + sizeof(uint)
+            ? new(At(info, tcp_info.unacked), At(info, tcp_info.sacked))
+            : null;
     }
+
+    private static uint At(ReadOnlySpan<byte> info, int offset) => MemoryMarshal.Read<uint>(info[offset..]);
 }

@@ -22,9 +22,7 @@ internal sealed class ListenerRow(EndPoint endPoint)
     internal long Connections => _listeners.Sum(static listener => (long)listener.Limiter.Current);
 
     /// <summary>The kernel's accept queues; null when they are not known.</summary>
-    internal KernelQueue? Queue
-        => _listeners.Select(static listener => listener.ReadQueue()).Aggregate(
-            (KernelQueue?)null, static (sum, queue) => queue is { } found ? (sum ?? default) + found : sum);
+    internal KernelQueue? Queue => KernelQueue.Sum(_listeners.Select(static listener => listener.ReadQueue()));
 
     internal long Dropped => _ended[ListenerCount.Dropped] + _listeners.Sum(static listener => listener.CountDropped());
 
