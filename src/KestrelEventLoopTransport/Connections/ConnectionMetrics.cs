@@ -10,9 +10,6 @@ namespace KestrelEventLoopTransport.Connections;
 /// </summary>
 internal sealed class ConnectionMetrics
 {
-    private static readonly KeyValuePair<string, object?> _receive = new("network.io.direction", "receive");
-    private static readonly KeyValuePair<string, object?> _transmit = new("network.io.direction", "transmit");
-
     private EventLoopGroup? _group;
 
     internal ConnectionMetrics(IMeterFactory meters)
@@ -38,8 +35,8 @@ internal sealed class ConnectionMetrics
             }
 
             var number = new KeyValuePair<string, object?>(LoopMetrics.Number, loop.Index);
-            all.Add(new(paused, number, _receive));
-            all.Add(new(stalled, number, _transmit));
+            all.Add(new(paused, number, LoopMetrics.Receive));
+            all.Add(new(stalled, number, LoopMetrics.Transmit));
         }
 
         return all;

@@ -1,6 +1,5 @@
 using KestrelEventLoopTransport.Connections.Input;
 using KestrelEventLoopTransport.Diagnostics;
-using KestrelEventLoopTransport.Loops;
 
 namespace KestrelEventLoopTransport.Connections;
 
@@ -16,7 +15,7 @@ internal sealed partial class StreamConnection
     /// <summary>Number of bytes that the kernel has taken. Any thread may ask.</summary>
     internal long SentBytes => Output.SentBytes;
 
-    Traffic IPollable.Traffic => new(ReceivedBytes, SentBytes);
+    public Traffic Traffic => new(ReceivedBytes, SentBytes);
 
     /// <summary>Whether nothing is received because the application has not read what is there. Any thread.</summary>
     internal bool IsReadingPaused => Input.IsPaused;
@@ -69,7 +68,7 @@ internal sealed partial class StreamConnection
     /// <summary>The loop does not know the descriptor any more.</summary>
     private void CountEnd()
     {
-        ProcessTraffic.Shared.OnEnded(new Traffic(ReceivedBytes, SentBytes));
+        ProcessTraffic.Shared.OnEnded(Traffic);
         if (EventLoopEventSource.Log.IsOn(EventLoopEventSource.Keywords.Connections))
         {
             EventLoopEventSource.Log.ConnectionClosed(ConnectionId, $"{CloseReason}", ReceivedBytes, SentBytes);

@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Diagnostics;
 using KestrelEventLoopTransport.Loops;
 using KestrelEventLoopTransport.Loops.Adaptive;
 
@@ -13,9 +14,6 @@ namespace KestrelEventLoopTransport.Dialing;
 internal sealed class DialMetrics
 {
     private const string Outcome = "event_loop.dial.outcome";
-
-    private static readonly KeyValuePair<string, object?> _receive = new("network.io.direction", "receive");
-    private static readonly KeyValuePair<string, object?> _transmit = new("network.io.direction", "transmit");
 
     private static readonly (DialOutcome Outcome, KeyValuePair<string, object?> Tag)[] _outcomes =
     [
@@ -34,8 +32,7 @@ internal sealed class DialMetrics
     private EventLoopGroup? _group;
     private long _receivedByEnded;
     private long _sentByEnded;
-    private long _received;
-    private long _sent;
+    private Traffic _shown;
 
     internal DialMetrics(IMeterFactory meters)
     {
@@ -67,23 +64,20 @@ internal sealed class DialMetrics
         {
             // Those of ended connections first. One that ends in between is missing then, and not there twice: so what
             // is shown is at least as much as the last time.
-            var received = Volatile.Read(ref _receivedByEnded);
-            var sent = Volatile.Read(ref _sentByEnded);
+            var sum = new Traffic(Volatile.Read(ref _receivedByEnded), Volatile.Read(ref _sentByEnded));
             foreach (var loop in Volatile.Read(ref _group) is { } group ? group.Loops : [])
             {
                 foreach (var connection in loop.ListPolled().OfType<StreamConnection>())
                 {
                     if (connection.Owner is DialedConnections)
                     {
-                        received += connection.ReceivedBytes;
-                        sent += connection.SentBytes;
+                        sum += connection.Traffic;
                     }
                 }
             }
 
-            _received = Math.Max(_received, received);
-            _sent = Math.Max(_sent, sent);
-            return [new(_received, _receive), new(_sent, _transmit)];
+            _shown = Traffic.Max(_shown, sum);
+            return [new(_shown.ReceivedBytes, LoopMetrics.Receive), new(_shown.SentBytes, LoopMetrics.Transmit)];
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Diagnostics;
 using KestrelEventLoopTransport.Loops.Adaptive;
 
 namespace KestrelEventLoopTransport.Listening;
@@ -18,9 +19,6 @@ internal sealed class ListenerMetrics
 
     // Each has two dozen time series. An application that binds to ever new ports would never stop adding some.
     private const int MaxRows = 100;
-
-    private static readonly KeyValuePair<string, object?> _receive = new("network.io.direction", "receive");
-    private static readonly KeyValuePair<string, object?> _transmit = new("network.io.direction", "transmit");
 
     private readonly Lock _lock = new();
     private readonly OrderedDictionary<string, ListenerRow> _rows = [];
@@ -154,29 +152,29 @@ internal sealed class ListenerMetrics
         lock (_lock)
         {
             // Those of ended connections first. A connection that ends in between is missing then, and not there twice.
-            var ended = new Dictionary<ListenerRow, (long, long)>();
+            var ended = new Dictionary<ListenerRow, Traffic>();
             foreach (var row in _rows.Values)
             {
                 row.Settle();
-                ended[row] = (row.Sum(ListenerCount.ReceivedBytes), row.Sum(ListenerCount.SentBytes));
+                ended[row] = new(row.Sum(ListenerCount.ReceivedBytes), row.Sum(ListenerCount.SentBytes));
             }
 
             var open = SumOpen();
             var all = new List<Measurement<long>>();
             foreach (var row in _rows.Values)
             {
-                var (received, sent) = row.SumBytes(ended[row], open);
-                all.Add(row.Measure(received, _receive));
-                all.Add(row.Measure(sent, _transmit));
+                var sum = row.SumBytes(ended[row], open);
+                all.Add(row.Measure(sum.ReceivedBytes, LoopMetrics.Receive));
+                all.Add(row.Measure(sum.SentBytes, LoopMetrics.Transmit));
             }
 
             return all;
         }
     }
 
-    private Dictionary<IConnectionOwner, (long Received, long Sent)> SumOpen()
+    private Dictionary<IConnectionOwner, Traffic> SumOpen()
     {
-        var open = new Dictionary<IConnectionOwner, (long Received, long Sent)>();
+        var open = new Dictionary<IConnectionOwner, Traffic>();
         var groups = _rows.Values.SelectMany(static row => row.Listeners).Select(static listener => listener.Group);
         foreach (var group in groups.Distinct())
         {
@@ -184,8 +182,7 @@ internal sealed class ListenerMetrics
             {
                 foreach (var connection in loop.ListPolled().OfType<StreamConnection>())
                 {
-                    var (received, sent) = open.GetValueOrDefault(connection.Owner);
-                    open[connection.Owner] = (received + connection.ReceivedBytes, sent + connection.SentBytes);
+                    open[connection.Owner] = open.GetValueOrDefault(connection.Owner) + connection.Traffic;
                 }
             }
         }

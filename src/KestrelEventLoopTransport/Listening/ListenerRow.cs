@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Diagnostics;
 
 namespace KestrelEventLoopTransport.Listening;
 
@@ -11,8 +12,7 @@ internal sealed class ListenerRow(EndPoint endPoint)
     private readonly KeyValuePair<string, object?>[] _tags = [.. TagsOf(endPoint)];
     private readonly List<EventLoopListener> _listeners = [];
     private readonly ListenerCounts _ended = new();
-    private long _received;
-    private long _sent;
+    private Traffic _shown;
 
     internal IEnumerable<EventLoopListener> Listeners => _listeners;
 
@@ -50,18 +50,10 @@ internal sealed class ListenerRow(EndPoint endPoint)
     /// </summary>
     /// <param name="ended">The bytes of connections that had ended before the open ones were asked.</param>
     /// <param name="open">The bytes of the open connections of each owner.</param>
-    internal (long Received, long Sent) SumBytes(
-        (long Received, long Sent) ended, Dictionary<IConnectionOwner, (long Received, long Sent)> open)
+    internal Traffic SumBytes(Traffic ended, Dictionary<IConnectionOwner, Traffic> open)
     {
-        foreach (var listener in _listeners)
-        {
-            var (received, sent) = open.GetValueOrDefault(listener.Limiter);
-            ended = (ended.Received + received, ended.Sent + sent);
-        }
-
-        _received = Math.Max(_received, ended.Received);
-        _sent = Math.Max(_sent, ended.Sent);
-        return (_received, _sent);
+        var sum = _listeners.Aggregate(ended, (all, listener) => all + open.GetValueOrDefault(listener.Limiter));
+        return _shown = Traffic.Max(_shown, sum);
     }
 
     internal Measurement<long> Measure(long value, params ReadOnlySpan<KeyValuePair<string, object?>> tags)

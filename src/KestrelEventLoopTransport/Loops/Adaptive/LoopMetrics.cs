@@ -15,6 +15,12 @@ internal sealed class LoopMetrics
     /// <summary>The tag that names a loop.</summary>
     internal const string Number = "event_loop.number";
 
+    /// <summary>The tags that name a direction.</summary>
+    internal static readonly KeyValuePair<string, object?> Receive = new("network.io.direction", "receive");
+
+    /// <inheritdoc cref="Receive"/>
+    internal static readonly KeyValuePair<string, object?> Transmit = new("network.io.direction", "transmit");
+
     private const string Reason = "event_loop.hand_off.reason";
 
     private static readonly KeyValuePair<string, object?> _blockedReason = new(Reason, "blocked");
