@@ -98,15 +98,8 @@ public sealed class TurnMetricsTests
         // From the next turn on it is measured.
         await subject.RunAsync(static () => { });
         await subject.RunAsync(static () => { });
-        using var opened = new ManualResetEventSlim();
-        var entered = new WorkItem(static () => { });
-        var kept = new WorkItem(() =>
-        {
-            entered.Execute();
-            opened.Wait(TaskTimeoutExtensions.Default);
-        });
-        subject.Loop.Post(kept);
-        await entered.Ran.DefaultTimeout();
+        var opened = new WorkItem(static () => { });
+        var kept = await KeepAsync(subject, opened);
 
         // While the work still runs.
         var start = Stopwatch.GetTimestamp();
@@ -115,7 +108,7 @@ public sealed class TurnMetricsTests
         var kept100 = instruments.Read("event_loop.busy_time/0") - before;
         Assert.InRange(kept100, 0.099, Stopwatch.GetElapsedTime(start).TotalSeconds + 0.001);
 
-        opened.Set();
+        opened.Execute();
         await kept.Ran.DefaultTimeout();
 
         // It waits in the end, and then the time stands still.
@@ -133,21 +126,14 @@ public sealed class TurnMetricsTests
         using var instruments = new LoopInstruments(subject.Services);
         await subject.RunAsync(static () => { });
         await subject.RunAsync(static () => { });
-        using var opened = new ManualResetEventSlim();
-        var entered = new WorkItem(static () => { });
-        var kept = new WorkItem(() =>
-        {
-            entered.Execute();
-            opened.Wait(TaskTimeoutExtensions.Default);
-        });
-        subject.Loop.Post(kept);
-        await entered.Ran.DefaultTimeout();
+        var opened = new WorkItem(static () => { });
+        var kept = await KeepAsync(subject, opened);
 
         // While it still runs, each observation gets it.
         await Poll.UntilAsync(() => instruments.Read("event_loop.longest_turn/0") > 0.1);
         Assert.InRange(instruments.Read("event_loop.longest_turn/0"), 0.1, double.MaxValue);
 
-        opened.Set();
+        opened.Execute();
         await kept.Ran.DefaultTimeout();
         await Poll.UntilAsync(() => subject.Loop.Counters.IsWaiting);
 
@@ -215,5 +201,19 @@ public sealed class TurnMetricsTests
         await subject.RunAsync(static () => { });
         totals = subject.Loop.Counters.Read();
         Assert.Equal(totals.Busy, subject.Loop.Counters.Read().Busy);
+    }
+
+    /// <summary>Posts work that keeps the loop until other work has run. It has begun.</summary>
+    private static async Task<WorkItem> KeepAsync(LoopSubject subject, WorkItem until)
+    {
+        var entered = new WorkItem(static () => { });
+        var kept = new WorkItem(() =>
+        {
+            entered.Execute();
+            until.Wait();
+        });
+        subject.Loop.Post(kept);
+        await entered.Ran.DefaultTimeout();
+        return kept;
     }
 }
