@@ -9,6 +9,7 @@ namespace KestrelEventLoopTransport.Connections;
 //
 // What ends it:
 //   Abort             stops both halves at once. After the peer's FIN, what the peer sent before is received first.
+//   A limit           stops the output at once, and both halves when the callbacks of ConnectionClosed have run.
 //   Completed output  (DisposeAsync completes it) is sent. Then reading ends and both halves stop.
 //   A reset           stops both halves as soon as it is received.
 //   Both FINs         stop both halves: the peer's has been received, and FinishSending has sent ours.

@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Connections.Features;
 namespace KestrelEventLoopTransport.Connections;
 
 // Deadlines and limits. ConnectionTimer has the times. A connection without any pays for one reference, and when it is
-// read or written, for a count of receives and a look at a word that is read anyway.
+// read or written, for a look at a word that is read anyway.
 internal sealed partial class StreamConnection
 {
     // Milliseconds that the halves wait for the callbacks of ConnectionClosed after a limit.
@@ -95,14 +95,8 @@ internal sealed partial class StreamConnection
         }
     }
 
-    /// <summary>Callbacks of <c>ConnectionClosed</c> have not returned in time after a limit.</summary>
-    internal void StopIfExpired()
-    {
-        if (_end.State.Has(ConnectionEndFlags.Expired))
-        {
-            StopHalves();
-        }
-    }
+    /// <summary>After a limit, callbacks of <c>ConnectionClosed</c> have not returned in time.</summary>
+    internal void OnCallbacksOverdue() => StopHalves();
 
     /// <summary>
     /// The life of the connection is over: what is above is asked to close it when its current work is done, as Kestrel

@@ -1,9 +1,15 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Connections.Input;
+using KestrelEventLoopTransport.Connections.Timing;
+using KestrelEventLoopTransport.Loops.Timers;
+using KestrelEventLoopTransport.Tests.Timers;
 using KestrelEventLoopTransport.Tests.Writing;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 
 namespace KestrelEventLoopTransport.Tests.Timing;
 
@@ -103,6 +109,37 @@ public sealed class CloseTimeoutTests
         var exception = await Assert.ThrowsAsync<ConnectionAbortedException>(
             () => pair.Input.ReadAsync().DefaultTimeout());
         Assert.Contains("MaxConnectionLifetime", exception.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>This limit ends a connection on the thread pool, while the loop may run the same timer.</summary>
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_deadline_that_passes_while_the_end_of_life_aborts_a_connection_does_not_stop_its_input(
+        ApplicationScheduling scheduling)
+    {
+        StreamConnection? connection = null;
+        bool? wasStopped = null;
+        await using var transport = new TestTransport(new TestSettings
+        {
+            Scheduling = scheduling,
+            Services = services => services.AddSingleton<ILoggerProvider>(new EventHook("ConnectionWriteFin", LetPass)),
+        });
+        await using var pair = await transport.ConnectAsync();
+        connection = (StreamConnection)pair.Connection;
+        pair.Connection.Features.Get<IConnectionDeadlineFeature>()!.ReadDeadline = DateTimeOffset.UtcNow + _limit;
+
+        await Task.Run(() => connection.OnLimit(ConnectionLimit.MaxConnectionLifetime)).DefaultTimeout();
+
+        Assert.False(wasStopped);
+        await pair.Client.ExpectFinAsync();
+
+        void LetPass()
+        {
+            var alarm = new Alarm(connection!.Loop);
+            alarm.Set(LoopClock.After((long)(2 * _limit).TotalMilliseconds));
+            alarm.Fired.DefaultTimeout().Wait();
+            wasStopped = (connection.Input.Flags & InputFlags.Stopped) != 0;
+        }
     }
 
     [Theory]

@@ -16,6 +16,7 @@ internal sealed class ConnectionTimer : LoopTimer
     private readonly Lock _lock = new();
     private LimitClocks _limits;
     private long _nextLook = Never;
+    private long _stopsAt = Never;
     private long _readDue = Never;
     private long _writeDue = Never;
     private DateTimeOffset? _readDeadline;
@@ -98,7 +99,8 @@ internal sealed class ConnectionTimer : LoopTimer
         // Under the lock: a deadline that is set meanwhile comes before it, or finds that the connection is not open.
         lock (_lock)
         {
-            Set(LoopClock.After(time));
+            Volatile.Write(ref _stopsAt, LoopClock.After(time));
+            Set(_stopsAt);
         }
     }
 
@@ -106,7 +108,14 @@ internal sealed class ConnectionTimer : LoopTimer
     {
         if (!_connection.IsOpen)
         {
-            _connection.StopIfExpired();
+            // A deadline that was set before may pass first.
+            var stopsAt = Volatile.Read(ref _stopsAt);
+            if (stopsAt > now)
+            {
+                return stopsAt;
+            }
+
+            _connection.OnCallbacksOverdue();
             return Never;
         }
 
