@@ -34,4 +34,12 @@ internal static partial class ClientLog
         EventName = "ClientCallbackFailed")]
     internal static partial void CallbackFailed(
         ILogger logger, EndPoint endPoint, string callback, Exception exception);
+
+    [LoggerMessage(
+        9,
+        LogLevel.Error,
+        "Connection id \"{ConnectionId}\" to {EndPoint} has ended, because handling it failed. The client goes on.",
+        EventName = "HandlingFailed")]
+    internal static partial void HandlingFailed(
+        ILogger logger, string connectionId, EndPoint endPoint, Exception exception);
 }

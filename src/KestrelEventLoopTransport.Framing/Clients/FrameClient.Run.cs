@@ -64,16 +64,33 @@ public sealed partial class FrameClient
         _state.Connect();
         var transport = await ConnectTransportAsync(stopping).ConfigureAwait(false);
         var opened = Endpoint.Time.GetTimestamp();
-        await using (transport.ConfigureAwait(false))
+        try
         {
-            using var closing = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-            transport.Features.Set<IConnectionLifetimeNotificationFeature>(new ClientLifetime(closing));
-            transport.Features.Set<IFramingFeature>(
-                new FramingFeature(transport, _codec, _options.WriteCodec ?? _codec, _options.Reader));
-            await new FrameConnection(transport, Endpoint).RunAsync().ConfigureAwait(false);
+            await HandleAsync(transport, stopping).ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            // Callbacks and peers do not lead here, but the factory's connection may throw, or a logger.
+            Lose();
+            Log(logger => ClientLog.HandlingFailed(logger, transport.ConnectionId, RemoteEndPoint, exception));
         }
 
         return Endpoint.Time.GetElapsedTime(opened);
+    }
+
+    private async Task HandleAsync(ConnectionContext transport, CancellationToken stopping)
+    {
+        await using (transport.ConfigureAwait(false))
+        {
+            var lifetime = new ClientLifetime();
+            transport.Features.Set<IConnectionLifetimeNotificationFeature>(lifetime);
+            transport.Features.Set<IFramingFeature>(
+                new FramingFeature(transport, _codec, _options.WriteCodec ?? _codec, _options.Reader));
+            using (stopping.UnsafeRegister(static lifetime => ((ClientLifetime)lifetime!).RequestClose(), lifetime))
+            {
+                await new FrameConnection(transport, Endpoint).RunAsync().ConfigureAwait(false);
+            }
+        }
     }
 
     private async ValueTask<ConnectionContext> ConnectTransportAsync(CancellationToken stopping)

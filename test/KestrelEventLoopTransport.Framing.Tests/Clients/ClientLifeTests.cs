@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using KestrelEventLoopTransport.Framing.Tests.Handling;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -221,6 +222,43 @@ public sealed class ClientLifeTests
 
         await Poll.UntilAsync(() => logs.Entries.Count == 2);
         Assert.Equal(["ConnectFailed", "Recovered"], logs.Entries.Select(static entry => entry.EventId.Name));
+    }
+
+    [Fact]
+    public async Task A_connection_that_cannot_be_handled_is_logged_and_the_client_goes_on()
+    {
+        var logs = new CapturedLogs(static entry => entry.Level > LogLevel.Debug);
+        await using var services = new ServiceCollection()
+            .AddLogging(logging => logging.AddProvider(logs))
+            .BuildServiceProvider();
+        var accepting = ScriptedFactory.Accepting();
+        var factory = new ScriptedFactory((attempt, cancellation) => attempt == 1
+            ? new(new DefaultConnectionContext("without a transport"))
+            : accepting.ConnectAsync(_nowhere, cancellation));
+        await using var client = NewClient(
+            factory, new FrameClientOptions { ReconnectDelay = TimeSpan.FromMilliseconds(1) }, services);
+
+        await client.ConnectAsync().DefaultTimeout();
+
+        Assert.Equal("HandlingFailed", Assert.Single(logs.Entries).EventId.Name);
+    }
+
+    [Fact]
+    public async Task A_connection_can_be_asked_to_close_also_when_it_has_ended()
+    {
+        ConnectionContext? transport = null;
+        var accepting = ScriptedFactory.Accepting();
+        var factory = new ScriptedFactory(async (_, cancellation)
+            => transport = await accepting.ConnectAsync(_nowhere, cancellation));
+        await using var client = NewClient(factory, _patient);
+        await client.ConnectAsync().DefaultTimeout();
+        var lifetime = transport!.Features.Get<IConnectionLifetimeNotificationFeature>()!;
+
+        lifetime.RequestClose();
+        await Poll.UntilAsync(() => client.State == FrameClientState.Waiting);
+        await client.StopAsync().DefaultTimeout();
+
+        lifetime.RequestClose();
     }
 
     [Fact]
