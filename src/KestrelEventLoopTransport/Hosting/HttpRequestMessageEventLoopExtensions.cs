@@ -15,6 +15,7 @@ public static class HttpRequestMessageEventLoopExtensions
     /// For a handler with <see cref="SocketsHttpHandlerConnectionExtensions.UseConnectionFactory"/> and an <see
     /// cref="EventLoopConnectionFactory"/>. A request that finds a connection in the handler's pool takes it, whatever
     /// its loop. It may also take another's that is ready first, and the one opened for it goes to the pool.
+    /// <see cref="EventLoopHttpHandler"/> takes a connection of the named loop, unless the request is sent on a loop.
     /// </remarks>
     /// <param name="request">The request, not sent yet.</param>
     /// <param name="loop">The loop, which a connection has as a feature; <see langword="null"/> for any.</param>
