@@ -115,6 +115,26 @@ public sealed class DialFailureTests : IDisposable
         Assert.Contains("within ConnectTimeout", failure.Message, StringComparison.Ordinal);
     }
 
+    // Inline, where what awaits a connection goes on on the loop.
+    [Fact]
+    public async Task What_awaits_a_failure_goes_on_on_the_thread_pool()
+    {
+        using var deaf = new DeafListener(new IPEndPoint(IPAddress.Loopback, 0));
+        await using var transport = DialTransport.Create(
+            ApplicationScheduling.Inline, static options => options.ConnectTimeout = TimeSpan.FromMilliseconds(50));
+        EndPoint[] targets = [deaf.EndPoint, new IPEndPoint(IPAddress.Loopback, FreePort.Next())];
+        foreach (var target in targets)
+        {
+            var isOnPool = await Task.Run(async () =>
+            {
+                await Assert.ThrowsAsync<SocketException>(() => transport.Client.ConnectAsync(target).AsTask());
+                return Thread.CurrentThread.IsThreadPoolThread;
+            }).DefaultTimeout();
+
+            Assert.True(isOnPool, $"{target}");
+        }
+    }
+
     [Theory]
     [ClassData<EveryScheduling>]
     public async Task Cancellation_ends_it_with_the_callers_token(ApplicationScheduling scheduling)
