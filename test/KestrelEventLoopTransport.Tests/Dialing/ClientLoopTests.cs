@@ -34,12 +34,12 @@ public sealed class ClientLoopTests
 
         async Task ForwardAsync(ConnectionContext connection)
         {
-            var hops = await ReadByteAsync(connection);
+            var hops = await connection.ReadByteAsync();
             if (hops > 0)
             {
                 await using var next = await client!.ConnectAsync(endPoint!);
                 await next.Transport.Output.WriteAsync(new[] { (byte)(hops - 1) });
-                hops = await ReadByteAsync(next);
+                hops = await next.ReadByteAsync();
             }
 
             await connection.Transport.Output.WriteAsync(new[] { hops });
@@ -58,7 +58,7 @@ public sealed class ClientLoopTests
             Transport = static options => options.EventLoopCount = 1,
             Connection = async connection =>
             {
-                var value = await ReadByteAsync(connection);
+                var value = await connection.ReadByteAsync();
                 await using (client!.ConnectAsync(target.EndPoint).AsTask().GetAwaiter().GetResult())
                 {
                     await connection.Transport.Output.WriteAsync(new[] { value });
@@ -123,13 +123,5 @@ public sealed class ClientLoopTests
 
         await Poll.UntilAsync(() => server.Monitor.ConnectionCount == 0);
         await Poll.UntilAsync(() => ProcessState.Capture().HasNoMoreDescriptorsThan(start));
-    }
-
-    private static async Task<byte> ReadByteAsync(ConnectionContext connection)
-    {
-        var result = await connection.Transport.Input.ReadAtLeastAsync(1);
-        var value = result.Buffer.FirstSpan[0];
-        connection.Transport.Input.AdvanceTo(result.Buffer.End);
-        return value;
     }
 }

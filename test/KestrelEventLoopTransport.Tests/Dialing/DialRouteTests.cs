@@ -95,9 +95,7 @@ public sealed class DialRouteTests
 
     private static async Task AssertConnectsToIPv4Async(NameResolver resolver, TimeSpan atLeast)
     {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
+        using var listener = PlainListener.Start();
         var endPoint = (IPEndPoint)listener.LocalEndPoint!;
         await using var services = CreateClient(resolver);
         var start = Stopwatch.GetTimestamp();

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -168,9 +167,7 @@ public sealed class DialedConnectionTests
     public async Task An_enrolled_handle_finishes_when_it_is_disposed(ApplicationScheduling scheduling)
     {
         await using var transport = new TestTransport(scheduling);
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
+        using var listener = PlainListener.Start();
         using var kept = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         kept.Connect(listener.LocalEndPoint!);
         using var peer = new RawClient(await listener.AcceptAsync().DefaultTimeout());

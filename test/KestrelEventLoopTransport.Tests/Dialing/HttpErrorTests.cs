@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using Microsoft.Extensions.DependencyInjection;
@@ -49,7 +48,7 @@ public sealed class HttpErrorTests
 
         async Task<string> RunAsync(SocketsHttpHandler handler)
         {
-            using var listener = Listen();
+            using var listener = PlainListener.Start();
             var request = SendAsync(handler, $"{(usesTls ? "https" : "http")}://{listener.LocalEndPoint}/");
             using var peer = new RawClient(await listener.AcceptAsync().DefaultTimeout());
 
@@ -108,7 +107,7 @@ public sealed class HttpErrorTests
     public async Task A_connect_time_out_of_the_handler_is_reported_as_over_sockets()
     {
         await using var server = await TestServer.StartAsync(ApplicationScheduling.Adaptive, Echo.RunAsync);
-        using var listener = Listen();
+        using var listener = PlainListener.Start();
         var address = $"https://{listener.LocalEndPoint}/";
         var timeout = TimeSpan.FromMilliseconds(200);
 
@@ -119,14 +118,6 @@ public sealed class HttpErrorTests
         var handler = CreateHandler(server);
         handler.ConnectTimeout = timeout;
         Assert.Equal(stock, Describe(await SendAsync(handler, address)));
-    }
-
-    private static Socket Listen()
-    {
-        var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
-        return listener;
     }
 
     private static async Task<Exception> SendAsync(SocketsHttpHandler handler, string address)

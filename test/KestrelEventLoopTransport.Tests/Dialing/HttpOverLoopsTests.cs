@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Cryptography;
@@ -240,9 +239,7 @@ public sealed class HttpOverLoopsTests
     {
         const int Length = 3000;
         await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
+        using var listener = PlainListener.Start();
         await using var stream = await OpenAsync();
         using var peer = new RawClient(await listener.AcceptAsync().DefaultTimeout());
         var sent = Pattern.Create(Length);

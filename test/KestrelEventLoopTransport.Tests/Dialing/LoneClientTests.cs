@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Loops;
 using Microsoft.AspNetCore.Connections;
@@ -17,7 +16,7 @@ public sealed class LoneClientTests
     [ClassData<EveryScheduling>]
     public async Task Connections_one_after_the_other_have_the_same_loop(ApplicationScheduling scheduling)
     {
-        using var listener = Listen();
+        using var listener = PlainListener.Start();
         await using var services = CreateAlone(scheduling);
         var client = services.GetRequiredService<EventLoopConnectionFactory>();
         var monitor = services.GetRequiredService<EventLoopTransportMonitor>();
@@ -47,7 +46,7 @@ public sealed class LoneClientTests
     [ClassData<EveryScheduling>]
     public async Task Its_disposal_ends_its_threads(ApplicationScheduling scheduling)
     {
-        using var listener = Listen();
+        using var listener = PlainListener.Start();
         var start = ProcessState.Capture();
         var services = CreateAlone(scheduling);
         var connection = await services.GetRequiredService<IConnectionFactory>()
@@ -67,7 +66,7 @@ public sealed class LoneClientTests
     [ClassData<EveryScheduling>]
     public async Task A_connection_and_a_dial_outlive_it(ApplicationScheduling scheduling)
     {
-        using var listener = Listen();
+        using var listener = PlainListener.Start();
         using var deaf = new DeafListener(new IPEndPoint(IPAddress.Loopback, 0));
         var start = ProcessState.Capture();
         await using var services = CreateAlone(scheduling);
@@ -86,7 +85,7 @@ public sealed class LoneClientTests
         Assert.Equal(Pattern.Create(100), await peer.ReceiveExactlyAsync(100));
 
         // To send needs no loop, to receive does.
-        var reading = ReadByteAsync(connection);
+        var reading = connection.ReadByteAsync();
         await peer.SendAsync(new byte[] { 7 });
         Assert.Equal(7, await reading.DefaultTimeout());
         await connection.DisposeAsync().DefaultTimeout();
@@ -118,7 +117,7 @@ public sealed class LoneClientTests
     public async Task What_the_last_connection_of_a_client_alone_wrote_arrives(ApplicationScheduling scheduling)
     {
         const int Length = 2_000_000;
-        using var listener = Listen();
+        using var listener = PlainListener.Start();
         await using var services = CreateAlone(scheduling);
         var start = ProcessState.Capture();
         var client = services.GetRequiredService<EventLoopConnectionFactory>();
@@ -152,7 +151,7 @@ public sealed class LoneClientTests
     [Fact]
     public async Task A_connection_of_a_client_alone_can_be_used_until_it_is_disposed()
     {
-        using var listener = Listen();
+        using var listener = PlainListener.Start();
         await using var services = CreateAlone(ApplicationScheduling.Adaptive);
         var monitor = services.GetRequiredService<EventLoopTransportMonitor>();
         var start = ProcessState.Capture();
@@ -161,7 +160,7 @@ public sealed class LoneClientTests
         client.Dispose();
         new RawClient(await listener.AcceptAsync().DefaultTimeout()).Reset();
 
-        await Assert.ThrowsAsync<ConnectionResetException>(() => ReadByteAsync(connection).DefaultTimeout());
+        await Assert.ThrowsAsync<ConnectionResetException>(() => connection.ReadByteAsync().DefaultTimeout());
         await Poll.UntilAsync(() => monitor.ConnectionCount == 0);
 
         Assert.NotEmpty(monitor.GetLoopStatistics());
@@ -186,22 +185,5 @@ public sealed class LoneClientTests
         var thread = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
         connection.Loop.Post(new WorkItem(() => thread.SetResult(Environment.CurrentManagedThreadId)));
         return thread.Task.DefaultTimeout();
-    }
-
-    /// <summary>A listener without loops.</summary>
-    private static Socket Listen()
-    {
-        var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
-        return listener;
-    }
-
-    private static async Task<byte> ReadByteAsync(ConnectionContext connection)
-    {
-        var result = await connection.Transport.Input.ReadAtLeastAsync(1);
-        var value = result.Buffer.FirstSpan[0];
-        connection.Transport.Input.AdvanceTo(result.Buffer.End);
-        return value;
     }
 }

@@ -26,7 +26,7 @@ public sealed class LoopChoiceTests
             Client = options => options.PrefersCallingLoop = prefers,
             Connection = async connection =>
             {
-                await ReadByteAsync(connection);
+                await connection.ReadByteAsync();
                 var loop = ((StreamConnection)connection).Loop;
                 var isOnLoop = loop.IsCurrent;
                 await using var dialed = await client!.ConnectAsync(target.EndPoint);
@@ -144,13 +144,5 @@ public sealed class LoopChoiceTests
         }
 
         return [.. loops.Values];
-    }
-
-    private static async Task<byte> ReadByteAsync(ConnectionContext connection)
-    {
-        var result = await connection.Transport.Input.ReadAtLeastAsync(1);
-        var value = result.Buffer.FirstSpan[0];
-        connection.Transport.Input.AdvanceTo(result.Buffer.End);
-        return value;
     }
 }
