@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text.Json;
 
 namespace KestrelEventLoopTransport.IntegrationTests.Tools;
@@ -39,8 +40,16 @@ internal sealed class Prometheus : IAsyncDisposable
     public static async Task<Prometheus> StartAsync(int target)
     {
         var prometheus = new Prometheus(target);
-        await prometheus.UntilAsync("up == 1");
-        return prometheus;
+        try
+        {
+            await prometheus.UntilAsync("up == 1");
+            return prometheus;
+        }
+        catch
+        {
+            await prometheus.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>Waits until an expression has a result.</summary>
@@ -58,6 +67,11 @@ internal sealed class Prometheus : IAsyncDisposable
     {
         using var response = await _client.GetAsync(path, HangGuard.Token);
         var text = await response.Content.ReadAsStringAsync(HangGuard.Token);
+        if (response.StatusCode == HttpStatusCode.ServiceUnavailable)
+        {
+            throw new HttpRequestException("Prometheus still reads its storage.");
+        }
+
         Assert.True(response.IsSuccessStatusCode, $"{path}: {text}");
         return JsonElement.Parse(text).GetProperty("data");
     }
