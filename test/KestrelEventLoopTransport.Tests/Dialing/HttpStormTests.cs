@@ -1,4 +1,6 @@
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Tests.Dialing;
@@ -119,8 +121,10 @@ public sealed class HttpStormTests
                 http.Abort();
                 return;
             case "/wait":
-                await Task.Delay(Timeout.Infinite, http.RequestAborted).ContinueWith(
-                    static _ => { }, TaskScheduler.Default);
+                // Not RequestAborted. Kestrel does not fire it when the client closes between the last write of the
+                // request before and this one (HttpProtocol.Reset keeps the source, which was not to be canceled).
+                var closed = http.Features.GetRequiredFeature<IConnectionLifetimeFeature>().ConnectionClosed;
+                await Task.Delay(Timeout.Infinite, closed).ContinueWith(static _ => { }, TaskScheduler.Default);
                 return;
             case "/close":
                 http.Response.Headers.Connection = "close";
