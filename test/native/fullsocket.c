@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
+#include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -24,6 +25,7 @@ static atomic_int receive_failure, receive_failures;
 static atomic_int longest_batch;
 static atomic_int runs, refused_runs;
 static atomic_int late_failure, receives_left;
+static atomic_int strangers;
 
 /* From now on sends fail with this error; 0 ends that. */
 EXPORT void fail_sends(int error)
@@ -68,6 +70,12 @@ EXPORT void fail_receive_after(int error, int count)
 EXPORT void limit_batches(int count)
 {
     atomic_store(&longest_batch, count);
+}
+
+/* So many datagrams of a stranger come to an IPv4 socket before it is connected. */
+EXPORT void send_before_connect(int count)
+{
+    atomic_store(&strangers, count);
 }
 
 /* How many messages the kernel has taken to cut into datagrams. */
@@ -162,6 +170,22 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int fl
     for (int i = 0; i < result; i++)
         atomic_fetch_add(&runs, is_run(&messages[i].msg_hdr));
     return result;
+}
+
+EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
+{
+    int stranger = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in local;
+    socklen_t size = sizeof local;
+    for (int left = atomic_load(&strangers); left > 0; left--) {
+        if (getsockname(fd, (struct sockaddr *)&local, &size) < 0)
+            return -1;
+        local.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        if (sendto(stranger, "stranger", 8, 0, (struct sockaddr *)&local, size) < 0)
+            return -1;
+    }
+    close(stranger);
+    return REAL(connect)(fd, address, length);
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)

@@ -15,6 +15,9 @@ namespace KestrelEventLoopTransport.Datagrams;
 internal sealed record BoundDatagramSocket(
     int Fd, int Family, EndPoint EndPoint, bool IsConnected, OwnedUnixFile? File = null)
 {
+    // More than come in the microseconds between bind(2) and connect(2).
+    private const int MaxEarlyDatagrams = 10_000;
+
     /// <summary>
     /// Whether the kernel cuts messages into datagrams. One that cannot would ignore that they are to be cut. A kernel
     /// that has the option of the socket also has it for each message (<c>UDP_SEGMENT</c>, <c>udp(7)</c>, Linux 4.18).
@@ -89,6 +92,7 @@ internal sealed record BoundDatagramSocket(
             if (options.RemoteEndPoint is { } peer)
             {
                 Connect(fd, peer);
+                DiscardEarly(fd);
             }
 
             var local = (IPEndPoint)SocketCalls.GetLocalEndPoint(fd);
@@ -228,6 +232,16 @@ internal sealed record BoundDatagramSocket(
         fixed (byte* bytes = address.Buffer.Span)
         {
             SocketCalls.Check(Libc.connect(fd, bytes, (uint)address.Size), action);
+        }
+    }
+
+    /// <summary>Discards what came between <c>bind(2)</c> and <c>connect(2)</c>: anyone could send it.</summary>
+    private static unsafe void DiscardEarly(int fd)
+    {
+        // A number, so that a peer that sends fast does not hold up the start.
+        byte first;
+        for (var left = MaxEarlyDatagrams; left > 0 && Libc.recv(fd, &first, 1, 0) >= 0; left--)
+        {
         }
     }
 }

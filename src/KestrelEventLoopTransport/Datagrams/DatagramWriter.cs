@@ -28,6 +28,7 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
         var next = 0;
         var sent = 0;
         var refused = 0;
+        var refusal = 0;
         var fetched = new FetchedErrors(socket, isConnected);
         do
         {
@@ -39,6 +40,13 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
 
             if (error == 0)
             {
+                if (refusal != 0)
+                {
+                    // Alone it is taken: what was refused is the cutting, and not its destination.
+                    OnSegmentationRefused(refusal, batch.GetPayload(next).Length);
+                    refusal = 0;
+                }
+
                 next += taken;
                 sent += taken;
             }
@@ -50,12 +58,13 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
             {
                 // Nothing was sent. The same datagrams go one by one, and each has an outcome of its own.
                 refused = next + batch.FirstRun;
-                OnSegmentationRefused(error, batch.GetPayload(next).Length);
+                refusal = error;
             }
             else
             {
                 Interlocked.Increment(ref _failed);
                 socket.ReportError(error, batch.GetAddress(next));
+                refusal = 0;
                 next++;
             }
         }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using KestrelEventLoopTransport.Datagrams;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Tests.Datagrams;
 
@@ -34,6 +35,7 @@ public sealed class DatagramFaultTests
     {
         TestLibc.Use("libfullsocket.so");
         AnErrorBehindAShortBatch();
+        await StrangersBeforeTheConnectAsync();
         foreach (var scheduling in Enum.GetValues<ApplicationScheduling>())
         {
             await InterruptedAndShortCallsAsync(scheduling);
@@ -41,7 +43,11 @@ public sealed class DatagramFaultTests
             await RunsAsync(scheduling);
             await RunsThatAreRefusedAsync(scheduling, EIO, keepsShortOnes: false);
             await RunsThatAreRefusedAsync(scheduling, EINVAL, keepsShortOnes: true);
-            await RunsThatFailForAnotherReasonAsync(scheduling);
+            await RunsThatFailForAnotherReasonAsync(scheduling, EPERM);
+            await RunsThatFailForAnotherReasonAsync(scheduling, EIO);
+
+            // As for a destination with port 0, which any peer can claim to have.
+            await RunsThatFailForAnotherReasonAsync(scheduling, EINVAL);
             await RunsThatMeetAFullSocketAsync(scheduling);
         }
     }
@@ -71,6 +77,17 @@ public sealed class DatagramFaultTests
         Assert.False(batch.Receive(fd, out error));
         Assert.Equal((1, 0), (batch.Count, error));
         GC.KeepAlive(receiver);
+    }
+
+    private static async Task StrangersBeforeTheConnectAsync()
+    {
+        await using var server = await DatagramServer.StartAsync(ApplicationScheduling.Adaptive, DatagramScript.Echo);
+        var factory = server.Services.GetRequiredService<EventLoopConnectionFactory>();
+        Call("send_before_connect", 3);
+        await using var client = await factory.ConnectDatagramAsync(server.EndPoint);
+        Call("send_before_connect", 0);
+        client.Send([1]);
+        Assert.Equal([1], (await client.ReceiveAsync().AsTask().DefaultTimeout()).Payload.ToArray());
     }
 
     private static async Task InterruptedAndShortCallsAsync(ApplicationScheduling scheduling)
@@ -172,7 +189,7 @@ public sealed class DatagramFaultTests
         }
     }
 
-    private static async Task RunsThatFailForAnotherReasonAsync(ApplicationScheduling scheduling)
+    private static async Task RunsThatFailForAnotherReasonAsync(ApplicationScheduling scheduling, int error)
     {
         await using var server = await DatagramServer.StartAsync(
             scheduling,
@@ -186,7 +203,7 @@ public sealed class DatagramFaultTests
                 sender.Reply([], datagrams[0]);
             });
         using var client = server.Connect();
-        Call("fail_marked_sends", EPERM);
+        Call("fail_marked_sends", error);
         client.Send([0]);
         Assert.Equal([], DatagramServer.Receive(client));
         await Poll.UntilAsync(() => server.Endpoint.FailedSends == 10);
