@@ -228,6 +228,7 @@ public sealed class UnixDatagramTests
         foreach (var (set, option) in ((Action<DatagramEndpointOptions>, string)[])
         [
             (static options => options.SocketPerLoop = true, "SocketPerLoop"),
+            (static options => options.ReceiveOffload = true, "ReceiveOffload"),
             (static options => options.ReusePort = true, "ReusePort"),
             (static options => options.Broadcast = true, "Broadcast"),
             (static options => options.DualMode = true, "DualMode"),

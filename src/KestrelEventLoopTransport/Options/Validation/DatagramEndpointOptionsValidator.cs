@@ -50,6 +50,7 @@ internal static class DatagramEndpointOptionsValidator
     private static void RefuseIPOptions(DatagramEndpointOptions options, Action<string, string> add)
     {
         RefuseIf(options.SocketPerLoop, nameof(options.SocketPerLoop));
+        RefuseIf(options.ReceiveOffload, nameof(options.ReceiveOffload));
         RefuseIf(options.ReusePort, nameof(options.ReusePort));
         RefuseIf(options.Broadcast, nameof(options.Broadcast));
         RefuseIf(options.DualMode is not null, nameof(options.DualMode));
