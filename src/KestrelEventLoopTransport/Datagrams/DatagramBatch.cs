@@ -29,8 +29,9 @@ internal sealed unsafe class DatagramBatch
     // Room for all that the kernel joins: what the length of an IP packet can say.
     private const int CoalescingSize = 65_535;
 
-    // Room for IPV6_PKTINFO (40 bytes), IP_PKTINFO (32), SO_RXQ_OVFL, UDP_GRO, and IP_TOS or IPV6_TCLASS (24 each).
-    private const int ControlSize = 144;
+    // Room for IPV6_PKTINFO (40 bytes), IP_PKTINFO (32), SO_RXQ_OVFL, UDP_GRO, and IP_TOS or IPV6_TCLASS (24 each), and
+    // for what ConfigureSocket asks for besides, such as SO_TIMESTAMPING (64): it would displace the last of these.
+    private const int ControlSize = 144 + 64;
 
     // Datagrams of powers of two apart would share the sets of the processor's cache.
     private const int Skew = 192;

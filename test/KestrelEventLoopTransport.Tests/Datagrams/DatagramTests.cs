@@ -95,6 +95,28 @@ public sealed class DatagramTests
             Encoding.ASCII.GetString(DatagramServer.Receive(client)));
     }
 
+    [Fact]
+    public async Task What_ConfigureSocket_asks_for_does_not_displace_the_traffic_class()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Only Linux tells the traffic class.");
+        await using var server = await DatagramServer.StartAsync(
+            ApplicationScheduling.Adaptive,
+            static (datagrams, sender) => sender.Reply([(byte)datagrams[0].TrafficClass], datagrams[0]),
+            static options => options.ConfigureSocket = static socket =>
+            {
+                // SO_TIMESTAMPNS and IP_RECVTTL.
+                socket.SetOption(1, 35, 1);
+                socket.SetOption(0, 12, 1);
+            },
+            url: "udp://*:0");
+        using var client = DatagramServer.Connect(new IPEndPoint(IPAddress.Loopback, server.EndPoint.Port));
+        client.SetSocketOption(SocketOptionLevel.IP, SocketOptionName.TypeOfService, 0xB8);
+
+        client.Send("?"u8);
+
+        Assert.Equal([0xB8], DatagramServer.Receive(client));
+    }
+
     [Theory]
     [InlineData("127.0.0.1")]
     [InlineData("127.0.0.2")]
