@@ -54,7 +54,7 @@ internal sealed class DatagramBacklog
 
     internal long Dropped => Interlocked.Read(ref _dropped);
 
-    /// <summary>A datagram is dropped, because the queue has no room for it.</summary>
+    /// <summary>A datagram is dropped, because the queue has no room for it or is closed.</summary>
     internal void CountDrop() => Interlocked.Increment(ref _dropped);
 
     /// <summary>Queues a copy of a datagram, unless there is no room.</summary>

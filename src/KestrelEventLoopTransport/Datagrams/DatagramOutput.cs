@@ -201,8 +201,9 @@ internal sealed class DatagramOutput
             {
                 var status = _backlog.Queue(
                     _outbox.GetPayload(next), in _outbox.GetAddress(next), in _outbox.GetSource(next));
-                if (status == DatagramSendStatus.Dropped)
+                if (status != DatagramSendStatus.Queued)
                 {
+                    // Also if the endpoint has stopped meanwhile: the handler was told that it is queued.
                     _backlog.CountDrop();
                 }
             }
