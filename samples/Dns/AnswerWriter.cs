@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text;
 
 namespace Dns;
 
@@ -38,17 +37,8 @@ internal ref struct AnswerWriter
 
     public void AddAuthority(Zone zone)
     {
-        Span<byte> owner = stackalloc byte[256];
-        var length = 0;
-        foreach (var label in zone.Origin.Split('.'))
-        {
-            owner[length++] = (byte)label.Length;
-            length += Encoding.ASCII.GetBytes(label, owner[length..]);
-        }
-
-        owner[length++] = 0;
         _authorities = 1;
-        Add(owner[..length], zone.Authority);
+        Add(zone.Owner, zone.Authority);
     }
 
     /// <summary>Writes the header.</summary>

@@ -12,9 +12,12 @@ internal sealed class Zone
     private readonly Dictionary<string, Record[]> _names = [];
 
     /// <param name="origin">The name of the zone, in lower case.</param>
-    private Zone(string origin) => Origin = origin;
+    private Zone(string origin) => (Origin, Owner) = (origin, Name(origin));
 
     public string Origin { get; }
+
+    /// <summary>The same as it is sent.</summary>
+    public byte[] Owner { get; }
 
     /// <summary>What answers without records carry, so that the asker may remember them (RFC 2308).</summary>
     public Record Authority => Array.Find(_names[Origin], static record => record.Type == RecordType.SOA)!;
