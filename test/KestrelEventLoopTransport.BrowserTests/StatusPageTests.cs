@@ -104,6 +104,31 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    public async Task An_answer_that_takes_longer_than_a_second_is_waited_for()
+    {
+        await using var server = await StatusServer.StartAsync(map: static app => app.Use(async (context, next) =>
+        {
+            if (context.Request.Query["q"].ToString().Length > 0)
+            {
+                await Task.Delay(1500);
+            }
+
+            await next(context);
+        }));
+        using var other = await server.Server.ConnectAsync();
+        await using var tab = await browser.OpenAsync(server);
+        var peer = other.Socket.LocalEndPoint!.ToString()!;
+        await Expect(tab.Page.Locator("#rows tr")).Not.ToHaveCountAsync(1);
+
+        // The first of the two requests is given up for the second.
+        await tab.Page.GetByLabel("Search").FillAsync("nothing");
+        await tab.Page.GetByLabel("Search").FillAsync(peer);
+
+        await Expect(tab.Page.Locator("#rows tr")).ToHaveCountAsync(1);
+        await Expect(tab.RowOf(peer)).ToHaveCountAsync(1);
+    }
+
+    [Fact]
     public async Task Paused_it_asks_no_more()
     {
         await using var server = await StatusServer.StartAsync();
