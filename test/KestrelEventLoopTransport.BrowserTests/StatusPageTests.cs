@@ -129,6 +129,27 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    public async Task After_a_restart_the_history_begins_anew()
+    {
+        await using var server = await StatusServer.StartAsync();
+        await using var restarted = await StatusServer.StartAsync();
+        await using var tab = await browser.OpenAsync(server);
+        await Poll.UntilAsync(async () => await tab.Page.EvaluateAsync<bool>(
+            "() => history5.length > 0 && history5.every(sample => sample.isOld = true)"));
+
+        // In the same process: its number does not tell.
+        await tab.Page.RouteAsync("**/loops?*", async route => await route.FulfillAsync(new()
+        {
+            Response = await route.FetchAsync(
+                new() { Url = restarted.Address + new Uri(route.Request.Url).Query }),
+        }));
+
+        await Poll.UntilAsync(async () => await tab.Page.EvaluateAsync<bool>(
+            "() => history5.length > 0 && !history5.some(sample => sample.isOld)"));
+        await tab.Page.UnrouteAllAsync(new() { Behavior = UnrouteBehavior.IgnoreErrors });
+    }
+
+    [Fact]
     public async Task Paused_it_asks_no_more()
     {
         await using var server = await StatusServer.StartAsync();

@@ -2,8 +2,11 @@ namespace KestrelEventLoopTransport.Status;
 
 /// <summary>All that the page shows.</summary>
 /// <param name="Time">The server's time.</param>
-/// <param name="ProcessId">The number of the process. Another one is another start of the server.</param>
-/// <param name="UptimeSeconds">How long the process has run.</param>
+/// <param name="Started">
+/// When the application was built. Another time is another start of it, which the process's number does not tell: in
+/// containers it is often the same.
+/// </param>
+/// <param name="ProcessId">The number of the process.</param>
 /// <param name="Poller">How the loops wait for events.</param>
 /// <param name="AllowAbort">Whether connections may be aborted.</param>
 /// <param name="BlockedHandOffs">Hand-offs because a handler was blocked.</param>
@@ -17,8 +20,8 @@ namespace KestrelEventLoopTransport.Status;
 /// <param name="History">The samples that the client does not have.</param>
 internal sealed record StatusReport(
     DateTimeOffset Time,
+    DateTimeOffset Started,
     int ProcessId,
-    long UptimeSeconds,
     string Poller,
     bool AllowAbort,
     long BlockedHandOffs,

@@ -11,8 +11,7 @@ internal sealed class StatusReporter
 {
     private const int MaxHandlers = 50;
 
-    private static readonly DateTime _started = ReadStartTime();
-
+    private readonly DateTimeOffset _started = DateTimeOffset.UtcNow;
     private readonly EventLoopTransportMonitor _monitor;
     private readonly LoopMetrics _metrics;
     private readonly StatusHistory _history;
@@ -37,8 +36,8 @@ internal sealed class StatusReporter
         var (parked, stuck) = _metrics.Standbys;
         return new StatusReport(
             DateTimeOffset.UtcNow,
+            _started,
             Environment.ProcessId,
-            (long)(DateTime.UtcNow - _started).TotalSeconds,
             Polling.Poller.Name,
             allowAbort,
             blocked,
@@ -62,12 +61,6 @@ internal sealed class StatusReporter
         }
 
         return polled.OfType<StreamConnection>().FirstOrDefault(connection => connection.ConnectionId == id);
-    }
-
-    private static DateTime ReadStartTime()
-    {
-        using var process = Process.GetCurrentProcess();
-        return process.StartTime.ToUniversalTime();
     }
 
     private static LoopReport[] DescribeLoops(
