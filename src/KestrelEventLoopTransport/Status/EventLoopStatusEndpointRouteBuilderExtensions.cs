@@ -16,8 +16,10 @@ public static class EventLoopStatusEndpointRouteBuilderExtensions
     /// <remarks>
     /// <para>
     /// The page shows addresses of peers. Without an authorization policy it answers only requests that come over
-    /// loopback, name <c>localhost</c> or a loopback address as their host, and were not forwarded by a proxy; others
-    /// get 403. With <c>RequireAuthorization()</c> the policy alone decides.
+    /// loopback, name <c>localhost</c> or a loopback address as their host, and have none of the headers by which a
+    /// proxy says that it has forwarded them (<c>X-Forwarded-For</c>, <c>Via</c> and the like); others get 403. A proxy
+    /// on the same machine that sets neither such a header nor the host, as nginx by default, looks like a client of
+    /// this machine: behind one, call <c>RequireAuthorization()</c>. With it the policy alone decides.
     /// </para>
     /// <para>
     /// To look costs the loops nothing but a clock that they read twice a turn. The page reads all connections at most

@@ -14,7 +14,8 @@ internal static class StatusAccess
     /// </summary>
     internal const string AbortHeader = "X-Event-Loop-Status";
 
-    // A proxy on this machine connects over loopback too. These say that there is one.
+    // A proxy on this machine connects over loopback too. These say that there is one. One that sets none of them, and
+    // makes up the host, cannot be told from a client.
     private static readonly string[] _proxyHeaders =
         ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via"];
 
