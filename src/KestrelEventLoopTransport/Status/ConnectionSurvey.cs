@@ -83,7 +83,6 @@ internal sealed class ConnectionSurvey
             loop.CopyPolledTo(polled, MaxConnections);
         }
 
-        var looks = new List<ConnectionLook>(polled.Count);
         var seen = new Dictionary<StreamConnection, ConnectionLook>(polled.Count);
         foreach (var connection in polled.OfType<StreamConnection>())
         {
@@ -91,16 +90,12 @@ internal sealed class ConnectionSurvey
             var idleSince = bytes == 0 ? connection.OpenedAt
                 : _before.TryGetValue(connection, out var before) && before.Bytes == bytes ? before.IdleSince
                 : now;
-            var look = new ConnectionLook(
+            seen[connection] = new ConnectionLook(
                 connection, bytes, idleSince, connection.UnreadBytes + connection.UnsentBytes);
-            if (seen.TryAdd(connection, look))
-            {
-                looks.Add(look);
-            }
         }
 
         _before = seen;
-        _looks = [.. looks];
+        _looks = [.. seen.Values];
         _asked = null;
         _time = now;
     }
