@@ -103,6 +103,12 @@ internal sealed class StatusHistory : IDisposable
 
         var now = Stopwatch.GetTimestamp();
         var seconds = Stopwatch.GetElapsedTime(_lastTime, now).TotalSeconds;
+        if (seconds < 0.5)
+        {
+            // The tick before was late, and the timer catches up: rates over so short a time would mean nothing.
+            return;
+        }
+
         var busy = new double[_last.Length];
         long events = 0;
         var connections = 0;
