@@ -33,7 +33,9 @@ public sealed class StatusHistoryTests
             return Busy() == before;
         });
         history.Look();
-        Assert.Equal(Busy(), Busy());
+        var after = Busy();
+        await Echo.RoundTripAsync(pair.Client, pair.Connection);
+        Assert.Equal(after, Busy());
 
         TimeSpan Busy()
         {
