@@ -1,4 +1,7 @@
+using KestrelEventLoopTransport.Connections;
+using KestrelEventLoopTransport.Connections.Input;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Tests.Reading;
 
@@ -68,6 +71,48 @@ public sealed class LateReaderOutcomeTests
 
             Assert.Equal(50_000, await ReaderOutcomeTests.ReadToEndAsync(pair.Input));
         }
+    }
+
+    /// <summary>A read that our end has ended says so, also if the peer's is received before its result is taken.</summary>
+    [Theory]
+    [ClassData<EveryScheduling>]
+    [FailsOnStock("It waits for a block of our transport, and looks at the state of a connection.")]
+    public async Task An_abort_while_a_reset_is_received_ahead_ends_the_read(ApplicationScheduling scheduling)
+    {
+        var rents = Signal.New();
+        using var mayRent = new ManualResetEventSlim();
+        var isArmed = 0;
+        var settings = new TestSettings { Scheduling = scheduling };
+        settings.Services = services => services.AddSingleton<IMemoryPoolFactory<byte>>(
+            new FailingMemoryPoolFactory(settings.Pools!, () =>
+            {
+                if (Interlocked.Exchange(ref isArmed, 0) == 1)
+                {
+                    rents.SetResult();
+                    mayRent.Wait();
+                }
+
+                return false;
+            }));
+        await using var transport = new TestTransport(settings);
+        await using var pair = await transport.ConnectAsync();
+        var input = ((StreamConnection)pair.Connection).Input;
+        await pair.Client.SendAsync("a");
+        pair.Input.AdvanceTo((await pair.Input.ReadAsync().DefaultTimeout()).Buffer.End);
+
+        // The loop begins to receive, because no reader comes. These fill a block, so it goes on and finds the end.
+        Volatile.Write(ref isArmed, 1);
+        await pair.Client.SendAsync(Pattern.Create(StreamConnection.BlockSize));
+        await rents.Task.DefaultTimeout();
+        var read = pair.Input.ReadAsync();
+        pair.Connection.Abort(new ConnectionAbortedException("ours"));
+        await Poll.UntilAsync(() => read.IsCompleted);
+        pair.Client.Reset();
+        mayRent.Set();
+        await Poll.UntilAsync(() => (input.Flags & InputFlags.EndHeld) != 0, () => $"{input.Flags} {input.ReceivedBytes}");
+
+        var exception = await Assert.ThrowsAsync<ConnectionAbortedException>(() => read.AsTask());
+        Assert.Equal("ours", exception.Message);
     }
 
     private static Task Closed(ConnectionContext connection)

@@ -225,7 +225,10 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     {
         if (_buffer.End == StreamEnd.None)
         {
-            if (WeHaveEnded(_state.Flags))
+            // The peer's end may have been received ahead since TryFinish found that ours came first. The read is over
+            // all the same: without anything to examine it would return nothing.
+            var state = _state.Flags;
+            if (WeHaveEnded(state) || ((state & InputFlags.Ended) != 0 && !_buffer.HasUnexamined))
             {
                 throw _connection.AbortReason
                     ?? new ConnectionAbortedException("This side closed the connection.");
