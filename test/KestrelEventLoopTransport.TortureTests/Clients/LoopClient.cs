@@ -9,13 +9,21 @@ internal sealed class LoopClient(Episode episode, Conversation conversation) : T
     private readonly LoopDialer _dialer = new(episode, port => conversation.Port = port);
     private ConnectionContext? _connection;
     private volatile bool _isClosing;
+    private bool _isOver;
 
     public override async Task ConnectAsync() => _connection = await _dialer.ConnectAsync(episode.Server!.EndPoint);
 
     public override async ValueTask<int> SendAsync(ReadOnlyMemory<byte> bytes)
     {
+        if (_isOver)
+        {
+            throw new IOException("The connection takes no more bytes.");
+        }
+
+        // The connection may be over because the server has received these bytes, the last ones, and closed it.
         var result = await _connection!.Transport.Output.WriteAsync(bytes);
-        return result.IsCompleted ? throw new IOException("The connection takes no more bytes.") : bytes.Length;
+        _isOver = result.IsCompleted;
+        return bytes.Length;
     }
 
     public override async ValueTask<int> ReceiveAsync(Memory<byte> buffer)
