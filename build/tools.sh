@@ -20,6 +20,7 @@ declare -A package_of=(
   [redis-server]=redis-server
   [ss]=iproute2
   [strace]=strace
+  [systemd-analyze]=systemd
   [systemd-socket-activate]=systemd
   [wrk]=wrk
   [/usr/include/stdio.h]=libc6-dev
