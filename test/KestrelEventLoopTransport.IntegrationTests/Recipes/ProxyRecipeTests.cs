@@ -62,6 +62,24 @@ public sealed class ProxyRecipeTests
         await AllAreAnsweredAsync(port);
     }
 
+    // From a directory of its own, as the sample's README says it: nginx finds its module there too.
+    [Fact(Timeout = HangGuard.Milliseconds)]
+    public async Task The_configurations_of_the_sample_are_valid()
+    {
+        const string Module = "/usr/lib/nginx/modules/ngx_stream_module.so";
+        Assert.SkipUnless(File.Exists(Module), "nginx has no module for streams (libnginx-mod-stream)");
+        var sample = Repository.PathOf("samples", "ProxyProtocol");
+        var nginx = await File.ReadAllTextAsync(Path.Combine(sample, "nginx.conf"), HangGuard.Token);
+        using var configuration = new TemporaryFile(nginx.With(":5085", $":{FreePort.Next()}"));
+        var prefix = Path.GetDirectoryName(configuration.Path)!;
+
+        var ofNginx = await ToolProcess.RunAsync(
+            "nginx", "-t", "-e", "stderr", "-p", prefix, "-c", configuration.Path);
+        ofNginx.AssertSuccess();
+        var ofHaproxy = await ToolProcess.RunAsync("haproxy", "-c", "-f", Path.Combine(sample, "haproxy.cfg"));
+        ofHaproxy.AssertSuccess();
+    }
+
     private static async Task AllAreAnsweredAsync(int port)
     {
         for (var i = 0; i < 20; i++)
