@@ -10,13 +10,14 @@
 # A row takes candidates x (1.5 x warm-up + rounds x seconds): by default one minute, for 5 candidates and 5 rounds of
 # 1.5 s after 3 s of load. CONTRIBUTING.md says what a --peer is.
 #
-# Results: the terminal, artifacts/bench/results.md and artifacts/bench/*.svg. All options: build/bench.sh --help
+# Results: the terminal, artifacts/bench/results.md, and artifacts/bench/report.html, one page
+# to look at. All options: build/bench.sh --help
 set -euo pipefail
 command="build/bench.sh${*:+ $*}"
 cd "$(dirname "$0")/.."
 
 . build/tools.sh
-install_tools wrk h2load curl haproxy nginx strace gnuplot gcc /usr/include/stdio.h /usr/include/openssl/ssl.h
+install_tools wrk h2load curl haproxy nginx strace gcc /usr/include/stdio.h /usr/include/openssl/ssl.h
 
 mkdir -p artifacts/native
 for program in floor load; do

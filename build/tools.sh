@@ -4,7 +4,6 @@ declare -A package_of=(
   [chromium]=chromium
   [curl]=curl
   [gcc]=gcc
-  [gnuplot]=gnuplot-nox
   [h2load]=nghttp2-client
   [haproxy]=haproxy
   [nc]=netcat-openbsd

@@ -24,9 +24,21 @@ public sealed class Browser : IAsyncLifetime
     }
 
     /// <summary>Opens a status page, and waits until it shows connections.</summary>
-    internal async Task<StatusTab> OpenAsync(
+    internal async Task<Tab> OpenAsync(
         StatusServer server,
         string hash = "",
+        ColorScheme scheme = ColorScheme.Light,
+        int width = 1400,
+        ReducedMotion motion = ReducedMotion.NoPreference)
+    {
+        var tab = await OpenAsync(new Uri(server.Address + hash), scheme, width, motion);
+        await tab.Page.WaitForSelectorAsync("#rows tr");
+        return tab;
+    }
+
+    /// <summary>Opens a page.</summary>
+    internal async Task<Tab> OpenAsync(
+        Uri address,
         ColorScheme scheme = ColorScheme.Light,
         int width = 1400,
         ReducedMotion motion = ReducedMotion.NoPreference)
@@ -39,9 +51,8 @@ public sealed class Browser : IAsyncLifetime
             ViewportSize = new() { Width = width, Height = 1000 },
         });
         var page = await context.NewPageAsync();
-        var tab = new StatusTab(context, page);
-        await page.GotoAsync(server.Address + hash);
-        await page.WaitForSelectorAsync("#rows tr");
+        var tab = new Tab(context, page);
+        await page.GotoAsync(address.ToString());
         return tab;
     }
 

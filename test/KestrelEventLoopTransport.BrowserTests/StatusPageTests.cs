@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using Deque.AxeCore.Playwright;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
@@ -287,13 +286,11 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
         {
             await using var tab = await browser.OpenAsync(server, scheme: scheme, width: width);
             await Expect(tab.Page.Locator("#handlers tr")).ToHaveCountAsync(1);
-            await AssertAccessibleAsync(tab);
+            await tab.AssertAccessibleAsync();
 
             await tab.Page.Locator("#rows button").First.ClickAsync();
             await Expect(tab.Page.Locator("dialog")).ToBeVisibleAsync();
-            await AssertAccessibleAsync(tab);
-            Assert.True(await tab.Page.EvaluateAsync<bool>(
-                "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"));
+            await tab.AssertAccessibleAsync();
         }
         finally
         {
@@ -308,13 +305,5 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
         await using var tab = await browser.OpenAsync(server, motion: ReducedMotion.Reduce);
 
         Assert.Equal(0, await tab.Page.EvaluateAsync<int>("() => document.getAnimations().length"));
-    }
-
-    private static async Task AssertAccessibleAsync(StatusTab tab)
-    {
-        var result = await tab.Page.RunAxe();
-        Assert.Equal("", string.Join(
-            Environment.NewLine,
-            result.Violations.SelectMany(static rule => rule.Nodes.Select(node => $"{rule.Id}: {node.Html}"))));
     }
 }

@@ -495,9 +495,11 @@ int main(int argc, char **argv)
     }
 
     double seconds = (double)(now() - start) / 1e9;
-    printf("{\"operations\":%llu,\"bytes\":%llu,\"seconds\":%.6f,\"errors\":0,\"p50\":%llu,\"p99\":%llu,\"p999\":%llu}\n",
+    printf("{\"operations\":%llu,\"bytes\":%llu,\"seconds\":%.6f,\"errors\":0,"
+           "\"latency\":{\"p50\":%llu,\"p90\":%llu,\"p99\":%llu,\"p999\":%llu,\"p9999\":%llu}}\n",
            (unsigned long long)operations, (unsigned long long)(operations * size), seconds,
-           (unsigned long long)percentile(0.5), (unsigned long long)percentile(0.99),
-           (unsigned long long)percentile(0.999));
+           (unsigned long long)percentile(0.5), (unsigned long long)percentile(0.9),
+           (unsigned long long)percentile(0.99), (unsigned long long)percentile(0.999),
+           (unsigned long long)percentile(0.9999));
     return 0;
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using KestrelEventLoopTransport.Benchmarks.Reports;
+using KestrelEventLoopTransport.Benchmarks.Reports.Html;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
@@ -62,19 +63,17 @@ internal static class BenchmarkRun
         CancellationToken cancellationToken)
     {
         var workloads = results.OfType<WorkloadResult>().ToList();
-        ResultTable?[] summaries = [SummaryTable.OfCpu(workloads), SummaryTable.OfLatency(workloads)];
-        List<ResultTable> tables = [.. summaries.OfType<ResultTable>(), .. results.SelectMany(row => row.Tables)];
+        List<ResultTable> summaries =
+            [.. new[] { SummaryTable.OfCpu(workloads), SummaryTable.OfLatency(workloads) }.OfType<ResultTable>()];
+        List<ResultTable> tables = [.. summaries, .. results.SelectMany(row => row.Tables)];
         Console.WriteLine();
         foreach (var table in tables)
         {
             Console.WriteLine(table.ToText());
         }
 
-        var pictures = await SvgBars.DrawAsync(workloads, settings.OutputDirectory, cancellationToken);
-        var report = Path.Combine(settings.OutputDirectory, "results.md");
-        await File.WriteAllTextAsync(
-            report, MarkdownReport.Of(settings, duration, tables, pictures), cancellationToken);
-        Console.WriteLine($"Written to {Path.GetRelativePath(Environment.CurrentDirectory, report)}");
+        await WriteAsync("results.md", MarkdownReport.Of(settings, duration, tables));
+        await WriteAsync("report.html", HtmlReport.Of(settings, duration, summaries, results));
         if (tables.Any(table => table.Failures.Count > 0))
         {
             Console.Error.WriteLine("FAILED: see the tables above.");
@@ -82,6 +81,13 @@ internal static class BenchmarkRun
         }
 
         return 0;
+
+        async Task WriteAsync(string name, string text)
+        {
+            var path = Path.Combine(settings.OutputDirectory, name);
+            await File.WriteAllTextAsync(path, text, cancellationToken);
+            Console.WriteLine($"Written to {Path.GetRelativePath(Environment.CurrentDirectory, path)}");
+        }
     }
 
     // --candidates does not name these: --peer has.

@@ -2,7 +2,7 @@ using KestrelEventLoopTransport.Benchmarks.Loads;
 
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
-// Name: What --only takes, and the name of the SVG file.
+// Name: What --only takes, and the id of its section in the HTML report.
 // Title: What the tables say.
 // Unit: What one operation is.
 // Load: Makes the load.

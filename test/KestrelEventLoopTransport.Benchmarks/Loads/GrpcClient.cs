@@ -38,9 +38,7 @@ internal sealed class GrpcClient(GrpcShape shape, double seconds)
             0,
             elapsed,
             results.Sum(result => result.Errors),
-            Percentile(latencies, 0.5),
-            Percentile(latencies, 0.99),
-            Percentile(latencies, 0.999));
+            Latencies.Of(latencies));
     }
 
     // A handler of its own is a connection of its own.
@@ -136,7 +134,4 @@ internal sealed class GrpcClient(GrpcShape shape, double seconds)
             throw new RpcException(new Grpc.Core.Status(StatusCode.DataLoss, "the answer differs from the message"));
         }
     }
-
-    private static double Percentile(List<double> sorted, double share)
-        => sorted.Count == 0 ? double.NaN : sorted[(int)(sorted.Count * share)];
 }

@@ -54,14 +54,12 @@ internal sealed partial record H2Load(string Path, int Clients, int Streams, dou
             0,
             seconds,
             Number(requests, "failed") + Number(requests, "errored") + Number(requests, "timeout") + done - good,
-            latencies[latencies.Length / 2],
-            latencies[(int)(latencies.Length * 0.99)],
-            latencies[(int)(latencies.Length * 0.999)]);
+            Latencies.Of(latencies));
     }
 
     // h2load sums up latency as mean and deviation only; its log has every request.
     // Its columns: start in microseconds, status, microseconds to the end.
-    private static int[] ReadLatencies(string path, double secondsToSkip)
+    private static double[] ReadLatencies(string path, double secondsToSkip)
     {
         var requests = File.ReadLines(path)
             .Select(line => (
@@ -72,7 +70,7 @@ internal sealed partial record H2Load(string Path, int Clients, int Streams, dou
         var begin = requests.Select(request => request.Start).DefaultIfEmpty().Min() + (long)(secondsToSkip * 1e6);
         var latencies = requests
             .Where(request => request.Start >= begin)
-            .Select(request => request.Latency)
+            .Select(request => (double)request.Latency)
             .ToArray();
         if (latencies.Length == 0)
         {

@@ -4,15 +4,13 @@ using KestrelEventLoopTransport.Benchmarks.Driver;
 
 namespace KestrelEventLoopTransport.Benchmarks.Loads;
 
-// What a load generator counted in one window; latencies in microseconds.
+// What a load generator counted in one window.
 internal sealed record LoadResult(
     long Operations,
     long Bytes,
     double Seconds,
     long Errors,
-    double P50,
-    double P99,
-    double P999)
+    Latencies Latency)
 {
     private static readonly JsonSerializerOptions _camelCase = new(JsonSerializerDefaults.Web)
     {

@@ -35,7 +35,7 @@ internal sealed record WrkLoad(
 
         // wrk corrects latencies by the time between requests of a connection; pipelined ones come in batches, and
         // the corrected figures are nonsense.
-        return Pipeline == 1 ? result : result with { P50 = double.NaN, P99 = double.NaN, P999 = double.NaN };
+        return Pipeline == 1 ? result : result with { Latency = Latencies.Unknown };
     }
 
     // wrk itself cannot hold a rate.

@@ -10,8 +10,10 @@ end
 function done(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
-    '{"operations":%d,"bytes":%d,"seconds":%.6f,"errors":%d,"p50":%d,"p99":%d,"p999":%d}\n',
+    '{"operations":%d,"bytes":%d,"seconds":%.6f,"errors":%d,' ..
+    '"latency":{"p50":%d,"p90":%d,"p99":%d,"p999":%d,"p9999":%d}}\n',
     summary.requests, summary.bytes, summary.duration / 1e6,
     e.connect + e.read + e.write + e.status + e.timeout,
-    latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+    latency:percentile(50), latency:percentile(90), latency:percentile(99), latency:percentile(99.9),
+    latency:percentile(99.99)))
 end

@@ -12,10 +12,10 @@ internal static class LatencyTable
             $"{workload.Title}, at {Workload.PacedShare * 100:F0} % of stock's maximum ({rate:N0} {workload.Rate})"),
         rounds,
         (workload.Rate, result => Format(result.Median(window => window.Throughput), "N0")),
-        ("p50 µs", result => Format(result.Median(window => window.P50), "N0")),
-        ("p99 µs", result => Format(result.Median(window => window.P99), "N0")),
-        ("to stock", result => Format(rounds.Ratio(result, window => window.P99), "F2")),
-        ("p99.9 µs", result => Format(result.Median(window => window.P999), "N0")),
+        ("p50 µs", result => Format(result.Median(window => window.Latency.P50), "N0")),
+        ("p99 µs", result => Format(result.Median(window => window.Latency.P99), "N0")),
+        ("to stock", result => Format(rounds.Ratio(result, window => window.Latency.P99), "F2")),
+        ("p99.9 µs", result => Format(result.Median(window => window.Latency.P999), "N0")),
         ($"µs CPU/{workload.Unit}", result => Format(result.Median(window => window.Cpu), "F2")));
 
     private static string Format(double? value, string format) => CandidateTable.Format(value, format);

@@ -9,14 +9,28 @@ internal static class MarkdownReport
     public static string Of(
         RunSettings settings,
         TimeSpan duration,
-        IReadOnlyList<ResultTable> tables,
-        IReadOnlyList<string> pictures)
+        IReadOnlyList<ResultTable> tables)
     {
         var text = new StringBuilder().AppendLine("# Benchmark results").AppendLine();
         text.Append(Origin(settings, duration));
-        text.AppendLine();
+        text.Append(Notes(settings));
+        foreach (var table in tables)
+        {
+            text.AppendLine(table.ToMarkdown());
+        }
+
+        return text.ToString();
+    }
+
+    // How the figures were made, as paragraphs.
+    public static string Notes(RunSettings settings)
+    {
+        var text = new StringBuilder();
         text.AppendLine(
             $"""
+            In each row, medians of {settings.Rounds} rounds of {settings.Seconds} s after {settings.WarmUpSeconds} s of
+            load. All candidates live from the first row to the last and take turns in each round.
+
             Servers run on processor {settings.ServerCpu}, load generators on processor {settings.LoadCpu}, over
             loopback. Figures are medians over the rounds. **µs CPU** is the server process's own CPU time (user and
             kernel) per operation; **to stock** and the figure in brackets is the median of the ratios to
@@ -41,18 +55,6 @@ internal static class MarkdownReport
             text.AppendLine();
         }
 
-        foreach (var table in tables)
-        {
-            text.AppendLine(table.ToMarkdown());
-        }
-
-        foreach (var picture in pictures)
-        {
-            text.AppendLine(
-                CultureInfo.InvariantCulture,
-                $"![{Path.GetFileNameWithoutExtension(picture)}]({Path.GetFileName(picture)})");
-        }
-
         return text.ToString();
     }
 
@@ -63,8 +65,5 @@ internal static class MarkdownReport
             $"""
             Made by `{settings.Command}` on {DateTime.UtcNow:yyyy-MM-dd HH:mm} UTC in
             {duration.TotalMinutes:F0} minutes; {MachineDescription.Line()}.
-            In each row, medians of {settings.Rounds} rounds of {settings.Seconds} s after {settings.WarmUpSeconds} s of
-            load. All candidates live from the first row to the last and take turns in each round.
-
             """);
 }

@@ -18,7 +18,7 @@ internal static class SummaryTable
         "Summary of latencies",
         $"p99 in µs at {Workload.PacedShare * 100:F0} % of stock's maximum (ratio to stock)",
         [.. workloads.Where(row => row.Paced is not null).Select(row => (row.Workload, row.Paced!))],
-        window => window.P99,
+        window => window.Latency.P99,
         "N0");
 
     private static ResultTable? Of(

@@ -37,7 +37,7 @@ internal sealed class ClientRuns(ServerPorts upstream, EventLoopConnectionFactor
             Enumerable.Range(0, workers).Select(_ => Task.Run(() => WorkAsync(operation, clock, seconds))));
         var result = new LoadResult(
             results.Sum(result => result.Operations), 0, clock.Elapsed.TotalSeconds,
-            results.Sum(result => result.Errors), double.NaN, double.NaN, double.NaN);
+            results.Sum(result => result.Errors), Latencies.Unknown);
         await context.Response.WriteAsync(result.ToJsonLine());
     }
 
