@@ -1,8 +1,11 @@
+using System.Buffers;
 using System.Net.Sockets;
+using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
@@ -46,6 +49,8 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
             await Expect(tab.Page.Locator("#handlers tr")).ToContainTextAsync("goes on with another thread");
             await Expect(tab.Page.Locator("#stuck")).ToHaveTextAsync("1");
             await Expect(tab.Page.Locator("#loops tr")).ToHaveCountAsync(2);
+            await Expect(tab.Page.Locator("#loops td:nth-child(8)", new() { HasTextRegex = new("[1-9]") }).First)
+                .ToBeVisibleAsync();
             await Expect(tab.Page.Locator("#listeners tr")).ToContainTextAsync(server.Server.EndPoint.ToString()!);
 
             release.Set();
@@ -210,6 +215,43 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
     }
 
     [Fact]
+    public async Task Of_a_PROXY_header_the_address_is_shown_as_text_and_names_are_not_shown()
+    {
+        const string Evil = "<img src=x onerror=alert(1)>";
+        const string Name = "<script>alert('the name that a client asked for')</script>";
+        using var path = new SocketPath();
+        var local = new UnixDomainSocketEndPoint(path.Path);
+        await using var server = await StatusServer.StartAsync(
+            services: services => services.Configure<EventLoopTransportOptions>(options => options.ConfigureEndpoint(
+                local, static endpoint => endpoint.ProxyProtocol = new() { TrustUnixPeers = true })),
+            kestrel: kestrel => kestrel.ListenUnixSocket(path.Path));
+        using var client = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await client.ConnectAsync(local);
+        var header = new ArrayBufferWriter<byte>();
+        new ProxyProtocolHeader
+        {
+            Version = ProxyProtocolVersions.V2,
+            Source = new UnixDomainSocketEndPoint(Evil),
+            Destination = local,
+            Tlvs =
+            [
+                new(ProxyProtocolTlvType.Authority, Encoding.ASCII.GetBytes(Name)),
+                new(ProxyProtocolTlvType.UniqueId, Encoding.ASCII.GetBytes(Name)),
+                new(ProxyProtocolTlvType.NetworkNamespace, Encoding.ASCII.GetBytes(Name)),
+            ],
+        }.WriteTo(header);
+        client.Send(header.WrittenSpan);
+        await using var tab = await browser.OpenAsync(server);
+
+        await Expect(tab.RowOf(Evil)).ToHaveCountAsync(1);
+
+        await Expect(tab.Page.Locator("body")).Not.ToContainTextAsync("the name that a client asked for");
+        Assert.Equal(0, await tab.Page.Locator("img").CountAsync());
+        Assert.Equal(1, await tab.Page.Locator("script").CountAsync());
+        Assert.Empty(tab.Complaints);
+    }
+
+    [Fact]
     public async Task A_script_that_gets_into_the_page_does_not_run()
     {
         await using var server = await StatusServer.StartAsync();
@@ -275,6 +317,8 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
         using var release = new ManualResetEventSlim();
         await using var server = await StatusServer.StartAsync(
             static options => options.AllowAbort = true,
+            services: static services => services.AddDatagramCallback(
+                "udp://127.0.0.1:0", static (in datagram, sender) => { }),
             app: context =>
             {
                 release.Wait(TaskTimeoutExtensions.Default);
@@ -286,6 +330,7 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
         {
             await using var tab = await browser.OpenAsync(server, scheme: scheme, width: width);
             await Expect(tab.Page.Locator("#handlers tr")).ToHaveCountAsync(1);
+            await Expect(tab.Page.Locator("#datagrams tr")).ToContainTextAsync("127.0.0.1:");
             await tab.AssertAccessibleAsync();
 
             await tab.Page.Locator("#rows button").First.ClickAsync();

@@ -13,11 +13,15 @@ internal sealed class LoopCounters
     private BusyTime _busy;
     private TurnInstruments? _timedBy;
     private int _watchers;
+    private long _handOffs;
 
     // Ticks of Stopwatch. When the turn that is timed now has begun, or 0; and the longest one that has ended since a
     // reader has taken it.
     private long _began;
     private long _longest;
+
+    /// <summary>Times the loop went on with another thread.</summary>
+    internal long HandOffs => Volatile.Read(ref _handOffs);
 
     /// <summary>The instruments that need the time.</summary>
     internal TurnInstruments? TimedBy
@@ -33,6 +37,9 @@ internal sealed class LoopCounters
 
     /// <summary>Whether no turn is timed now.</summary>
     internal bool IsWaiting => Volatile.Read(ref _began) == 0;
+
+    /// <summary>The loop goes to another thread. Only the supervisor's thread calls.</summary>
+    internal void OnHandOff() => Volatile.Write(ref _handOffs, _handOffs + 1);
 
     /// <summary>The loop begins to wait for events, is lent, or ends.</summary>
     internal void BeginWait()

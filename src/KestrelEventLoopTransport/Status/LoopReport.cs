@@ -7,6 +7,14 @@ namespace KestrelEventLoopTransport.Status;
 /// <param name="Events">Events since it started.</param>
 /// <param name="Connections">Open connections.</param>
 /// <param name="TotalConnections">Connections since it started.</param>
+/// <param name="HandOffs">Times it went on with another thread since it started.</param>
 /// <param name="Handler">The callback that keeps its thread now; null when there is none.</param>
 internal sealed record LoopReport(
-    int Number, double? Busy, long Turns, long Events, int Connections, long TotalConnections, HandlerReport? Handler);
+    int Number,
+    double? Busy,
+    long Turns,
+    long Events,
+    int Connections,
+    long TotalConnections,
+    long HandOffs,
+    HandlerReport? Handler);

@@ -15,6 +15,7 @@ namespace KestrelEventLoopTransport.Status;
 /// <param name="StuckThreads">Threads whose handlers have lost their loops.</param>
 /// <param name="Loops">The loops.</param>
 /// <param name="Listeners">The listeners.</param>
+/// <param name="Datagrams">The datagram endpoints.</param>
 /// <param name="Handlers">Handlers that keep a thread, the one that has run for longest first.</param>
 /// <param name="Connections">The connections that were asked for.</param>
 /// <param name="History">The samples that the client does not have.</param>
@@ -30,6 +31,7 @@ internal sealed record StatusReport(
     int StuckThreads,
     LoopReport[] Loops,
     ListenerReport[] Listeners,
+    DatagramReport[] Datagrams,
     HandlerReport[] Handlers,
     ConnectionsReport Connections,
     StatusSample[] History);

@@ -46,6 +46,7 @@ internal sealed class StatusReporter
             stuck,
             group is null ? [] : DescribeLoops(group.Loops, history.LastOrDefault()?.Busy, handlers),
             [.. _monitor.Endpoints.Select(static endpoint => Describe(endpoint.Listener))],
+            [.. _monitor.DatagramEndpoints.Select(static endpoint => Describe(endpoint))],
             [.. handlers.Take(MaxHandlers)],
             _selection.Select(_survey.Look(group is null ? [] : group.Loops), query),
             [.. history.Where(sample => sample.Number > query.After)]);
@@ -78,6 +79,7 @@ internal sealed class StatusReporter
                 totals.Events,
                 load.Current,
                 load.Total,
+                loops[i].Counters.HandOffs,
                 handlers.FirstOrDefault(handler => handler.Loop == i && !handler.HasLostLoop));
         }
 
@@ -101,6 +103,14 @@ internal sealed class StatusReporter
             queue?.Limit,
             listener.CountDropped());
     }
+
+    private static DatagramReport Describe(DatagramEndpoint endpoint) => new(
+        endpoint.EndPoint.ToString() ?? "",
+        endpoint.ReceivedDatagrams,
+        endpoint.SentDatagrams,
+        endpoint.DroppedSends,
+        endpoint.FailedSends,
+        endpoint.KernelDrops);
 
     private static HandlerReport[] FindHandlers(ReadOnlySpan<ThreadActivity> activities)
     {

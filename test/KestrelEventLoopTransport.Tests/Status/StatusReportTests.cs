@@ -2,10 +2,12 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
 using KestrelEventLoopTransport.Tests.Adaptive;
+using KestrelEventLoopTransport.Tests.Datagrams;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Tests.Status;
 
@@ -185,6 +187,47 @@ public sealed class StatusReportTests
 
         roadblock.Open();
         await Poll.UntilAsync(async () => (await server.GetAsync()).GetProperty("handlers").GetArrayLength() == 0);
+    }
+
+    [Fact]
+    public async Task A_hand_off_is_counted_for_its_loop()
+    {
+        using var roadblock = new Roadblock();
+        await using var server = await StatusServer.StartAsync(app: context =>
+        {
+            roadblock.Block();
+            return Task.CompletedTask;
+        });
+        Assert.All((await server.GetAsync()).GetProperty("loops").EnumerateArray(),
+            static each => Assert.Equal(0, each.Int("handOffs")));
+        using var peer = await server.Server.ConnectAsync();
+        await peer.SendAsync("GET /block HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        await roadblock.UntilArrivedAsync(1);
+        JsonElement? found = null;
+        await Poll.UntilAsync(async () =>
+            (found = First(await server.GetConnectionsAsync("?q=" + peer.Socket.LocalEndPoint))) is not null);
+        var loop = found!.Value.Int("loop");
+
+        await Poll.UntilAsync(async () =>
+            (await server.GetAsync()).GetProperty("loops")[loop].Int("handOffs") > 0);
+
+        roadblock.Open();
+    }
+
+    [Fact]
+    public async Task Datagram_endpoints_are_described()
+    {
+        await using var server = await StatusServer.StartAsync(
+            services: static services => services.AddDatagramCallback(
+                "udp://127.0.0.1:0", static (in datagram, sender) => sender.Reply(datagram.Payload, datagram)));
+        var datagrams = (await server.GetAsync()).GetProperty("datagrams");
+        var endPoint = IPEndPoint.Parse(Assert.Single(datagrams.EnumerateArray()).Text("address"));
+        using var client = DatagramServer.Connect(endPoint);
+        DatagramServer.RoundTrip(client, [1]);
+
+        await Poll.UntilAsync(async () => (await server.GetAsync()).GetProperty("datagrams")[0] is var found
+            && (found.Int("received"), found.Int("sent"), found.Int("droppedSends"), found.Int("failedSends"),
+                found.Int("kernelDrops")) == (1, 1, 0, 0, 0));
     }
 
     [Fact]

@@ -101,6 +101,7 @@ internal sealed class HandOffs
 
         _standbys.OnStuck();
         _report.OnTaken(blocked);
+        supervised.Loop.Counters.OnHandOff();
         supervised.GiveTo(thread);
         _report.OnHandOff(activity, target);
         if (EventLoopEventSource.Log.IsOn(EventLoopEventSource.Keywords.HandOffs))
