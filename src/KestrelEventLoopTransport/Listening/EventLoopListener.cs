@@ -22,6 +22,7 @@ internal sealed class EventLoopListener : IConnectionListener
     private readonly EventLoopGroup _group;
     private readonly AcceptQueue _queue;
     private readonly ListenerShutdown _shutdown;
+    private readonly TcpInfoSampler? _sampler;
     private readonly Action<EventLoopListener> _onStopped;
     private readonly Action _onDisposed;
     private readonly Lock _lock = new();
@@ -52,10 +53,10 @@ internal sealed class EventLoopListener : IConnectionListener
         _onStopped = onStopped;
         _onDisposed = onDisposed;
         _queue = new AcceptQueue(EndPoint, group);
-        var sampler = context is { Options.TcpInfoSampling: { } period, TcpInfo: { } metrics }
+        _sampler = context is { Options.TcpInfoSampling: { } period, TcpInfo: { } metrics }
             ? new TcpInfoSampler(period, metrics, EndPoint)
             : null;
-        Limiter = new ConnectionLimiter(group, context.Options.MaxConnections, sampler);
+        Limiter = new ConnectionLimiter(group, context.Options.MaxConnections, _sampler);
 
         var selector = LoopSelector.Create(context.Options, group, EndPoint, context.Logger);
         _acceptors = new Acceptor[sockets.Length];
@@ -84,6 +85,11 @@ internal sealed class EventLoopListener : IConnectionListener
     {
         Array.ForEach(_acceptors, static acceptor => acceptor.Start());
         var options = _context.Options;
+        if (options.TcpInfoSamplingInterval is { } interval)
+        {
+            _sampler?.Start(interval, _group, Limiter);
+        }
+
         ListenerLog.Listening(
             _context.Logger,
             EndPoint,
@@ -210,6 +216,7 @@ internal sealed class EventLoopListener : IConnectionListener
         {
             // Also when the shutdown fails: Kestrel waits for the end of the queue.
             _queue.Complete();
+            _sampler?.Dispose();
             _hasStopped = true;
         }
     }

@@ -4,7 +4,7 @@ using KestrelEventLoopTransport.Diagnostics;
 namespace KestrelEventLoopTransport.Listening;
 
 /// <summary>
-/// What the kernel knew of sampled connections when they closed, as histograms. Their listeners are called on the
+/// What the kernel knows of sampled connections, as histograms. Their listeners are called on the
 /// thread pool, because a loop's thread must not wait for them.
 /// </summary>
 internal sealed class TcpInfoMetrics
@@ -36,7 +36,7 @@ internal sealed class TcpInfoMetrics
     internal TcpInfoMetrics(Meter meter, string prefix)
     {
         _roundTrip = meter.CreateHistogram(
-            prefix + "rtt", "s", "Smoothed round-trip time of sampled connections when they closed (Linux).",
+            prefix + "rtt", "s", "Smoothed round-trip time of sampled connections (Linux).",
             tags: null, _times);
         _minRoundTrip = meter.CreateHistogram(
             prefix + "min_rtt", "s", "Lowest round-trip time of sampled connections (Linux).", tags: null, _times);

@@ -171,6 +171,15 @@ public sealed partial class EndpointOptions
     public int? TcpInfoSampling { get; set; }
 
     /// <summary>
+    /// How often one of <see cref="TcpInfoSampling"/> open connections is sampled too, for connections that live long.
+    /// The histograms then hold several values of one connection. The thread pool looks at all open connections for
+    /// it, while the endpoint listens and the meter has a listener. Whole milliseconds, at least 100. Default:
+    /// <see langword="null"/>: connections are sampled only when they close. Without <see cref="TcpInfoSampling"/> it
+    /// has no effect.
+    /// </summary>
+    public TimeSpan? TcpInfoSamplingInterval { get; set; }
+
+    /// <summary>
     /// The maximum number of connections that a loop accepts before it serves its open connections again. Also the
     /// maximum number of accepted connections that wait for the application; the rest stays in the kernel's accept
     /// queue (<see cref="Backlog"/>). Connections that wait for their PROXY header (<see cref="ProxyProtocol"/>) come

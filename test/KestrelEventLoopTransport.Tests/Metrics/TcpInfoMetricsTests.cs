@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Listening;
 using Microsoft.AspNetCore.Connections;
@@ -36,6 +37,39 @@ public sealed class TcpInfoMetricsTests : IDisposable
             static found => Assert.InRange(found.Value, double.Epsilon, 60));
         Assert.All(_found.Where(static found => found.Name == Prefix + "retransmission_ratio"),
             static found => Assert.InRange(found.Value, 0, 1));
+    }
+
+    [Fact]
+    public async Task An_open_connection_is_sampled_after_each_interval()
+    {
+        await using var transport = Create(sampling: 1, TimeSpan.FromMilliseconds(100));
+        Listen(transport);
+        var listener = await transport.BindAsync();
+        await using var pair = await transport.ConnectAsync(listener);
+        await Echo.RoundTripAsync(pair.Client, pair.Connection);
+
+        await Poll.UntilAsync(() => _names.All(name => Count(name) >= 3));
+    }
+
+    [Fact]
+    public async Task Open_connections_of_other_endpoints_are_not_sampled()
+    {
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive, static options =>
+        {
+            options.EndpointDefaults.TcpInfoSampling = 1;
+            options.ConfigureEndpoint(
+                new IPEndPoint(IPAddress.IPv6Loopback, 0),
+                static endpoint => endpoint.TcpInfoSamplingInterval = TimeSpan.FromMilliseconds(100));
+        });
+        Listen(transport);
+        await using var other = await transport.ConnectAsync(await transport.BindAsync());
+        await using var pair = await transport.ConnectAsync(
+            await transport.BindAsync(new IPEndPoint(IPAddress.IPv6Loopback, 0)));
+
+        await Poll.UntilAsync(() => Count("rtt") >= 3);
+
+        Assert.All(_found, static found => Assert.StartsWith(
+            "server.address=::1 ", found.Tags, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -84,8 +118,12 @@ public sealed class TcpInfoMetricsTests : IDisposable
 
     public void Dispose() => _listener.Dispose();
 
-    private static TestTransport Create(int? sampling)
-        => new(ApplicationScheduling.Adaptive, options => options.EndpointDefaults.TcpInfoSampling = sampling);
+    private static TestTransport Create(int? sampling, TimeSpan? interval = null)
+        => new(ApplicationScheduling.Adaptive, options =>
+        {
+            options.EndpointDefaults.TcpInfoSampling = sampling;
+            options.EndpointDefaults.TcpInfoSamplingInterval = interval;
+        });
 
     private static async Task ServeOneAsync(TestTransport transport, IConnectionListener listener, bool reset = false)
     {

@@ -37,6 +37,7 @@ public sealed class ConfigurationTests
         "MaxConnections": 800,
         "MaxConnectionsPolicy": "Refuse",
         "TcpInfoSampling": 10,
+        "TcpInfoSamplingInterval": "00:00:30",
         "AcceptBatchSize": 9,
         "TakeoverPeriod": "00:00:00.700",
         "IdleTimeout": "00:02:00",
@@ -522,6 +523,7 @@ public sealed class ConfigurationTests
         Assert.Equal(800, options.MaxConnections);
         Assert.Equal(MaxConnectionsPolicy.Refuse, options.MaxConnectionsPolicy);
         Assert.Equal(10, options.TcpInfoSampling);
+        Assert.Equal(TimeSpan.FromSeconds(30), options.TcpInfoSamplingInterval);
         Assert.Equal(9, options.AcceptBatchSize);
         Assert.Equal(TimeSpan.FromMilliseconds(700), options.TakeoverPeriod);
         Assert.Equal(TimeSpan.FromSeconds(120), options.IdleTimeout);

@@ -51,6 +51,9 @@ public sealed class OptionRangeTests
         (static o => o.MaxConnectionsPolicy = (MaxConnectionsPolicy)2,
             "MaxConnectionsPolicy is 2; it must be one of Pause, Refuse."),
         (static o => o.TcpInfoSampling = 0, $"TcpInfoSampling is 0; {AnyInt}"),
+        (static o => o.TcpInfoSamplingInterval = TimeSpan.FromMilliseconds(99),
+            "TcpInfoSamplingInterval is 00:00:00.0990000; "
+            + "it must be a whole number of milliseconds from 100 to 2147483647."),
         (static o => o.AcceptBatchSize = 0, "AcceptBatchSize is 0; it must be from 1 to 1024."),
         (static o => o.AcceptBatchSize = 1025, "AcceptBatchSize is 1025; it must be from 1 to 1024."),
         (static o => o.TakeoverPeriod = TimeSpan.FromSeconds(-1),
@@ -177,6 +180,7 @@ public sealed class OptionRangeTests
         static o => o.IncomingCpu = 8191,
         static o => o.MaxConnections = 1,
         static o => o.TcpInfoSampling = 1,
+        static o => o.TcpInfoSamplingInterval = TimeSpan.FromMilliseconds(100),
         static o => o.AcceptBatchSize = 1,
         static o => o.AcceptBatchSize = 1024,
         static o => o.TakeoverPeriod = TimeSpan.Zero,

@@ -61,6 +61,13 @@ internal sealed class EndpointOptionsValidator
         CheckRange(nameof(options.MaxConnections), options.MaxConnections, 1, int.MaxValue);
         CheckName(nameof(options.MaxConnectionsPolicy), options.MaxConnectionsPolicy);
         CheckRange(nameof(options.TcpInfoSampling), options.TcpInfoSampling, 1, int.MaxValue);
+        CheckTime(
+            nameof(options.TcpInfoSamplingInterval),
+            options.TcpInfoSamplingInterval,
+            TimeSpan.TicksPerMillisecond,
+            "milliseconds",
+            100,
+            int.MaxValue);
         CheckRange(nameof(options.AcceptBatchSize), options.AcceptBatchSize, 1, 1024);
         if (options.TakeoverPeriod < TimeSpan.Zero || options.TakeoverPeriod > _maxTakeoverPeriod)
         {
