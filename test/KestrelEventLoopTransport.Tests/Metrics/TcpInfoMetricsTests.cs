@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using KestrelEventLoopTransport.Listening;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.DependencyInjection;
@@ -73,6 +74,21 @@ public sealed class TcpInfoMetricsTests : IDisposable
     }
 
     [Fact]
+    public async Task The_looks_at_open_connections_end_with_the_listener()
+    {
+        await using var transport = Create(sampling: 1, TimeSpan.FromHours(1));
+
+        var owner = await BindAndStopAsync(transport);
+
+        // A timer would keep it.
+        await Poll.UntilAsync(() =>
+        {
+            GC.Collect();
+            return !owner.IsAlive;
+        });
+    }
+
+    [Fact]
     public async Task Nothing_is_sampled_by_default()
     {
         await using var transport = Create(sampling: null);
@@ -124,6 +140,16 @@ public sealed class TcpInfoMetricsTests : IDisposable
             options.EndpointDefaults.TcpInfoSampling = sampling;
             options.EndpointDefaults.TcpInfoSamplingInterval = interval;
         });
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static async Task<WeakReference> BindAndStopAsync(TestTransport transport)
+    {
+        var listener = (EventLoopListener)await transport.Factory
+            .BindAsync(new IPEndPoint(IPAddress.Loopback, 0)).DefaultTimeout();
+        await listener.UnbindAsync().DefaultTimeout();
+        await listener.DisposeAsync().DefaultTimeout();
+        return new WeakReference(listener.Limiter);
+    }
 
     private static async Task ServeOneAsync(TestTransport transport, IConnectionListener listener, bool reset = false)
     {
