@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 
@@ -61,10 +62,18 @@ internal sealed class DatagramPeer : IDisposable
             await AskAsync(_random.Next(1, MostAtOnce));
         }
 
+        var start = Stopwatch.GetTimestamp();
         while (!_episode.Plan.StopsEarly && !_episode.Stopping && _episode.Failures.Count == 0
             && !await AskAsync(1))
         {
+            if (Stopwatch.GetElapsedTime(start) > Watchdog.Patience)
+            {
+                _episode.Fail($"{this}: no answer any more.");
+            }
         }
+
+        // What a Unix socket has not read takes the sender's buffer (unix(7)), and then no other client is answered.
+        _socket.Dispose();
     }
 
     public void Dispose() => _socket.Dispose();
