@@ -3,7 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 
-namespace KestrelEventLoopTransport.IntegrationTests.Tools;
+namespace KestrelEventLoopTransport.Testing;
 
 /// <summary>
 /// A program of the machine, with its output captured. It does not outlive its test.
@@ -39,7 +39,7 @@ internal sealed class ToolProcess : IAsyncDisposable
 
     /// <summary>Runs a tool to its end. Skips the test when the tool is not installed.</summary>
     public static Task<ToolResult> RunAsync(string tool, params IEnumerable<string> arguments)
-        => RunToEndAsync(tool, arguments, HangGuard.Token);
+        => RunToEndAsync(tool, arguments, TestContext.Current.CancellationToken);
 
     /// <summary>The same where no test runs yet that has a time to keep to: in a fixture.</summary>
     public static async Task<ToolResult> RunWithinAsync(
@@ -70,7 +70,7 @@ internal sealed class ToolProcess : IAsyncDisposable
     public async Task<ToolResult> StopAsync(string signal = "TERM")
     {
         (await RunAsync("kill", $"-{signal}", Id.ToString(CultureInfo.InvariantCulture))).AssertSuccess();
-        await _process.WaitForExitAsync(HangGuard.Token);
+        await _process.WaitForExitAsync(TestContext.Current.CancellationToken);
         return new ToolResult(_process.ExitCode, Output, Error);
     }
 

@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.IntegrationTests.Tools;
+namespace KestrelEventLoopTransport.Testing;
 
 /// <summary>
 /// How a tool ended and what it wrote.
