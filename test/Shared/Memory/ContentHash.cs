@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.IO.Pipelines;
 using System.Security.Cryptography;
 
-namespace KestrelEventLoopTransport.IntegrationTests.Server;
+namespace KestrelEventLoopTransport.Testing;
 
 /// <summary>
 /// SHA-256 of streamed content, as hexadecimal digits.

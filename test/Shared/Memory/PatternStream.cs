@@ -1,4 +1,4 @@
-namespace KestrelEventLoopTransport.IntegrationTests.Server;
+namespace KestrelEventLoopTransport.Testing;
 
 /// <summary>
 /// A stream of reproducible bytes of any length that is never held in memory.
