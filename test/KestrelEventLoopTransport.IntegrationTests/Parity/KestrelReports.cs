@@ -55,6 +55,10 @@ internal sealed partial class KestrelReports : EventListener
         _meterListener.Start();
     }
 
+    /// <summary>Waits until something is reported.</summary>
+    public Task UntilReportedAsync(string text)
+        => Poll.UntilAsync(() => _lines.Any(line => line.Contains(text, StringComparison.Ordinal)));
+
     /// <summary>All lines in the order of the alphabet, with names in place of ports and paths.</summary>
     public string[] Read(IReadOnlyDictionary<string, string> names)
         => [.. _lines.Select(line => Normalize(line, names)).Order(StringComparer.Ordinal)];

@@ -21,7 +21,7 @@ internal sealed class ScriptedKestrel : IAsyncDisposable
     private readonly Dictionary<string, ListenOptions> _endpoints = [];
     private TestServer? _server;
 
-    /// <summary>Is set when a handler of <c>/wait</c> runs.</summary>
+    /// <summary>Is set when a handler of <c>/wait</c> or <c>/read-until-aborted</c> waits for its client.</summary>
     public TaskCompletionSource Waiting { get; } = Signal.New();
 
     public KestrelReports Reports => _reports;
@@ -92,6 +92,8 @@ internal sealed class ScriptedKestrel : IAsyncDisposable
 
     private void Listen(KestrelServerOptions kestrel)
     {
+        // Port 0 could be the same number as an IPv4 endpoint's, and the number stands for the name.
+        var v6Port = FreePort.Next();
         Listen("http1", IPAddress.Loopback, static options => options.Protocols = HttpProtocols.Http1);
         Listen("http1-v6", IPAddress.IPv6Loopback, static options => options.Protocols = HttpProtocols.Http1);
         Listen("h2c", IPAddress.Loopback, static options => options.Protocols = HttpProtocols.Http2);
@@ -102,7 +104,7 @@ internal sealed class ScriptedKestrel : IAsyncDisposable
         kestrel.ListenUnixSocket(_socket.Path);
 
         void Listen(string name, IPAddress address, Action<ListenOptions> configure)
-            => kestrel.Listen(address, 0, options =>
+            => kestrel.Listen(address, address.AddressFamily == AddressFamily.InterNetworkV6 ? v6Port : 0, options =>
             {
                 _endpoints[name] = options;
                 configure(options);
@@ -117,6 +119,17 @@ internal sealed class ScriptedKestrel : IAsyncDisposable
         {
             await http.Request.Body.CopyToAsync(Stream.Null);
             return "read";
+        });
+        app.MapPost("/read-until-aborted", async (HttpContext http) =>
+        {
+            var aborted = Signal.New();
+            http.RequestAborted.Register(aborted.SetResult);
+            await http.Request.Body.ReadExactlyAsync(new byte[1]);
+            Waiting.SetResult();
+
+            // Whether the read fails first or the request is aborted first is a race.
+            await Assert.ThrowsAnyAsync<Exception>(() => http.Request.Body.CopyToAsync(Stream.Null));
+            await aborted.Task;
         });
         app.MapGet("/abort", static (HttpContext http) => http.Abort());
         app.MapGet("/throw", static string () => throw new InvalidOperationException("Thrown by the test's handler."));
@@ -138,6 +151,8 @@ internal sealed class ScriptedKestrel : IAsyncDisposable
             var result = await socket.ReceiveAsync(new byte[100], CancellationToken.None);
             await socket.CloseAsync(result.CloseStatus!.Value, "", CancellationToken.None);
         });
-        app.MapHub<Hub>("/hub");
+        app.MapHub<EmptyHub>("/hub");
     }
+
+    private sealed class EmptyHub : Hub;
 }
