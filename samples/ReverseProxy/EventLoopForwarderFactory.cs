@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using KestrelEventLoopTransport;
+using Microsoft.Extensions.Logging;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace ReverseProxy;

@@ -1,3 +1,5 @@
+using KestrelEventLoopTransport;
+using Microsoft.Extensions.DependencyInjection;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace ReverseProxy;

@@ -1,0 +1,10 @@
+namespace KestrelEventLoopTransport.EcosystemTests.Infrastructure;
+
+/// <summary>Every <see cref="TransportUnderTest"/> with HTTP/2, plain and over TLS.</summary>
+public sealed class EveryTransportAndHttp2 : MatrixTheoryData<TransportUnderTest, ClientProtocol>
+{
+    public EveryTransportAndHttp2()
+        : base(EveryTransport.Values, [ClientProtocol.Http2PriorKnowledge, ClientProtocol.Http2OverTls])
+    {
+    }
+}
