@@ -71,6 +71,53 @@ public static class EventLoopTransportServiceCollectionExtensions
         return services.AddEventLoopTransport().Configure(configureOptions);
     }
 
+    /// <summary>
+    /// Registers an <see cref="EventLoopTransportFactory"/> under a key, also as a keyed
+    /// <see cref="IConnectionListenerFactory"/>: for software that asks for its listeners by a key, without Kestrel or
+    /// beside it. All its endpoints have the same options, which are read from the configuration section
+    /// <c>Kestrel:EventLoopTransports:{name}</c>, if there is one.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// The loops are those of <see cref="AddEventLoopTransport(IServiceCollection)"/> and <c>AddEventLoopClient()</c>
+    /// in the same services, with their options in <see cref="EventLoopTransportOptions"/>. The options of endpoints in
+    /// these do not apply. Kestrel does not use the factory.
+    /// </para>
+    /// <para>
+    /// The options are read when the factory is resolved. A value out of range throws an
+    /// <see cref="OptionsValidationException"/> then.
+    /// </para>
+    /// </remarks>
+    /// <param name="services">The services.</param>
+    /// <param name="name">The key of the services and the name of the options.</param>
+    /// <param name="configureOptions">
+    /// Sets the options of the factory's endpoints. It runs after the configuration is applied. Default:
+    /// <see langword="null"/>.
+    /// </param>
+    /// <returns>The same services, so that calls can be chained.</returns>
+    /// <exception cref="ArgumentNullException">
+    /// <paramref name="services"/> or <paramref name="name"/> is <see langword="null"/>.
+    /// </exception>
+    /// <exception cref="ArgumentException"><paramref name="name"/> is empty.</exception>
+    public static IServiceCollection AddKeyedEventLoopTransport(
+        this IServiceCollection services,
+        string name,
+        Action<EndpointOptions>? configureOptions = null)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        ArgumentException.ThrowIfNullOrEmpty(name);
+
+        services.AddEventLoops();
+        services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IConfigureOptions<EndpointOptions>, KeyedTransportConfiguration>());
+        services.TryAddEnumerable(
+            ServiceDescriptor.Singleton<IValidateOptions<EndpointOptions>, KeyedTransportOptionsValidator>());
+        services.TryAddKeyedSingleton(name, static (provider, key) => CreateKeyed(provider, (string)key!));
+        services.TryAddKeyedSingleton<IConnectionListenerFactory>(
+            name, static (provider, key) => provider.GetRequiredKeyedService<EventLoopTransportFactory>(key));
+        return configureOptions is null ? services : services.Configure(name, configureOptions);
+    }
+
     /// <summary>Registers what listeners and clients share: the loops, their options and their monitor.</summary>
     internal static void AddEventLoops(this IServiceCollection services)
     {
@@ -79,6 +126,8 @@ public static class EventLoopTransportServiceCollectionExtensions
         services.TryAddSingleton<EventLoopTransportMonitor>();
         services.TryAddSingleton(
             static provider => new TimeoutMetrics(provider.GetRequiredService<IMeterFactory>()));
+        services.TryAddSingleton(
+            static provider => new ListenerMetrics(provider.GetRequiredService<IMeterFactory>()));
         services.TryAddSingleton(static provider => new SharedLoops(
             provider.GetRequiredService<IOptions<EventLoopTransportOptions>>().Value,
             provider.GetRequiredService<IMemoryPoolFactory<byte>>(),
@@ -101,9 +150,20 @@ public static class EventLoopTransportServiceCollectionExtensions
             services.GetRequiredService<EventLoopTransportMonitor>(),
             services.GetRequiredService<SharedLoops>(),
             services.GetRequiredService<TimeoutMetrics>(),
-            new ListenerMetrics(services.GetRequiredService<IMeterFactory>()),
+            services.GetRequiredService<ListenerMetrics>(),
             services.GetRequiredService<ILoggerFactory>());
         services.GetService<IHostApplicationLifetime>()?.ApplicationStarted.Register(() => factory.CheckUse(services));
         return factory;
     }
+    /// <summary>Its names are not looked up: its endpoints are not Kestrel's.</summary>
+    private static EventLoopTransportFactory CreateKeyed(IServiceProvider services, string name) => new(
+        services.GetRequiredService<IOptions<EventLoopTransportOptions>>().Value
+            .With(services.GetRequiredService<IOptionsMonitor<EndpointOptions>>().Get(name)),
+        optionsFactory: null,
+        new EndpointNames(configuration: null),
+        services.GetRequiredService<EventLoopTransportMonitor>(),
+        services.GetRequiredService<SharedLoops>(),
+        services.GetRequiredService<TimeoutMetrics>(),
+        services.GetRequiredService<ListenerMetrics>(),
+        services.GetRequiredService<ILoggerFactory>());
 }

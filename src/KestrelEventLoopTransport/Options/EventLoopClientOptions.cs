@@ -88,6 +88,9 @@ public sealed class EventLoopClientOptions
     /// <inheritdoc cref="EndpointOptions.MaxWriteBufferSize"/>
     public long? MaxWriteBufferSize { get; set; } = 64 * 1024;
 
+    /// <inheritdoc cref="EndpointOptions.FinOnError"/>
+    public bool FinOnError { get; set; } = new EndpointOptions().FinOnError;
+
     /// <inheritdoc cref="EndpointOptions.AllowHalfClose"/>
     public bool AllowHalfClose { get; set; }
 
@@ -122,6 +125,7 @@ public sealed class EventLoopClientOptions
             TypeOfService = TypeOfService,
             MaxReadBufferSize = MaxReadBufferSize,
             MaxWriteBufferSize = MaxWriteBufferSize,
+            FinOnError = FinOnError,
             AllowHalfClose = AllowHalfClose,
         };
         return options.WithTcp(Tcp);

@@ -61,7 +61,7 @@ public sealed class EventLoopTransportOptions
     /// Options of every endpoint. <see cref="ConfigureEndpoint(string, Action{EndpointOptions})"/> changes them for a
     /// single endpoint.
     /// </summary>
-    public EndpointOptions EndpointDefaults { get; } = new();
+    public EndpointOptions EndpointDefaults { get; private init; } = new();
 
     /// <summary>
     /// The same as <see cref="EndpointOptions.Backlog"/> of <see cref="EndpointDefaults"/>. Here for source
@@ -171,6 +171,13 @@ public sealed class EventLoopTransportOptions
     /// of the configuration binder warns of a property of this type, even if it is internal.
     /// </summary>
     internal IReadOnlyList<EndpointOverride> GetOverrides() => _overrides;
+
+    /// <summary>Returns options of the same loops, with other options of endpoints.</summary>
+    internal EventLoopTransportOptions With(EndpointOptions endpoints) => new()
+    {
+        EventLoopCount = EventLoopCount,
+        EndpointDefaults = endpoints.Copy(),
+    };
 
     /// <summary>Returns a copy of the defaults with the options of one endpoint applied.</summary>
     /// <param name="endPoint">The endpoint to bind to.</param>
