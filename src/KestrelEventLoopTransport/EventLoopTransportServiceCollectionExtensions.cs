@@ -30,10 +30,9 @@ public static class EventLoopTransportServiceCollectionExtensions
     /// <c>Kestrel:EventLoopTransport</c>, if there is one.
     /// </summary>
     /// <remarks>
-    /// In a web application it has the same effect as <c>UseEventLoopTransport()</c>. Without Kestrel, memory comes
-    /// from <see cref="System.Buffers.MemoryPool{T}.Shared"/> unless an <see cref="IMemoryPoolFactory{T}"/> is
-    /// registered. Options are validated when the factory is resolved, which throws an
-    /// <see cref="OptionsValidationException"/> if a value is out of range.
+    /// In a web application it has the same effect as <c>UseEventLoopTransport()</c>. Without Kestrel, each loop has a
+    /// memory pool of its own, unless an <see cref="IMemoryPoolFactory{T}"/> is registered. Options are validated when
+    /// the factory is resolved, which throws an <see cref="OptionsValidationException"/> if a value is out of range.
     /// </remarks>
     /// <param name="services">The services.</param>
     /// <returns>The same services, so that calls can be chained.</returns>
@@ -122,7 +121,7 @@ public static class EventLoopTransportServiceCollectionExtensions
     internal static void AddEventLoops(this IServiceCollection services)
     {
         services.AddOptions().AddLogging().AddMetrics();
-        services.TryAddSingleton<IMemoryPoolFactory<byte>, SharedMemoryPoolFactory>();
+        services.TryAddSingleton<IMemoryPoolFactory<byte>, BlockMemoryPoolFactory>();
         services.TryAddSingleton<EventLoopTransportMonitor>();
         services.TryAddSingleton(
             static provider => new TimeoutMetrics(provider.GetRequiredService<IMeterFactory>()));

@@ -84,7 +84,8 @@ public sealed class ClientOptionsTests
             ("Kestrel:EventLoopClient:ConnectTimeout", "00:00:05"),
             ("Kestrel:EventLoopClient:Tcp:QuickAck", "true"),
             ("Kestrel:EventLoopClient:LocalEndPoint", "127.0.0.1:0"),
-            ("Kestrel:EventLoopClients:db:FallbackDelay", "00:00:01"));
+            ("Kestrel:EventLoopClients:db:FallbackDelay", "00:00:01"),
+            ("Kestrel:EventLoopClients:db:FinOnError", "true"));
         var options = services.GetRequiredService<IOptionsMonitor<EventLoopClientOptions>>();
 
         Assert.Equal(TimeSpan.FromSeconds(5), options.CurrentValue.ConnectTimeout);
@@ -92,6 +93,7 @@ public sealed class ClientOptionsTests
         Assert.Equal(new IPEndPoint(IPAddress.Loopback, 0), options.CurrentValue.LocalEndPoint);
         Assert.Equal(TimeSpan.FromSeconds(1), options.Get("db").FallbackDelay);
         Assert.Equal(TimeSpan.FromSeconds(30), options.Get("db").ConnectTimeout);
+        Assert.Equal((false, true), (options.CurrentValue.FinOnError, options.Get("db").FinOnError));
         Assert.NotSame(
             services.GetRequiredKeyedService<EventLoopConnectionFactory>("db"),
             services.GetRequiredService<EventLoopConnectionFactory>());
@@ -148,6 +150,23 @@ public sealed class ClientOptionsTests
         var socket = connection.Features.Get<IConnectionSocketFeature>()!.Socket;
         Assert.True(socket.NoDelay);
         Assert.Equal(16384, socket.ReceiveBufferSize);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task FinOnError_says_how_an_abort_ends(bool fin)
+    {
+        await using var transport = new TestTransport(new TestSettings
+        {
+            Scheduling = ApplicationScheduling.Adaptive,
+            Client = options => options.FinOnError = fin,
+        });
+        var (connection, client) = await transport.DialAsync();
+
+        connection.Abort(new ConnectionAbortedException("because"));
+
+        await (fin ? client.ExpectFinAsync() : client.ExpectResetAsync());
     }
 
     [Fact]

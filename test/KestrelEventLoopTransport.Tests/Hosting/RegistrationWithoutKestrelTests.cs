@@ -123,7 +123,7 @@ public sealed class RegistrationWithoutKestrelTests
         var factory = new EventLoopTransportFactory(
             Microsoft.Extensions.Options.Options.Create(new EventLoopTransportOptions { EventLoopCount = 2 }),
             monitor,
-            new SharedMemoryPoolFactory(),
+            new BlockMemoryPoolFactory(),
             services.GetRequiredService<IMeterFactory>(),
             NullLoggerFactory.Instance);
         Assert.Empty(monitor.Endpoints);
