@@ -8,6 +8,7 @@ var root = new RootCommand("Measures Kestrel's transports against each other.")
     ServerCommand.Create(),
     RunCommand.Create(),
     GrpcCommand.Create(),
+    OrleansCommand.Create(),
     TimersCommand.Create(),
     DatagramServerCommand.Create(),
 };

@@ -12,7 +12,8 @@ internal sealed record Candidate(
     IReadOnlyList<string> CommandLine,
     bool InlineCompletions = false,
     IReadOnlyList<string>? OnlyWorkloads = null,
-    bool IsPeer = false)
+    bool IsPeer = false,
+    bool HasSilo = false)
 {
     public const string Baseline = TransportNames.Sockets;
     public const string Floor = "floor";
@@ -76,6 +77,11 @@ internal sealed record Candidate(
     // Whether it is a proxy or a client too. A command of the user is one if it passes on what it is given.
     public bool TakesUpstream => !IsFloor
         && (!IsPeer || OnlyWorkloads is not null || CommandLine[2].Contains("\"$@\"", StringComparison.Ordinal));
+
+    // Orleans' own sockets have no inline completions.
+    public bool TakesSilo => !IsFloor && !IsPeer && !InlineCompletions;
+
+    public Candidate WithSilo() => this with { CommandLine = [.. CommandLine, "--silo"], HasSilo = true };
 
     // The same, told which server is behind it. The C server serves no more than it does without.
     public Candidate Before(ServerPorts upstream)

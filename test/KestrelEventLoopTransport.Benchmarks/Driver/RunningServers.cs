@@ -3,11 +3,12 @@ using KestrelEventLoopTransport.Benchmarks.Loads;
 namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
 // The candidates' servers. All are started before the first row and live until the last, so that in each row they are
-// equally old and warm. One that has failed is ended; the next row begins with a new one. The upstream server, behind
-// all of them, shares the load's processor: proxies forward to it, and clients send their requests there.
+// equally old and warm; those with a silo start with its row. One that has failed is ended; the next row begins with a
+// new one. The upstream server, behind all of them, shares the load's processor: proxies forward to it, and clients send
+// their requests there.
 internal sealed class RunningServers(RunSettings settings) : IAsyncDisposable
 {
-    private readonly Dictionary<string, ServerProcess> _servers = [];
+    private readonly Dictionary<(string Name, bool HasSilo), ServerProcess> _servers = [];
     private ServerProcess? _upstream;
 
     public async Task StartAsync(IEnumerable<Candidate> candidates, CancellationToken cancellationToken)
@@ -20,12 +21,12 @@ internal sealed class RunningServers(RunSettings settings) : IAsyncDisposable
 
     public async Task<ServerProcess> GetAsync(Candidate candidate, CancellationToken cancellationToken)
     {
-        if (!_servers.TryGetValue(candidate.Name, out var server))
+        if (!_servers.TryGetValue((candidate.Name, candidate.HasSilo), out var server))
         {
             _upstream ??= await ServerProcess.StartAsync(
                 Candidate.Upstream, settings with { ServerCpu = settings.LoadCpu }, cancellationToken);
             server = await ServerProcess.StartAsync(candidate.Before(_upstream.Ports), settings, cancellationToken);
-            _servers.Add(candidate.Name, server);
+            _servers.Add((candidate.Name, candidate.HasSilo), server);
         }
 
         return server;
@@ -69,7 +70,7 @@ internal sealed class RunningServers(RunSettings settings) : IAsyncDisposable
     {
         foreach (var result in rounds.Results.Where(result => result.Failure is not null))
         {
-            if (_servers.Remove(result.Candidate.Name, out var server))
+            if (_servers.Remove((result.Candidate.Name, result.Candidate.HasSilo), out var server))
             {
                 await server.DisposeAsync();
             }

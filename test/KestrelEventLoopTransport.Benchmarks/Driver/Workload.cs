@@ -9,6 +9,7 @@ namespace KestrelEventLoopTransport.Benchmarks.Driver;
 // Check: The response that every server must give before it is measured; null when the load checks all.
 // HasFloor: Whether the C server takes part.
 // NeedsUpstream: Whether the server is a proxy or a client, with another server behind it.
+// NeedsSilo: Whether the server is another one, which runs a silo too.
 internal sealed record Workload(
     string Name,
     string Title,
@@ -16,7 +17,8 @@ internal sealed record Workload(
     ILoad Load,
     ResponseCheck? Check = null,
     bool HasFloor = false,
-    bool NeedsUpstream = false)
+    bool NeedsUpstream = false,
+    bool NeedsSilo = false)
 {
     public const string Megabyte = "MB";
 

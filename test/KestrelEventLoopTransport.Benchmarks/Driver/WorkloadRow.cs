@@ -8,6 +8,7 @@ internal sealed class WorkloadRow(Workload workload) : IRow
     public bool TakesPart(Candidate candidate)
         => (workload.HasFloor || !candidate.IsFloor)
             && (!workload.NeedsUpstream || candidate.TakesUpstream)
+            && (!workload.NeedsSilo || candidate.TakesSilo)
             && (candidate.OnlyWorkloads?.Contains(Name) ?? true);
 
     public async Task<IRowResult> RunAsync(

@@ -13,6 +13,11 @@ internal sealed class WorkloadRun(Workload workload, RunningServers servers, Run
         CancellationToken cancellationToken)
     {
         Console.WriteLine($"\n{workload.Title}");
+        if (workload.NeedsSilo)
+        {
+            candidates = candidates.Select(candidate => candidate.WithSilo());
+        }
+
         var saturated = new Rounds<Window>(
             await servers.ServingAsync(candidates, workload.Load, workload.Check, cancellationToken));
         foreach (var result in saturated.Results)

@@ -70,6 +70,8 @@ internal static class Workloads
         Client(ClientRun.Http2, "client-http2", "HttpClient, HTTP/2"),
         Client(ClientRun.Tls, "client-tls", "HttpClient, HTTP/1.1 over TLS"),
         Client(ClientRun.Connect, "client-connect", "Client, connect and close", "connection"),
+        Orleans("orleans", clients: 16, calls: 4),
+        Orleans("orleans-1x64", clients: 1, calls: 64),
     ];
 
     private static Workload Http2(string name, int clients, int streams)
@@ -78,6 +80,10 @@ internal static class Workloads
 
     private static Workload Client(ClientRun run, string name, string title, string unit = Request)
         => new(name, title, unit, new ClientLoad(run), NeedsUpstream: true);
+
+    private static Workload Orleans(string name, int clients, int calls)
+        => new(name, $"Orleans, calls of grains, {clients} × {calls}", "call", new OrleansLoad(clients, calls),
+            NeedsSilo: true);
 
     private static Workload Await(string name, int connections)
         => new(name, $"Handlers that await 10 ms, {connections:N0} connections", Request,

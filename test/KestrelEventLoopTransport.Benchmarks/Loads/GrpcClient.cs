@@ -1,44 +1,28 @@
-using System.Diagnostics;
 using Grpc.Core;
 using Grpc.Net.Client;
 using KestrelEventLoopTransport.Benchmarks.Server;
 
 namespace KestrelEventLoopTransport.Benchmarks.Loads;
 
-// Each worker has one call under way at any time. At a rate, each has its schedule, shifted against the others'; it
-// sends what is due within a millisecond, as far as timers are exact, and latency counts from the sending.
+// Each worker has one call under way at any time.
 internal sealed class GrpcClient(GrpcShape shape, double seconds)
 {
     private const int StreamLength = 100;
 
-    // The client's own JIT is not what is measured.
-    private const double ShareWithoutLatencies = 0.5;
-
     private static readonly EchoMessage _message = new() { Text = "Hello, World!", Count = StreamLength };
-
-    private readonly Stopwatch _clock = new();
 
     private int MessagesPerOperation => shape == GrpcShape.ServerStream ? StreamLength : 1;
 
     public async Task<LoadResult> RunAsync(Uri origin, int channels, int callsPerChannel, double rate)
     {
         var opened = Enumerable.Range(0, channels).Select(_ => Open(origin)).ToList();
-        var workers = channels * callsPerChannel;
-        var interval = rate > 0 ? workers * MessagesPerOperation / rate : 0;
         await Task.WhenAll(opened.Select(channel => channel.ConnectAsync()));
-        _clock.Start();
-        var results = await Task.WhenAll(Enumerable.Range(0, workers).Select(worker =>
-            Task.Run(() => WorkAsync(opened[worker % channels], interval, interval * worker / workers))));
-        var elapsed = _clock.Elapsed.TotalSeconds;
+        var result = await new CallWindow(seconds).RunAsync(
+            channels * callsPerChannel,
+            rate / MessagesPerOperation,
+            (worker, schedule) => WorkAsync(opened[worker % channels], schedule));
         opened.ForEach(channel => channel.Dispose());
-
-        var latencies = results.SelectMany(result => result.Latencies).Order().ToList();
-        return new LoadResult(
-            results.Sum(result => result.Operations) * MessagesPerOperation,
-            0,
-            elapsed,
-            results.Sum(result => result.Errors),
-            Latencies.Of(latencies));
+        return result with { Operations = result.Operations * MessagesPerOperation };
     }
 
     // A handler of its own is a connection of its own.
@@ -50,52 +34,23 @@ internal sealed class GrpcClient(GrpcShape shape, double seconds)
             origin, new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true });
     }
 
-    private async Task<(long Operations, long Errors, List<double> Latencies)> WorkAsync(
-        GrpcChannel channel,
-        double interval,
-        double due)
+    private async Task WorkAsync(GrpcChannel channel, CallSchedule schedule)
     {
-        var latencies = new List<double>();
-        var operations = 0L;
         try
         {
             var client = new EchoService.EchoServiceClient(channel);
             using var duplex = shape == GrpcShape.Duplex ? client.Duplex() : null;
-            while (true)
-            {
-                var early = due - _clock.Elapsed.TotalSeconds;
-                if (early > 0)
-                {
-                    await Task.Delay(TimeSpan.FromSeconds(early));
-                }
-
-                var began = _clock.Elapsed.TotalSeconds;
-                if (began >= seconds)
-                {
-                    break;
-                }
-
-                await OperateAsync(client, duplex);
-                operations++;
-                due += interval;
-                if (began >= seconds * ShareWithoutLatencies)
-                {
-                    latencies.Add((_clock.Elapsed.TotalSeconds - began) * 1e6);
-                }
-            }
-
+            await schedule.RepeatAsync(() => OperateAsync(client, duplex));
             if (duplex is not null)
             {
                 await duplex.RequestStream.CompleteAsync();
                 Check(!await duplex.ResponseStream.MoveNext(CancellationToken.None));
             }
-
-            return (operations, 0, latencies);
         }
         catch (RpcException e)
         {
             await Console.Error.WriteLineAsync(e.Status.ToString());
-            return (operations, 1, latencies);
+            schedule.Fail();
         }
     }
 

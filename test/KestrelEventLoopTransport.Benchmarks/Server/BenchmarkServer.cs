@@ -24,6 +24,7 @@ internal static class BenchmarkServer
             Forwarding.AddTo(builder.Services, settings.Upstream, isOurs);
         }
 
+        var gateway = settings.Silo ? BenchmarkSilo.Add(builder, isOurs) : 0;
         using var certificate = ServerCertificate.Create();
         var listeners = new List<ListenOptions>();
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -72,7 +73,7 @@ internal static class BenchmarkServer
 
         await app.StartAsync(cancellationToken);
         var ports = listeners.ConvertAll(listen => listen.IPEndPoint!.Port);
-        Console.WriteLine(new ServerPorts(ports[0], ports[1], ports[2], ports[3], ports[4]));
+        Console.WriteLine(new ServerPorts(ports[0], ports[1], ports[2], ports[3], ports[4], gateway));
 
         if (settings.ExitWithStdin)
         {

@@ -33,6 +33,10 @@ internal static class ServerCommand
         {
             Description = "The ready line of the server that /proxy forwards to and /client sends requests to.",
         };
+        var silo = new Option<bool>("--silo")
+        {
+            Description = "Run an Orleans silo too, on the same transport.",
+        };
         var exitWithStdin = new Option<bool>("--exit-with-stdin")
         {
             Description = "End when standard input ends.",
@@ -46,6 +50,7 @@ internal static class ServerCommand
             acceptMode,
             firstPort,
             upstream,
+            silo,
             exitWithStdin,
         };
         command.SetAction((arguments, cancellationToken) => BenchmarkServer.RunAsync(
@@ -56,6 +61,7 @@ internal static class ServerCommand
                 arguments.GetValue(acceptMode),
                 arguments.GetValue(firstPort),
                 arguments.GetValue(upstream) is { } line ? ServerPorts.Parse(line) : null,
+                arguments.GetValue(silo),
                 arguments.GetValue(exitWithStdin)),
             cancellationToken));
         return command;

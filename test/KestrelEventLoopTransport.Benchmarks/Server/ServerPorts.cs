@@ -5,19 +5,19 @@ using System.Net.Sockets;
 namespace KestrelEventLoopTransport.Benchmarks.Server;
 
 // The ports of a started server, as the line on its standard output that says it is ready.
-internal sealed record ServerPorts(int Http, int Https, int H2c, int Echo, int Mqtt)
+internal sealed record ServerPorts(int Http, int Https, int H2c, int Echo, int Mqtt, int Gateway = 0)
 {
     private const string Ready = "READY";
 
     public override string ToString()
         => string.Create(
             CultureInfo.InvariantCulture,
-            $"{Ready} http={Http} https={Https} h2c={H2c} echo={Echo} mqtt={Mqtt}");
+            $"{Ready} http={Http} https={Https} h2c={H2c} echo={Echo} mqtt={Mqtt} gateway={Gateway}");
 
     // Returns when all of them accept connections.
     public async Task WaitAsync(CancellationToken cancellationToken)
     {
-        foreach (var port in new[] { Http, Https, H2c, Echo, Mqtt }.Where(port => port != 0))
+        foreach (var port in new[] { Http, Https, H2c, Echo, Mqtt, Gateway }.Where(port => port != 0))
         {
             while (!await AcceptsAsync(port, cancellationToken))
             {
@@ -57,6 +57,7 @@ internal sealed record ServerPorts(int Http, int Https, int H2c, int Echo, int M
             ports.GetValueOrDefault("https"),
             ports.GetValueOrDefault("h2c"),
             ports.GetValueOrDefault("echo"),
-            ports.GetValueOrDefault("mqtt"));
+            ports.GetValueOrDefault("mqtt"),
+            ports.GetValueOrDefault("gateway"));
     }
 }

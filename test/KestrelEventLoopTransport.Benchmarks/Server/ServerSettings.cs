@@ -7,4 +7,5 @@ internal sealed record ServerSettings(
     AcceptMode? AcceptMode,
     int FirstPort,
     ServerPorts? Upstream,
+    bool Silo,
     bool ExitWithStdin);
