@@ -20,8 +20,8 @@ public static class EventLoopClientBuilderExtensions
     /// <remarks>
     /// Options are read from the configuration section <c>Kestrel:EventLoopClients:OrleansClient</c>, if there is one;
     /// then the parameter is applied. The defaults, and what they are different in, are those of the silos'
-    /// <see cref="EventLoopSiloBuilderExtensions.UseEventLoopTransport"/>. Options out of range stop the client at start
-    /// with an <see cref="OptionsValidationException"/>.
+    /// <see cref="EventLoopSiloBuilderExtensions.UseEventLoopTransport"/>. Options out of range stop the client at
+    /// start with an <see cref="OptionsValidationException"/>.
     /// </remarks>
     /// <param name="builder">The client builder.</param>
     /// <param name="client">Sets options of the connections to gateways. Default: <see langword="null"/>.</param>

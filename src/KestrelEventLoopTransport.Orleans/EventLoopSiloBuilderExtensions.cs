@@ -21,8 +21,8 @@ public static class EventLoopSiloBuilderExtensions
     /// <remarks>
     /// <para>
     /// The loops are those of Kestrel in the same process, if it is on event loops too. Their options are
-    /// <see cref="EventLoopTransportOptions"/>. What is configured with Orleans, such as TLS and the endpoints, stays as
-    /// it is, and silos and clients on Orleans' own sockets may be in the same cluster.
+    /// <see cref="EventLoopTransportOptions"/>. What is configured with Orleans, such as TLS and the endpoints, stays
+    /// as it is, and silos and clients on Orleans' own sockets may be in the same cluster.
     /// </para>
     /// <para>
     /// Options are read from the configuration sections <c>Kestrel:EventLoopTransports:OrleansSilo</c>,

@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Orleans;
+using Orleans.Configuration;
 using Orleans.Hosting;
 using Orleans.Runtime;
 using Orleans.Runtime.Placement;
@@ -63,6 +64,7 @@ internal sealed class TestCluster : IAsyncDisposable
         var silo = new TestSilo(scheduling, _name, primary, _settings);
         _silos.Add(silo);
         await silo.StartAsync();
+        await Poll.UntilAsync(() => _silos.TrueForAll(other => other.HasEnded || other.Knows(silo.Address)));
         return silo;
     }
 
@@ -109,8 +111,9 @@ internal sealed class TestCluster : IAsyncDisposable
         builder.Services.AddSingleton<IMemoryPoolFactory<byte>>(_pools);
         builder.UseOrleansClient(client =>
         {
-            client.UseStaticClustering([.. _silos.Select(static s => new IPEndPoint(IPAddress.Loopback, s.GatewayPort))]);
-            client.Configure<global::Orleans.Configuration.ClusterOptions>(options =>
+            client.UseStaticClustering(
+                [.. _silos.Select(static silo => new IPEndPoint(IPAddress.Loopback, silo.GatewayPort))]);
+            client.Configure<ClusterOptions>(options =>
             {
                 options.ClusterId = _name;
                 options.ServiceId = _name;

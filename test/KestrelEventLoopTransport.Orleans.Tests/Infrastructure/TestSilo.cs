@@ -13,7 +13,6 @@ internal sealed class TestSilo : IAsyncDisposable
 {
     private readonly IHost _host;
     private readonly CountingMemoryPoolFactory _pools = new();
-    private bool _ended;
 
     public TestSilo(ApplicationScheduling? scheduling, string cluster, IPEndPoint? primary, ClusterSettings settings)
     {
@@ -33,6 +32,8 @@ internal sealed class TestSilo : IAsyncDisposable
 
     public int GatewayPort { get; } = FreePort.Next();
 
+    public bool HasEnded { get; private set; }
+
     public CapturedLogs Logs { get; } = new(TestCluster.IsOurs);
 
     public IServiceProvider Services => _host.Services;
@@ -43,6 +44,11 @@ internal sealed class TestSilo : IAsyncDisposable
 
     public EventLoopEndpoint EndpointOf(int port)
         => Monitor.Endpoints.Single(endpoint => ((IPEndPoint)endpoint.EndPoint).Port == port);
+
+    /// <summary>Whether it knows another silo and its grains: it can place one there.</summary>
+    public bool Knows(SiloAddress other)
+        => Services.GetRequiredService<ISiloStatusOracle>().GetApproximateSiloStatus(other) == SiloStatus.Active
+            && Services.GetRequiredService<IClusterManifestProvider>().Current.Silos.ContainsKey(other);
 
     public Task StartAsync() => _host.StartAsync().DefaultTimeout();
 
@@ -59,12 +65,12 @@ internal sealed class TestSilo : IAsyncDisposable
 
     private async Task EndAsync(CancellationToken cancellationToken)
     {
-        if (_ended)
+        if (HasEnded)
         {
             return;
         }
 
-        _ended = true;
+        HasEnded = true;
         await _host.StopAsync(cancellationToken).DefaultTimeout();
         if (_host is IAsyncDisposable host)
         {
