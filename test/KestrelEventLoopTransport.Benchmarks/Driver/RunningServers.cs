@@ -4,8 +4,8 @@ namespace KestrelEventLoopTransport.Benchmarks.Driver;
 
 // The candidates' servers. All are started before the first row and live until the last, so that in each row they are
 // equally old and warm; those with a silo start with its row. One that has failed is ended; the next row begins with a
-// new one. The upstream server, behind all of them, shares the load's processor: proxies forward to it, and clients send
-// their requests there.
+// new one. The upstream server, behind all of them, shares the load's processor: proxies forward to it, and clients
+// send their requests there.
 internal sealed class RunningServers(RunSettings settings) : IAsyncDisposable
 {
     private readonly Dictionary<(string Name, bool HasSilo), ServerProcess> _servers = [];
