@@ -39,7 +39,8 @@ internal sealed class TcpInfoSampler(int period, TcpInfoMetrics metrics, EndPoin
 
     public void Dispose() => _timer?.Dispose();
 
-    private void SampleOpen(EventLoopGroup group, IConnectionOwner owner)
+    /// <summary>Samples some of the connections that are open now.</summary>
+    internal void SampleOpen(EventLoopGroup group, IConnectionOwner owner)
     {
         // A look may take longer than the interval. The next one does not wait for it.
         if (!metrics.IsEnabled || !_looking.TryEnter())
