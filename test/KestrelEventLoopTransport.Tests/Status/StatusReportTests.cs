@@ -198,8 +198,6 @@ public sealed class StatusReportTests
             roadblock.Block();
             return Task.CompletedTask;
         });
-        Assert.All((await server.GetAsync()).GetProperty("loops").EnumerateArray(),
-            static each => Assert.Equal(0, each.Int("handOffs")));
         using var peer = await server.Server.ConnectAsync();
         await peer.SendAsync("GET /block HTTP/1.1\r\nHost: localhost\r\n\r\n");
         await roadblock.UntilArrivedAsync(1);
