@@ -69,8 +69,8 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable
     /// <para>
     /// The addresses of a name are tried as RFC 8305 ("happy eyeballs") says, IPv6 and IPv4 in turn: see
     /// <see cref="EventLoopClientOptions.FallbackDelay"/>. The first that connects wins; the other sockets are closed.
-    /// No thread is kept meanwhile. What awaits the connection goes on on its loop, like what awaits a read; what awaits
-    /// a failure, on the thread pool. A connection to a Unix socket is often there when the call returns, and then its
+    /// No thread is kept meanwhile. What awaits the connection goes on on its loop, like what awaits a read; what
+    /// awaits a failure, on the thread pool. A connection to a Unix socket is often there when the call returns, and then its
     /// caller goes on as it was. If the listener had no room at first, that too is on the thread pool.
     /// </para>
     /// <para>

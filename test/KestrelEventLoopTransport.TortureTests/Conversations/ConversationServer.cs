@@ -472,8 +472,8 @@ internal sealed class ConversationServer
         var mayClose = _conversation.ClientEnd == ClientEnd.Close
             || (_conversation.ClientEnd == ClientEnd.Reset && _episode.Plan.OnUnixSocket);
 
-        // A client of ours drops what is unsent if a call fails. The kernel knows nothing of an injected reset, and ends
-        // what it has sent with a FIN.
+        // A client of ours drops what is unsent if a call fails. The kernel knows nothing of an injected reset, and
+        // ends what it has sent with a FIN.
         var isCut = _conversation.IsBroken && _episode.Plan.Client != ClientKind.Socket;
         if (!complete && !isCut && !(mayClose && _conversation.ClientEnding))
         {
