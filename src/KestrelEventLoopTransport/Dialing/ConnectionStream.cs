@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using KestrelEventLoopTransport.Connections.Output;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Dialing;
@@ -13,9 +14,10 @@ namespace KestrelEventLoopTransport.Dialing;
 /// </summary>
 /// <remarks>
 /// A write has completed when the connection has taken the bytes, which may hold up to <c>MaxWriteBufferSize</c> of
-/// them that the kernel has no room for. Disposing ends a pending read and a pending write, sends what was written, and
-/// does not wait for it. If the peer takes nothing for as long as the connection's close timeout (30 seconds), the
-/// connection is aborted.
+/// them that the kernel has no room for. If the kernel has taken them all, the write has succeeded even if the peer has
+/// reset the connection by then: its answer may be there to be read. Disposing ends a pending read and a pending write,
+/// sends what was written, and does not wait for it. If the peer takes nothing for as long as the connection's close
+/// timeout (30 seconds), the connection is aborted.
 /// </remarks>
 internal sealed class ConnectionStream(ConnectionContext connection) : Stream
 {
@@ -88,7 +90,7 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
                 throw new OperationCanceledException();
             }
 
-            if (result.IsCompleted)
+            if (result.IsCompleted && _output is not ConnectionOutput { HasSentAll: true })
             {
                 // The inner exception is what a stream of the system's socket has: callers look at its code.
                 throw new IOException(

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Net.Sockets;
 using KestrelEventLoopTransport.Dialing;
 using Microsoft.AspNetCore.Connections;
 
@@ -21,6 +22,39 @@ public sealed class ConnectionStreamTests
             new DefaultConnectionContext("1", transport, transport) { Transport = transport });
 
         Assert.Equal(250, await stream.ReadAsync(new byte[250]).DefaultTimeout());
+    }
+
+    // A TLS server that does not like the hello: HttpErrorTests. The thread that writes is none of the loop's.
+    [Fact]
+    public async Task A_write_that_the_kernel_has_taken_succeeds_though_the_peer_answers_and_resets()
+    {
+        const int Attempts = 200;
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
+        using var listener = PlainListener.Start();
+        for (var i = 0; i < Attempts; i++)
+        {
+            await using var stream = new ConnectionStream(await transport.Client.ConnectAsync(listener.LocalEndPoint!));
+            using var peer = new RawClient(await listener.AcceptAsync().DefaultTimeout());
+            var answers = AnswerAndResetAsync(peer);
+
+            await Task.Run(() => stream.WriteAsync("?"u8.ToArray()).AsTask()).DefaultTimeout();
+
+            Assert.Equal(1, await stream.ReadAsync(new byte[2]).DefaultTimeout());
+            await Assert.ThrowsAnyAsync<IOException>(() => stream.ReadAsync(new byte[2]).DefaultTimeout());
+            var failure = await Assert.ThrowsAnyAsync<IOException>(
+                () => stream.WriteAsync("?"u8.ToArray()).AsTask().DefaultTimeout());
+            Assert.Equal(
+                SocketError.ConnectionReset,
+                Assert.IsType<SocketException>(failure.InnerException).SocketErrorCode);
+            await answers;
+        }
+
+        static async Task AnswerAndResetAsync(RawClient peer)
+        {
+            await peer.ReceiveExactlyAsync(1);
+            await peer.SendAsync("!");
+            peer.Reset();
+        }
     }
 
     private sealed class Transport(PipeReader input) : IDuplexPipe

@@ -21,6 +21,12 @@ internal sealed partial class ConnectionOutput
     /// <summary>Whether the last flush came from outside of a callback of the connection.</summary>
     internal bool IsWrittenOutside => _deferral.IsOutside;
 
+    /// <summary>
+    /// Whether the kernel has taken all that was flushed. For the writer, and for an output that has ended.
+    /// </summary>
+    // In this order: what is dropped is counted as dropped before it is counted as sent.
+    internal bool HasSentAll => _queue.Unsent == 0 && _queue.Dropped == 0;
+
     /// <summary>Whether a send found that the peer is gone.</summary>
     internal bool HasFailed => _state.Has(OutputFlags.Failed);
 
