@@ -42,6 +42,8 @@ internal sealed class ConnectAttempt(Dial dial, int number, EndPoint endPoint) :
     /// <summary>When to connect again; <see cref="DialTimes.Never"/> unless the listener had no room.</summary>
     internal long RetryAt { get; private set; } = DialTimes.Never;
 
+    private bool IsToLoopback => endPoint is IPEndPoint target && IPAddress.IsLoopback(target.Address);
+
     /// <summary>
     /// Makes the socket, sets its options, runs the hook and binds it. Returns the descriptor. Not under the lock.
     /// </summary>
@@ -102,6 +104,12 @@ internal sealed class ConnectAttempt(Dial dial, int number, EndPoint endPoint) :
     {
         RetryAt = DialTimes.Never;
         var error = SocketCalls.Connect(_fd, Address);
+        if (error == Errno.EINPROGRESS && dial.IsBeginning && IsToLoopback)
+        {
+            // The handshake over loopback is over when connect(2) returns. Then no thread is woken for it.
+            error = SocketCalls.FinishConnect(_fd);
+        }
+
         if (error == Errno.EINPROGRESS)
         {
             _token = loop.RegisterConnecting(_fd, this);

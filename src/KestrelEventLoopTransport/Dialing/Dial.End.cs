@@ -58,7 +58,7 @@ internal sealed partial class Dial
         {
             Loop.Callbacks.Run(new Delivery(this));
         }
-        else if (!_hasBegun && _beginner == Environment.CurrentManagedThreadId)
+        else if (IsBeginning)
         {
             // Nobody awaits the task yet.
             Deliver();

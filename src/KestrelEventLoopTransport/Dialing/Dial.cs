@@ -74,6 +74,11 @@ internal sealed partial class Dial : LoopTimer, IDispatchTarget
         }
     }
 
+    /// <summary>
+    /// Whether the calling thread is inside of <see cref="RunAsync"/>: then it can have the result at once.
+    /// </summary>
+    internal bool IsBeginning => !_hasBegun && _beginner == Environment.CurrentManagedThreadId;
+
     /// <summary>Begins. The task fails as <c>ConnectAsync</c> says.</summary>
     internal Task<ConnectionContext> RunAsync(CancellationToken cancellationToken)
     {

@@ -45,6 +45,36 @@ public sealed class DialTests : IDisposable
         await AssertConnectsAsync(transport, listener, new DnsEndPoint(host, PortOf(listener)));
     }
 
+    // The kernel has the connection when connect(2) returns, so nothing is awaited and no loop is woken.
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("::1")]
+    public async Task A_loopback_address_is_connected_to_at_once(string address)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Other systems may finish the handshake later.");
+        const int Attempts = 20;
+        await using var transport = new TestTransport(ApplicationScheduling.Adaptive);
+        var listener = await transport.BindAsync(new IPEndPoint(IPAddress.Parse(address), 0));
+        var atOnce = 0;
+        for (var i = 0; i < Attempts; i++)
+        {
+            // On the pool: its threads run no loop.
+            var isCompleted = false;
+            await using var dialed = await Task.Run(() =>
+            {
+                var dial = transport.Client.ConnectAsync(listener.EndPoint);
+                isCompleted = dial.IsCompleted;
+                return dial.AsTask();
+            }).DefaultTimeout();
+            await using var accepted = await listener.AcceptAsync().DefaultTimeout();
+            Assert.Equal(accepted!.RemoteEndPoint, dialed.LocalEndPoint);
+            atOnce += isCompleted ? 1 : 0;
+        }
+
+        // A busy kernel may leave the handshake to another thread.
+        Assert.NotEqual(0, atOnce);
+    }
+
     [Fact]
     public async Task The_name_of_this_host_connects()
     {
