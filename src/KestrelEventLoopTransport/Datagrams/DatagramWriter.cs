@@ -1,3 +1,4 @@
+using KestrelEventLoopTransport.Loops.Timers;
 using KestrelEventLoopTransport.Native;
 
 namespace KestrelEventLoopTransport.Datagrams;
@@ -11,9 +12,7 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
     private long _sent;
     private long _failed;
 
-    // The longest datagrams that the kernel has not refused to cut from a longer message; 0 if it cuts none. Any thread
-    // lowers it: one that misses that is refused once more.
-    private volatile int _maxSegment = hasSegmentation ? DatagramSendBatch.MaxSegment : 0;
+    private SegmentLimit _segments = new(hasSegmentation);
 
     internal long Sent => Interlocked.Read(ref _sent);
 
@@ -32,7 +31,7 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
         var fetched = new FetchedErrors(socket, isConnected);
         do
         {
-            var taken = batch.Send(socket.Fd, next, count, next < refused ? 0 : _maxSegment, out error);
+            var taken = batch.Send(socket.Fd, next, count, next < refused ? 0 : _segments.Length, out error);
             if (fetched.MustSendAgain(error))
             {
                 continue;
@@ -43,7 +42,7 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
                 if (refusal != 0)
                 {
                     // Alone it is taken: what was refused is the cutting, and not its destination.
-                    OnSegmentationRefused(refusal, batch.GetPayload(next).Length);
+                    _segments.Refuse(refusal, batch.GetPayload(next).Length, LoopClock.Now);
                     refusal = 0;
                 }
 
@@ -104,20 +103,4 @@ internal sealed class DatagramWriter(DatagramSocket socket, int family, bool isC
     /// </summary>
     internal bool IsPressure(int error)
         => error is Errno.ENOBUFS or Errno.ENOMEM || (error == Errno.EAGAIN && family != Posix.AF_UNIX);
-
-    /// <summary>
-    /// Remembers what the kernel does not cut (<c>net/ipv4/udp.c: udp_send_skb</c>): with EIO nothing, because the
-    /// device makes no checksums or the route encrypts; with EINVAL or EMSGSIZE segments that exceed the MTU.
-    /// </summary>
-    private void OnSegmentationRefused(int error, int length)
-    {
-        if (error == Errno.EIO)
-        {
-            _maxSegment = 0;
-        }
-        else if (error is Errno.EINVAL or Errno.EMSGSIZE)
-        {
-            _maxSegment = Math.Min(_maxSegment, length - 1);
-        }
-    }
 }

@@ -35,6 +35,7 @@ public sealed class DatagramFaultTests
     {
         TestLibc.Use("libfullsocket.so");
         AnErrorBehindAShortBatch();
+        AnInterruptionInsideABatch();
         await StrangersBeforeTheConnectAsync();
         foreach (var scheduling in Enum.GetValues<ApplicationScheduling>())
         {
@@ -76,6 +77,32 @@ public sealed class DatagramFaultTests
         Assert.Equal((0, ENOMEM), (batch.Count, error));
         Assert.False(batch.Receive(fd, out error));
         Assert.Equal((1, 0), (batch.Count, error));
+        GC.KeepAlive(receiver);
+    }
+
+    /// <summary>The same: a batch that an interruption ended would leave datagrams for which no edge comes.</summary>
+    private static void AnInterruptionInsideABatch()
+    {
+        using var receiver = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        receiver.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        receiver.Blocking = false;
+        var address = (IPEndPoint)receiver.LocalEndPoint!;
+        using var sender = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        var batch = new DatagramBatch(
+            100, DatagramAddress.FromEndPoint(address), hasBatches: false, isCoalescing: false);
+        foreach (var calls in (int[])[0, 1, 2])
+        {
+            for (byte i = 0; i < 3; i++)
+            {
+                sender.SendTo([i], address);
+            }
+
+            Call2("fail_receive_after", EINTR, calls);
+
+            Assert.False(batch.Receive((int)receiver.Handle, out var error));
+            Assert.Equal((3, 0), (batch.Count, error));
+        }
+
         GC.KeepAlive(receiver);
     }
 
