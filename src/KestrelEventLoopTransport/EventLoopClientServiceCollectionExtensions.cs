@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using KestrelEventLoopTransport;
 using KestrelEventLoopTransport.Connections.Timing;
+using KestrelEventLoopTransport.Datagrams;
 using KestrelEventLoopTransport.Dialing;
 using KestrelEventLoopTransport.Loops.Adaptive;
 using KestrelEventLoopTransport.Options.Configuration;
@@ -80,6 +81,7 @@ public static class EventLoopClientServiceCollectionExtensions
     {
         services.AddEventLoops();
         services.TryAddSingleton(static provider => new DialMetrics(provider.GetRequiredService<IMeterFactory>()));
+        services.TryAddSingleton(static provider => new DatagramMetrics(provider.GetRequiredService<IMeterFactory>()));
         services.TryAddEnumerable(
             ServiceDescriptor.Singleton<IConfigureOptions<EventLoopClientOptions>, EventLoopClientConfiguration>());
         services.TryAddEnumerable(
@@ -95,6 +97,7 @@ public static class EventLoopClientServiceCollectionExtensions
         services.GetRequiredService<SharedLoops>(),
         services.GetRequiredService<TimeoutMetrics>(),
         services.GetRequiredService<DialMetrics>(),
+        services.GetRequiredService<DatagramMetrics>(),
         services.GetRequiredService<ILoggerFactory>(),
         services.GetService<NameResolver>());
 }

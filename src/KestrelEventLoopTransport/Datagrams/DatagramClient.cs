@@ -24,12 +24,16 @@ public sealed class DatagramClient : IAsyncDisposable, IDisposable
         new BoundedChannelOptions(Capacity) { FullMode = BoundedChannelFullMode.Wait });
     private readonly Lock _stop = new();
     private readonly DatagramEndpoint _endpoint;
+    private readonly DatagramMetrics _metrics;
     private readonly TimeProvider _time;
+    private Task? _stopped;
     private long _dropped;
     private int _hasError;
 
-    private DatagramClient(IPEndPoint remote, DatagramEndpointOptions options, EventLoopGroup group)
+    private DatagramClient(
+        IPEndPoint remote, DatagramEndpointOptions options, DatagramMetrics metrics, EventLoopGroup group)
     {
+        _metrics = metrics;
         options.RemoteEndPoint = remote;
         var any = remote.AddressFamily == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Any : IPAddress.Any;
         RemoteEndPoint = remote;
@@ -142,9 +146,13 @@ public sealed class DatagramClient : IAsyncDisposable, IDisposable
     /// <summary>Connects a socket (<c>connect(2)</c>): nothing is sent.</summary>
     /// <param name="remote">The peer.</param>
     /// <param name="configure">Sets the options.</param>
+    /// <param name="metrics">Shows what the client counts.</param>
     /// <param name="acquire">Returns the loops, with a reference that the client gives back.</param>
     internal static DatagramClient Connect(
-        IPEndPoint remote, Action<DatagramEndpointOptions>? configure, Func<EventLoopGroup> acquire)
+        IPEndPoint remote,
+        Action<DatagramEndpointOptions>? configure,
+        DatagramMetrics metrics,
+        Func<EventLoopGroup> acquire)
     {
         var options = new DatagramEndpointOptions();
         configure?.Invoke(options);
@@ -158,7 +166,7 @@ public sealed class DatagramClient : IAsyncDisposable, IDisposable
         DatagramClient client;
         try
         {
-            client = new DatagramClient(remote, options, group);
+            client = new DatagramClient(remote, options, metrics, group);
         }
         catch
         {
@@ -169,6 +177,7 @@ public sealed class DatagramClient : IAsyncDisposable, IDisposable
         try
         {
             client._endpoint.Start();
+            metrics.Add(client._endpoint);
             return client;
         }
         catch
@@ -183,6 +192,7 @@ public sealed class DatagramClient : IAsyncDisposable, IDisposable
         IPAddress[] addresses,
         DnsEndPoint name,
         Action<DatagramEndpointOptions>? configure,
+        DatagramMetrics metrics,
         Func<EventLoopGroup> acquire)
     {
         SocketException? first = null;
@@ -190,7 +200,7 @@ public sealed class DatagramClient : IAsyncDisposable, IDisposable
         {
             try
             {
-                return Connect(new IPEndPoint(address, name.Port), configure, acquire);
+                return Connect(new IPEndPoint(address, name.Port), configure, metrics, acquire);
             }
             catch (SocketException exception)
             {
@@ -206,8 +216,14 @@ public sealed class DatagramClient : IAsyncDisposable, IDisposable
         _items.Writer.TryComplete();
         lock (_stop)
         {
-            return _endpoint.StopAsync();
+            return _stopped ??= StopOnceAsync();
         }
+    }
+
+    private async Task StopOnceAsync()
+    {
+        await _endpoint.StopAsync().ConfigureAwait(false);
+        _metrics.Remove(_endpoint);
     }
 
     private ReceivedDatagram Open(Item item)

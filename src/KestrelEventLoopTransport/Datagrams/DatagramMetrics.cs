@@ -4,8 +4,8 @@ using KestrelEventLoopTransport.Loops.Adaptive;
 namespace KestrelEventLoopTransport.Datagrams;
 
 /// <summary>
-/// What datagram endpoints count, as instruments. They add up the counters of the endpoints when they are observed, so
-/// that a datagram pays nothing. Endpoints that have stopped stay in the sums.
+/// What datagram endpoints and clients count, as instruments. They add up the counters when they are observed, so that
+/// a datagram pays nothing. Endpoints that have stopped stay in the sums.
 /// </summary>
 internal sealed class DatagramMetrics
 {
@@ -24,10 +24,10 @@ internal sealed class DatagramMetrics
         var meter = meters.Create(LoopMetrics.MeterName);
         meter.CreateObservableCounter(
             "event_loop.datagrams.received", () => Read().Received, "{datagram}",
-            "Datagrams that endpoints have received.");
+            "Datagrams that endpoints and clients have received.");
         meter.CreateObservableCounter(
             "event_loop.datagrams.sent", () => Read().Sent, "{datagram}",
-            "Datagrams of endpoints that the kernel has taken.");
+            "Datagrams of endpoints and clients that the kernel has taken.");
         meter.CreateObservableCounter(
             "event_loop.datagrams.dropped", ObserveDropped, "{datagram}",
             "Datagrams that were lost in this machine, by the place: the socket's receive buffer, the send queue, or a "

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Connections.Timing;
+using KestrelEventLoopTransport.Datagrams;
 using KestrelEventLoopTransport.Dialing;
 using KestrelEventLoopTransport.Listening;
 using KestrelEventLoopTransport.Loops.Adaptive;
@@ -30,11 +31,13 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable
 {
     private readonly Dialer _dialer;
     private readonly NameResolver _resolver;
+    private readonly DatagramMetrics _datagrams;
 
     /// <param name="options">The client's own copy of its options.</param>
     /// <param name="loops">The loops.</param>
     /// <param name="timeouts">Counts connections that a limit ends.</param>
     /// <param name="metrics">Counts the dials.</param>
+    /// <param name="datagrams">Shows what datagram clients count.</param>
     /// <param name="loggerFactory">Creates the loggers.</param>
     /// <param name="resolver">Resolves names; <see langword="null"/> for the system's resolver.</param>
     internal EventLoopConnectionFactory(
@@ -42,9 +45,11 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable
         SharedLoops loops,
         TimeoutMetrics timeouts,
         DialMetrics metrics,
+        DatagramMetrics datagrams,
         ILoggerFactory loggerFactory,
         NameResolver? resolver = null)
     {
+        _datagrams = datagrams;
         _resolver = resolver ?? Dns.GetHostAddressesAsync;
         var sockets = options.ToSocketOptions();
         var settings = ConnectionSettings.From(
@@ -70,8 +75,9 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable
     /// The addresses of a name are tried as RFC 8305 ("happy eyeballs") says, IPv6 and IPv4 in turn: see
     /// <see cref="EventLoopClientOptions.FallbackDelay"/>. The first that connects wins; the other sockets are closed.
     /// No thread is kept meanwhile. What awaits the connection goes on on its loop, like what awaits a read; what
-    /// awaits a failure, on the thread pool. A connection to a Unix socket is often there when the call returns, and then its
-    /// caller goes on as it was. If the listener had no room at first, that too is on the thread pool.
+    /// awaits a failure, on the thread pool. A connection to a loopback address or a Unix socket is often there when
+    /// the call returns, and then its caller goes on as it was. If a Unix listener had no room at first, that is on the
+    /// thread pool.
     /// </para>
     /// <para>
     /// If no address connects, the exception has the error of the first one, and its message names every attempt. A
@@ -209,10 +215,10 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable
         switch (endpoint)
         {
             case IPEndPoint address:
-                return DatagramClient.Connect(address, configure, _dialer.AcquireLoops);
+                return DatagramClient.Connect(address, configure, _datagrams, _dialer.AcquireLoops);
             case DnsEndPoint name:
                 var addresses = await _resolver(name.Host, name.AddressFamily, cancellationToken).ConfigureAwait(false);
-                return DatagramClient.Connect(addresses, name, configure, _dialer.AcquireLoops);
+                return DatagramClient.Connect(addresses, name, configure, _datagrams, _dialer.AcquireLoops);
             default:
                 throw new NotSupportedException(
                     $"An endpoint of type {endpoint.GetType()} cannot be the peer of a datagram client.");

@@ -34,6 +34,21 @@ public sealed class DatagramClientTests
     }
 
     [Fact]
+    public async Task What_a_client_counts_is_in_the_meter_also_when_it_has_ended()
+    {
+        await using var server = await DatagramServer.StartAsync(ApplicationScheduling.Adaptive, DatagramScript.Echo);
+        using var instruments = new LoopInstruments(server.Services);
+        await using (var client = await ConnectAsync(server))
+        {
+            client.Send([1]);
+            await client.ReceiveAsync().AsTask().DefaultTimeout();
+            Assert.Equal((2, 2), (instruments.SentDatagrams, instruments.ReceivedDatagrams));
+        }
+
+        Assert.Equal((2, 2), (instruments.SentDatagrams, instruments.ReceivedDatagrams));
+    }
+
+    [Fact]
     public async Task A_wait_ends_after_its_time_and_not_before_and_loses_nothing()
     {
         await using var server = await StartSilentAsync();

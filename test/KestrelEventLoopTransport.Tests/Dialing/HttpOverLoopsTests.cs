@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Cryptography;
 using KestrelEventLoopTransport.Connections.Timing;
+using KestrelEventLoopTransport.Datagrams;
 using KestrelEventLoopTransport.Dialing;
 using KestrelEventLoopTransport.Loops.Adaptive;
 using Microsoft.AspNetCore.Builder;
@@ -145,6 +146,7 @@ public sealed class HttpOverLoopsTests
             server.Services.GetRequiredService<SharedLoops>(),
             server.Services.GetRequiredService<TimeoutMetrics>(),
             server.Services.GetRequiredService<DialMetrics>(),
+            server.Services.GetRequiredService<DatagramMetrics>(),
             NullLoggerFactory.Instance,
             static (_, _, _) => throw new SocketException((int)SocketError.HostNotFound));
         using var unresolved = new HttpClient(LoopbackHttpClient.CreateHandler().UseConnectionFactory(factory));
