@@ -2,8 +2,9 @@
 # Makes the packages, with their symbols, and prints their paths.
 #
 # usage: build/pack.sh [folder] [options of dotnet pack]     the folder is artifacts/packages if none is given
-#        build/pack.sh artifacts/nightly --version-suffix nightly.7
+#        build/pack.sh artifacts/nightly -p:MinVerVersionOverride=1.2.3-nightly.7
 #
+# The version is that of the tag v1.2.3 on the commit; without one it counts the commits since the last: 1.2.4-alpha.0.7.
 # The release notes are the first section of CHANGELOG.md that says something. The repository's address is that of the
 # clone's remote; RepositoryUrl in the environment takes its place. The same commit gives the same assemblies, wherever
 # the clone is.
@@ -39,6 +40,6 @@ fi
 rm -f "$folder"/KestrelEventLoopTransport.*nupkg
 for project in src/*/*.csproj; do
   dotnet pack "$project" --configuration Release --artifacts-path "$work" --output "$folder" --verbosity quiet \
-    -p:ContinuousIntegrationBuild=true "-p:ReleaseNotesFile=$notes" "$@"
+    "-p:ReleaseNotesFile=$notes" "$@"
 done
 ls "$folder"/KestrelEventLoopTransport.*nupkg
