@@ -14,6 +14,7 @@
 #
 # The last line is "N passed, N failed, N skipped". A build, a format check or a test project that did not
 # end as it should counts as one failed. TEST_TIMEOUT bounds each test project, in seconds (default 600).
+# TEST_DOTNET_ROOT runs the tests, and what they start, on the newest runtime in that folder: see build/runtime.sh.
 set -uo pipefail
 exec 2>&1
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -105,6 +106,9 @@ run_project() {
   esac
   if [[ -n $fast ]]; then
     filter+=(-trait- "Speed=slow")
+  fi
+  if [[ -n ${TEST_DOTNET_ROOT:-} ]]; then
+    environment+=("PATH=$TEST_DOTNET_ROOT/bin:$PATH" "DOTNET_ROOT=$TEST_DOTNET_ROOT" DOTNET_ROLL_FORWARD=LatestMajor)
   fi
   assembly=$(find "test/$name/bin/Release" -maxdepth 2 -name "$name.dll" | head -n 1)
   env "${environment[@]}" timeout -k 20 "${TEST_TIMEOUT:-600}" dotnet "$assembly" -noLogo -noColor -noAutoReporters -reporter verbose \
