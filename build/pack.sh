@@ -38,7 +38,7 @@ if [[ -e CHANGELOG.md ]]; then
 fi
 
 rm -f "$folder"/KestrelEventLoopTransport.*nupkg
-for project in src/*/*.csproj; do
+for project in src/*/*.csproj build/template/*.csproj; do
   dotnet pack "$project" --configuration Release --artifacts-path "$work" --output "$folder" --verbosity quiet \
     "-p:ReleaseNotesFile=$notes" "$@"
 done

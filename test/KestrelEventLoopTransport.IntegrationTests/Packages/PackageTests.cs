@@ -1,18 +1,15 @@
 using System.IO.Compression;
-using System.Net;
-using System.Reflection.PortableExecutable;
-using System.Runtime.InteropServices;
 using System.Text;
-using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using KestrelEventLoopTransport.IntegrationTests.Tools;
 
 namespace KestrelEventLoopTransport.IntegrationTests.Packages;
 
-/// <summary>The packages as their users get them: what is in them, and an app built with nothing else.</summary>
+/// <summary>The packages as their users get them: what is in them.</summary>
 [Slow]
+[Collection<PackageSuite>]
 [Trait("Poller", "epoll")]
-public sealed partial class PackageTests(PackedApp app) : IClassFixture<PackedApp>
+public sealed class PackageTests(PackedApp app)
 {
     public static TheoryData<string> Packages => ["KestrelEventLoopTransport", "KestrelEventLoopTransport.Framing"];
 
@@ -88,88 +85,8 @@ public sealed partial class PackageTests(PackedApp app) : IClassFixture<PackedAp
             await using var stream = await assembly.OpenAsync(HangGuard.Token);
             var bytes = new MemoryStream();
             await stream.CopyToAsync(bytes, HangGuard.Token);
-            Assert.Equal(!assembly.FullName.StartsWith("lib/", StringComparison.Ordinal), IsPrecompiled(bytes));
+            Assert.Equal(
+                !assembly.FullName.StartsWith("lib/", StringComparison.Ordinal), Precompiled.IsCode(bytes));
         }
     }
-
-    [Fact(Timeout = HangGuard.PackageMilliseconds)]
-    public async Task An_app_outside_the_repository_is_built_from_the_packages_and_loads_precompiled_code()
-    {
-        var output = await app.MakeAsync("build", "built");
-        await AssertServesAsync("dotnet", [Path.Combine(output, "App.dll")], AssertPrecompiled);
-    }
-
-    [Fact(Timeout = HangGuard.PackageMilliseconds)]
-    public async Task So_does_an_app_that_is_built_for_one_system()
-    {
-        var output = await app.MakeAsync(
-            "build", "built-for-one", "--runtime", RuntimeInformation.RuntimeIdentifier, "--self-contained", "false");
-        Assert.False(Directory.Exists(Path.Combine(output, "runtimes")));
-        await AssertServesAsync("dotnet", [Path.Combine(output, "App.dll")], AssertPrecompiled);
-    }
-
-    [Fact(Timeout = HangGuard.PackageMilliseconds)]
-    public async Task It_is_published_as_a_single_file_and_serves()
-    {
-        var output = await app.MakeAsync(
-            "publish", "single", "-p:PublishSingleFile=true", "--self-contained", "false");
-        Assert.False(File.Exists(Path.Combine(output, "App.dll")));
-        await AssertServesAsync(Path.Combine(output, "App"), [], _ => { });
-    }
-
-    [Fact(Timeout = HangGuard.PackageMilliseconds)]
-    public async Task It_is_published_as_native_code_without_a_warning_and_serves()
-    {
-        Assert.SkipUnless(ToolProcess.IsInstalled("gcc"), "gcc is not installed");
-        var output = await app.MakeAsync("publish", "published", "-p:PublishAot=true", "-p:CppCompilerAndLinker=gcc");
-        Assert.False(File.Exists(Path.Combine(output, "App.dll")));
-        await AssertServesAsync(Path.Combine(output, "App"), [], _ => { });
-    }
-
-    private static async Task AssertServesAsync(string tool, string[] arguments, Action<ToolProcess> examine)
-    {
-        await using var process = ToolProcess.Start(tool, arguments);
-        Match match;
-        while (!(match = Listening().Match(process.Output)).Success)
-        {
-            Assert.False(process.HasExited, $"The app has ended: {process.Output} {process.Error}");
-            await Task.Delay(20, HangGuard.Token);
-        }
-
-        using var http = LoopbackHttpClient.Create(new Uri($"http://{match.Groups[1].Value}"), ClientProtocol.Http1);
-        Assert.Equal("2 loops", await http.GetStringAsync("/loops", HangGuard.Token));
-
-        using var client = await RawClient.ConnectAsync(IPEndPoint.Parse(match.Groups[2].Value));
-        await client.SendAsync("one\ntwo\n");
-        client.ShutdownSend();
-        Assert.Equal("one\ntwo\n", await client.ReceiveTextToEndAsync());
-        examine(process);
-        Assert.Equal(0, (await process.StopAsync()).AssertSuccess().ExitCode);
-    }
-
-    // What the process has mapped is what it loaded, wherever the host found it.
-    private static void AssertPrecompiled(ToolProcess process)
-    {
-        var files = File.ReadLines($"/proc/{process.Id}/maps")
-            .Select(line => line[(line.LastIndexOf(' ') + 1)..])
-            .Where(path => Path.GetFileName(path).StartsWith("KestrelEventLoopTransport", StringComparison.Ordinal))
-            .Distinct()
-            .ToList();
-        Assert.Equal(2, files.Count);
-        Assert.All(files, file =>
-        {
-            using var stream = File.OpenRead(file);
-            Assert.True(IsPrecompiled(stream), $"{file} has no precompiled code");
-        });
-    }
-
-    private static bool IsPrecompiled(Stream assembly)
-    {
-        assembly.Position = 0;
-        using var reader = new PEReader(assembly, PEStreamOptions.LeaveOpen);
-        return reader.PEHeaders.CorHeader!.ManagedNativeHeaderDirectory.Size > 0;
-    }
-
-    [GeneratedRegex(@"Listening: (\S+) (\S+)\s")]
-    private static partial Regex Listening();
 }

@@ -3,27 +3,24 @@ using KestrelEventLoopTransport.IntegrationTests.Tools;
 namespace KestrelEventLoopTransport.IntegrationTests.Packages;
 
 /// <summary>
-/// The packages, made once for all tests of a class, and an app in a directory outside the repository that knows of the
-/// repository nothing but the folder with the packages.
+/// The packages, made once for all tests of the collection, and an app in a directory outside the repository that knows
+/// of the repository nothing but the folder with the packages.
 /// </summary>
 public sealed class PackedApp : IAsyncLifetime
 {
-    private const string VersionSuffix = "test";
+    /// <summary>Of all packages here. It is no version that a commit can have.</summary>
+    public const string Version = "0.1.0-test";
 
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("kestrel-package-");
 
     /// <summary>The folder with the packages.</summary>
-    public string Folder => Path.Combine(_directory.FullName, "packages");
+    public string Folder => PathOf("packages");
 
-    private string App => Path.Combine(_directory.FullName, "app");
+    private string App => PathOf("app");
 
     public async ValueTask InitializeAsync()
     {
-        var result = await ToolProcess.RunWithinAsync(
-            TimeSpan.FromMilliseconds(HangGuard.PackageMilliseconds),
-            "bash",
-            [Repository.PathOf("build", "pack.sh"), Folder, "--version-suffix", VersionSuffix]);
-        result.AssertSuccess();
+        await PackAsync(Repository.Root, Folder);
 
         var source = Path.Combine(AppContext.BaseDirectory, "Packages", "App");
         Directory.CreateDirectory(App);
@@ -31,7 +28,7 @@ public sealed class PackedApp : IAsyncLifetime
         File.Copy(Path.Combine(source, "App.csproj.txt"), Path.Combine(App, "App.csproj"));
         await File.WriteAllTextAsync(
             Path.Combine(App, "Program.cs"), $"await {typeof(App.PackagedApp).FullName}.RunAsync(args);\n");
-        await File.WriteAllTextAsync(Path.Combine(App, "nuget.config"), NuGetConfiguration());
+        await File.WriteAllTextAsync(PathOf("nuget.config"), NuGetConfiguration());
     }
 
     public ValueTask DisposeAsync()
@@ -40,21 +37,48 @@ public sealed class PackedApp : IAsyncLifetime
         return default;
     }
 
-    /// <summary>The one package of this name, or its symbols.</summary>
+    /// <summary>Makes the packages of a repository, with the version that all of these tests use.</summary>
+    public static async Task PackAsync(string repository, string folder)
+    {
+        var result = await ToolProcess.RunWithinAsync(
+            TimeSpan.FromMilliseconds(HangGuard.PackageMilliseconds),
+            "bash",
+            [Path.Combine(repository, "build", "pack.sh"), folder, $"-p:MinVerVersionOverride={Version}"]);
+        result.AssertSuccess();
+    }
+
+    /// <summary>A path in the directory outside the repository.</summary>
+    public string PathOf(string name) => Path.Combine(_directory.FullName, name);
+
+    /// <summary>The package of this name, or its symbols.</summary>
     public string PackageOf(string name, string extension = ".nupkg")
-        => Assert.Single(Directory.GetFiles(Folder, $"{name}.?.*-{VersionSuffix}{extension}"));
+        => Path.Combine(Folder, $"{name}.{Version}{extension}");
 
     /// <summary>Runs a dotnet command on the app; what it writes goes to a directory of that name.</summary>
-    public async Task<string> MakeAsync(string command, string output, params IEnumerable<string> options)
-    {
-        var path = Path.Combine(_directory.FullName, output);
-        var version = Path.GetFileNameWithoutExtension(
-            PackageOf("KestrelEventLoopTransport"))["KestrelEventLoopTransport.".Length..];
+    public Task<string> MakeAsync(string command, string output, params IEnumerable<string> options)
+        => MakeAsync(App, command, output, [$"-p:PackageUnderTest={Version}", .. options]);
 
+    /// <summary>A project of a template, and what it is built into. A warning fails.</summary>
+    public async Task<string> CreateAsync(string template, string name)
+    {
+        // The templates of the machine's user stay as they are.
+        string[] hive = ["--debug:custom-hive", PathOf($"hive-{template}")];
+        var project = PathOf(name);
+        (await ToolProcess.RunAsync(
+            "dotnet",
+            ["new", "install", PackageOf("KestrelEventLoopTransport.Templates"), .. hive])).AssertSuccess();
+        (await ToolProcess.RunAsync("dotnet", ["new", template, "--output", project, .. hive])).AssertSuccess();
+        return await MakeAsync(project, "build", $"{name}-built", "-warnaserror", "-p:NuGetAudit=false");
+    }
+
+    private async Task<string> MakeAsync(
+        string project, string command, string output, params IEnumerable<string> options)
+    {
         // A build server would outlive the command and keep its output open.
+        var path = PathOf(output);
         var result = await ToolProcess.RunAsync("dotnet", [
-            command, App, "--configuration", "Release", "--output", path, "--verbosity", "quiet", "-nodeReuse:false",
-            "-p:UseSharedCompilation=false", $"-p:PackageUnderTest={version}", .. options]);
+            command, project, "--configuration", "Release", "--output", path, "--verbosity", "quiet",
+            "-nodeReuse:false", "-p:UseSharedCompilation=false", .. options]);
         result.AssertSuccess();
         return path;
     }
