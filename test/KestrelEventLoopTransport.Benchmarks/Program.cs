@@ -10,6 +10,7 @@ var root = new RootCommand("Measures Kestrel's transports against each other.")
     GrpcCommand.Create(),
     OrleansCommand.Create(),
     TimersCommand.Create(),
+    FirstRequestsCommand.Create(),
     DatagramServerCommand.Create(),
 };
 
