@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text;
 using KestrelEventLoopTransport.Framing;
 
-/// <summary>Answers each line. One instance serves all connections, and no two calls for one connection overlap.</summary>
+/// <summary>Answers each line. One instance serves all connections; calls for one of them never overlap.</summary>
 internal sealed class CommandHandler : FrameHandler
 {
     protected override ValueTask OnFrameAsync(FrameConnection connection, ReadOnlySequence<byte> frame)
