@@ -28,6 +28,8 @@ builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(http));
 
 builder.UseOrleans(silo =>
 {
+    silo.UseEventLoopTransport();
+
     // No gateway: clients come over HTTP.
     silo.ConfigureEndpoints(address, 11110 + number, gatewayPort: 0);
 
@@ -53,5 +55,11 @@ builder.Services.AddHostedService(static services => services.GetRequiredService
 var app = builder.Build();
 app.MapAccounts(number);
 app.MapGet("/health", (Readiness readiness, HttpContext context) => readiness.Check(context));
-app.Lifetime.ApplicationStarted.Register(() => Console.WriteLine($"Silo {number} listens on {http}"));
+var monitor = app.Services.GetRequiredService<EventLoopTransportMonitor>();
+app.Lifetime.ApplicationStarted.Register(() =>
+{
+    // The silo is on the same loops.
+    var endpoints = monitor.Endpoints.Select(static endpoint => endpoint.EndPoint);
+    Console.WriteLine($"Silo {number} listens on {string.Join(" and ", endpoints)}");
+});
 await app.RunAsync();

@@ -7,7 +7,7 @@ namespace Cluster;
 internal sealed class Readiness : IHostedLifecycleService
 {
     // HAProxy checks five times a second. Without HAProxy there is no check to wait for.
-    private static readonly TimeSpan _longest = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan _longest = TimeSpan.FromSeconds(10);
 
     private readonly TaskCompletionSource _told = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _stops;

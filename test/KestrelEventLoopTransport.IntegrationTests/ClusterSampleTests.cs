@@ -25,6 +25,7 @@ public sealed class ClusterSampleTests
         await load.UntilMoreAsync(500);
         await cluster.RestartAsync();
         await load.UntilMoreAsync(500);
+        Assert.All([1, 2, 3], silo => Assert.Equal(1, cluster.CountAnnouncedStops(silo)));
 
         await AssertAsync(cluster, load, killed);
     }

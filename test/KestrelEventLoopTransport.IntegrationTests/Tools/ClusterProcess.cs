@@ -67,7 +67,11 @@ internal sealed class ClusterProcess : IAsyncDisposable
     /// <summary>Waits until a silo has been started so often, and HAProxy sends it requests.</summary>
     public async Task UntilStartedAsync(int silo, int times)
     {
-        await UntilAsync(() => Count($"Silo {silo} listens on ") == times);
+        await UntilAsync(() => Count($"Silo {silo} listens on ") >= times);
+
+        // Orleans' endpoint and Kestrel's: both are on the loops.
+        var endpoints = $"{Address}:{11110 + silo} and {Address}:{5090 + silo}";
+        Assert.Contains($"Silo {silo} listens on {endpoints}\n", _process.Output);
         while (await ReadStatisticAsync($"silo{silo}", "status") is not "UP")
         {
             await Task.Delay(50, HangGuard.Token);
@@ -82,6 +86,10 @@ internal sealed class ClusterProcess : IAsyncDisposable
         (await ToolProcess.RunAsync("kill", "-HUP", id)).AssertSuccess();
         await UntilAsync(() => Count(Restarted) > before);
     }
+
+    /// <summary>How often a silo has told HAProxy that it stops, before it did.</summary>
+    public int CountAnnouncedStops(int silo)
+        => Regex.Count(_process.Error, $"Server silos/silo{silo} is DOWN, reason: Layer7 wrong status, code: 503");
 
     /// <summary>What HAProxy's page says of a silo, or of all of them (<c>BACKEND</c>).</summary>
     public async Task<string> ReadStatisticAsync(string server, string column)
