@@ -4,9 +4,9 @@ namespace Cluster;
 [GenerateSerializer]
 internal sealed class Account
 {
-    // A deposit is sent again within a minute at most. More deposits than this between the two would make it count
-    // twice; a real bank would keep its keys in a ledger.
-    private const int RememberedKeys = 200;
+    // A call without an answer is repeated after ten seconds (ResponseTimeout). If the account had more deposits than
+    // this meanwhile, the deposit would count twice. A real bank keeps its keys in a ledger.
+    private const int RememberedKeys = 500;
 
     [Id(0)]
     public long Balance { get; init; }
