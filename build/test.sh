@@ -148,7 +148,8 @@ check_line_lengths() {
 }
 
 tools=(chromium curl wrk h2load nginx haproxy gcc ss nft strace systemd-analyze systemd-socket-activate nc redis-cli
-  redis-server dig dnsperf ip prometheus promtool /usr/include/stdio.h /usr/lib/nginx/modules/ngx_stream_module.so)
+  redis-server dig dnsperf ip mosquitto_pub prometheus promtool /usr/include/stdio.h
+  /usr/lib/nginx/modules/ngx_stream_module.so)
 install_tools "${tools[@]}" || echo "Their tests are skipped."
 ulimit -n "$(ulimit -Hn)" || true
 

@@ -6,6 +6,7 @@ declare -A package_of=(
   [gcc]=gcc
   [h2load]=nghttp2-client
   [haproxy]=haproxy
+  [mosquitto_pub]=mosquitto-clients
   [nc]=netcat-openbsd
   [nft]=nftables
   [nginx]=nginx-light
