@@ -22,7 +22,8 @@ public sealed class MosquittoTests
             await broker.PublishAsync(topic, "-q", level, "-V", "mqttv311", "-m", "hello", "--repeat", $"{Messages}");
 
             await Poll.UntilAsync(() => subscriber.HasExited, () => subscriber.Output + subscriber.Error);
-            await Poll.UntilAsync(() => Lines(subscriber).Length == Messages, () => subscriber.Output);
+            await Poll.UntilAsync(
+                () => Lines(subscriber).Length == Messages, () => subscriber.Output + subscriber.Error);
             Assert.All(Lines(subscriber), line => Assert.Equal($"{level} hello", line));
         }));
     }
