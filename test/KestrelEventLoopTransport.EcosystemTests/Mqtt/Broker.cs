@@ -99,6 +99,7 @@ internal sealed class Broker : IAsyncDisposable
         var process = ToolProcess.Start("mosquitto_sub", [.. Address(), "-i", id, "-t", topic, .. arguments]);
         await Poll.UntilAsync(
             () => _subscriptions.ContainsKey((id, topic)) || process.HasExited, () => process.Error);
+        Assert.True(_subscriptions.ContainsKey((id, topic)), process.Error);
         return process;
     }
 
