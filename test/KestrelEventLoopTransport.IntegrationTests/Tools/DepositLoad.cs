@@ -81,7 +81,8 @@ internal sealed class DepositLoad
         return string.Create(
             CultureInfo.InvariantCulture,
             $"{sorted.Length} deposits of {_acknowledged.Sum()} in all, {Failures.Count} failed; "
-            + $"milliseconds: p50 {sorted[sorted.Length / 2]:F1}, p99 {sorted[sorted.Length * 99 / 100]:F0}, longest {sorted[^1]:F0}");
+            + $"milliseconds: p50 {sorted[sorted.Length / 2]:F1}, p99 {sorted[sorted.Length * 99 / 100]:F0}, "
+            + $"longest {sorted[^1]:F0}");
     }
 
     private static async ValueTask<Stream> ConnectAsync(
