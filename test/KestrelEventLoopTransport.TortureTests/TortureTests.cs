@@ -94,11 +94,15 @@ public sealed class TortureTests
         /// <summary>A run that did not meet something has not shown that it can be borne.</summary>
         public void AssertComplete()
         {
-            // Setting up happens once an episode, and its shortages have not been seen on kqueue yet.
+            // Setting up happens once an episode, and its shortages have not been seen on kqueue yet. Beside kqueue
+            // each datagram is a message of its own, so there is no run to refuse.
             Assert.All(
                 FaultyLibc.Names,
                 (name, fault) => Assert.True(
-                    _faults[fault] > 0 || name == "setup-shortage", $"{name} was never injected."));
+                    _faults[fault] > 0
+                        || name == "setup-shortage"
+                        || (name == "run-refused" && Polling.Poller.Name == "kqueue"),
+                    $"{name} was never injected."));
             Assert.True(_handOffs > 0, "No loop was ever given to another thread.");
         }
 
