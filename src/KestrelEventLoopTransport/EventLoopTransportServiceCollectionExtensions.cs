@@ -154,6 +154,7 @@ public static class EventLoopTransportServiceCollectionExtensions
         services.GetService<IHostApplicationLifetime>()?.ApplicationStarted.Register(() => factory.CheckUse(services));
         return factory;
     }
+
     /// <summary>Its names are not looked up: its endpoints are not Kestrel's.</summary>
     private static EventLoopTransportFactory CreateKeyed(IServiceProvider services, string name) => new(
         services.GetRequiredService<IOptions<EventLoopTransportOptions>>().Value
