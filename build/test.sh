@@ -92,8 +92,8 @@ run_project() {
   case $lane in
     kqueue)
       environment=(KESTREL_EVENTLOOP_POLLER=kqueue "KESTREL_TEST_KQUEUE_LIBRARY=$kqueue_library" "KESTREL_EVENTLOOP_KQUEUE=$kqueue")
-      # Tests whose servers are other processes, which know nothing of this kqueue.
-      filter=(-trait- "Poller=epoll")
+      # Tests whose servers are other processes, which know nothing of this kqueue, and those of pure state words.
+      filter=(-trait- "Poller=epoll" -namespace- "$name.States")
       ;;
     freebsd)
       environment=(KESTREL_EVENTLOOP_POLLER=kqueue KESTREL_TEST_KQUEUE_LIBRARY=libkqueue-freebsd.so KESTREL_EVENTLOOP_KQUEUE=freebsd)
