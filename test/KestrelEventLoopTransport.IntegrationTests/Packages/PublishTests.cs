@@ -79,13 +79,7 @@ public sealed partial class PublishTests(PackedApp app)
     private static async Task AssertServesAsync(string tool, string[] arguments, Action<ToolProcess> examine)
     {
         await using var process = ToolProcess.Start(tool, arguments);
-        Match match;
-        while (!(match = Listening().Match(process.Output)).Success)
-        {
-            Assert.False(process.HasExited, $"The app has ended: {process.Output} {process.Error}");
-            await Task.Delay(20, HangGuard.Token);
-        }
-
+        var match = await process.UntilWrittenAsync(Listening());
         using var http = LoopbackHttpClient.Create(new Uri($"http://{match.Groups[1].Value}"), ClientProtocol.Http1);
         Assert.Equal("2 loops", await http.GetStringAsync("/loops", HangGuard.Token));
 
@@ -94,7 +88,7 @@ public sealed partial class PublishTests(PackedApp app)
         client.ShutdownSend();
         Assert.Equal("one\ntwo\n", await client.ReceiveTextToEndAsync());
         examine(process);
-        Assert.Equal(0, (await process.StopAsync()).AssertSuccess().ExitCode);
+        (await process.StopAsync()).AssertSuccess();
     }
 
     // What the process has mapped is what it loaded, wherever the host found it.

@@ -42,11 +42,11 @@ public sealed partial class TemplateTests(PackedApp app)
         await using var process = ToolProcess.Start(
             "dotnet",
             Path.Combine(output, "Shop.Web.dll"), "--contentRoot", output, "--urls", "http://127.0.0.1:0");
-        var address = await ReadAsync(process, NowListening());
+        var address = (await process.UntilWrittenAsync(NowListening())).Groups[1].Value;
         using var client = LoopbackHttpClient.Create(new Uri(address), ClientProtocol.Http1);
         Assert.Equal("Hello, World!", await client.GetStringAsync("/", HangGuard.Token));
         Assert.Contains("\"loops\"", await client.GetStringAsync("/loops", HangGuard.Token), StringComparison.Ordinal);
-        Assert.Equal(0, (await process.StopAsync()).AssertSuccess().ExitCode);
+        (await process.StopAsync()).AssertSuccess();
     }
 
     [Fact(Timeout = HangGuard.PackageMilliseconds)]
@@ -55,27 +55,15 @@ public sealed partial class TemplateTests(PackedApp app)
         var output = await app.CreateAsync("eventloop-tcp", "my-ticker");
         await using var process = ToolProcess.Start(
             "dotnet", Path.Combine(output, "my-ticker.dll"), "--contentRoot", output, "--port", "0");
-        var address = await ReadAsync(process, Listening());
+        var port = (await process.UntilWrittenAsync(Listening())).Groups[1].ValueSpan;
         using var client = await RawClient.ConnectAsync(
-            new IPEndPoint(IPAddress.Loopback, int.Parse(address, CultureInfo.InvariantCulture)));
+            new IPEndPoint(IPAddress.Loopback, int.Parse(port, CultureInfo.InvariantCulture)));
         await client.SendAsync("echo hello world\nTIME\nother\n");
         Assert.Equal("hello world", await client.ReceiveLineAsync());
         Assert.True(DateTimeOffset.TryParse(
             await client.ReceiveLineAsync(), CultureInfo.InvariantCulture, out _));
         Assert.StartsWith("error: ", await client.ReceiveLineAsync(), StringComparison.Ordinal);
-        Assert.Equal(0, (await process.StopAsync()).AssertSuccess().ExitCode);
-    }
-
-    private static async Task<string> ReadAsync(ToolProcess process, Regex address)
-    {
-        Match match;
-        while (!(match = address.Match(process.Output)).Success)
-        {
-            Assert.False(process.HasExited, $"The app has ended: {process.Output} {process.Error}");
-            await Task.Delay(20, HangGuard.Token);
-        }
-
-        return match.Groups[1].Value;
+        (await process.StopAsync()).AssertSuccess();
     }
 
     [GeneratedRegex(@"Now listening on: (\S+)\s")]

@@ -24,14 +24,7 @@ internal sealed partial class SampleProcess : IAsyncDisposable
     public static async Task<SampleProcess> StartAsync(string sample, params IEnumerable<string> arguments)
     {
         var process = new SampleProcess(ToolProcess.Start("dotnet", [PathOf(sample), "--port", "0", .. arguments]));
-        Match match;
-        while (!(match = Listening().Match(process._process.Output)).Success)
-        {
-            Assert.False(
-                process._process.HasExited, $"{sample} has ended: {process._process.Output} {process._process.Error}");
-            await Task.Delay(20, HangGuard.Token);
-        }
-
+        var match = await process._process.UntilWrittenAsync(Listening());
         process.Port = int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
         return process;
     }

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace KestrelEventLoopTransport.Testing;
 
@@ -64,6 +65,19 @@ internal sealed class ToolProcess : IAsyncDisposable
         // The kqueue of these tests is loaded into this process only: a sample started here runs on epoll.
         start.Environment.Remove("KESTREL_EVENTLOOP_POLLER");
         return new ToolProcess(Process.Start(start) ?? throw new Win32Exception($"{tool} did not start"));
+    }
+
+    /// <summary>Waits until the process has written this: that it is ready, and where it listens.</summary>
+    public async Task<Match> UntilWrittenAsync(Regex pattern)
+    {
+        Match match;
+        while (!(match = pattern.Match(Output)).Success)
+        {
+            Assert.False(HasExited, $"It has ended: {Output} {Error}");
+            await Task.Delay(20, TestContext.Current.CancellationToken);
+        }
+
+        return match;
     }
 
     /// <summary>Asks the process to end, by a signal, and waits until it has.</summary>
