@@ -11,6 +11,9 @@ public sealed class PackedApp : IAsyncLifetime
     /// <summary>Of all packages here. It is no version that a commit can have.</summary>
     public const string Version = "0.1.0-test";
 
+    /// <summary>The address that the packages give for the repository, with or without a remote.</summary>
+    public const string RepositoryUrl = "https://repository.example/kestrel";
+
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("kestrel-package-");
 
     /// <summary>The folder with the packages.</summary>
@@ -43,7 +46,10 @@ public sealed class PackedApp : IAsyncLifetime
         var result = await ToolProcess.RunWithinAsync(
             TimeSpan.FromMilliseconds(HangGuard.PackageMilliseconds),
             "bash",
-            [Path.Combine(repository, "build", "pack.sh"), folder, $"-p:MinVerVersionOverride={Version}"]);
+            [
+                Path.Combine(repository, "build", "pack.sh"), folder,
+                $"-p:MinVerVersionOverride={Version}", $"-p:RepositoryUrl={RepositoryUrl}",
+            ]);
         result.AssertSuccess();
     }
 
@@ -62,11 +68,15 @@ public sealed class PackedApp : IAsyncLifetime
     public async Task<string> CreateAsync(string template, string name)
     {
         // The templates of the machine's user stay as they are.
-        string[] hive = ["--debug:custom-hive", PathOf($"hive-{template}")];
+        string[] hive = ["--debug:custom-hive", PathOf("hive")];
+        if (!Directory.Exists(PathOf("hive")))
+        {
+            (await ToolProcess.RunAsync(
+                "dotnet",
+                ["new", "install", PackageOf("KestrelEventLoopTransport.Templates"), .. hive])).AssertSuccess();
+        }
+
         var project = PathOf(name);
-        (await ToolProcess.RunAsync(
-            "dotnet",
-            ["new", "install", PackageOf("KestrelEventLoopTransport.Templates"), .. hive])).AssertSuccess();
         (await ToolProcess.RunAsync("dotnet", ["new", template, "--output", project, .. hive])).AssertSuccess();
         return await MakeAsync(project, "build", $"{name}-built", "-warnaserror", "-p:NuGetAudit=false");
     }
