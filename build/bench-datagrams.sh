@@ -18,10 +18,8 @@ rounds=${1:-5} seconds=${2:-2}
 
 . build/tools.sh
 install_tools gcc /usr/include/stdio.h
-mkdir -p artifacts/native
-gcc -O2 -Wall -Wextra -Werror -o artifacts/native/datagrams test/native/datagrams.c
-[[ -n ${NO_BUILD:-} ]] ||
-  dotnet build --nologo --verbosity quiet --configuration Release test/KestrelEventLoopTransport.Benchmarks
+compile datagrams
+build test/KestrelEventLoopTransport.Benchmarks
 native=artifacts/native/datagrams
 benchmarks=test/KestrelEventLoopTransport.Benchmarks/bin/Release/net10.0/KestrelEventLoopTransport.Benchmarks
 server="$benchmarks datagram-server"

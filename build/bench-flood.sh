@@ -6,17 +6,14 @@
 #   NO_BUILD=1 build/bench-flood.sh                       with what is built
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source build/tools.sh
+. build/tools.sh
 
 seconds=${1:-10}
 port=5290
 udp=8290
 install_tools wrk gcc curl /usr/include/stdio.h
-mkdir -p artifacts/native
-gcc -O2 -Wall -Wextra -Werror -o artifacts/native/flood test/native/flood.c
-if [[ -z ${NO_BUILD:-} ]]; then
-  dotnet build --nologo --verbosity quiet --configuration Release samples/Statsd
-fi
+compile flood
+build samples/Statsd
 
 taskset -c 0 samples/Statsd/bin/Release/net10.0/Statsd --port "$port" --udp "$udp" > /dev/null &
 processes=("$!")

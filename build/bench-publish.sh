@@ -7,7 +7,7 @@
 #   NO_BUILD=1 build/bench-publish.sh                     with what is published
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source build/tools.sh
+. build/tools.sh
 
 work=$PWD/artifacts/bench-publish
 rid=linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
@@ -61,7 +61,7 @@ if [[ -z ${NO_BUILD:-} ]]; then
   export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false
   rm -rf "$work/restored"/kestreleventlooptransport*
   build/pack.sh "$work/packages" -p:MinVerVersionOverride=0.1.0-bench > /dev/null
-  dotnet build --nologo --verbosity quiet --configuration Release test/KestrelEventLoopTransport.Benchmarks
+  build test/KestrelEventLoopTransport.Benchmarks
   for transport in stock ours; do
     write_app "$transport"
     for way in "${ways[@]}"; do

@@ -14,14 +14,10 @@ requests=${REQUESTS:-1500000} seconds=${SECONDS_PER_ROUND:-3}
 
 . build/tools.sh
 install_tools redis-server redis-benchmark gcc /usr/include/stdio.h
-
-mkdir -p artifacts/native
-gcc -O2 -Wall -Wextra -Werror -o artifacts/native/frames test/native/frames.c
-if [[ -z ${NO_BUILD:-} ]]; then
-  for sample in Echo RedisLite; do
-    dotnet build --nologo --verbosity quiet --configuration Release "samples/$sample"
-  done
-fi
+compile frames
+for sample in Echo RedisLite; do
+  build "samples/$sample"
+done
 
 start() {
   case $1 in

@@ -19,11 +19,10 @@ cd "$(dirname "$0")/.."
 . build/tools.sh
 install_tools wrk h2load curl haproxy nginx strace gcc /usr/include/stdio.h /usr/include/openssl/ssl.h
 
-mkdir -p artifacts/native
 for program in floor load; do
-  gcc -O2 -Wall -Wextra -Werror -o "artifacts/native/$program" "test/native/$program.c" -lssl
+  compile "$program" -lssl
 done
-dotnet build --nologo --verbosity quiet --configuration Release test/KestrelEventLoopTransport.Benchmarks
+build test/KestrelEventLoopTransport.Benchmarks
 
 # Both ends of the 10,000 idle connections are on this machine, each in a process of its own.
 ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"

@@ -4,10 +4,12 @@
 # usage: build/pack.sh [folder] [options of dotnet pack]     the folder is artifacts/packages if none is given
 #        build/pack.sh artifacts/nightly -p:MinVerVersionOverride=1.2.3-nightly.7
 #
-# The version is that of the tag v1.2.3 on the commit; without one it counts the commits since the last: 1.2.4-alpha.0.7.
-# The release notes are the first section of CHANGELOG.md that says something. The repository's address is that of the
-# clone's remote; RepositoryUrl in the environment takes its place. The same commit gives the same assemblies, wherever
-# the clone is.
+# Packages of these names that the folder has are removed, whatever their version.
+#
+# The version is that of the tag v1.2.3 on the commit. Without one it counts the commits since the last:
+# 1.2.4-alpha.0.7. The release notes are the first section of CHANGELOG.md that says something. The repository's address,
+# where the links of the READMEs lead, is that of the clone's remote; RepositoryUrl in the environment takes its place.
+# The same commit gives the same assemblies, wherever the clone is.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 folder=$root/artifacts/packages

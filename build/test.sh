@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Builds the solution, runs every test project under test/ and checks the format. Some run again:
 #
-#   kqueue    The suites of the transport on its kqueue poller, over the kqueue that test/native/kqueue.c makes of epoll.
-#             KESTREL_TEST_KQUEUE_LIBRARY puts another library in its place: a path, or a file beside the tests. With
-#             libkqueue's own, set KESTREL_EVENTLOOP_KQUEUE=libkqueue as well.
+#   kqueue    The suites of the transport on its kqueue poller, over the kqueue that test/native/kqueue.c makes of
+#             epoll. KESTREL_TEST_KQUEUE_LIBRARY puts another library in its place: a path, or a file beside the tests.
+#             With libkqueue's own, set KESTREL_EVENTLOOP_KQUEUE=libkqueue as well.
 #   freebsd   The tests of the poller on a kqueue with FreeBSD's struct kevent.
-#   sockets   The control: tests with a contract number on the stock transport, but for those that say why they fail there.
+#   sockets   The control: tests with a contract number on the stock transport, but for those that say why they fail
+#             there.
 #
 # usage: build/test.sh [--fast] [options of the xunit runner]     e.g. build/test.sh -class '*CurlTests'
 #
-# --fast is for the time before a commit, less than two minutes on two cores: the test projects once, without the torture tests
-# and those that are marked [Slow].
+# --fast is for the time before a commit, less than two minutes on two cores: the tests of the transport and of Framing
+# and the integration tests, once, without those that are marked [Slow].
 #
 # The last line is "N passed, N failed, N skipped". A build, a format check or a test project that did not
 # end as it should counts as one failed. TEST_TIMEOUT bounds each test project, in seconds (default 600).
@@ -91,12 +92,14 @@ run_project() {
   shift 2
   case $lane in
     kqueue)
-      environment=(KESTREL_EVENTLOOP_POLLER=kqueue "KESTREL_TEST_KQUEUE_LIBRARY=$kqueue_library" "KESTREL_EVENTLOOP_KQUEUE=$kqueue")
+      environment=(KESTREL_EVENTLOOP_POLLER=kqueue "KESTREL_TEST_KQUEUE_LIBRARY=$kqueue_library"
+        "KESTREL_EVENTLOOP_KQUEUE=$kqueue")
       # Tests whose servers are other processes, which know nothing of this kqueue, and those of pure state words.
       filter=(-trait- "Poller=epoll" -namespace- "$name.States")
       ;;
     freebsd)
-      environment=(KESTREL_EVENTLOOP_POLLER=kqueue KESTREL_TEST_KQUEUE_LIBRARY=libkqueue-freebsd.so KESTREL_EVENTLOOP_KQUEUE=freebsd)
+      environment=(KESTREL_EVENTLOOP_POLLER=kqueue KESTREL_TEST_KQUEUE_LIBRARY=libkqueue-freebsd.so
+        KESTREL_EVENTLOOP_KQUEUE=freebsd)
       filter=(-namespace "$name.Polling" -namespace "$name.Native")
       ;;
     sockets)
@@ -108,11 +111,12 @@ run_project() {
     filter+=(-trait- "Speed=slow")
   fi
   if [[ -n ${TEST_DOTNET_ROOT:-} ]]; then
-    environment+=("PATH=$TEST_DOTNET_ROOT/bin:$PATH" "DOTNET_ROOT=$TEST_DOTNET_ROOT" DOTNET_ROLL_FORWARD=LatestMajor)
+    environment+=("PATH=$TEST_DOTNET_ROOT/bin:$PATH" "DOTNET_ROOT=$TEST_DOTNET_ROOT"
+      DOTNET_ROLL_FORWARD=LatestMajor)
   fi
   assembly=$(find "test/$name/bin/Release" -maxdepth 2 -name "$name.dll" | head -n 1)
-  env "${environment[@]}" timeout -k 20 "${TEST_TIMEOUT:-600}" dotnet "$assembly" -noLogo -noColor -noAutoReporters -reporter verbose \
-    -xml "$report" "${filter[@]}" "$@" < /dev/null 2>&1 | tee "$log" | show
+  env "${environment[@]}" timeout -k 20 "${TEST_TIMEOUT:-600}" dotnet "$assembly" -noLogo -noColor -noAutoReporters \
+    -reporter verbose -xml "$report" "${filter[@]}" "$@" < /dev/null 2>&1 | tee "$log" | show
   status=${PIPESTATUS[0]}
   if [[ ! -s $report ]]; then
     fail "$name ended with exit code $status and without a report (124, 137: timeout). Running then:"
@@ -146,6 +150,12 @@ check_line_lengths() {
     fail "lines of more than 120 columns"
   fi
 }
+
+# If it is set to nothing, the command that should have made it has failed.
+if [[ -v TEST_DOTNET_ROOT && (-z $TEST_DOTNET_ROOT || ! -x $TEST_DOTNET_ROOT/bin/dotnet) ]]; then
+  fail "TEST_DOTNET_ROOT is '$TEST_DOTNET_ROOT', which has no bin/dotnet"
+  finish
+fi
 
 tools=(chromium curl wrk h2load nginx haproxy gcc ss nft strace systemd-analyze systemd-socket-activate nc redis-cli
   redis-server dig dnsperf ip mosquitto_pub prometheus promtool /usr/include/stdio.h

@@ -1,18 +1,19 @@
-# The programs that the scripts beside this file need, and the Debian packages that have them. To be sourced.
+# What the scripts beside this file have in common: the programs that they need, with the Debian packages that have them,
+# and what they build. To be sourced, in the root of the repository.
 
 declare -A package_of=(
   [chromium]=chromium
   [curl]=curl
+  [dig]=bind9-dnsutils
+  [dnsperf]=dnsperf
   [gcc]=gcc
   [h2load]=nghttp2-client
   [haproxy]=haproxy
+  [ip]=iproute2
   [mosquitto_pub]=mosquitto-clients
   [nc]=netcat-openbsd
   [nft]=nftables
   [nginx]=nginx-light
-  [dig]=bind9-dnsutils
-  [dnsperf]=dnsperf
-  [ip]=iproute2
   [prometheus]=prometheus
   [promtool]=prometheus
   [redis-benchmark]=redis-tools
@@ -23,9 +24,9 @@ declare -A package_of=(
   [systemd-analyze]=systemd
   [systemd-socket-activate]=systemd
   [wrk]=wrk
+  [/usr/include/openssl/ssl.h]=libssl-dev
   [/usr/include/stdio.h]=libc6-dev
   [/usr/lib/nginx/modules/ngx_stream_module.so]=libnginx-mod-stream
-  [/usr/include/openssl/ssl.h]=libssl-dev
 )
 
 has_tool() {
@@ -61,4 +62,17 @@ install_tools() {
     fi
   done
   return "$missing"
+}
+
+# usage: compile <name> [options of gcc]
+# Makes a program of test/native: artifacts/native/<name>.
+compile() {
+  mkdir -p artifacts/native
+  gcc -O2 -Wall -Wextra -Werror -o "artifacts/native/$1" "test/native/$1.c" "${@:2}"
+}
+
+# usage: build <project>
+# Nothing is built with NO_BUILD: what is there is used.
+build() {
+  [[ -n ${NO_BUILD:-} ]] || dotnet build --nologo --verbosity quiet --configuration Release "$1"
 }
