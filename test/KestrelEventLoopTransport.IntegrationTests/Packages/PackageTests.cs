@@ -129,10 +129,10 @@ public sealed partial class PackageTests(PackedApp app)
             Assert.Equal(image, Precompiled.IsCode(bytes));
             if (image)
             {
-                // Where the compiler does not find what an assembly refers to, it leaves out nearly all methods.
+                // Where the compiler does not find what an assembly refers to, it leaves out what uses that.
                 var functions = Precompiled.TableSize(bytes)
                     / (assembly.FullName.Contains("arm64", StringComparison.Ordinal) ? 8 : 12);
-                Assert.InRange(functions, Precompiled.CountMethods(bytes) / 10, int.MaxValue);
+                Assert.InRange(functions, Precompiled.CountMethods(bytes) / 2, int.MaxValue);
             }
         }
     }
