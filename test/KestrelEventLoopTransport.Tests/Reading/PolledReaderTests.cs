@@ -25,6 +25,11 @@ public sealed class PolledReaderTests
 
     [Theory]
     [MemberData(nameof(OffTheLoop))]
+    public Task It_sees_bytes_behind_those_that_it_looks_at_again(ApplicationScheduling scheduling)
+        => AssertSeesBytesBehindOldOnesAsync(scheduling);
+
+    [Theory]
+    [MemberData(nameof(OffTheLoop))]
     public Task It_sees_the_end(ApplicationScheduling scheduling) => AssertSeesTheEndAsync(scheduling);
 
     [Theory]
@@ -52,6 +57,7 @@ public sealed class PolledReaderTests
     public async Task Inline_it_sees_all_of_these_too()
     {
         await AssertSeesBytesAsync(ApplicationScheduling.Inline);
+        await AssertSeesBytesBehindOldOnesAsync(ApplicationScheduling.Inline);
         await AssertSeesTheEndAsync(ApplicationScheduling.Inline);
         await AssertSeesACancellationAsync(ApplicationScheduling.Inline);
         await AssertSeesAResetAsync(ApplicationScheduling.Inline);
@@ -66,6 +72,14 @@ public sealed class PolledReaderTests
         Assert.Equal(Pattern.Create(10), result.Bytes);
         Assert.False(result.IsCompleted);
         Assert.False(result.IsCanceled);
+    }
+
+    private static async Task AssertSeesBytesBehindOldOnesAsync(ApplicationScheduling scheduling)
+    {
+        var result = await PollWhileAsync(
+            scheduling, static (client, _) => client.SendAsync(Pattern.Create(10)), looksAgain: true);
+
+        Assert.Equal([(byte)'x', .. Pattern.Create(10)], result.Bytes);
     }
 
     private static async Task AssertSeesTheEndAsync(ApplicationScheduling scheduling)
@@ -135,7 +149,9 @@ public sealed class PolledReaderTests
     /// What a handler that polls sees when <paramref name="action"/> is done to it after a while of nothing.
     /// </summary>
     private static async Task<Seen> PollWhileAsync(
-        ApplicationScheduling scheduling, Func<RawClient, ConnectionContext, Task> action)
+        ApplicationScheduling scheduling,
+        Func<RawClient, ConnectionContext, Task> action,
+        bool looksAgain = false)
     {
         var polling = Signal.New();
         var seen = new TaskCompletionSource<Seen>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -146,8 +162,8 @@ public sealed class PolledReaderTests
             try
             {
                 // It runs where the scheduling runs the application.
-                await ReadGreetingAsync(connection.Transport.Input);
-                seen.SetResult(await SeeAsync(connection.Transport.Input, polling));
+                await ReadGreetingAsync(connection.Transport.Input, looksAgain);
+                seen.SetResult(await SeeAsync(connection.Transport.Input, polling, old: looksAgain ? 1 : 0));
             }
             catch (Exception exception)
             {
@@ -161,13 +177,22 @@ public sealed class PolledReaderTests
         return await seen.Task.DefaultTimeout();
     }
 
-    private static async Task ReadGreetingAsync(PipeReader input)
+    private static async Task ReadGreetingAsync(PipeReader input, bool looksAgain = false)
     {
         var result = await input.ReadAsync();
-        input.AdvanceTo(result.Buffer.GetPosition(1));
+        if (!looksAgain)
+        {
+            input.AdvanceTo(result.Buffer.GetPosition(1));
+            return;
+        }
+
+        // It has been examined, and then it has not.
+        input.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+        input.CancelPendingRead();
+        input.AdvanceTo((await input.ReadAsync()).Buffer.Start);
     }
 
-    private static Task<Seen> SeeAsync(PipeReader input, TaskCompletionSource polling)
+    private static Task<Seen> SeeAsync(PipeReader input, TaskCompletionSource polling, int old = 0)
     {
         try
         {
@@ -177,8 +202,13 @@ public sealed class PolledReaderTests
                 if (input.TryRead(out var result))
                 {
                     var seen = new Seen(result.Buffer.ToArray(), result.IsCompleted, result.IsCanceled);
-                    input.AdvanceTo(result.Buffer.End);
-                    return Task.FromResult(seen);
+                    if (seen.Bytes.Length > old || seen.IsCompleted || seen.IsCanceled)
+                    {
+                        input.AdvanceTo(result.Buffer.End);
+                        return Task.FromResult(seen);
+                    }
+
+                    input.AdvanceTo(result.Buffer.Start);
                 }
 
                 if (looks == VainLooks)

@@ -119,15 +119,23 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     {
         ThrowIfCompleted();
         _read.ThrowIfNotReadable();
-        if (TryFinish() || TryFinishByLooking() || _buffer.IsRewound)
+        if (TryFinish() || TryFinishByLooking())
         {
             _read.WasVain = false;
             result = TakeResult();
             return true;
         }
 
-        // As with Pipe: the reader may advance, to nowhere.
         _read.WasVain = true;
+        if (_buffer.IsRewound)
+        {
+            // What was seen before. If the stream has ended since TryFinish looked, the next call says so.
+            _read.Phase = ReadPhase.Reading;
+            result = new ReadResult(_buffer.ToSequence(), isCanceled: false, isCompleted: false);
+            return true;
+        }
+
+        // As with Pipe: the reader may advance, to nowhere.
         _read.Phase = ReadPhase.Tentative;
         result = default;
         return false;

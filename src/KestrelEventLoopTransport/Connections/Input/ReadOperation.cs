@@ -27,7 +27,7 @@ internal struct ReadOperation
     /// <summary>What has ended the read whose result is not taken yet, if it was not the peer or we.</summary>
     internal ReadInterruption Interruption { get; set; }
 
-    /// <summary>The last <c>TryRead</c> found nothing.</summary>
+    /// <summary>The last <c>TryRead</c> found nothing new.</summary>
     internal bool WasVain { get; set; }
 
     /// <summary>Whether this dispatch has made as many receives as it may.</summary>
