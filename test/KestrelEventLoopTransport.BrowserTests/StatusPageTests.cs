@@ -307,6 +307,21 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
             .CountAsync());
     }
 
+    [Fact]
+    public async Task Endpoints_that_share_an_address_have_a_row_each()
+    {
+        var url = $"udp://127.0.0.1:{FreePort.Next()}";
+        await using var server = await StatusServer.StartAsync(services: services =>
+        {
+            services.AddDatagramCallback(url, static (in datagram, sender) => { }, static o => o.ReusePort = true);
+            services.AddDatagramCallback(url, static (in datagram, sender) => { }, static o => o.ReusePort = true);
+        });
+
+        await using var tab = await browser.OpenAsync(server);
+
+        await Expect(tab.Page.Locator("#datagrams tr")).ToHaveCountAsync(2);
+    }
+
     [Theory]
     [InlineData(ColorScheme.Light, 1400)]
     [InlineData(ColorScheme.Dark, 1400)]
