@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Tests.Dialing;
 
@@ -66,6 +67,50 @@ public sealed class DialedConnectionTests
         await Assert.ThrowsAsync<ConnectionResetException>(() => read.DefaultTimeout());
         var flush = await connection.Transport.Output.WriteAsync(Pattern.Create(10)).DefaultTimeout();
         Assert.True(flush.IsCompleted);
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    [Trait("Contract", "18")]
+    [Trait("Contract", "19")]
+    public async Task Our_own_end_fails_the_read_and_completes_the_flush(ApplicationScheduling scheduling)
+    {
+        await using var transport = new TestTransport(scheduling);
+        var (closed, _) = await transport.DialAsync();
+        var (aborted, _) = await transport.DialAsync();
+        var read = closed.Transport.Input.ReadAsync().AsTask();
+
+        await closed.Transport.Output.CompleteAsync();
+        aborted.Abort(null!);
+
+        await Assert.ThrowsAsync<ConnectionAbortedException>(() => read.DefaultTimeout());
+        var flush = await aborted.Transport.Output.WriteAsync(Pattern.Create(10)).DefaultTimeout();
+        Assert.True(flush.IsCompleted);
+    }
+
+    [Theory]
+    [ClassData<EveryScheduling>]
+    [Trait("Contract", "20")]
+    [Trait("Contract", "23")]
+    public async Task A_reset_is_announced_and_ends_the_connection_though_nothing_reads(
+        ApplicationScheduling scheduling)
+    {
+        await using var transport = new TestTransport(scheduling);
+        var (connection, client) = await transport.DialAsync();
+        var closed = Signal.New();
+        connection.ConnectionClosed.Register(closed.SetResult);
+        await client.SendAsync(Pattern.Create(1000));
+
+        client.Reset();
+
+        await closed.Task.DefaultTimeout();
+        var monitor = transport.Services.GetRequiredService<EventLoopTransportMonitor>();
+        await Poll.UntilAsync(() => monitor.ConnectionCount == 0);
+        var result = await connection.Transport.Input.ReadAtLeastAsync(1000).DefaultTimeout();
+        Assert.Equal(1000, result.Buffer.Length);
+        connection.Transport.Input.AdvanceTo(result.Buffer.End);
+        await Assert.ThrowsAsync<ConnectionResetException>(
+            () => connection.Transport.Input.ReadAsync().DefaultTimeout());
     }
 
     [Theory]
