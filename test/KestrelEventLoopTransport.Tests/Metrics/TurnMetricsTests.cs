@@ -40,7 +40,7 @@ public sealed class TurnMetricsTests
     [ClassData<EveryScheduling>]
     public async Task Turns_and_events_grow_with_requests(ApplicationScheduling scheduling)
     {
-        const int Requests = 50;
+        const int Turns = 10;
         await using var server = await TestServer.StartAsync(new TestSettings
         {
             Scheduling = scheduling,
@@ -51,14 +51,14 @@ public sealed class TurnMetricsTests
         using var client = await server.ConnectAsync();
         var turns = instruments.Read("event_loop.turns/0");
         var events = instruments.Read("event_loop.events/0");
-        for (var i = 0; i < Requests; i++)
+
+        // Not one turn for each request: a server that is kept from its processor may find the next one without a turn.
+        await Poll.UntilAsync(async () =>
         {
             await Echo.RoundTripAsync(client);
-        }
-
-        // The loop may run one turn later what it has begun.
-        Assert.InRange(instruments.Read("event_loop.turns/0") - turns, Requests - 1, long.MaxValue);
-        Assert.InRange(instruments.Read("event_loop.events/0") - events, Requests - 1, long.MaxValue);
+            return instruments.Read("event_loop.turns/0") - turns >= Turns
+                && instruments.Read("event_loop.events/0") - events >= Turns;
+        });
     }
 
     [Fact]
