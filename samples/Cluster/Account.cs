@@ -4,8 +4,8 @@ namespace Cluster;
 [GenerateSerializer]
 internal sealed class Account
 {
-    // A call without an answer is repeated after ten seconds (ResponseTimeout). If the account had more deposits than
-    // this meanwhile, the deposit would count twice. A real bank keeps its keys in a ledger.
+    // A call without an answer is repeated seconds later (ResponseTimeout). If the account had more deposits than this
+    // meanwhile, the deposit would count twice. A real bank keeps its keys in a ledger.
     private const int RememberedKeys = 500;
 
     [Id(0)]

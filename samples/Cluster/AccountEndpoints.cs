@@ -9,17 +9,17 @@ internal static class AccountEndpoints
     private static readonly TimeSpan _patience = TimeSpan.FromSeconds(40);
     private static readonly TimeSpan _pause = TimeSpan.FromMilliseconds(100);
 
-    public static void MapAccounts(this WebApplication app, int silo)
+    public static void MapAccounts(this WebApplication app, string server)
     {
         app.MapGet("/accounts/{id}", (string id, IGrainFactory grains, HttpContext context)
-            => AnswerAsync(id, grains, context, silo, static account => account.GetBalanceAsync()));
+            => AnswerAsync(id, grains, context, server, static account => account.GetBalanceAsync()));
 
         app.MapPost("/accounts/{id}/deposit", (string id, long amount, IGrainFactory grains, HttpContext context) =>
         {
             var key = context.Request.Headers["Idempotency-Key"].ToString();
             return amount <= 0 || key.Length is 0 or > 100
                 ? Task.FromResult(Results.BadRequest("A deposit has an amount above 0 and an Idempotency-Key.\n"))
-                : AnswerAsync(id, grains, context, silo, account => account.DepositAsync(amount, key));
+                : AnswerAsync(id, grains, context, server, account => account.DepositAsync(amount, key));
         });
     }
 
@@ -28,7 +28,7 @@ internal static class AccountEndpoints
     /// of its account ends or dies. The next one finds the account on another silo.
     /// </summary>
     private static async Task<IResult> AnswerAsync(
-        string id, IGrainFactory grains, HttpContext context, int silo, Func<IAccountGrain, Task<long>> call)
+        string id, IGrainFactory grains, HttpContext context, string server, Func<IAccountGrain, Task<long>> call)
     {
         var started = Stopwatch.GetTimestamp();
         var client = $"{context.Connection.RemoteIpAddress}";
@@ -37,7 +37,7 @@ internal static class AccountEndpoints
             try
             {
                 var balance = await call(grains.GetGrain<IAccountGrain>(id));
-                return Results.Ok(new AccountAnswer(id, balance, silo, client));
+                return Results.Ok(new AccountAnswer(id, balance, server, client));
             }
             catch (Exception) when (Stopwatch.GetElapsedTime(started) < _patience)
             {

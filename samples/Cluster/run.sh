@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Starts the cluster: Redis, three silos, and HAProxy in front of them. A silo that ends is started again.
+# Starts the cluster: Redis, three silos and a front that calls them, and HAProxy before all four. One that ends is
+# started again.
 #
 #   samples/Cluster/run.sh               builds first; --no-build does not. CONFIGURATION is Release.
 #   kill -HUP PID-OF-THIS-SCRIPT         restarts the silos, one after the other
@@ -12,44 +13,47 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 export CLUSTER_ADDRESS=${CLUSTER_ADDRESS:-127.0.0.1} PATH="$PATH:/usr/sbin"
 configuration=${CONFIGURATION:-Release}
-silos=() others=() redis=()
+servers=(silo1 silo2 silo3 front) others=() redis=()
+declare -A processes=()
 
-# Each process has a session of its own: Ctrl+C in a terminal ends only this script, which stops the silos first.
-start_silo() {
-  setsid dotnet "bin/$configuration/net10.0/Cluster.dll" --silo "$1" --address "$CLUSTER_ADDRESS" "${redis[@]}" &
-  silos[$1]=$!
-  echo "Silo $1 is process $!"
+# Each process has a session of its own: Ctrl+C in a terminal ends only this script, which stops the servers first.
+start() {
+  local options=(--address "$CLUSTER_ADDRESS" "${redis[@]}")
+  [[ $1 == front ]] || options+=(--silo "${1#silo}")
+  setsid dotnet "bin/$configuration/net10.0/Cluster.dll" "${options[@]}" &
+  processes[$1]=$!
+  echo "$1 is process $!"
 }
 
-start_ended_silos() {
-  local n
-  for n in 1 2 3; do
-    kill -0 "${silos[n]}" 2> /dev/null || start_silo "$n"
+start_ended() {
+  local server
+  for server in "${servers[@]}"; do
+    kill -0 "${processes[$server]}" 2> /dev/null || start "$server"
   done
 }
 
 wait_until_up() {
-  until curl -s --noproxy '*' "http://$CLUSTER_ADDRESS:5094/;csv" | grep -q "^silos,silo$1,.*,UP,"; do
-    start_ended_silos
+  until curl -s --noproxy '*' "http://$CLUSTER_ADDRESS:5094/;csv" | grep -q "^accounts,$1,.*,UP,"; do
+    start_ended
     sleep 0.2
   done
 }
 
 restart_silos() {
-  local n
-  for n in 1 2 3; do
-    echo "Silo $n stops"
-    kill -TERM "${silos[n]}"
-    wait "${silos[n]}"
-    start_silo "$n"
-    wait_until_up "$n"
+  local silo
+  for silo in silo1 silo2 silo3; do
+    echo "$silo stops"
+    kill -TERM "${processes[$silo]}"
+    wait "${processes[$silo]}"
+    start "$silo"
+    wait_until_up "$silo"
   done
   echo "All silos have been restarted"
 }
 
 stop() {
   trap '' HUP INT TERM
-  ((${#silos[@]})) && kill -TERM "${silos[@]}" 2> /dev/null && wait "${silos[@]}"
+  ((${#processes[@]})) && kill -TERM "${processes[@]}" 2> /dev/null && wait "${processes[@]}"
   ((${#others[@]})) && kill -TERM "${others[@]}" 2> /dev/null && wait "${others[@]}"
   rm -rf "$directory"
 }
@@ -86,20 +90,20 @@ else
   echo "Without Redis: an account is lost with its silo, and the cluster with silo 1"
 fi
 
-for n in 1 2 3; do
-  start_silo "$n"
+for server in "${servers[@]}"; do
+  start "$server"
 done
 
 setsid haproxy -db -f haproxy.cfg &
 others+=($!)
 
-for n in 1 2 3; do
-  wait_until_up "$n"
+for server in "${servers[@]}"; do
+  wait_until_up "$server"
 done
 echo "Ready: http://$CLUSTER_ADDRESS:5090, this is process $$"
 
 while true; do
-  start_ended_silos
+  start_ended
   if [[ -n ${restart:-} ]]; then
     restart=
     restart_silos

@@ -1,15 +1,18 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
+using System.Text.RegularExpressions;
 using KestrelEventLoopTransport.IntegrationTests.Tools;
 
 namespace KestrelEventLoopTransport.IntegrationTests;
 
-/// <summary>The sample Cluster: three silos of Orleans with Redis, behind HAProxy.</summary>
+/// <summary>The sample Cluster: three silos of Orleans and a client of them with Redis, behind HAProxy.</summary>
 [Trait("Poller", "epoll")]
 [Slow]
-public sealed class ClusterSampleTests
+public sealed partial class ClusterSampleTests
 {
     private const int LongMilliseconds = 900_000;
+    private const int WrkConnections = 16;
 
     [Fact(Timeout = HangGuard.BulkMilliseconds)]
     public async Task No_deposit_is_lost_when_a_silo_is_killed_and_all_are_restarted()
@@ -17,14 +20,19 @@ public sealed class ClusterSampleTests
         await using var cluster = await ClusterProcess.StartAsync();
         var load = new DepositLoad(cluster.Url, workers: 16, pause: TimeSpan.FromMilliseconds(20));
         await load.UntilMoreAsync(500);
-        Assert.Equal([1, 2, 3], load.Silos.Order());
+        Assert.Equal(["front", "silo1", "silo2", "silo3"], load.Servers.Order());
 
         var killed = Stopwatch.GetTimestamp();
         cluster.Kill(2);
         await cluster.UntilStartedAsync(2, times: 2);
         await load.UntilMoreAsync(500);
         await cluster.RestartAsync();
+        var before = await cluster.ReadStatisticAsync("front", "hrsp_2xx");
         await load.UntilMoreAsync(500);
+
+        // The client found the gateways again.
+        Assert.NotEqual(before, await cluster.ReadStatisticAsync("front", "hrsp_2xx"));
+        Assert.Equal(1, cluster.CountStarts("front"));
         Assert.All([1, 2, 3], silo => Assert.Equal(1, cluster.CountAnnouncedStops(silo)));
 
         await AssertAsync(cluster, load, killed);
@@ -36,7 +44,10 @@ public sealed class ClusterSampleTests
     {
         var period = TimeSpan.FromMinutes(2);
         await using var cluster = await ClusterProcess.StartAsync();
-        var load = new DepositLoad(cluster.Url, workers: 32, pause: TimeSpan.Zero);
+        var load = new DepositLoad(cluster.Url, workers: 4, pause: TimeSpan.FromMilliseconds(100));
+        string[] options = ["-t2", $"-c{WrkConnections}", "-d1h", "--timeout", "60s", "--latency"];
+        await using var wrk = ToolProcess.Start(
+            "wrk", [.. options, "-s", Repository.PathOf("samples", "Cluster", "load.lua"), $"{cluster.Url}"]);
         for (var restart = 0; restart < 3; restart++)
         {
             await WaitAsync(period, cluster.RestartAsync());
@@ -47,6 +58,14 @@ public sealed class ClusterSampleTests
         await WaitAsync(period, cluster.UntilStartedAsync(2, times: 5));
         await Task.Delay(period, HangGuard.Token);
 
+        // wrk reports when it is interrupted.
+        var output = (await wrk.StopAsync("INT")).AssertSuccess().Output;
+        TestContext.Current.TestOutputHelper!.WriteLine(output);
+        Assert.DoesNotContain("Socket errors", output, StringComparison.Ordinal);
+        Assert.DoesNotContain("Non-2xx", output, StringComparison.Ordinal);
+        var answered = int.Parse(Requests().Match(output).Groups[1].ValueSpan, CultureInfo.InvariantCulture);
+        Assert.InRange(await load.SumOfWrkAsync(), answered, answered + WrkConnections);
+        Assert.Equal(1, cluster.CountStarts("front"));
         await AssertAsync(cluster, load, killed);
     }
 
@@ -91,4 +110,7 @@ public sealed class ClusterSampleTests
             Assert.True(failure.Started <= killed && killed <= failure.Ended, failure.Reason));
         await load.AssertBalancesAsync();
     }
+
+    [GeneratedRegex(@"(\d+) requests in")]
+    private static partial Regex Requests();
 }

@@ -59,7 +59,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
     /// <summary>Kills the process of a silo. It has no time for anything.</summary>
     public void Kill(int silo)
     {
-        var last = Regex.Matches(_process.Output, $@"Silo {silo} is process (\d+)")[^1];
+        var last = Regex.Matches(_process.Output, $@"silo{silo} is process (\d+)")[^1];
         using var process = Process.GetProcessById(int.Parse(last.Groups[1].ValueSpan, CultureInfo.InvariantCulture));
         process.Kill();
     }
@@ -67,11 +67,11 @@ internal sealed class ClusterProcess : IAsyncDisposable
     /// <summary>Waits until a silo has been started so often, and HAProxy sends it requests.</summary>
     public async Task UntilStartedAsync(int silo, int times)
     {
-        await UntilAsync(() => Count($"Silo {silo} listens on ") >= times);
+        await UntilAsync(() => Count($"silo{silo} listens on ") >= times);
 
-        // Orleans' endpoint and Kestrel's: both are on the loops.
-        var endpoints = $"{Address}:{11110 + silo} and {Address}:{5090 + silo}";
-        Assert.Contains($"Silo {silo} listens on {endpoints}\n", _process.Output);
+        // The silo's endpoint, its gateway and Kestrel's: all are on the loops.
+        var endpoints = $"{Address}:{11110 + silo} and {Address}:{30000 + silo} and {Address}:{5090 + silo}";
+        Assert.Contains($"silo{silo} listens on {endpoints}\n", _process.Output);
         while (await ReadStatisticAsync($"silo{silo}", "status") is not "UP")
         {
             await Task.Delay(50, HangGuard.Token);
@@ -87,17 +87,20 @@ internal sealed class ClusterProcess : IAsyncDisposable
         await UntilAsync(() => Count(Restarted) > before);
     }
 
+    /// <summary>How often a server has been started.</summary>
+    public int CountStarts(string server) => Count($"{server} is process ");
+
     /// <summary>How often a silo has told HAProxy that it stops, before it did.</summary>
     public int CountAnnouncedStops(int silo)
-        => Regex.Count(_process.Error, $"Server silos/silo{silo} is DOWN, reason: Layer7 wrong status, code: 503");
+        => Regex.Count(_process.Error, $"Server accounts/silo{silo} is DOWN, reason: Layer7 wrong status, code: 503");
 
-    /// <summary>What HAProxy's page says of a silo, or of all of them (<c>BACKEND</c>).</summary>
+    /// <summary>What HAProxy's page says of a server, or of all of them (<c>BACKEND</c>).</summary>
     public async Task<string> ReadStatisticAsync(string server, string column)
     {
         var text = await _client.GetStringAsync($"http://{Address}:5094/;csv", HangGuard.Token);
         var lines = text.Split('\n');
         var index = Array.IndexOf(lines[0].TrimStart('#', ' ').Split(','), column);
-        return lines.Single(line => line.StartsWith($"silos,{server},", StringComparison.Ordinal)).Split(',')[index];
+        return lines.Single(line => line.StartsWith($"accounts,{server},", StringComparison.Ordinal)).Split(',')[index];
     }
 
     public async ValueTask DisposeAsync()

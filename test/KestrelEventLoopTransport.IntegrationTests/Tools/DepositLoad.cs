@@ -23,7 +23,7 @@ internal sealed class DepositLoad
     private readonly long[] _acknowledged = new long[Accounts];
     private readonly long[] _unknown = new long[Accounts];
     private readonly ConcurrentBag<double> _milliseconds = [];
-    private readonly ConcurrentDictionary<int, bool> _silos = [];
+    private readonly ConcurrentDictionary<string, bool> _servers = [];
     private volatile bool _stops;
 
     /// <param name="url">Where HAProxy listens.</param>
@@ -43,8 +43,8 @@ internal sealed class DepositLoad
     /// <summary>When a deposit that failed was sent, when it failed, and why.</summary>
     public ConcurrentQueue<(long Started, long Ended, string Reason)> Failures { get; } = [];
 
-    /// <summary>The silos that have answered.</summary>
-    public ICollection<int> Silos => _silos.Keys;
+    /// <summary>The processes that have answered.</summary>
+    public ICollection<string> Servers => _servers.Keys;
 
     /// <summary>Waits for so many more answers.</summary>
     public async Task UntilMoreAsync(int answers)
@@ -69,10 +69,23 @@ internal sealed class DepositLoad
     {
         for (var account = 0; account < Accounts; account++)
         {
-            using var answer = await _client.GetAsync($"/accounts/{account}", HangGuard.Token);
-            var balance = (await ReadAsync(answer)).GetProperty("balance").GetInt64();
-            Assert.InRange(balance, _acknowledged[account], _acknowledged[account] + _unknown[account]);
+            Assert.InRange(
+                await GetBalanceAsync($"{account}"),
+                _acknowledged[account],
+                _acknowledged[account] + _unknown[account]);
         }
+    }
+
+    /// <summary>What the accounts of samples/Cluster/load.lua have in all.</summary>
+    public async Task<long> SumOfWrkAsync()
+    {
+        var sum = 0L;
+        for (var account = 0; account < 100; account++)
+        {
+            sum += await GetBalanceAsync($"wrk-{account}");
+        }
+
+        return sum;
     }
 
     public override string ToString()
@@ -102,6 +115,12 @@ internal sealed class DepositLoad
         }
     }
 
+    private async Task<long> GetBalanceAsync(string account)
+    {
+        using var answer = await _client.GetAsync($"/accounts/{account}", HangGuard.Token);
+        return (await ReadAsync(answer)).GetProperty("balance").GetInt64();
+    }
+
     private async Task DepositAsync(int worker)
     {
         var random = new Random(worker);
@@ -118,7 +137,7 @@ internal sealed class DepositLoad
                 var json = await ReadAsync(answer);
                 Interlocked.Add(ref _acknowledged[account], amount);
                 _milliseconds.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
-                _silos.TryAdd(json.GetProperty("silo").GetInt32(), true);
+                _servers.TryAdd(json.GetProperty("server").GetString()!, true);
                 Assert.Equal($"{_address}", json.GetProperty("client").GetString());
             }
             catch (HttpRequestException exception)
