@@ -24,6 +24,9 @@ var address = IPAddress.Parse(builder.Configuration.GetValue("address", "127.0.0
 var redis = builder.Configuration.GetValue<string>("redis");
 var http = new IPEndPoint(address, 5090 + (silo ?? 5));
 
+// A caller does not know which of its calls a killed silo had: a call without an answer is repeated after this time.
+var responseTimeout = TimeSpan.FromSeconds(5);
+
 // HAProxy's endpoint only: silos and clients do not send a header to each other.
 builder.WebHost.UseEventLoopTransport(options => options.ConfigureEndpoint(
     http, endpoint => endpoint.ProxyProtocol = new ProxyProtocolOptions { TrustedNetworks = { "127.0.0.0/8" } }));
@@ -60,7 +63,7 @@ void UseSilo(ISiloBuilder orleans, int number)
 
     // A silo that does not answer is dead after six seconds, or as soon as it is there again.
     orleans.Configure<ClusterMembershipOptions>(static options => options.ProbeTimeout = TimeSpan.FromSeconds(2));
-    orleans.Configure<SiloMessagingOptions>(static options => options.ResponseTimeout = TimeSpan.FromSeconds(10));
+    orleans.Configure<SiloMessagingOptions>(options => options.ResponseTimeout = responseTimeout);
     if (redis is null)
     {
         orleans.UseDevelopmentClustering(SiloEndPoint(1));
@@ -77,9 +80,7 @@ void UseSilo(ISiloBuilder orleans, int number)
 void UseClient(IClientBuilder orleans)
 {
     orleans.UseEventLoopTransport();
-
-    // A client does not know which of its calls a killed gateway had: they are repeated after this time.
-    orleans.Configure<ClientMessagingOptions>(static options => options.ResponseTimeout = TimeSpan.FromSeconds(5));
+    orleans.Configure<ClientMessagingOptions>(options => options.ResponseTimeout = responseTimeout);
 
     // A gateway that has stopped gets no calls. It gets them again after this time, if it is there.
     orleans.Configure<GatewayOptions>(static options => options.GatewayListRefreshPeriod = TimeSpan.FromSeconds(5));

@@ -18,17 +18,17 @@ public sealed partial class ClusterSampleTests
     public async Task No_deposit_is_lost_when_a_silo_is_killed_and_all_are_restarted()
     {
         await using var cluster = await ClusterProcess.StartAsync();
-        var load = new DepositLoad(cluster.Url, workers: 16, pause: TimeSpan.FromMilliseconds(20));
-        await load.UntilMoreAsync(500);
+        var load = new DepositLoad(cluster.Url, workers: 8, pause: TimeSpan.FromMilliseconds(50));
+        await load.UntilMoreAsync(200);
         Assert.Equal(["front", "silo1", "silo2", "silo3"], load.Servers.Order());
 
         var killed = Stopwatch.GetTimestamp();
         cluster.Kill(2);
         await cluster.UntilStartedAsync(2, times: 2);
-        await load.UntilMoreAsync(500);
+        await load.UntilMoreAsync(200);
         await cluster.RestartAsync();
         var before = await cluster.ReadStatisticAsync("front", "hrsp_2xx");
-        await load.UntilMoreAsync(500);
+        await load.UntilMoreAsync(200);
 
         // The client found the gateways again.
         Assert.NotEqual(before, await cluster.ReadStatisticAsync("front", "hrsp_2xx"));
