@@ -16,7 +16,7 @@ public sealed class BalancerRecipeTests
     {
         { "AWS", 0xEA, [1, .. "vpce-08d2bf15fac5001c9"u8], "vpce-08d2bf15fac5001c9" },
         { "Azure", 0xEE, [1, 0x07, 0x02, 0x00, 0x10], "268435975" },
-        { "Google", 0xE0, [0, 0, 0, 0, 0, 0x01, 0x00, 0x02], "65538" },
+        { "Google", 0xE0, [0x00, 0x9B, 0x34, 0xD7, 0x0A, 0x00, 0x3C, 0x64], "43686719580552292" },
     };
 
     [Theory(Timeout = HangGuard.Milliseconds)]

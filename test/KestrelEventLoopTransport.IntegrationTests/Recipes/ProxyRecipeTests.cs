@@ -25,17 +25,17 @@ public sealed class ProxyRecipeTests
             Readme.Block(Nginx, "json").With("/run/app/app.sock", socket.Path).With("www-data", group));
         var stat = await ToolProcess.RunAsync("stat", "-c", "%a %G", socket.Path);
         Assert.Equal($"660 {group}\n", stat.AssertSuccess().Output);
-        var port = FreePort.Next();
+        var endPoint = new IPEndPoint(IPAddress.Loopback, FreePort.Next());
         await using var nginx = await ConfiguredProxy.StartNginxAsync(
             Readme.Block(Nginx, "nginx")
                 .With("/run/app/app.sock", socket.Path)
-                .With("listen 80;", $"listen 127.0.0.1:{port};"),
-            port);
-        using var client = CreateClient($"http://127.0.0.1:{port}");
+                .With("listen 80;", $"listen {endPoint};"),
+            endPoint);
+        using var client = CreateClient($"http://{endPoint}");
 
         Assert.Equal($"{_client} http 127.0.0.1", await client.GetStringAsync("/client", HangGuard.Token));
         await RequestsShareAConnectionAsync(client);
-        await WebSocketsPassAsync(port);
+        await WebSocketsPassAsync(endPoint);
         await UploadsAreNotHeldBackAsync(client, app);
     }
 
@@ -47,19 +47,19 @@ public sealed class ProxyRecipeTests
             .With("10.0.0.0/24", "127.0.0.0/8");
         await using var first = await RecipeApp.StartAsync(json, usesTls: true);
         await using var second = await RecipeApp.StartAsync(json, usesTls: true);
-        var port = FreePort.Next();
+        var endPoint = new IPEndPoint(IPAddress.Loopback, FreePort.Next());
         await using var haproxy = await ConfiguredProxy.StartHaproxyAsync(
             Readme.Block(Haproxy, "haproxy")
-                .With("bind :443", $"bind 127.0.0.1:{port}")
+                .With("bind :443", $"bind {endPoint}")
                 .With("10.0.0.11:5001", $"{first.EndPoint}")
                 .With("10.0.0.12:5001", $"{second.EndPoint}"),
-            port);
+            endPoint);
 
-        await AllAreAnsweredAsync(port);
+        await AllAreAnsweredAsync(endPoint.Port);
         Assert.All([first, second], static app => Assert.NotEqual(0, app.Monitor.Endpoints[0].AcceptedConnections));
 
         await first.StopAsync();
-        await AllAreAnsweredAsync(port);
+        await AllAreAnsweredAsync(endPoint.Port);
     }
 
     // From a directory of its own, as the sample's README says it: nginx finds its module there too.
@@ -101,10 +101,10 @@ public sealed class ProxyRecipeTests
         Assert.Single(connections);
     }
 
-    private static async Task WebSocketsPassAsync(int port)
+    private static async Task WebSocketsPassAsync(IPEndPoint endPoint)
     {
         using var socket = new ClientWebSocket();
-        await socket.ConnectAsync(new Uri($"ws://127.0.0.1:{port}/ws"), HangGuard.Token);
+        await socket.ConnectAsync(new Uri($"ws://{endPoint}/ws"), HangGuard.Token);
         await socket.SendAsync("hello"u8.ToArray(), WebSocketMessageType.Text, true, HangGuard.Token);
         var buffer = new byte[16];
         var answer = await socket.ReceiveAsync(buffer, HangGuard.Token);
