@@ -22,7 +22,8 @@ internal static class BackendEndpoints
         app.MapGet("/wait", (HttpContext http) => WaitAsync(http, events));
         app.MapPost("/wait-body", (HttpContext http) => WaitForBodyAsync(http, events));
         app.MapGet("/endless", (HttpContext http) => DownloadForeverAsync(http, events));
-        app.Map("/websocket", EchoMessagesAsync);
+        app.Map("/websocket", (HttpContext http) => EchoMessagesAsync(http, events));
+        app.Map("/websocket-abort", AbortWebSocketAsync);
     }
 
     /// <summary>Answers with the hash of the body.</summary>
@@ -84,21 +85,40 @@ internal static class BackendEndpoints
         }
     }
 
-    private static async Task EchoMessagesAsync(HttpContext http)
+    private static async Task AbortWebSocketAsync(HttpContext http)
     {
         using var socket = await http.WebSockets.AcceptWebSocketAsync();
+        await socket.ReceiveAsync(new byte[16], http.RequestAborted);
+        http.Abort();
+    }
+
+    private static async Task EchoMessagesAsync(HttpContext http, BackendEvents events)
+    {
+        using var socket = await http.WebSockets.AcceptWebSocketAsync();
+        try
+        {
+            await EchoAsync(socket, http.RequestAborted);
+        }
+        catch (Exception exception) when (exception is WebSocketException or OperationCanceledException)
+        {
+            events.Aborted.SetResult();
+        }
+    }
+
+    private static async Task EchoAsync(WebSocket socket, CancellationToken aborted)
+    {
         var buffer = new byte[16 * 1024];
         while (true)
         {
-            var received = await socket.ReceiveAsync(buffer.AsMemory(), http.RequestAborted);
+            var received = await socket.ReceiveAsync(buffer.AsMemory(), aborted);
             if (received.MessageType == WebSocketMessageType.Close)
             {
-                await socket.CloseOutputAsync(socket.CloseStatus!.Value, "seen", http.RequestAborted);
+                await socket.CloseOutputAsync(socket.CloseStatus!.Value, "seen", aborted);
                 return;
             }
 
             await socket.SendAsync(
-                buffer.AsMemory(0, received.Count), received.MessageType, received.EndOfMessage, http.RequestAborted);
+                buffer.AsMemory(0, received.Count), received.MessageType, received.EndOfMessage, aborted);
         }
     }
 }

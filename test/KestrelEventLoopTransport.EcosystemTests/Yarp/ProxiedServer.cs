@@ -10,36 +10,46 @@ using Yarp.ReverseProxy.Forwarder;
 namespace KestrelEventLoopTransport.EcosystemTests.Yarp;
 
 /// <summary>
-/// YARP in front of a server, both on the transport. If it is ours, YARP's own connections are on its loops too. Client
-/// and proxy speak the protocol, and so do proxy and server.
+/// YARP in front of a server, and a client. If YARP is on ours, its own connections are on the loops too. Client and
+/// proxy speak the protocol, and so do proxy and server.
 /// </summary>
 internal sealed class ProxiedServer : IAsyncDisposable
 {
-    private readonly ClientProtocol _protocol;
     private readonly TestServer _proxy;
 
     private ProxiedServer(ClientProtocol protocol, TestServer proxy, TestServer backend, BackendEvents events)
     {
-        _protocol = protocol;
         _proxy = proxy;
+        Address = AddressOf(proxy, protocol);
+        Client = LoopbackHttpClient.Create(Address, protocol);
         Backend = backend;
         Events = events;
     }
+
+    /// <summary>Of the proxy.</summary>
+    public HttpClient Client { get; }
 
     public TestServer Backend { get; }
 
     public BackendEvents Events { get; }
 
     /// <summary>Of the proxy.</summary>
-    public Uri Address => AddressOf(_proxy, _protocol);
+    public Uri Address { get; }
 
-    public static async Task<ProxiedServer> StartAsync(TransportUnderTest transport, ClientProtocol protocol)
+    public static Task<ProxiedServer> StartAsync(TransportUnderTest transport, ClientProtocol protocol)
+        => StartAsync(transport, transport, protocol);
+
+    /// <param name="front">What YARP is on.</param>
+    /// <param name="back">What the server behind it is on.</param>
+    /// <param name="protocol">What all speak.</param>
+    public static async Task<ProxiedServer> StartAsync(
+        TransportUnderTest front, TransportUnderTest back, ClientProtocol protocol)
     {
         var events = new BackendEvents();
         var backend = await TestServer.StartAsync(CreateSettings(
-            transport, protocol, app => BackendEndpoints.Map(app, events), static _ => { }));
+            back, protocol, app => BackendEndpoints.Map(app, events), static _ => { }));
         var proxy = await TestServer.StartAsync(CreateSettings(
-            transport,
+            front,
             protocol,
             static app => app.MapReverseProxy(),
             services =>
@@ -47,7 +57,7 @@ internal sealed class ProxiedServer : IAsyncDisposable
                 var yarp = services.AddReverseProxy().LoadFromMemory(
                     [new RouteConfig { RouteId = "all", ClusterId = "app", Match = new() { Path = "{**path}" } }],
                     [CreateCluster(AddressOf(backend, protocol), IsHttp1(protocol))]);
-                if (!transport.IsStock)
+                if (!front.IsStock)
                 {
                     yarp.UseEventLoops();
                 }
@@ -55,13 +65,16 @@ internal sealed class ProxiedServer : IAsyncDisposable
         return new ProxiedServer(protocol, proxy, backend, events);
     }
 
-    public HttpClient CreateClient() => LoopbackHttpClient.Create(Address, _protocol);
+    /// <summary>That it serves: one request there and back.</summary>
+    public async Task AssertServesAsync()
+        => Assert.Equal("Hello", await Client.GetStringAsync("/hello").DefaultTimeout());
 
     /// <summary>A connection to the proxy.</summary>
     public Task<RawClient> ConnectAsync() => _proxy.ConnectAsync();
 
     public async ValueTask DisposeAsync()
     {
+        Client.Dispose();
         await _proxy.DisposeAsync();
         await Backend.DisposeAsync();
     }

@@ -10,12 +10,11 @@ public sealed class ProxyEndTests
     public async Task A_server_that_is_gone_is_a_bad_gateway(TransportUnderTest transport, ClientProtocol protocol)
     {
         await using var server = await ProxiedServer.StartAsync(transport, protocol);
-        using var client = server.CreateClient();
-        Assert.Equal("Hello", await client.GetStringAsync("/hello").DefaultTimeout());
+        await server.AssertServesAsync();
 
         await server.Backend.StopAsync();
 
-        using var response = await client.GetAsync("/hello").DefaultTimeout();
+        using var response = await server.Client.GetAsync("/hello").DefaultTimeout();
         Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
     }
 
@@ -24,12 +23,11 @@ public sealed class ProxyEndTests
     public async Task An_abort_before_the_answer_is_a_bad_gateway(TransportUnderTest transport, ClientProtocol protocol)
     {
         await using var server = await ProxiedServer.StartAsync(transport, protocol);
-        using var client = server.CreateClient();
 
-        using var response = await client.GetAsync("/abort-head").DefaultTimeout();
+        using var response = await server.Client.GetAsync("/abort-head").DefaultTimeout();
 
         Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
-        Assert.Equal("Hello", await client.GetStringAsync("/hello").DefaultTimeout());
+        await server.AssertServesAsync();
     }
 
     [Theory]
@@ -38,12 +36,12 @@ public sealed class ProxyEndTests
         TransportUnderTest transport, ClientProtocol protocol)
     {
         await using var server = await ProxiedServer.StartAsync(transport, protocol);
-        using var client = server.CreateClient();
 
         // The abort may overtake the beginning.
-        await Assert.ThrowsAsync<HttpRequestException>(() => client.GetStringAsync("/abort-body")).DefaultTimeout();
+        var answer = server.Client.GetStringAsync("/abort-body");
 
-        Assert.Equal("Hello", await client.GetStringAsync("/hello").DefaultTimeout());
+        await Assert.ThrowsAsync<HttpRequestException>(() => answer).DefaultTimeout();
+        await server.AssertServesAsync();
     }
 
     [Theory]
@@ -52,16 +50,11 @@ public sealed class ProxyEndTests
         TransportUnderTest transport, ClientProtocol protocol)
     {
         await using var server = await ProxiedServer.StartAsync(transport, protocol);
-        using var client = server.CreateClient();
         using var cancellation = new CancellationTokenSource();
-        var answer = client.GetAsync("/wait", cancellation.Token);
-        await server.Events.Waits.Task.DefaultTimeout();
 
-        await cancellation.CancelAsync();
+        var answer = server.Client.GetAsync("/wait", cancellation.Token);
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => answer).DefaultTimeout();
-        await server.Events.Aborted.Task.DefaultTimeout();
-        Assert.Equal("Hello", await client.GetStringAsync("/hello").DefaultTimeout());
+        await AssertServerSeesAsync(server, cancellation, answer);
     }
 
     [Theory]
@@ -70,19 +63,14 @@ public sealed class ProxyEndTests
         TransportUnderTest transport, ClientProtocol protocol)
     {
         await using var server = await ProxiedServer.StartAsync(transport, protocol);
-        using var client = server.CreateClient();
         using var cancellation = new CancellationTokenSource();
         using var content = new DuplexContent();
-        var answer = client.PostAsync("/wait-body", content, cancellation.Token);
+
+        var answer = server.Client.PostAsync("/wait-body", content, cancellation.Token);
 
         // YARP does not flush what is little.
         await content.WriteLineAsync(new string('a', 100_000));
-        await server.Events.Waits.Task.DefaultTimeout();
-
-        await cancellation.CancelAsync();
-
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => answer).DefaultTimeout();
-        await server.Events.Aborted.Task.DefaultTimeout();
+        await AssertServerSeesAsync(server, cancellation, answer);
     }
 
     [Theory]
@@ -91,14 +79,13 @@ public sealed class ProxyEndTests
         TransportUnderTest transport, ClientProtocol protocol)
     {
         await using var server = await ProxiedServer.StartAsync(transport, protocol);
-        using var client = server.CreateClient();
-        await using (var stream = await client.GetStreamAsync("/endless").DefaultTimeout())
+        await using (var stream = await server.Client.GetStreamAsync("/endless").DefaultTimeout())
         {
             await stream.ReadExactlyAsync(new byte[100_000]).AsTask().DefaultTimeout();
         }
 
         await server.Events.Aborted.Task.DefaultTimeout();
-        Assert.Equal("Hello", await client.GetStringAsync("/hello").DefaultTimeout());
+        await server.AssertServesAsync();
     }
 
     [Theory]
@@ -113,5 +100,18 @@ public sealed class ProxyEndTests
         client.Reset();
 
         await server.Events.Aborted.Task.DefaultTimeout();
+    }
+
+    /// <summary>The client cancels a request in which the server waits.</summary>
+    private static async Task AssertServerSeesAsync(
+        ProxiedServer server, CancellationTokenSource cancellation, Task answer)
+    {
+        await server.Events.Waits.Task.DefaultTimeout();
+
+        await cancellation.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => answer).DefaultTimeout();
+        await server.Events.Aborted.Task.DefaultTimeout();
+        await server.AssertServesAsync();
     }
 }
