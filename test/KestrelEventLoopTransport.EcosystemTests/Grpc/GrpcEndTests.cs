@@ -16,11 +16,7 @@ public sealed class GrpcEndTests
         await server.AssertServesAsync();
         using var call = await WaitAsync(server.Client);
 
-        var failure = await Assert.ThrowsAsync<RpcException>(() => ReadAsync(call.ResponseStream)).DefaultTimeout();
-
-        Assert.Equal(StatusCode.DeadlineExceeded, failure.StatusCode);
-        await server.Calls.Cancelled.Task.DefaultTimeout();
-        await server.AssertServesAsync();
+        await AssertBothSeeAsync(server, call.ResponseStream, StatusCode.DeadlineExceeded);
     }
 
     [Theory]
@@ -34,10 +30,23 @@ public sealed class GrpcEndTests
 
         await cancellation.CancelAsync();
 
-        var failure = await Assert.ThrowsAsync<RpcException>(() => ReadAsync(call.ResponseStream)).DefaultTimeout();
-        Assert.Equal(StatusCode.Cancelled, failure.StatusCode);
-        await server.Calls.Cancelled.Task.DefaultTimeout();
-        await server.AssertServesAsync();
+        await AssertBothSeeAsync(server, call.ResponseStream, StatusCode.Cancelled);
+    }
+
+    [Theory]
+    [ClassData<EveryTransportAndHttp2>]
+    public async Task The_server_sees_that_the_client_cancels_while_it_sends(
+        TransportUnderTest transport, ClientProtocol protocol)
+    {
+        await using var server = await GrpcServer.StartAsync(transport, protocol);
+        using var cancellation = new CancellationTokenSource();
+        using var call = server.Client.Converse(cancellationToken: cancellation.Token);
+        await call.RequestStream.WriteAsync(new Message { Number = 1 }).DefaultTimeout();
+        Assert.True(await call.ResponseStream.MoveNext().DefaultTimeout());
+
+        await cancellation.CancelAsync();
+
+        await AssertBothSeeAsync(server, call.ResponseStream, StatusCode.Cancelled);
     }
 
     [Theory]
@@ -66,7 +75,7 @@ public sealed class GrpcEndTests
             Assert.Equal(i, call.ResponseStream.Current.Number);
         }
 
-        var failure = await Assert.ThrowsAsync<RpcException>(() => ReadAsync(call.ResponseStream)).DefaultTimeout();
+        var failure = await ReadToFailureAsync(call.ResponseStream);
 
         Assert.Equal(new GrpcStatus(StatusCode.Cancelled, "by the server"), failure.Status);
         Assert.Equal("all", failure.Trailers.GetValue("after"));
@@ -82,7 +91,7 @@ public sealed class GrpcEndTests
         using var call = server.Client.Abort(new Message { Number = Messages });
 
         // A reset of the stream may overtake messages.
-        var failure = await Assert.ThrowsAsync<RpcException>(() => ReadAsync(call.ResponseStream)).DefaultTimeout();
+        var failure = await ReadToFailureAsync(call.ResponseStream);
 
         Assert.NotEqual(StatusCode.OK, failure.StatusCode);
         Assert.NotEqual(StatusCode.DeadlineExceeded, failure.StatusCode);
@@ -108,10 +117,20 @@ public sealed class GrpcEndTests
         }
     }
 
-    private static async Task ReadAsync(IAsyncStreamReader<Message> stream)
+    /// <summary>The call ends with the status, the server knows it, and the connection goes on.</summary>
+    private static async Task AssertBothSeeAsync(
+        GrpcServer server, IAsyncStreamReader<Message> stream, StatusCode status)
     {
-        while (await stream.MoveNext())
-        {
-        }
+        Assert.Equal(status, (await ReadToFailureAsync(stream)).StatusCode);
+        await server.Calls.Cancelled.Task.DefaultTimeout();
+        await server.AssertServesAsync();
     }
+
+    private static Task<RpcException> ReadToFailureAsync(IAsyncStreamReader<Message> stream)
+        => Assert.ThrowsAsync<RpcException>(async () =>
+        {
+            while (await stream.MoveNext())
+            {
+            }
+        }).DefaultTimeout();
 }

@@ -5,7 +5,7 @@ namespace KestrelEventLoopTransport.EcosystemTests.Grpc;
 
 /// <summary>
 /// PING frames of HTTP/2 (RFC 9113, 6.7) on a connection whose only call says nothing. A second is the shortest time
-/// that both sides allow between two of them: all transports wait for it at once.
+/// that both sides allow between two of them: all transports wait for it at once, with TLS and without.
 /// </summary>
 public sealed class GrpcKeepAliveTests
 {
@@ -13,11 +13,11 @@ public sealed class GrpcKeepAliveTests
     private static readonly byte[] _preface = [.. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8, 0, 0, 0, 4, 0, 0, 0, 0, 0];
 
     [Fact]
-    public Task The_server_answers_the_client_s_pings() => OnEveryTransportAsync(static async transport =>
+    public Task The_server_answers_the_client_s_pings() => AtOnceAsync(static async (transport, protocol) =>
     {
         await using var server = await GrpcServer.StartAsync(
             transport,
-            ClientProtocol.Http2PriorKnowledge,
+            protocol,
             static handler =>
             {
                 handler.KeepAlivePingDelay = TimeSpan.FromSeconds(1);
@@ -29,11 +29,11 @@ public sealed class GrpcKeepAliveTests
     });
 
     [Fact]
-    public Task The_client_answers_the_server_s_pings() => OnEveryTransportAsync(static async transport =>
+    public Task The_client_answers_the_server_s_pings() => AtOnceAsync(static async (transport, protocol) =>
     {
         await using var server = await GrpcServer.StartAsync(
             transport,
-            ClientProtocol.Http2PriorKnowledge,
+            protocol,
             kestrel: static options => options.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(1),
             level: LogLevel.Trace);
 
@@ -41,7 +41,7 @@ public sealed class GrpcKeepAliveTests
     });
 
     [Fact]
-    public Task A_client_that_does_not_answer_pings_is_closed() => OnEveryTransportAsync(static async transport =>
+    public Task A_client_that_does_not_answer_pings_is_closed() => EveryTransport.AtOnceAsync(static async transport =>
     {
         await using var server = await GrpcServer.StartAsync(
             transport,
@@ -57,8 +57,9 @@ public sealed class GrpcKeepAliveTests
         await client.ReceiveUntilGoneAsync();
     });
 
-    private static Task OnEveryTransportAsync(Func<TransportUnderTest, Task> test)
-        => Task.WhenAll(EveryTransport.Values.Select(test));
+    private static Task AtOnceAsync(Func<TransportUnderTest, ClientProtocol, Task> test)
+        => EveryTransport.AtOnceAsync(transport => Task.WhenAll(
+            EveryTransportAndHttp2.Protocols.Select(protocol => test(transport, protocol))));
 
     /// <summary>Waits for a ping and its answer, while a call is under way that lives on.</summary>
     private static async Task WaitAsync(GrpcServer server, string ping, string answer)

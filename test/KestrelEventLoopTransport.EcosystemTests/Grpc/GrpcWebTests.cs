@@ -9,7 +9,10 @@ public sealed class GrpcWebTests
 {
     public static MatrixTheoryData<TransportUnderTest, ClientProtocol, GrpcWebMode> Modes => new(
         EveryTransport.Values,
-        [ClientProtocol.Http1, ClientProtocol.Http1OverTls, ClientProtocol.Http2PriorKnowledge],
+        [
+            ClientProtocol.Http1, ClientProtocol.Http1OverTls,
+            ClientProtocol.Http2PriorKnowledge, ClientProtocol.Http2OverTls,
+        ],
         Enum.GetValues<GrpcWebMode>());
 
     [Theory]

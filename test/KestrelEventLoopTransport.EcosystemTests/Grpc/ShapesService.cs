@@ -29,6 +29,7 @@ internal sealed class ShapesService(ShapesCalls calls) : Shapes.ShapesBase
     public override async Task Converse(
         IAsyncStreamReader<Message> messages, IServerStreamWriter<Message> sums, ServerCallContext context)
     {
+        using var registration = context.CancellationToken.Register(() => calls.Cancelled.TrySetResult());
         var sum = 0;
         await foreach (var message in messages.ReadAllAsync())
         {

@@ -9,4 +9,7 @@ public sealed class EveryTransport : TheoryData<TransportUnderTest>
     }
 
     public static TransportUnderTest[] Values => Enum.GetValues<TransportUnderTest>();
+
+    /// <summary>A test that waits for seconds waits once, on all of them.</summary>
+    public static Task AtOnceAsync(Func<TransportUnderTest, Task> test) => Task.WhenAll(Values.Select(test));
 }

@@ -4,7 +4,9 @@ namespace KestrelEventLoopTransport.EcosystemTests.Infrastructure;
 public sealed class EveryTransportAndHttp2 : MatrixTheoryData<TransportUnderTest, ClientProtocol>
 {
     public EveryTransportAndHttp2()
-        : base(EveryTransport.Values, [ClientProtocol.Http2PriorKnowledge, ClientProtocol.Http2OverTls])
+        : base(EveryTransport.Values, Protocols)
     {
     }
+
+    public static ClientProtocol[] Protocols => [ClientProtocol.Http2PriorKnowledge, ClientProtocol.Http2OverTls];
 }
