@@ -42,6 +42,23 @@ public sealed class MosquittoTests
 
     [Theory]
     [ClassData<EveryTransportAndTls>]
+    public async Task A_client_that_says_goodbye_leaves_no_will(TransportUnderTest transport, bool tls)
+    {
+        await using var broker = await Broker.StartAsync(transport, tls);
+        await using var heir = await broker.SubscribeAsync("wills", "-q", "1", "-C", "1");
+        await using var polite = await broker.SubscribeAsync(
+            "anything", "-C", "1", "--will-topic", "wills", "--will-payload", "gone", "--will-qos", "1");
+
+        await broker.PublishAsync("anything", "-q", "1", "-m", "enough");
+        await Poll.UntilAsync(async () => (await broker.Mqtt.GetClientsAsync()).Count == 1);
+        await broker.PublishAsync("wills", "-q", "1", "-m", "no will");
+
+        await Poll.UntilAsync(() => heir.HasExited && Lines(heir).Length == 1, () => heir.Output + heir.Error);
+        Assert.Equal(["no will"], Lines(heir));
+    }
+
+    [Theory]
+    [ClassData<EveryTransportAndTls>]
     public async Task A_retained_message_waits_for_who_comes_later(TransportUnderTest transport, bool tls)
     {
         await using var broker = await Broker.StartAsync(transport, tls);

@@ -61,7 +61,7 @@ public sealed class MqttNetTests
     [ClassData<EveryTransportAndTls>]
     public async Task Large_payloads_go_both_ways_whole(TransportUnderTest transport, bool tls)
     {
-        var payload = new byte[4_000_000];
+        var payload = new byte[1_000_000];
         Random.Shared.NextBytes(payload);
         await using var broker = await Broker.StartAsync(transport, tls);
         using var echo = await broker.ConnectAsync("echo");
@@ -78,24 +78,25 @@ public sealed class MqttNetTests
         Assert.True((await back.Task.DefaultTimeout()).AsSpan().SequenceEqual(payload), "The payload is another one.");
     }
 
-    [Theory]
-    [ClassData<EveryTransport>]
-    public async Task A_client_that_is_silent_longer_than_its_keep_alive_is_dropped(TransportUnderTest transport)
-    {
-        await using var broker = await Broker.StartAsync(transport);
-        var will = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var heir = await broker.ConnectAsync(
-            "heir", message => will.TrySetResult(Encoding.ASCII.GetString(message.Payload.ToArray())));
-        await heir.SubscribeAsync("wills", MqttQualityOfServiceLevel.AtLeastOnce).DefaultTimeout();
-        using var silent = await broker.Server.ConnectAsync();
-        await silent.SendAsync(_connect);
-        Assert.Equal(_connectAccepted, await silent.ReceiveExactlyAsync(_connectAccepted.Length));
+    // A second is the shortest keep-alive: all transports wait for it at once.
+    [Fact]
+    public Task A_client_that_is_silent_longer_than_its_keep_alive_is_dropped() => EveryTransport.AtOnceAsync(
+        static async transport =>
+        {
+            await using var broker = await Broker.StartAsync(transport);
+            var will = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+            using var heir = await broker.ConnectAsync(
+                "heir", message => will.TrySetResult(Encoding.ASCII.GetString(message.Payload.ToArray())));
+            await heir.SubscribeAsync("wills", MqttQualityOfServiceLevel.AtLeastOnce).DefaultTimeout();
+            using var silent = await broker.Server.ConnectAsync();
+            await silent.SendAsync(_connect);
+            Assert.Equal(_connectAccepted, await silent.ReceiveExactlyAsync(_connectAccepted.Length));
 
-        await silent.ReceiveUntilGoneAsync();
+            await silent.ReceiveUntilGoneAsync();
 
-        Assert.Equal("gone", await will.Task.DefaultTimeout());
-        Assert.True(heir.IsConnected);
-    }
+            Assert.Equal("gone", await will.Task.DefaultTimeout());
+            Assert.True(heir.IsConnected);
+        });
 
     [Theory]
     [ClassData<EveryTransportAndTls>]
