@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -56,6 +57,30 @@ public sealed class CompressionTests
         Assert.Equal("first", Encoding.ASCII.GetString(first));
         using var reader = new StreamReader(body, Encoding.UTF8);
         Assert.Equal("second", await reader.ReadToEndAsync().DefaultTimeout());
+    }
+
+    // What is compressed has no length, and HTTP/1.0 has no chunks (RFC 9112, 6.3): a reset would be no end.
+    [Theory]
+    [ClassData<EveryTransport>]
+    public async Task To_a_client_of_http_1_0_the_end_of_the_connection_is_that_of_the_answer(
+        TransportUnderTest transport)
+    {
+        await using var server = await StartAsync(
+            transport, ClientProtocol.Http1, static app => app.MapGet("/", static () => _text));
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/")
+        {
+            Version = HttpVersion.Version10,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Headers = { { "Accept-Encoding", "gzip" } },
+        };
+
+        using var response = await server.Client
+            .SendAsync(request, HttpCompletionOption.ResponseHeadersRead).DefaultTimeout();
+
+        Assert.Null(response.Content.Headers.ContentLength);
+        Assert.Null(response.Headers.TransferEncodingChunked);
+        using var reader = new StreamReader(await OpenAsync(response));
+        Assert.Equal(_text, await reader.ReadToEndAsync().DefaultTimeout());
     }
 
     private static Task<MiddlewareServer> StartAsync(
