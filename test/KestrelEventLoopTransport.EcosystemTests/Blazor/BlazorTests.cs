@@ -5,7 +5,6 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.FileProviders;
 using static Microsoft.Playwright.Assertions;
 
 namespace KestrelEventLoopTransport.EcosystemTests.Blazor;
@@ -15,9 +14,6 @@ public sealed class BlazorTests(Browser browser) : IClassFixture<Browser>
 {
     // Playwright's expectations wait for this long, in milliseconds.
     private const float Patience = 30_000;
-
-    // The script that a web project gets from its SDK.
-    private static readonly string _scripts = Path.Combine(AppContext.BaseDirectory, "_framework");
 
     static BlazorTests() => SetDefaultExpectTimeout(Patience);
 
@@ -61,18 +57,14 @@ public sealed class BlazorTests(Browser browser) : IClassFixture<Browser>
 
     private static Task<TestServer> StartAsync(TransportUnderTest transport, ConcurrentQueue<HttpContext> connections)
     {
-        Assert.SkipUnless(File.Exists(Path.Combine(_scripts, "blazor.web.js")), "The SDK brought no blazor.web.js.");
+        SdkScripts.SkipUnlessThere();
         return TestServer.StartAsync(new TestSettings
         {
             UsesStock = transport.IsStock,
             Scheduling = transport.Scheduling,
             Map = app =>
             {
-                app.UseStaticFiles(new StaticFileOptions
-                {
-                    FileProvider = new PhysicalFileProvider(_scripts),
-                    RequestPath = "/_framework",
-                });
+                SdkScripts.Use(app);
                 app.Use((context, next) =>
                 {
                     if (context.Request.Path == "/_blazor" && context.Request.Headers.Upgrade.Count > 0)

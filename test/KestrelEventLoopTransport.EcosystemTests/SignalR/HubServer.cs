@@ -22,7 +22,11 @@ internal sealed class HubServer : IAsyncDisposable
 
     public Uri Address => new($"http://{_server.EndPoint}/hub");
 
-    public static async Task<HubServer> StartAsync(TransportUnderTest transport, int port = 0)
+    /// <param name="transport">What the hub is on.</param>
+    /// <param name="port">The port, or 0 for one that the system chooses.</param>
+    /// <param name="map">What the server has beside the hub.</param>
+    public static async Task<HubServer> StartAsync(
+        TransportUnderTest transport, int port = 0, Action<WebApplication>? map = null)
     {
         var events = new HubEvents();
         var server = await TestServer.StartAsync(new TestSettings
@@ -32,7 +36,11 @@ internal sealed class HubServer : IAsyncDisposable
             EndPoint = new IPEndPoint(IPAddress.Loopback, port),
             Services = services => services.AddSingleton(events)
                 .AddSignalR(static options => options.MaximumReceiveMessageSize = null).AddMessagePackProtocol(),
-            Map = static app => app.MapHub<TestHub>("/hub"),
+            Map = app =>
+            {
+                map?.Invoke(app);
+                app.MapHub<TestHub>("/hub");
+            },
             MinimumLevel = LogLevel.Error,
             // A client that comes back while the host stops may end after the host's services.
             Complaints = static entry => entry.Exception is not ObjectDisposedException,

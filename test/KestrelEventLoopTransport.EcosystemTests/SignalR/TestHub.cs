@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.SignalR;
 
 namespace KestrelEventLoopTransport.EcosystemTests.SignalR;
 
-/// <summary>The hub of these tests; <c>client.js</c> calls it as well.</summary>
+/// <summary>The hub of these tests; <c>hub.js</c> calls it as well.</summary>
 public sealed class TestHub(HubEvents events) : Hub
 {
 #pragma warning disable CA1822 // SignalR does not call static methods.
