@@ -77,7 +77,8 @@ public sealed partial class PackageTests(PackedApp app)
         var text = await reader.ReadToEndAsync(HangGuard.Token);
 
         var links = Link().Matches(text).Select(static match => match.Groups[1].Value).ToList();
-        Assert.All(links, static link => Assert.True(link[0] == '#' || Uri.IsWellFormedUriString(link, UriKind.Absolute)));
+        Assert.All(
+            links, static link => Assert.True(link[0] == '#' || Uri.IsWellFormedUriString(link, UriKind.Absolute)));
         var paths = RepositoryLink().Matches(text).Select(static match => match.Groups[1].Value).ToList();
         Assert.All(paths, static path => Assert.True(Path.Exists(Repository.PathOf(path)), $"{path} is not there."));
 
