@@ -39,6 +39,15 @@ public sealed class BenchmarkReportTests(Browser browser) : IClassFixture<Browse
           point => [point.textContent, String(point.getBoundingClientRect().x)])
         """;
 
+    // The ratio of each tile, and its colour.
+    private const string ReadTiles =
+        """
+        () => [...document.querySelectorAll('.tiles dd:not(.note)')].map(
+          figure => [figure.firstChild.textContent, getComputedStyle(figure).color])
+        """;
+
+    private const string ReadColourOfFailures = "() => getComputedStyle(document.querySelector('.failed strong')).color";
+
     private readonly string _file = Path.Combine(Path.GetTempPath(), $"report-{Guid.NewGuid():N}.html");
 
     private static WorkloadResult[] MeasuredWorkloads => [.. SampleResults.Rows.OfType<WorkloadResult>()];
@@ -158,6 +167,21 @@ public sealed class BenchmarkReportTests(Browser browser) : IClassFixture<Browse
         var ours = rows.Single(static cells => cells[0] == nameof(ApplicationScheduling.Adaptive));
         await Assertions.Expect(tab.Page.Locator(".tiles > div").First).ToHaveTextAsync(
             $"{first.Workload.Title}{ours[2]} × stock {ours[1]} beside {rows[0][1]} µs per {first.Workload.Unit}");
+    }
+
+    [Theory]
+    [InlineData(ColorScheme.Light)]
+    [InlineData(ColorScheme.Dark)]
+    public async Task What_is_dearer_than_stock_has_the_colour_of_failures(ColorScheme scheme)
+    {
+        await using var tab = await OpenAsync(scheme);
+
+        var tiles = await tab.Page.EvaluateAsync<string[][]>(ReadTiles);
+
+        var failed = await tab.Page.EvaluateAsync<string>(ReadColourOfFailures);
+        Assert.Contains(tiles, static tile => double.Parse(tile[0]) > 1);
+        Assert.Contains(tiles, static tile => double.Parse(tile[0]) < 1);
+        Assert.All(tiles, tile => Assert.Equal(double.Parse(tile[0]) > 1, tile[1] == failed));
     }
 
     private static IEnumerable<ResultTable> Summaries()

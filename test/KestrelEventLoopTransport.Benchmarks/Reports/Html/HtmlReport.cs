@@ -106,9 +106,10 @@ internal static partial class HtmlReport
             if (result is not null && row!.Saturated.Baseline is { } stock)
             {
                 var ratio = result.MedianRatio(stock, window => window.Cpu);
+                var title = Encode(row.Workload.Title);
                 text.Append(
                     $"""
-                    <div><dt>{Encode(row.Workload.Title)}</dt><dd>{Number(ratio, "F2")}<small> × stock</small></dd>
+                    <div><dt>{title}</dt><dd class="{Cost(ratio)}">{Number(ratio, "F2")}<small> × stock</small></dd>
                     <dd class="note">{Number(result.Median(window => window.Cpu), "F2")} beside
                     {Number(stock.Median(window => window.Cpu), "F2")} µs per {row.Workload.Unit}</dd></div>
 
@@ -118,6 +119,14 @@ internal static partial class HtmlReport
 
         return text.Length == 0 ? "" : $"<dl class=\"tiles\">{text}</dl>";
     }
+
+    // As it is printed: what is printed as 1.00 is neither.
+    private static string Cost(double ratio) => Math.Round(ratio, 2) switch
+    {
+        < 1 => "cheaper",
+        > 1 => "dearer",
+        _ => "equal",
+    };
 
     private static string Made(TimeSpan duration) => string.Create(
         CultureInfo.InvariantCulture,
