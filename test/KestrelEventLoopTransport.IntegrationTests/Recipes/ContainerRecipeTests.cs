@@ -55,12 +55,7 @@ public sealed partial class ContainerRecipeTests
             "env",
             Instruction("ENV").With(exposed, $"{port}"),
             Path.Combine(directory, entry));
-        while (!app.Output.Contains($"Listening on http://[::]:{port}", StringComparison.Ordinal))
-        {
-            Assert.False(app.HasExited, app.Output + app.Error);
-            await Task.Delay(20, HangGuard.Token);
-        }
-
+        await app.UntilWrittenAsync(new Regex(Regex.Escape($"Listening on http://[::]:{port}")));
         using var client = LoopbackHttpClient.Create(
             new Uri($"http://{IPAddress.Loopback}:{port}"), ClientProtocol.Http1);
         Assert.Equal("Hello, World!", await client.GetStringAsync("/plaintext", HangGuard.Token));
