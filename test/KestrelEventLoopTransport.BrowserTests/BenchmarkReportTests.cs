@@ -46,7 +46,8 @@ public sealed class BenchmarkReportTests(Browser browser) : IClassFixture<Browse
           figure => [figure.firstChild.textContent, getComputedStyle(figure).color])
         """;
 
-    private const string ReadColourOfFailures = "() => getComputedStyle(document.querySelector('.failed strong')).color";
+    private const string ReadColourOfFailures =
+        "() => getComputedStyle(document.querySelector('.failed strong')).color";
 
     private readonly string _file = Path.Combine(Path.GetTempPath(), $"report-{Guid.NewGuid():N}.html");
 
