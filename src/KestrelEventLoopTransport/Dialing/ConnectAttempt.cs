@@ -107,7 +107,7 @@ internal sealed class ConnectAttempt(Dial dial, int number, EndPoint endPoint) :
         if (error == Errno.EINPROGRESS && dial.IsBeginning && IsToLoopback)
         {
             // The handshake over loopback is over when connect(2) returns. Then no thread is woken for it.
-            error = SocketCalls.FinishConnect(_fd);
+            error = SocketCalls.LookAtConnect(_fd, Address);
         }
 
         if (error == Errno.EINPROGRESS)
