@@ -35,10 +35,11 @@ internal sealed record ConnectionSettings
     internal required ConnectionLimits Limits { get; init; }
 
     /// <summary>
-    /// Whether the first read waits until it is awaited (<see cref="Input.DeferredFirstRead"/>): who gets an accepted
-    /// connection starts on the thread pool.
+    /// Whether peers have opened the connections. Then the first read waits until it is awaited (<see
+    /// cref="Input.DeferredFirstRead"/>), because who gets an accepted connection starts on the thread pool. And what
+    /// is flushed in a callback of another connection waits for its end; a request of a client's does not.
     /// </summary>
-    internal required bool DefersFirstRead { get; init; }
+    internal required bool AreAccepted { get; init; }
 
     internal required ILogger Logger { get; init; }
 
@@ -46,13 +47,13 @@ internal sealed record ConnectionSettings
     /// <param name="timeouts">Counts connections that a limit ends.</param>
     /// <param name="closeMayWait">See <see cref="CloseMayWait"/>.</param>
     /// <param name="logger">A logger that does not throw.</param>
-    /// <param name="defersFirstRead">See <see cref="DefersFirstRead"/>.</param>
+    /// <param name="areAccepted">See <see cref="AreAccepted"/>.</param>
     internal static ConnectionSettings From(
         EndpointOptions options,
         TimeoutMetrics timeouts,
         bool closeMayWait,
         ILogger logger,
-        bool defersFirstRead = true) => new()
+        bool areAccepted = true) => new()
         {
             MaxWriteBufferSize = options.MaxWriteBufferSize is > 0 and var write ? write : long.MaxValue,
             MaxReadBufferSize = options.MaxReadBufferSize is > 0 and var ahead ? ahead : long.MaxValue,
@@ -64,7 +65,7 @@ internal sealed record ConnectionSettings
             Limits = new ConnectionLimits(options, timeouts),
             CloseMayWait = closeMayWait,
             Logger = logger,
-            DefersFirstRead = defersFirstRead,
+            AreAccepted = areAccepted,
         };
 
     /// <summary>The listener's lingering sockets.</summary>

@@ -92,7 +92,7 @@ internal sealed partial class StreamConnection
 
     internal int MaxReceiveBlocks => _settings.MaxReceiveBlocks;
 
-    internal bool DefersFirstRead => _settings.DefersFirstRead;
+    internal bool IsAccepted => _settings.AreAccepted;
 
     internal bool IsUnix => _isUnix;
 

@@ -57,7 +57,7 @@ public sealed class EventLoopConnectionFactory : IConnectionFactory, IDisposable
             timeouts,
             closeMayWait: options.Linger > TimeSpan.Zero || options.ConfigureClientSocket is not null,
             Diagnostics.SafeLogger.Create(loggerFactory, "KestrelEventLoopTransport.Connections"),
-            defersFirstRead: false);
+            areAccepted: false);
         var context = new DialContext(
             options, settings, _resolver, metrics, DescriptorWaiters.WakeNext);
         _dialer = new Dialer(context, loops.Acquire);

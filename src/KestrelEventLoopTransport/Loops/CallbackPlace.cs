@@ -16,6 +16,18 @@ internal readonly struct CallbackPlace
             : default;
 
     /// <summary>
+    /// The same for an output that is flushed. In application code of another target it waits for the end of that, if
+    /// no other output does: a proxy answers its client inside a callback of its upstream connection.
+    /// </summary>
+    /// <param name="target">The connection of the output.</param>
+    /// <param name="output">The output.</param>
+    internal static CallbackPlace OfFlush(IDispatchTarget target, ICorkedOutput output)
+        => ThreadActivity.Current is { Target: { } running } activity
+            && (ReferenceEquals(running, target) || activity.TryCork(output))
+                ? new CallbackPlace(activity)
+                : default;
+
+    /// <summary>
     /// Whether the thread is inside application code of the target. In a nested callback of another target it is not.
     /// </summary>
     internal bool IsInside => _inside is not null;

@@ -22,6 +22,7 @@ internal sealed class ThreadActivity
     private readonly ILoopSupervisor _supervisor;
     private string? _threadName;
     private IDispatchTarget? _target;
+    private ICorkedOutput? _corked;
     private ActivityWord _word;
     private long _stuckSince;
     private long _began;
@@ -49,6 +50,12 @@ internal sealed class ThreadActivity
 
     /// <summary>The target whose code is running; of nested ones, the innermost.</summary>
     internal IDispatchTarget? Target => Volatile.Read(ref _target);
+
+    /// <summary>
+    /// An output of another target than the one whose code is running: it is sent when the code has returned. The
+    /// supervisor sends it if that takes long.
+    /// </summary>
+    internal ICorkedOutput? Corked => Volatile.Read(ref _corked);
 
     internal ActivityState State => _word.Read();
 
@@ -129,6 +136,21 @@ internal sealed class ThreadActivity
         return outer;
     }
 
+    /// <summary>
+    /// The thread's, inside application code: an output is to wait until that has returned. False when another one
+    /// does.
+    /// </summary>
+    internal bool TryCork(ICorkedOutput output)
+    {
+        if (_corked is null)
+        {
+            Volatile.Write(ref _corked, output);
+            return true;
+        }
+
+        return ReferenceEquals(_corked, output);
+    }
+
     /// <summary>Application code has returned.</summary>
     internal void Exit(IDispatchTarget? outer)
     {
@@ -146,6 +168,11 @@ internal sealed class ThreadActivity
         }
 
         CleanThread();
+        if (_corked is { } corked)
+        {
+            Volatile.Write(ref _corked, null);
+            corked.Uncork();
+        }
     }
 
     /// <summary>

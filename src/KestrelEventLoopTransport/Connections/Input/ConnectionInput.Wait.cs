@@ -180,7 +180,7 @@ internal sealed partial class ConnectionInput
     }
 
     private bool MustDefer()
-        => _read.First.IsFirst() && _buffer.End == StreamEnd.None && _connection.DefersFirstRead
+        => _read.First.IsFirst() && _buffer.End == StreamEnd.None && _connection.IsAccepted
             && _connection.Loop.Callbacks.RunOnLoopAtHome;
 
     private ValueTask<ReadResult> Defer(CancellationToken cancellationToken)

@@ -62,7 +62,7 @@ internal sealed partial class ConnectionOutput
     }
 
     /// <summary>Sends what was deferred, if anything.</summary>
-    internal void Uncork()
+    public void Uncork()
     {
         if (_state.Has(OutputFlags.Deferred) && _state.Make(OutputTransitions.Uncork).Action == OutputAction.Send)
         {

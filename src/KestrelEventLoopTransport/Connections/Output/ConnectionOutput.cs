@@ -13,7 +13,7 @@ namespace KestrelEventLoopTransport.Connections.Output;
 /// that has set <see cref="OutputFlags.Sending"/>: the flushing thread, the loop after an edge, or a thread that sends
 /// deferred bytes. Its part is in <c>ConnectionOutput.Sender.cs</c>. <see cref="OutputState"/> keeps them apart.
 /// </remarks>
-internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<FlushResult>, IThreadPoolWorkItem
+internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<FlushResult>, IThreadPoolWorkItem, ICorkedOutput
 {
     private const OutputFlags Ended = OutputFlags.Failed | OutputFlags.Stopped;
 
@@ -97,7 +97,9 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
         }
 
         _queue.Commit();
-        var place = CallbackPlace.Of(_connection);
+        var place = _connection.IsAccepted
+            ? CallbackPlace.OfFlush(_connection, this)
+            : CallbackPlace.Of(_connection);
         Publish(_deferral.OnFlush(place.IsInside, _queue.Unsent, _connection.MaxWriteBufferSize), place);
         if (_flush.IsOutstanding && IsStillFlushing(cancellationToken))
         {

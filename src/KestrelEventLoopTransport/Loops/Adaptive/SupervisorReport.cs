@@ -72,6 +72,7 @@ internal sealed class SupervisorReport(TimeSpan threshold, LoopMetrics metrics, 
         try
         {
             activity.Target?.OnOverdue();
+            activity.Corked?.Uncork();
         }
         catch (Exception exception)
         {
