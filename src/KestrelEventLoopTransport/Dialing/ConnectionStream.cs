@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using KestrelEventLoopTransport.Connections.Input;
 using KestrelEventLoopTransport.Connections.Output;
 using Microsoft.AspNetCore.Connections;
 
@@ -23,6 +24,9 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
 {
     private readonly PipeReader _input = connection.Transport.Input;
     private readonly PipeWriter _output = connection.Transport.Output;
+
+    // Null if middleware has put a reader of its own before the connection's.
+    private readonly ReadTarget? _target = (connection.Transport.Input as ConnectionInput)?.AttachStream();
     private StreamUse _use;
 
     // What a read of no bytes has found, for the next read. To give it back would mark the bytes as seen, and a reset
@@ -61,8 +65,15 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
         try
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var result = _found ?? await _input.ReadAsync(cancellationToken).ConfigureAwait(false);
-            return Take(result, buffer.Span);
+            var reading = BeginRead(buffer, cancellationToken);
+            try
+            {
+                return Take(await reading.ConfigureAwait(false), buffer);
+            }
+            finally
+            {
+                _target?.End();
+            }
         }
         catch (ConnectionAbortedException exception)
         {
@@ -153,8 +164,18 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
         base.Dispose(disposing);
     }
 
-    private int Take(in ReadResult result, Span<byte> target)
+    private ValueTask<ReadResult> BeginRead(Memory<byte> buffer, CancellationToken cancellationToken)
+        => _found is { } found ? new(found)
+            : _target is null ? _input.ReadAsync(cancellationToken)
+            : ((ConnectionInput)_input).ReadAsync(buffer, cancellationToken);
+
+    private int Take(in ReadResult result, Memory<byte> target)
     {
+        if (_target is { Filled: > 0 and var filled })
+        {
+            return filled;
+        }
+
         var bytes = result.Buffer;
         if (result.IsCanceled && bytes.IsEmpty)
         {
@@ -170,14 +191,17 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
         }
 
         _found = null;
-        var length = (int)Math.Min(bytes.Length, target.Length);
+        var available = bytes.Length;
+        var length = (int)Math.Min(available, target.Length);
         var taken = bytes.Slice(0, length);
-        taken.CopyTo(target);
+        taken.CopyTo(target.Span);
 
         // What is left counts as not examined, so that the next read finds it at once. The loop may receive into the
         // segments from here on, so the sequence can no longer be asked for its length.
         _input.AdvanceTo(taken.End);
-        return length;
+        return _target is not null && length > 0 && length == available
+            ? length + ((ConnectionInput)_input).ReceiveMore(target[length..])
+            : length;
     }
 
     private void Enter() => ObjectDisposedException.ThrowIf(!_use.TryEnter(), this);

@@ -23,6 +23,12 @@ internal sealed unsafe class BufferSegment : ReadOnlySequenceSegment<byte>
     internal int Free => Block.Length - End;
 
     /// <summary>
+    /// In the stack of a <see cref="SegmentCache"/>, the number of segments from here down. A bound, not a count: givers
+    /// race, and it may be a little off.
+    /// </summary>
+    internal int Depth { get; set; }
+
+    /// <summary>
     /// The segment behind this one. The writer of an output publishes it after <see cref="End"/> has its final value,
     /// and another thread may be reading along.
     /// </summary>

@@ -12,9 +12,6 @@ internal struct SegmentCache
     private BufferSegment? _mine;
     private BufferSegment? _given;
 
-    // A bound, not a count: takers and givers race on it and it may be a little off.
-    private int _givenCount;
-
     internal BufferSegment Take()
     {
         var segment = _mine;
@@ -22,7 +19,6 @@ internal struct SegmentCache
         {
             // All at once: a stack from which single elements are popped would need protection against ABA.
             segment = Interlocked.Exchange(ref _given, null);
-            _givenCount = 0;
             if (segment is null)
             {
                 return new BufferSegment();
@@ -38,16 +34,17 @@ internal struct SegmentCache
     internal void Give(BufferSegment segment)
     {
         segment.Return();
-        if (_givenCount >= Capacity)
-        {
-            return;
-        }
-
-        _givenCount++;
         BufferSegment? top;
         do
         {
             top = Volatile.Read(ref _given);
+            var depth = top is null ? 1 : top.Depth + 1;
+            if (depth > Capacity)
+            {
+                return;
+            }
+
+            segment.Depth = depth;
             segment.Following = top;
         }
         while (Interlocked.CompareExchange(ref _given, segment, top) != top);

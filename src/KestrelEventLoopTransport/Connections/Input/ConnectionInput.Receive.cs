@@ -63,7 +63,7 @@ internal sealed partial class ConnectionInput
         try
         {
             CountFill();
-            remainder = Receive(ref _buffer.Bytes, Receiver.MaxBlocks);
+            remainder = _target is null ? Receive(ref _buffer.Bytes, Receiver.MaxBlocks) : ReceiveForStream(_target);
         }
         finally
         {
@@ -80,6 +80,11 @@ internal sealed partial class ConnectionInput
     private Remainder Receive(ref ReceivedBytes bytes, int maxBlocks)
     {
         var received = _receiver.Receive(_connection, ref bytes, maxBlocks, out var remainder);
+        return OnReceived(received, remainder);
+    }
+
+    private Remainder OnReceived(int received, Remainder remainder)
+    {
         if (received <= 0)
         {
             OnNothingReceived(received);

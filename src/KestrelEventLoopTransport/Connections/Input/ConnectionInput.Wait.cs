@@ -99,6 +99,11 @@ internal sealed partial class ConnectionInput
     {
         while (true)
         {
+            if (_target is { Filled: > 0 })
+            {
+                return true;
+            }
+
             var state = _state.Flags;
             if ((state & (InputFlags.Canceled | InputFlags.TimedOut)) != 0 && IsInterrupted(state))
             {

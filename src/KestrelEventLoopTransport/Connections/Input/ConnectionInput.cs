@@ -9,8 +9,9 @@ namespace KestrelEventLoopTransport.Connections.Input;
 /// <summary>
 /// The receiving half of a connection: a <see cref="PipeReader"/> that receives from the socket when it is read.
 /// This file has the reader's operations. <c>ConnectionInput.Wait.cs</c> has how a read waits and goes on,
-/// <c>ConnectionInput.Events.cs</c> what ends the wait, <c>ConnectionInput.Receive.cs</c> the receives, and
-/// <c>ConnectionInput.Ahead.cs</c> what is received for a reader that does not come.
+/// <c>ConnectionInput.Events.cs</c> what ends the wait, <c>ConnectionInput.Receive.cs</c> the receives,
+/// <c>ConnectionInput.Ahead.cs</c> what is received for a reader that does not come, and
+/// <c>ConnectionInput.Stream.cs</c> what a stream reads.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -189,6 +190,13 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
     /// </summary>
     private ReadResult TakeResult()
     {
+        if (_target is { Filled: > 0 })
+        {
+            // The bytes are the caller's already, so a cancellation comes too late.
+            _state.TryClear(InputFlags.TokenCanceled);
+            return default;
+        }
+
         if (_state.TryClear(InputFlags.TokenCanceled))
         {
             ForgetCancellation();

@@ -89,15 +89,63 @@ internal unsafe struct Receiver()
                 capacity += segment.Free;
             }
 
-            var isStopped = !Poller.ReportsUrgentData;
-            var received = connection.IsUnix
-                ? ReceiveVectors(connection.Fd, vectors, count, ref isStopped)
-                : Receive(connection.Fd, vectors, count);
-            remainder = received == capacity ? Remainder.Likely : isStopped ? Remainder.Possible : Remainder.None;
+            var received = Receive(connection, vectors, count, capacity, out remainder);
             if (received > 0)
             {
-                Volatile.Write(ref _bytes, _bytes + received);
                 bytes.Append(received, room, ref fresh);
+                Adapt(received, capacity, connection.MaxReceiveBlocks);
+            }
+
+            return received;
+        }
+        finally
+        {
+            if (fresh is not null)
+            {
+                GiveChain(fresh);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Makes one receive into memory of the reader's, when there is nothing in the buffer. Returns the same.
+    /// </summary>
+    /// <remarks>
+    /// While much arrives, a block behind the memory takes part. HttpClient asks for a body of known length with memory
+    /// of just that length: without the block, one more receive would have to find out that the socket is empty.
+    /// </remarks>
+    /// <param name="connection">The connection to receive from.</param>
+    /// <param name="memory">Where the bytes go.</param>
+    /// <param name="bytes">Where those go that there is no room for.</param>
+    /// <param name="remainder">What is left in the socket.</param>
+    [SkipLocalsInit]
+    internal int ReceiveInto(
+        StreamConnection connection, Span<byte> memory, ref ReceivedBytes bytes, out Remainder remainder)
+    {
+        var vectors = stackalloc iovec[2];
+        var count = 1;
+        var capacity = memory.Length;
+        BufferSegment? fresh = null;
+        try
+        {
+            if (_blocks > 1)
+            {
+                fresh = Segments.Take();
+                fresh.Rent(connection.Pool, StreamConnection.BlockSize);
+                vectors[count++] = new iovec { iov_base = fresh.Address, iov_len = (nuint)fresh.Free };
+                capacity += fresh.Free;
+            }
+
+            int received;
+            fixed (byte* address = memory)
+            {
+                vectors[0] = new iovec { iov_base = address, iov_len = (nuint)memory.Length };
+                received = Receive(connection, vectors, count, capacity, out remainder);
+            }
+
+            if (received > 0)
+            {
+                bytes.Append(Math.Max(received - memory.Length, 0), room: 0, ref fresh);
                 Adapt(received, capacity, connection.MaxReceiveBlocks);
             }
 
@@ -165,6 +213,22 @@ internal unsafe struct Receiver()
         {
             ArrayPool<byte>.Shared.Return(scratch);
         }
+    }
+
+    private int Receive(
+        StreamConnection connection, iovec* vectors, int count, int capacity, out Remainder remainder)
+    {
+        var isStopped = !Poller.ReportsUrgentData;
+        var received = connection.IsUnix
+            ? ReceiveVectors(connection.Fd, vectors, count, ref isStopped)
+            : Receive(connection.Fd, vectors, count);
+        remainder = received == capacity ? Remainder.Likely : isStopped ? Remainder.Possible : Remainder.None;
+        if (received > 0)
+        {
+            Volatile.Write(ref _bytes, _bytes + received);
+        }
+
+        return received;
     }
 
     private static int Receive(int fd, iovec* vectors, int count)
