@@ -22,7 +22,8 @@ public sealed class CorkedOutputTests
         ApplicationScheduling scheduling)
     {
         using var roadblock = new Roadblock();
-        await using var server = await StartAsync(scheduling, async output =>
+        using var ready = new SemaphoreSlim(0);
+        await using var server = await StartAsync(scheduling, ready, async output =>
         {
             await FlushAsync(output, 0);
             roadblock.Block();
@@ -31,7 +32,7 @@ public sealed class CorkedOutputTests
         using var opening = roadblock;
         using var receiver = await server.ConnectAsync();
         await receiver.SendAsync("r");
-        await receiver.ReceiveExactlyAsync(1);
+        await ready.WaitAsync().DefaultTimeout();
         using var sender = await server.ConnectAsync();
         await sender.SendAsync("s");
 
@@ -48,7 +49,8 @@ public sealed class CorkedOutputTests
     {
         using var first = new Roadblock();
         using var second = new Roadblock();
-        await using var server = await StartAsync(scheduling, async output =>
+        using var ready = new SemaphoreSlim(0);
+        await using var server = await StartAsync(scheduling, ready, async output =>
         {
             first.Block();
             await FlushAsync(output, 0);
@@ -58,7 +60,7 @@ public sealed class CorkedOutputTests
         using var openingToo = second;
         using var receiver = await server.ConnectAsync();
         await receiver.SendAsync("r");
-        await receiver.ReceiveExactlyAsync(1);
+        await ready.WaitAsync().DefaultTimeout();
         using var sender = await server.ConnectAsync();
         await sender.SendAsync("s");
         await first.UntilArrivedAsync(1);
@@ -72,25 +74,28 @@ public sealed class CorkedOutputTests
 
     [Theory]
     [ClassData<EveryScheduling>]
-    public async Task Flushes_wait_for_the_end_of_the_callback_and_go_out_together(ApplicationScheduling scheduling)
+    public async Task A_flush_waits_for_the_end_of_the_callback(ApplicationScheduling scheduling)
     {
         var unsent = new ConcurrentQueue<long>();
-        await using var server = await StartAsync(scheduling, async output =>
+        using var ready = new SemaphoreSlim(0);
+        await using var server = await StartAsync(scheduling, ready, async output =>
         {
-            await FlushAsync(output, 0);
+            output.Write(Pattern.Create(Length));
+            await output.FlushAsync();
             unsent.Enqueue(((ConnectionOutput)output).Unsent);
         });
         using var receiver = await server.ConnectAsync();
-        await receiver.SendAsync("r");
-        await receiver.ReceiveExactlyAsync(1);
         using var sender = await server.ConnectAsync();
 
         // The supervisor may send sooner, on a slow machine.
         await Poll.UntilAsync(async () =>
         {
+            // A flush that answers input would be sent at once.
+            await receiver.SendAsync("r");
+            await ready.WaitAsync().DefaultTimeout();
             await sender.SendAsync("s");
-            Pattern.AssertMatches(await receiver.ReceiveExactlyAsync(Messages * Length));
-            return unsent.Contains(Messages * Length);
+            Pattern.AssertMatches(await receiver.ReceiveExactlyAsync(Length));
+            return unsent.Contains(Length);
         });
     }
 
@@ -124,8 +129,11 @@ public sealed class CorkedOutputTests
         }
     }
 
-    /// <summary>"r" makes a connection the receiver, "s" lets its own callback send to the receiver.</summary>
-    private static Task<TestServer> StartAsync(ApplicationScheduling scheduling, Func<PipeWriter, Task> sendAsync)
+    /// <summary>
+    /// "r" makes a connection the receiver and releases the semaphore, "s" lets its own callback send to the receiver.
+    /// </summary>
+    private static Task<TestServer> StartAsync(
+        ApplicationScheduling scheduling, SemaphoreSlim ready, Func<PipeWriter, Task> sendAsync)
     {
         PipeWriter? receiver = null;
         return TestServer.StartAsync(new TestSettings
@@ -142,7 +150,7 @@ public sealed class CorkedOutputTests
                     if (isReceiver)
                     {
                         receiver = connection.Transport.Output;
-                        await receiver.WriteAsync("!"u8.ToArray());
+                        ready.Release();
                     }
                     else
                     {
