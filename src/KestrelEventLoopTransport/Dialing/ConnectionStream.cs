@@ -72,7 +72,10 @@ internal sealed class ConnectionStream(ConnectionContext connection) : Stream
             }
             finally
             {
-                _target?.End();
+                if (_target is not null)
+                {
+                    ((ConnectionInput)_input).EndStreamRead();
+                }
             }
         }
         catch (ConnectionAbortedException exception)

@@ -21,14 +21,15 @@ internal readonly struct CallbackPlace
     /// </summary>
     /// <param name="target">The connection of the output.</param>
     /// <param name="output">The output.</param>
-    internal static CallbackPlace OfFlush(IDispatchTarget target, ICorkedOutput output)
+    /// <param name="loop">The loop of the connection.</param>
+    internal static CallbackPlace OfFlush(IDispatchTarget target, ICorkedOutput output, EventLoop loop)
         => ThreadActivity.Current is { Target: { } running } activity
-            && (ReferenceEquals(running, target) || activity.TryCork(output))
+            && (ReferenceEquals(running, target) || activity.TryCork(output, loop.Supervisor))
                 ? new CallbackPlace(activity)
                 : default;
 
     /// <summary>
-    /// Whether the thread is inside application code of the target. In a nested callback of another target it is not.
+    /// Whether the thread is inside application code of the target, or inside other code whose end a flush waits for.
     /// </summary>
     internal bool IsInside => _inside is not null;
 

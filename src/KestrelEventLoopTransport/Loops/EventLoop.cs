@@ -82,6 +82,9 @@ internal sealed partial class EventLoop : ITrafficSource
     /// <summary>The memory of the loop's connections.</summary>
     internal MemoryPool<byte> Pool { get; }
 
+    /// <summary>Watches the loop's callbacks.</summary>
+    internal ILoopSupervisor Supervisor => _supervisor;
+
     /// <summary>Decides where application callbacks run.</summary>
     internal CallbackScheduler Callbacks { get; }
 

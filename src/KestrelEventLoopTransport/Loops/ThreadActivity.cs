@@ -138,10 +138,15 @@ internal sealed class ThreadActivity
 
     /// <summary>
     /// The thread's, inside application code: an output is to wait until that has returned. False when another one
-    /// does.
+    /// does, or when another supervisor looks after the output's loop: this one may end before the output does.
     /// </summary>
-    internal bool TryCork(ICorkedOutput output)
+    internal bool TryCork(ICorkedOutput output, ILoopSupervisor supervisor)
     {
+        if (!ReferenceEquals(supervisor, _supervisor))
+        {
+            return false;
+        }
+
         if (_corked is null)
         {
             Volatile.Write(ref _corked, output);
@@ -168,6 +173,12 @@ internal sealed class ThreadActivity
         }
 
         CleanThread();
+        UncorkOther();
+    }
+
+    /// <summary>The thread's: sends the output of another target that waits, if one does.</summary>
+    internal void UncorkOther()
+    {
         if (_corked is { } corked)
         {
             Volatile.Write(ref _corked, null);

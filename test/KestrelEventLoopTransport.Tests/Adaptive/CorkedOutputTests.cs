@@ -99,6 +99,29 @@ public sealed class CorkedOutputTests
         });
     }
 
+    /// <summary>As with the callback's own connection: a relay may not return while more comes.</summary>
+    [Theory]
+    [ClassData<EveryScheduling>]
+    public async Task A_flush_goes_out_when_the_callback_has_read_all(ApplicationScheduling scheduling)
+    {
+        await using var transport = new TestTransport(scheduling);
+        var other = await transport.ConnectAsync();
+        var (connection, peer) = await transport.ConnectAsync();
+        var unsent = Task.Run(async () =>
+        {
+            var input = connection.Transport.Input;
+            var result = await input.ReadAsync();
+            input.AdvanceTo(result.Buffer.End);
+            await other.Output.WriteAsync("?"u8.ToArray());
+            Assert.False(input.TryRead(out _));
+            return ((ConnectionOutput)other.Output).Unsent;
+        });
+
+        await peer.SendAsync("!");
+
+        Assert.Equal(0, await unsent.DefaultTimeout());
+    }
+
     /// <summary>Its answer may be waited for, by a handler that blocks.</summary>
     [Theory]
     [ClassData<EveryScheduling>]

@@ -23,8 +23,8 @@ internal sealed unsafe class BufferSegment : ReadOnlySequenceSegment<byte>
     internal int Free => Block.Length - End;
 
     /// <summary>
-    /// In the stack of a <see cref="SegmentCache"/>, the number of segments from here down. A bound, not a count: givers
-    /// race, and it may be a little off.
+    /// In the stack of a <see cref="SegmentCache"/>, the number of segments from here down. A bound, not a count:
+    /// givers race, and it may be a little off.
     /// </summary>
     internal int Depth { get; set; }
 

@@ -1,5 +1,6 @@
 using System.IO.Pipelines;
 using System.Threading.Tasks.Sources;
+using KestrelEventLoopTransport.Loops;
 
 namespace KestrelEventLoopTransport.Connections.Input;
 
@@ -122,7 +123,7 @@ internal sealed partial class ConnectionInput
             if (!hasUnexamined)
             {
                 // The reader has nothing left to work on: what it has written so far goes out now.
-                _connection.Output.Uncork();
+                Uncork();
             }
 
             if (!TryTakeHeld() && !((!hasUnexamined || HasRoom) && TryReceive()))
@@ -184,13 +185,20 @@ internal sealed partial class ConnectionInput
         return true;
     }
 
+    /// <summary>Sends what the reader has written so far, to its own peer or to another one.</summary>
+    private void Uncork()
+    {
+        _connection.Output.Uncork();
+        ThreadActivity.Current?.UncorkOther();
+    }
+
     private bool MustDefer()
         => _read.First.IsFirst() && _buffer.End == StreamEnd.None && _connection.IsAccepted
             && _connection.Loop.Callbacks.RunOnLoopAtHome;
 
     private ValueTask<ReadResult> Defer(CancellationToken cancellationToken)
     {
-        _connection.Output.Uncork();
+        Uncork();
         _read.BeginWait(this, cancellationToken);
         _read.First.Defer();
         return new(this, _read.Source.Version);
@@ -219,7 +227,7 @@ internal sealed partial class ConnectionInput
     /// <summary>Leaves the read to work that is queued now, so that other connections get their turn.</summary>
     private ValueTask<ReadResult> Postpone(CancellationToken cancellationToken)
     {
-        _connection.Output.Uncork();
+        Uncork();
         _read.BeginWait(this, cancellationToken);
         var result = new ValueTask<ReadResult>(this, _read.Source.Version);
         _state.Set(InputFlags.Claimed);

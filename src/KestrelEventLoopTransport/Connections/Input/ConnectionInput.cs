@@ -194,6 +194,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
         {
             // The bytes are the caller's already, so a cancellation comes too late.
             _state.TryClear(InputFlags.TokenCanceled);
+            _read.Phase = ReadPhase.Reading;
             return default;
         }
 

@@ -13,7 +13,8 @@ namespace KestrelEventLoopTransport.Connections.Output;
 /// that has set <see cref="OutputFlags.Sending"/>: the flushing thread, the loop after an edge, or a thread that sends
 /// deferred bytes. Its part is in <c>ConnectionOutput.Sender.cs</c>. <see cref="OutputState"/> keeps them apart.
 /// </remarks>
-internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<FlushResult>, IThreadPoolWorkItem, ICorkedOutput
+internal sealed partial class ConnectionOutput
+    : PipeWriter, IValueTaskSource<FlushResult>, IThreadPoolWorkItem, ICorkedOutput
 {
     private const OutputFlags Ended = OutputFlags.Failed | OutputFlags.Stopped;
 
@@ -98,7 +99,7 @@ internal sealed partial class ConnectionOutput : PipeWriter, IValueTaskSource<Fl
 
         _queue.Commit();
         var place = _connection.IsAccepted
-            ? CallbackPlace.OfFlush(_connection, this)
+            ? CallbackPlace.OfFlush(_connection, this, _connection.Loop)
             : CallbackPlace.Of(_connection);
         Publish(_deferral.OnFlush(place.IsInside, _queue.Unsent, _connection.MaxWriteBufferSize), place);
         if (_flush.IsOutstanding && IsStillFlushing(cancellationToken))

@@ -71,8 +71,14 @@ internal sealed class SupervisorReport(TimeSpan threshold, LoopMetrics metrics, 
     {
         try
         {
-            activity.Target?.OnOverdue();
-            activity.Corked?.Uncork();
+            try
+            {
+                activity.Target?.OnOverdue();
+            }
+            finally
+            {
+                activity.Corked?.Uncork();
+            }
         }
         catch (Exception exception)
         {
