@@ -29,12 +29,21 @@ internal sealed partial class EventLoop
     }
 
     /// <summary>A thread of the pool runs a turn. False when there was nothing to do.</summary>
-    internal bool RunTurnOnPool()
+    /// <param name="wait">How long it waits for something to do.</param>
+    internal bool RunTurnOnPool(TimeSpan wait = default)
     {
-        _work.SetOwner();
         try
         {
-            Poll(0);
+            if (wait == TimeSpan.Zero)
+            {
+                _work.SetOwner();
+                Poll(0);
+            }
+            else
+            {
+                _work.TakeOver();
+                Poll(NextTimerDelay == 0 ? TimeSpan.Zero : wait);
+            }
         }
         catch (Exception exception)
         {
@@ -112,13 +121,29 @@ internal sealed partial class EventLoop
 
     private void Poll(int timeoutMilliseconds)
     {
+        BeginPoll();
+        _work.Poll(timeoutMilliseconds);
+        EndPoll();
+    }
+
+    private void Poll(TimeSpan timeout)
+    {
+        BeginPoll();
+        _work.Poll(timeout);
+        EndPoll();
+    }
+
+    private void BeginPoll()
+    {
         Counters.BeginWait();
         if (EventLoopEventSource.Log.TracesTurns())
         {
             EventLoopEventSource.Log.LoopTurnStop(Index);
         }
+    }
 
-        _work.Poll(timeoutMilliseconds);
+    private void EndPoll()
+    {
         Counters.EndWait(_polled.Count);
         if (EventLoopEventSource.Log.TracesTurns())
         {

@@ -17,6 +17,9 @@ internal sealed class LoanPool(Action<IThreadPoolWorkItem> queue, Func<long> cou
     /// <summary>Whether work waits that is not a loan's item. A hint: it may miss some.</summary>
     internal bool HasWork => countPending() > Volatile.Read(ref _items);
 
+    /// <summary>Whether nothing waits, no loan's item either. A hint, too.</summary>
+    internal bool IsIdle => countPending() == 0;
+
     /// <summary>Queues the item of a loan.</summary>
     internal void Queue(IThreadPoolWorkItem item)
     {

@@ -7,9 +7,15 @@ namespace KestrelEventLoopTransport.Loops;
 /// </summary>
 /// <remarks>
 /// <para>
-/// A turn on the pool polls without waiting, and goes behind the work that waits in the pool. When the pool has nothing
-/// else to do, and the poll finds nothing, the loop goes home, and its thread waits for events. No application code
-/// runs in such a turn: it goes to the pool as work items of its own.
+/// A turn on the pool polls without waiting, and goes behind the work that waits in the pool. When the poll finds
+/// nothing, and nothing at all waits in the pool, the turn is run once more and waits for events, for a moment. If none
+/// come, the loop goes home, and its thread waits for them. No application code runs in such a turn: it goes to the
+/// pool as work items of its own.
+/// </para>
+/// <para>
+/// The moment pays because the next events are often near. Without it, the thread of the pool spins for work before it
+/// sleeps, and the next events wake the loop's thread, which wakes a thread of the pool. It is short because the thread
+/// that waits does no other work of the pool meanwhile, and the pool may have no other thread.
 /// </para>
 /// <para>
 /// Meanwhile the loop's thread waits, with a time-out. If the pool has not come to the next turn by then, because its
@@ -18,10 +24,13 @@ namespace KestrelEventLoopTransport.Loops;
 /// </remarks>
 /// <param name="loop">The loop.</param>
 /// <param name="pool">The thread pool.</param>
-internal sealed class LoopLoan(EventLoop loop, LoanPool pool) : IThreadPoolWorkItem
+/// <param name="moment">How long a turn waits for events while the pool is idle. Default: 100 microseconds.</param>
+internal sealed class LoopLoan(EventLoop loop, LoanPool pool, TimeSpan? moment = null) : IThreadPoolWorkItem
 {
     // Milliseconds.
     private const int MaxQueued = 2;
+
+    private static readonly TimeSpan _usualMoment = TimeSpan.FromMicroseconds(100);
 
     private readonly object _gate = new();
     private LoanWord _word;
@@ -74,7 +83,8 @@ internal sealed class LoopLoan(EventLoop loop, LoanPool pool) : IThreadPoolWorkI
         }
 
         _turns++;
-        var found = loop.RunTurnOnPool();
+        var found = loop.RunTurnOnPool()
+            || (pool.IsIdle && !loop.IsStopping && loop.RunTurnOnPool(moment ?? _usualMoment));
         _found += found ? 1 : 0;
         if (!loop.IsStopping && (found ? _policy.IsWorthGoingOn() : pool.HasWork))
         {

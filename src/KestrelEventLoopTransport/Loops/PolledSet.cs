@@ -85,6 +85,14 @@ internal sealed class PolledSet
         _count = _poller.Wait(timeoutMilliseconds);
     }
 
+    /// <summary>The same, for a time that may be shorter than a millisecond.</summary>
+    internal void Poll(TimeSpan timeout)
+    {
+        _next = 0;
+        _count = 0;
+        _count = _poller.Wait(timeout);
+    }
+
     /// <summary>
     /// Takes an event. It counts as taken before its pollable is called: a next owner of the loop goes on behind it.
     /// </summary>

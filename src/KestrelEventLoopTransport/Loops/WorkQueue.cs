@@ -61,6 +61,13 @@ internal sealed class WorkQueue(PolledSet polled, PoolDispatch pool)
         _wake.Poll();
     }
 
+    /// <summary>The same, for a time that may be shorter than a millisecond.</summary>
+    internal void Poll(TimeSpan timeout)
+    {
+        polled.Poll(IsEmpty ? timeout : TimeSpan.Zero);
+        _wake.Poll();
+    }
+
     /// <summary>The calling thread has lost the loop, and touches nothing of it from here on.</summary>
     internal void Leave() => _wake.Leave();
 

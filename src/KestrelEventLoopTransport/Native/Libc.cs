@@ -161,6 +161,10 @@ internal static unsafe partial class Libc
     [LibraryImport(Library)]
     internal static partial int poll(pollfd* descriptors, nuint count, int timeoutMilliseconds);
 
+    /// <summary>Linux only here: macOS has none.</summary>
+    [LibraryImport(Library)]
+    internal static partial int ppoll(pollfd* descriptors, nuint count, timespec* timeout, void* signals);
+
     [LibraryImport(Library)]
     internal static partial int nanosleep(timespec* duration, timespec* remaining);
 

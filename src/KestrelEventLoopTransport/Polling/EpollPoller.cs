@@ -89,6 +89,16 @@ internal sealed unsafe class EpollPoller : Poller
         return error == Errno.EINTR ? 0 : throw Errno.ToException(error, "epoll_wait");
     }
 
+    internal override int Wait(TimeSpan timeout)
+    {
+        // epoll_pwait2(2) would do it in one call, but old kernels and C libraries have none. If the wait is
+        // interrupted, the caller is told that nothing has come.
+        var descriptor = new pollfd { fd = _epoll, events = Posix.POLLIN };
+        var time = timespec.From(timeout);
+        _ = Libc.ppoll(&descriptor, 1, &time, null);
+        return Wait(0);
+    }
+
     internal override PollEvents GetEvent(int index, out ulong token)
     {
         var epollEvent = _events + (index * EpollEventLayout.Size);

@@ -114,6 +114,20 @@ internal sealed unsafe class KqueuePoller : Poller
         return count == 0 ? Wait(0, timeoutMilliseconds) : count;
     }
 
+    internal override int Wait(TimeSpan timeout)
+    {
+        var milliseconds = -1;
+        var count = Submit(ref milliseconds);
+        if (count != 0)
+        {
+            return count;
+        }
+
+        // What is left to submit does not wait.
+        var time = timespec.From(milliseconds < 0 ? timeout : TimeSpan.Zero);
+        return Wait(0, &time);
+    }
+
     internal override PollEvents GetEvent(int index, out ulong token)
     {
         var entry = At(_events, index);
@@ -243,8 +257,12 @@ internal sealed unsafe class KqueuePoller : Poller
             tv_sec = timeoutMilliseconds / 1000,
             tv_nsec = timeoutMilliseconds % 1000 * 1_000_000L,
         };
-        var count = Libc.kevent(
-            _kqueue, _changes, changes, _events, Capacity, timeoutMilliseconds < 0 ? null : &timeout);
+        return Wait(changes, timeoutMilliseconds < 0 ? null : &timeout);
+    }
+
+    private int Wait(int changes, timespec* timeout)
+    {
+        var count = Libc.kevent(_kqueue, _changes, changes, _events, Capacity, timeout);
         if (count >= 0)
         {
             return count;

@@ -97,6 +97,9 @@ internal abstract class Poller : IDisposable
     /// <param name="timeoutMilliseconds">-1 waits for ever, 0 does not wait.</param>
     internal abstract int Wait(int timeoutMilliseconds);
 
+    /// <summary>Waits for events, for a time that may be shorter than a millisecond.</summary>
+    internal abstract int Wait(TimeSpan timeout);
+
     /// <summary>Reads event number <paramref name="index"/> of the last wait.</summary>
     internal abstract PollEvents GetEvent(int index, out ulong token);
 

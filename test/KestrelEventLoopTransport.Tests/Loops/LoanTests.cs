@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using KestrelEventLoopTransport.Loops;
 
 namespace KestrelEventLoopTransport.Tests.Loops;
@@ -143,6 +144,66 @@ public sealed class LoanTests
         await using var subject = new LoopSubject(ApplicationScheduling.Adaptive);
         var loan = new LoopLoan(subject.Loop, new LoanPool(static _ => Assert.Fail("Lent."), static () => 0));
         await subject.RunAsync(() => Assert.False(Lend(loan)));
+    }
+
+    [Fact]
+    public async Task A_turn_waits_for_a_moment_before_an_idle_pool_gives_the_loop_back()
+    {
+        var moment = TimeSpan.FromMilliseconds(20);
+
+        // A signal to the thread cuts the wait short, and a turn that comes too late does nothing.
+        await Poll.UntilAsync(async () =>
+        {
+            await using var subject = new LoopSubject(ApplicationScheduling.Adaptive);
+            using var items = new BlockingCollection<IThreadPoolWorkItem>();
+            var work = 1L;
+            var loan = new LoopLoan(subject.Loop, new LoanPool(items.Add, () => Volatile.Read(ref work)), moment);
+            var lends = subject.RunAsync(() => Lend(loan));
+            var turn = Take(items);
+            Volatile.Write(ref work, 0);
+            var start = Stopwatch.GetTimestamp();
+            turn.Execute();
+            var time = Stopwatch.GetElapsedTime(start);
+            Assert.Empty(items);
+            await lends;
+            return time >= moment;
+        });
+    }
+
+    /// <summary>Else work of a lent loop would be late.</summary>
+    [Fact]
+    public async Task A_post_ends_the_wait_of_a_turn()
+    {
+        // A turn that comes too late does nothing.
+        await Poll.UntilAsync(async () =>
+        {
+            await using var subject = new LoopSubject(ApplicationScheduling.Adaptive);
+            using var items = new BlockingCollection<IThreadPoolWorkItem>();
+            var work = 1L;
+            var looked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var pool = new LoanPool(items.Add, () =>
+            {
+                if (Volatile.Read(ref work) == 0)
+                {
+                    looked.TrySetResult();
+                }
+
+                return Volatile.Read(ref work);
+            });
+            var loan = new LoopLoan(subject.Loop, pool, TimeSpan.FromHours(1));
+            var lends = subject.RunAsync(() => Lend(loan));
+            var turn = Take(items);
+            Volatile.Write(ref work, 0);
+            var runs = Task.Run(turn.Execute);
+            await Task.WhenAny(looked.Task, runs).DefaultTimeout();
+
+            var ranOnPool = false;
+            await subject.RunAsync(() => ranOnPool = Thread.CurrentThread.IsThreadPoolThread);
+
+            await runs.DefaultTimeout();
+            await lends;
+            return ranOnPool;
+        });
     }
 
     /// <summary>The item of one waits in the pool when the other's turn ends.</summary>

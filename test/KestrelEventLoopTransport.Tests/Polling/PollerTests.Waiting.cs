@@ -42,6 +42,24 @@ public sealed partial class PollerTests
     }
 
     [Fact]
+    public void A_wait_may_be_shorter_than_a_millisecond_and_ends_with_an_event()
+    {
+        var moment = TimeSpan.FromMicroseconds(300);
+        var waits = Enumerable.Range(0, 3).Select(_ =>
+        {
+            var start = Stopwatch.GetTimestamp();
+            Assert.Equal(0, _poller.Wait(moment));
+            return Stopwatch.GetElapsedTime(start);
+        });
+        Assert.Contains(waits, wait => wait >= moment);
+
+        _poller.Wake();
+        Assert.Equal(1, _poller.Wait(TimeSpan.FromHours(1)));
+        _poller.GetEvent(0, out var token);
+        Assert.Equal(Poller.WakeToken, token);
+    }
+
+    [Fact]
     public async Task A_signal_ends_a_wait_without_an_event()
     {
         const int SIGWINCH = 28;

@@ -29,6 +29,10 @@ internal sealed record LoanModel
         Idle,
         Starting,
         PoolOwning,
+        PoolTakingOver,
+        PoolForgettingWake,
+        PoolLooking,
+        PoolWaiting,
         PoolPolling,
         PoolPolled,
         PoolDraining,
@@ -63,6 +67,10 @@ internal sealed record LoanModel
 
     internal bool OwnsOnPool { get; init; } = true;
 
+    internal bool ForgetsWakeOnPool { get; init; } = true;
+
+    internal bool LooksBeforeItWaits { get; init; } = true;
+
     internal bool LendsBeforeItQueues { get; init; } = true;
 
     internal IReadOnlyCollection<State> Explore()
@@ -75,6 +83,7 @@ internal sealed record LoanModel
             .Always("One thread runs the loop", static state => state.Running <= 1)
             .Always("A thread that runs the loop is its owner, and no other", IsOwnerRight)
             .Always("The words are legal", static state => state.Wake.IsLegal && Enum.IsDefined(state.Loan))
+            .Always("Work ends the wait of a turn", IsWaitRight)
             .Always("At most one item is in the pool", static state => state.Items <= 1)
             .AtTheEnd("The loop is at home", static state => state is { Loop: At.Waiting, Loan: LoanState.Home })
             .AtTheEnd("All has been posted", static state => state is { Poster1: At.Done, Poster2: At.Done })
@@ -84,6 +93,7 @@ internal sealed record LoanModel
             {
                 Edges = 3,
                 TurnsOnPool = 3,
+                Waits = 1,
                 Wake = default(WakeState).Own(HomeThread),
                 Loop = At.Looking,
                 Worker1 = At.Idle,
@@ -98,7 +108,15 @@ internal sealed record LoanModel
             : IsTurn(state.Worker2) ? 3
             : 0);
 
-    private static bool IsTurn(At worker) => worker is >= At.PoolPolling and <= At.PoolDisowning;
+    private static bool IsTurn(At worker) => worker is >= At.PoolForgettingWake and <= At.PoolDisowning;
+
+    // The wait has a time-out, so lost work would only be late, and would run at the end all the same.
+    private static bool IsWaitRight(State state)
+        => (state.Worker1 != At.PoolWaiting && state.Worker2 != At.PoolWaiting)
+            || state.Queued == 0
+            || state.IsWoken
+            || state.Poster1 is At.Posting or At.Waking
+            || state.Poster2 is At.Posting or At.Waking;
 
     private IEnumerable<State> LoopSteps(State state)
     {
@@ -194,7 +212,17 @@ internal sealed record LoanModel
                 state = state with { Wake = OwnsOnPool ? state.Wake.Own(thread) : state.Wake };
                 yield return set(state, At.PoolPolling);
                 break;
-            case At.PoolPolling:
+            case At.PoolTakingOver:
+                yield return set(state with { Wake = state.Wake.Own(thread) }, At.PoolForgettingWake);
+                break;
+            case At.PoolForgettingWake:
+                state = state with { Wake = ForgetsWakeOnPool ? state.Wake.Poll() : state.Wake };
+                yield return set(state, LooksBeforeItWaits ? At.PoolLooking : At.PoolWaiting);
+                break;
+            case At.PoolLooking:
+                yield return set(state, state.Queued != 0 ? At.PoolPolling : At.PoolWaiting);
+                break;
+            case At.PoolWaiting or At.PoolPolling:
                 yield return set(state with { IsWoken = false }, At.PoolPolled);
                 if (state.Edges != 0)
                 {
@@ -212,6 +240,11 @@ internal sealed record LoanModel
                 yield return set(state with { Wake = Disown(state.Wake) }, At.PoolDeciding);
                 break;
             case At.PoolDeciding:
+                if (state.Waits != 0)
+                {
+                    yield return set(state with { Waits = state.Waits - 1 }, At.PoolTakingOver);
+                }
+
                 yield return set(state with { Loan = Return(state.Loan) }, At.Idle);
                 if (state.TurnsOnPool != 0)
                 {
@@ -265,6 +298,9 @@ internal sealed record LoanModel
 
         /// <summary>How often the pool goes on at most.</summary>
         internal int TurnsOnPool { get; init; }
+
+        /// <summary>How many turns on the pool wait at most.</summary>
+        internal int Waits { get; init; }
 
         /// <summary>Whether the current poll, or the next one, ends.</summary>
         internal bool IsWoken { get; init; }

@@ -34,6 +34,8 @@ public sealed class LoanStateTests
         ["the item is queued before the loop is lent"] = new() { LendsBeforeItQueues = false },
         ["the loop is given away and nothing marks it"] = new() { Disown = static state => state },
         ["the thread at home keeps the mark of a wake-up"] = new() { ForgetsWakeAtHome = false },
+        ["a turn that waits keeps the mark of a wake-up"] = new() { ForgetsWakeOnPool = false },
+        ["a turn waits without a look at the queue"] = new() { LooksBeforeItWaits = false },
         ["the thread at home does not own the loop"] = new()
         {
             OwnsAtHome = false,
