@@ -1,24 +1,50 @@
+using System.Collections.Concurrent;
 using System.Net;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Orleans;
 
 /// <summary>
-/// Binds both endpoints of a silo, each with its own options. Which of the two Orleans binds is told by the port,
-/// because the keys of its services tell nothing. A silo whose gateway has port 0 has none.
+/// Binds both endpoints of a silo, each with its own options. Which of the two Orleans binds is told by the endpoint,
+/// because the keys of its services tell nothing.
 /// </summary>
+/// <remarks>
+/// Orleans stops no listener of a silo whose start has failed, for instance because the other port is in use. The
+/// container of the silo's services disposes the factory, and the factory what it has bound.
+/// </remarks>
 /// <param name="silo">For the endpoint of other silos.</param>
 /// <param name="gateway">For the endpoint of clients.</param>
 /// <param name="endpoints">The silo's endpoints.</param>
 internal sealed class SiloListenerFactory(
     EventLoopTransportFactory silo,
     EventLoopTransportFactory gateway,
-    global::Orleans.Configuration.EndpointOptions endpoints) : IConnectionListenerFactory
+    global::Orleans.Configuration.EndpointOptions endpoints) : IConnectionListenerFactory, IAsyncDisposable, IDisposable
 {
-    private int GatewayPort => endpoints.GatewayListeningEndpoint?.Port ?? endpoints.GatewayPort;
+    private readonly ConcurrentBag<IConnectionListener> _listeners = [];
 
-    public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
-        => endpoint is IPEndPoint { Port: var port and not 0 } && port == GatewayPort
-            ? gateway.BindAsync(endpoint, cancellationToken)
-            : silo.BindAsync(endpoint, cancellationToken);
+    public async ValueTask<IConnectionListener> BindAsync(
+        EndPoint endpoint,
+        CancellationToken cancellationToken = default)
+    {
+        var factory = endpoint.Equals(GetGateway()) ? gateway : silo;
+        var listener = await factory.BindAsync(endpoint, cancellationToken).ConfigureAwait(false);
+        _listeners.Add(listener);
+        return listener;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        while (_listeners.TryTake(out var listener))
+        {
+            // Does nothing to one that Orleans has stopped.
+            await listener.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
+
+    // What Orleans' GatewayConnectionListener binds. Without an endpoint and a port, there is no gateway.
+    private IPEndPoint? GetGateway()
+        => endpoints.GatewayListeningEndpoint
+            ?? (endpoints.GatewayPort == 0 ? null : new(endpoints.AdvertisedIPAddress, endpoints.GatewayPort));
 }

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -138,6 +140,61 @@ public sealed class RegistrationTests
             "EndpointOptions.Backlog of OrleansGateway is 0; it must be from 1 to 2147483647.", exception.Message);
     }
 
+    [Theory]
+    [InlineData("127.0.0.1", false)]
+    [InlineData("127.0.0.2", true)]
+    public async Task Each_endpoint_of_a_silo_has_its_own_options(string address, bool hasSamePort)
+    {
+        var port = FreePort.Next();
+        var gateway = new IPEndPoint(IPAddress.Parse(address), hasSamePort ? port : FreePort.Next());
+        var (services, bound) = CreateBinding(options => options.GatewayListeningEndpoint = gateway);
+        await using var provider = services.BuildServiceProvider();
+
+        await BindAsync(provider, services, new IPEndPoint(IPAddress.Loopback, port));
+        await BindAsync(provider, services, gateway);
+
+        Assert.Equal([Silo, Gateway], bound);
+    }
+
+    [Fact]
+    public async Task A_silo_without_a_gateway_never_gets_the_options_of_one()
+    {
+        var (services, bound) = CreateBinding(static options => options.GatewayPort = 0);
+        await using var provider = services.BuildServiceProvider();
+
+        await BindAsync(provider, services, new IPEndPoint(IPAddress.Loopback, 0));
+
+        Assert.Equal([Silo], bound);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_silo_that_cannot_bind_a_port_does_not_start_and_keeps_no_other(bool disposesAsync)
+    {
+        using var other = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        other.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        other.Listen();
+        var taken = ((IPEndPoint)other.LocalEndPoint!).Port;
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        builder.UseOrleans(silo => silo.UseLocalhostClustering(taken, FreePort.Next()).UseEventLoopTransport());
+        var host = builder.Build();
+        var monitor = host.Services.GetRequiredService<EventLoopTransportMonitor>();
+
+        await Assert.ThrowsAsync<AddressInUseException>(() => host.StartAsync().DefaultTimeout());
+
+        if (disposesAsync)
+        {
+            await ((IAsyncDisposable)host).DisposeAsync().DefaultTimeout();
+        }
+        else
+        {
+            host.Dispose();
+        }
+
+        Assert.Empty(monitor.Endpoints);
+    }
+
     // The other ways to make an Orleans host.
     [Fact]
     public void Every_builder_of_Orleans_can_be_put_on_event_loops()
@@ -155,6 +212,28 @@ public sealed class RegistrationTests
         Assert.NotNull(silo.Services.GetRequiredKeyedService<EventLoopTransportFactory>(Gateway));
         Assert.NotNull(client.Services.GetRequiredKeyedService<EventLoopConnectionFactory>(Client));
         Assert.NotNull(services.GetRequiredKeyedService<EventLoopConnectionFactory>(Client));
+    }
+
+    // Says whose options each listening socket got.
+    private static (IServiceCollection Services, List<string> Bound) CreateBinding(
+        Action<global::Orleans.Configuration.EndpointOptions> configure)
+    {
+        var bound = new List<string>();
+        var (services, _) = CreateSilo(silo => silo
+            .Configure(configure)
+            .UseEventLoopTransport(
+                silo: options => options.ConfigureListenSocket = _ => bound.Add(Silo),
+                gateway: options => options.ConfigureListenSocket = _ => bound.Add(Gateway)));
+        return (services, bound);
+    }
+
+    private static async Task BindAsync(IServiceProvider provider, IServiceCollection services, IPEndPoint endPoint)
+    {
+        var key = services.First(static descriptor =>
+            descriptor.IsKeyedService && descriptor.ServiceType == typeof(IConnectionListenerFactory)).ServiceKey;
+        var factory = provider.GetRequiredKeyedService<IConnectionListenerFactory>(key);
+        await using var listener = await factory.BindAsync(endPoint).AsTask().DefaultTimeout();
+        await listener.UnbindAsync().AsTask().DefaultTimeout();
     }
 
     private static EndpointOptions EndpointOf(IServiceProvider services, string name)
