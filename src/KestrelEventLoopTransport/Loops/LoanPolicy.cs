@@ -7,7 +7,7 @@ namespace KestrelEventLoopTransport.Loops;
 /// <remarks>
 /// A loan pays off if the pool finds events before it runs out of work. If it does not, the loop was better off waiting
 /// for them at home. So the next loans are skipped, more of them each time, and one in <see cref="MaxSkipped"/> tries
-/// again.
+/// again. The same holds for turns that wait, if not events but work of the pool has come meanwhile.
 /// </remarks>
 internal struct LoanPolicy
 {
@@ -24,6 +24,8 @@ internal struct LoanPolicy
     private bool _isOutside;
     private int _skips;
     private int _skipped;
+    private int _skippedWaits;
+    private int _waitSkips;
     private long _pausedUntil;
 
     /// <summary>A connection has input.</summary>
@@ -62,6 +64,36 @@ internal struct LoanPolicy
     /// <summary>The pool has given the loop back.</summary>
     /// <param name="turns">In how many turns it has found something to do.</param>
     internal void OnReturned(int turns) => _skips = turns >= EnoughTurns ? 0 : Math.Min((_skips * 2) + 1, MaxSkipped);
+
+    /// <summary>Whether a turn that has found nothing may wait for events, while the pool is idle.</summary>
+    internal bool ShouldWait()
+    {
+        if (_skippedWaits < _waitSkips)
+        {
+            _skippedWaits++;
+            return false;
+        }
+
+        _skippedWaits = 0;
+        return true;
+    }
+
+    /// <summary>A turn has waited for events.</summary>
+    /// <param name="found">Whether it has found something to do.</param>
+    /// <param name="hasWork">
+    /// Whether work has come to the pool. The thread that waited might have done it at once.
+    /// </param>
+    internal void OnWaited(bool found, bool hasWork)
+    {
+        if (found)
+        {
+            _waitSkips = 0;
+        }
+        else if (hasWork)
+        {
+            _waitSkips = Math.Min((_waitSkips * 2) + 1, MaxSkipped);
+        }
+    }
 
     /// <summary>The pool did not come to the loop.</summary>
     internal void OnReclaimed() => _pausedUntil = Environment.TickCount64 + PauseMilliseconds;

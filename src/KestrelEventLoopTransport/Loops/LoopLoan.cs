@@ -83,15 +83,22 @@ internal sealed class LoopLoan(EventLoop loop, LoanPool pool, TimeSpan? moment =
         }
 
         _turns++;
-        var found = loop.RunTurnOnPool()
-            || (pool.IsIdle && !loop.IsStopping && loop.RunTurnOnPool(moment ?? _usualMoment));
+        var found = loop.RunTurnOnPool();
+        var isWaiting = !found && MayWait();
+        if (isWaiting)
+        {
+            _turns++;
+            found = loop.RunTurnOnPool(moment ?? _usualMoment);
+            _policy.OnWaited(found, pool.HasWork);
+        }
+
         _found += found ? 1 : 0;
         if (!loop.IsStopping && (found ? _policy.IsWorthGoingOn() : pool.HasWork))
         {
             // From here on the loop's thread may reclaim the loop: a callback may block. The item comes when it has
             // returned, and until then the loop is not lent again.
             _word.Make(LoanTransitions.Requeue);
-            loop.Callbacks.RunPooled();
+            loop.Callbacks.RunPooled(sharesRest: isWaiting);
             pool.Queue(this);
             return;
         }
@@ -103,6 +110,9 @@ internal sealed class LoopLoan(EventLoop loop, LoanPool pool, TimeSpan? moment =
             Monitor.Pulse(_gate);
         }
     }
+
+    private bool MayWait()
+        => pool.IsIdle && !loop.Callbacks.HasPooled && !loop.IsStopping && _policy.ShouldWait();
 
     /// <summary>False when the loop's thread has taken the loop back.</summary>
     private bool WaitUntilHome()

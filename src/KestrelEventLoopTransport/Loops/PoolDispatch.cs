@@ -56,11 +56,12 @@ internal sealed class PoolDispatch : IThreadPoolWorkItem
     /// Runs what is queued on the calling thread of the pool. If a callback blocks, some other thread has to schedule
     /// the rest.
     /// </summary>
-    internal void RunHere()
+    /// <param name="schedulesRest">Whether the rest is scheduled before a callback runs.</param>
+    internal void RunHere(bool schedulesRest)
     {
         if (!_callbacks.IsEmpty)
         {
-            Run(schedulesRest: false);
+            Run(schedulesRest);
             Schedule();
         }
     }

@@ -116,15 +116,17 @@ internal sealed unsafe class KqueuePoller : Poller
 
     internal override int Wait(TimeSpan timeout)
     {
-        var milliseconds = -1;
-        var count = Submit(ref milliseconds);
-        if (count != 0)
+        lock (_lock)
         {
-            return count;
+            _waitingThreadId = Environment.CurrentManagedThreadId;
+            if (_pending.Count != 0)
+            {
+                // The next wait submits it. If the kernel is short of memory, only that one knows for how long to wait.
+                return 0;
+            }
         }
 
-        // What is left to submit does not wait.
-        var time = timespec.From(milliseconds < 0 ? timeout : TimeSpan.Zero);
+        var time = timespec.From(timeout);
         return Wait(0, &time);
     }
 

@@ -164,7 +164,13 @@ public sealed class LoanTests
             var start = Stopwatch.GetTimestamp();
             turn.Execute();
             var time = Stopwatch.GetElapsedTime(start);
-            Assert.Empty(items);
+
+            // A wake-up that comes late counts as something to do, and the loop stays lent.
+            while (items.TryTake(out var next))
+            {
+                next.Execute();
+            }
+
             await lends;
             return time >= moment;
         });
