@@ -128,7 +128,7 @@ internal sealed class CallbackScheduler(
     /// Runs what waits for the thread pool on the calling thread, which is one of the pool and does not run the loop
     /// any more.
     /// </summary>
-    /// <param name="sharesRest">Whether other threads of the pool get the rest, because they have nothing to do.</param>
+    /// <param name="sharesRest">Whether other threads of the pool get the rest: they have nothing to do.</param>
     internal void RunPooled(bool sharesRest) => pool.RunHere(sharesRest);
 
     /// <summary>The thread that runs the loop has done what there was to do.</summary>

@@ -91,8 +91,8 @@ internal sealed unsafe class EpollPoller : Poller
 
     internal override int Wait(TimeSpan timeout)
     {
-        // epoll_pwait2(2) would do it in one call, but old kernels and C libraries have none. What comes to a wait that is
-        // interrupted is found by the next one.
+        // epoll_pwait2(2) would do it in one call, but old kernels and C libraries have none. What comes to a wait that
+        // is interrupted is found by the next one.
         var descriptor = new pollfd { fd = _epoll, events = Posix.POLLIN };
         var time = timespec.From(timeout);
         return Libc.ppoll(&descriptor, 1, &time, null) > 0 ? Wait(0) : 0;
