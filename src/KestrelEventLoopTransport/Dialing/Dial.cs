@@ -126,7 +126,7 @@ internal sealed partial class Dial : LoopTimer, IDispatchTarget
 
     void IDispatchTarget.OnOverdue()
     {
-        // Nothing waits for the end of a continuation.
+        // Nothing of the dial's waits for the end of a continuation.
     }
 
     string IDispatchTarget.Describe() => $"what awaited a connection to {DialFailure.Name(_target)}";

@@ -36,7 +36,7 @@ internal sealed class LoopCallback(EventLoop loop, IThreadPoolWorkItem work, Typ
 
     void IDispatchTarget.OnOverdue()
     {
-        // Nothing waits for its end.
+        // Nothing of its own waits for its end.
     }
 
     string IDispatchTarget.Describe() => $"work of {type} that was posted to event loop {loop.Index}";

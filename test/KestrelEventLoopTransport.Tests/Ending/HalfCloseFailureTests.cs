@@ -24,7 +24,7 @@ public sealed class HalfCloseFailureTests
     {
         await using var server = await HalfCloseServer.StartAsync(scheduling, isUnix, allows: false);
         ShutDown(server);
-        Assert.True((await server.Pair.Output.WriteAsync(new byte[1]).DefaultTimeout()).IsCompleted);
+        Assert.True((await WriteOutsideAsync(server)).IsCompleted);
 
         var sends = Record.ExceptionAsync(() => server.Pair.Client.SendAsync(new byte[64_000_000]));
         await Poll.UntilAsync(() => Has(server, "ConnectionPause"));
@@ -43,10 +43,7 @@ public sealed class HalfCloseFailureTests
         Assert.Equal(0, await ReaderOutcomeTests.ReadToEndAsync(server.Pair.Input));
         ShutDown(server);
 
-        // Not inside the callback that has read the end, where the flush would be deferred.
-        var flush = await Task.Run(() => server.Pair.Output.WriteAsync(new byte[1]).AsTask()).DefaultTimeout();
-
-        Assert.True(flush.IsCompleted);
+        Assert.True((await WriteOutsideAsync(server)).IsCompleted);
         Assert.Equal(1, server.ConnectionCount);
         await server.Pair.Connection.DisposeAsync().DefaultTimeout();
         await server.IsClosedAsync();
@@ -146,6 +143,10 @@ public sealed class HalfCloseFailureTests
 
     private static void ShutDown(HalfCloseServer server)
         => server.Pair.Connection.Features.Get<IConnectionSocketFeature>()!.Socket.Shutdown(SocketShutdown.Send);
+
+    /// <summary>Not inside a callback, that of an accept or of a read, where the flush would be deferred.</summary>
+    private static Task<FlushResult> WriteOutsideAsync(HalfCloseServer server)
+        => Task.Run(() => server.Pair.Output.WriteAsync(new byte[1]).AsTask()).DefaultTimeout();
 
     private static bool Has(HalfCloseServer server, string name)
         => server.Logs.Any(entry => entry.EventId.Name == name);
