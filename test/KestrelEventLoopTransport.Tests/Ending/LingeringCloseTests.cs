@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Tests.Ending;
 
@@ -105,6 +106,45 @@ public sealed class LingeringCloseTests
                 sent += chunk.Length;
             }
         });
+    }
+
+    /// <summary>What a thread receives while the connection ends was not read either.</summary>
+    [Theory]
+    [ClassData<EveryScheduling>]
+    [FailsOnStock("It waits for a block of our transport.")]
+    public async Task It_follows_a_receive_that_is_under_way(ApplicationScheduling scheduling)
+    {
+        var rents = Signal.New();
+        using var mayRent = new ManualResetEventSlim();
+        var isArmed = 0;
+        var settings = new TestSettings { Scheduling = scheduling };
+        settings.Services = services => services.AddSingleton<IMemoryPoolFactory<byte>>(
+            new FailingMemoryPoolFactory(settings.Pools!, () =>
+            {
+                if (Interlocked.Exchange(ref isArmed, 0) == 1)
+                {
+                    rents.SetResult();
+                    mayRent.Wait();
+                }
+
+                return false;
+            }));
+        await using var transport = new TestTransport(settings);
+        await using var pair = await transport.ConnectAsync();
+        await pair.Connection.Transport.Output.WriteAsync(Pattern.Create(Response)).DefaultTimeout();
+        Volatile.Write(ref isArmed, 1);
+        await pair.Client.SendAsync("unread");
+        await rents.Task.DefaultTimeout();
+
+        var disposal = pair.Connection.DisposeAsync().DefaultTimeout();
+        mayRent.Set();
+        await disposal;
+
+        Assert.Equal(Response, (await pair.Client.ReceiveToEndAsync()).Length);
+        for (var i = 0; i < 10; i++)
+        {
+            await pair.Client.SendAsync("more");
+        }
     }
 
     /// <summary>

@@ -170,8 +170,11 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             return;
         }
 
-        _buffer.WasLeft = !_buffer.IsEmpty || _state.Has(InputFlags.Held);
+        var isLeft = !_buffer.IsEmpty;
         Interrupt(InputFlags.Completed);
+
+        // No receive begins any more. One that is still running may bring bytes that nobody will read.
+        _buffer.WasLeft = isLeft || _state.Has(InputFlags.Held | InputFlags.Busy);
         if (PeerGone)
         {
             // The end will not be received any more, so it is announced now.

@@ -29,7 +29,7 @@ internal struct ReadBuffer
     /// <summary>How the stream ends after these bytes.</summary>
     internal StreamEnd End { get; set; }
 
-    /// <summary>The reader was completed before it had consumed all that was received.</summary>
+    /// <summary>The reader was completed before it had consumed all that was, or was being, received.</summary>
     internal bool WasLeft { get; set; }
 
     internal readonly bool IsEmpty => _bytes.Head is null;
