@@ -116,7 +116,9 @@ public sealed class BlockingListenerTests
     {
         const int Added = 100_000;
         var seen = new List<int>();
-        using var open = new ManualResetEventSlim();
+
+        // Never disposed: a value may be consumed after the test has ended.
+        var open = new ManualResetEventSlim();
         var queue = new PoolQueue<int>(value =>
         {
             open.Wait();
