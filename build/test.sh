@@ -30,6 +30,7 @@ kqueue=${KESTREL_EVENTLOOP_KQUEUE:-macos}
 unset KESTREL_TEST_KQUEUE_LIBRARY KESTREL_EVENTLOOP_POLLER KESTREL_EVENTLOOP_KQUEUE KESTREL_TEST_TRANSPORT
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
+failures=$reports/failures
 passed=0 failed=0 skipped=0
 times=() lane_start=0
 
@@ -53,13 +54,18 @@ end() {
 }
 
 fail() {
-  echo "FAILED: $*"
+  echo "FAILED: $*" | tee -a "$failures"
   failed=$((failed + 1))
 }
 
 finish() {
   if ((passed + failed == 0)); then
     fail "no test ran"
+  fi
+  if [[ -s $failures ]]; then
+    echo
+    echo "== what failed"
+    head -n 200 "$failures"
   fi
   echo
   printf '%s\n' "${times[@]}" "$(printf '%4d s  all' "$SECONDS")"
@@ -84,6 +90,14 @@ running_tests() {
   awk '/ \[STARTING\]$/ { sub(/ \[STARTING\]$/, ""); started[$0] = 1 }
        / \[FINISHED\]/  { sub(/ \[FINISHED\].*/, ""); delete started[$0] }
        END { for (name in started) print name }' "$1"
+}
+
+# The tests that a log says have failed, each with its message. They are printed once more at the end.
+failed_tests() {
+  awk -v lane="$2" '
+    / \[FAIL\]$|\[FATAL ERROR\]/ { sub(/^ */, ""); print lane ": " $0; left = 3; next }
+    left > 0 && /Stack Trace:/ { left = 0 }
+    left > 0 { print; left-- }' "$1"
 }
 
 # usage: run_project <name> <epoll|kqueue|freebsd|sockets> [options of the xunit runner]
@@ -123,6 +137,7 @@ run_project() {
     running_tests "$log"
     return
   fi
+  failed_tests "$log" "$lane" >> "$failures"
   local project_failed=$(($(count failed "$report") + $(count errors "$report")))
   passed=$((passed + $(count passed "$report")))
   failed=$((failed + project_failed))
