@@ -1,5 +1,3 @@
-using System.ComponentModel;
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -9,29 +7,26 @@ namespace KestrelEventLoopTransport.Tests.Datagrams;
 /// <summary>What the network of a real kernel refuses, in a network namespace of the test's own.</summary>
 public sealed class DatagramNamespaceTests
 {
-    private static readonly string[] _launcher = ["unshare", "--net"];
+    [Fact]
+    public Task A_datagram_that_a_filter_drops_fails_alone()
+        => NetworkNamespace.RunAsync(
+            typeof(DatagramNamespaceTests), nameof(Filter_in_a_namespace), "nft", "list", "ruleset");
 
     [Fact]
-    public async Task A_datagram_that_a_filter_drops_fails_alone()
-    {
-        await SkipUnlessAsync("unshare", "--net", "nft", "list", "ruleset");
-        await ChildProcess.RunAsync(_launcher, typeof(DatagramNamespaceTests), nameof(Filter_in_a_namespace));
-    }
-
-    [Fact]
-    public async Task Datagrams_longer_than_a_packet_are_sent_although_the_kernel_does_not_cut_them()
-    {
-        await SkipUnlessAsync("unshare", "--net", "ip", "link", "set", "lo", "mtu", "1500");
-        await ChildProcess.RunAsync(_launcher, typeof(DatagramNamespaceTests), nameof(Small_packets_in_a_namespace));
-    }
+    public Task Datagrams_longer_than_a_packet_are_sent_although_the_kernel_does_not_cut_them()
+        => NetworkNamespace.RunAsync(
+            typeof(DatagramNamespaceTests),
+            nameof(Small_packets_in_a_namespace),
+            "ip", "link", "set", "lo", "mtu", "1500");
 
     [Fact(Explicit = true)]
     public async Task Filter_in_a_namespace()
     {
-        await RunAsync("ip", "link", "set", "lo", "up");
-        await RunAsync("nft", "add table inet test");
-        await RunAsync("nft", "add chain inet test output { type filter hook output priority 0; }");
-        await RunAsync("nft", "add rule inet test output udp dport 9 drop");
+        await NetworkNamespace.ConfigureAsync("ip", "link", "set", "lo", "up");
+        await NetworkNamespace.ConfigureAsync("nft", "add table inet test");
+        await NetworkNamespace.ConfigureAsync(
+            "nft", "add chain inet test output { type filter hook output priority 0; }");
+        await NetworkNamespace.ConfigureAsync("nft", "add rule inet test output udp dport 9 drop");
         var blocked = DatagramAddress.FromEndPoint(new IPEndPoint(IPAddress.Loopback, 9));
         foreach (var scheduling in Enum.GetValues<ApplicationScheduling>())
         {
@@ -67,7 +62,7 @@ public sealed class DatagramNamespaceTests
     [Fact(Explicit = true)]
     public async Task Small_packets_in_a_namespace()
     {
-        await RunAsync("ip", "link", "set", "lo", "up", "mtu", "1500");
+        await NetworkNamespace.ConfigureAsync("ip", "link", "set", "lo", "up", "mtu", "1500");
         int[] lengths = [1_472, 1_472, 1_473, 1_473, 3_000, 3_000, 3_000, 1_200, 1_200, 60_000, 60_000, 700, 700];
         foreach (var scheduling in Enum.GetValues<ApplicationScheduling>())
         {
@@ -94,33 +89,4 @@ public sealed class DatagramNamespaceTests
     }
 
     private static string Receive(Socket client) => Encoding.ASCII.GetString(DatagramServer.Receive(client));
-
-    private static async Task SkipUnlessAsync(params string[] command)
-    {
-        var error = await TryRunAsync(command);
-        Assert.SkipUnless(error is null, $"{string.Join(' ', command)}: {error}");
-    }
-
-    private static async Task RunAsync(params string[] command) => Assert.Null(await TryRunAsync(command));
-
-    /// <summary>Returns what the command has printed if it has failed.</summary>
-    private static async Task<string?> TryRunAsync(string[] command)
-    {
-        try
-        {
-            using var process = Process.Start(new ProcessStartInfo(command[0], command[1..])
-            {
-                RedirectStandardError = true,
-                RedirectStandardOutput = true,
-            })!;
-            var output = process.StandardOutput.ReadToEndAsync();
-            var error = await process.StandardError.ReadToEndAsync().DefaultTimeout();
-            await process.WaitForExitAsync().DefaultTimeout();
-            return process.ExitCode == 0 ? null : $"{process.ExitCode} {error}{await output}";
-        }
-        catch (Win32Exception exception)
-        {
-            return exception.Message;
-        }
-    }
 }

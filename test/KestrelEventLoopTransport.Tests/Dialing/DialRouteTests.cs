@@ -16,9 +16,11 @@ public sealed class DialRouteTests
     private static readonly IPAddress _withoutRoute6 = IPAddress.Parse("fd01::1");
     private static readonly IPAddress _unreachable = IPAddress.Parse("10.9.0.1");
 
+    private static readonly string[] _pair = ["ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"];
+
     private static readonly string[] _routes =
     [
-        "link add v0 type veth peer name v1",
+        "link set lo up",
         "link set v0 up",
         "link set v1 up",
         "addr add fd00::1/64 dev v0 nodad",
@@ -28,70 +30,106 @@ public sealed class DialRouteTests
     ];
 
     [Fact]
-    public Task A_route_into_a_black_hole_costs_the_fallback_delay() => NetworkNamespace.RunAsync(
-        () => AssertConnectsToIPv4Async(
+    public Task A_route_into_a_black_hole_costs_the_fallback_delay() => RunAsync(nameof(Black_hole_in_a_namespace));
+
+    [Fact(Explicit = true)]
+    public async Task Black_hole_in_a_namespace()
+    {
+        await SetUpAsync();
+        await AssertConnectsToIPv4Async(
             static (_, family, _) => AddressesAsync(
                 family == AddressFamily.InterNetworkV6 ? _blackHole : IPAddress.Loopback),
-            atLeast: TimeSpan.FromMilliseconds(200)),
-        _routes);
+            atLeast: TimeSpan.FromMilliseconds(200));
+    }
 
     [Fact]
-    public Task A_slow_answer_for_IPv6_costs_the_resolution_delay() => NetworkNamespace.RunAsync(
-        () => AssertConnectsToIPv4Async(
+    public Task A_slow_answer_for_IPv6_costs_the_resolution_delay() => RunAsync(nameof(Slow_answer_in_a_namespace));
+
+    [Fact(Explicit = true)]
+    public async Task Slow_answer_in_a_namespace()
+    {
+        await SetUpAsync();
+        await AssertConnectsToIPv4Async(
             static (name, family, token) => family == AddressFamily.InterNetworkV6
                 ? DialTransport.NeverAsync(name, family, token)
                 : AddressesAsync(IPAddress.Loopback),
-            atLeast: TimeSpan.FromMilliseconds(40)));
+            atLeast: TimeSpan.FromMilliseconds(40));
+    }
 
-    [Theory]
-    [InlineData("10.8.0.1", SocketError.NetworkUnreachable)]
-    [InlineData("10.9.0.1", SocketError.HostUnreachable)]
-    [InlineData("10.10.0.1", SocketError.AccessDenied)]
-    public Task Without_a_route_the_failure_says_so(string address, SocketError error) => NetworkNamespace.RunAsync(
-        async () =>
+    [Fact]
+    public Task Without_a_route_the_failure_says_so() => RunAsync(nameof(No_route_in_a_namespace));
+
+    [Fact(Explicit = true)]
+    public async Task No_route_in_a_namespace()
+    {
+        await SetUpAsync();
+        await using var services = CreateClient(resolver: null);
+        (string, SocketError)[] expected =
+        [
+            ("10.8.0.1", SocketError.NetworkUnreachable),
+            ("10.9.0.1", SocketError.HostUnreachable),
+            ("10.10.0.1", SocketError.AccessDenied),
+        ];
+        foreach (var (address, error) in expected)
         {
-            await using var services = CreateClient(resolver: null);
             var target = new IPEndPoint(IPAddress.Parse(address), 80);
 
             var failure = await FailAsync(services, target);
 
             Assert.Equal(error, failure.SocketErrorCode);
             Assert.Contains(target.ToString(), failure.Message, StringComparison.Ordinal);
-        },
-        _routes);
+        }
+    }
 
     [Fact]
-    public Task When_all_addresses_fail_one_exception_names_every_attempt() => NetworkNamespace.RunAsync(
-        async () =>
-        {
-            await using var services = CreateClient(static (_, family, _)
-                => family == AddressFamily.InterNetworkV6
-                    ? AddressesAsync(_withoutRoute6)
-                    : AddressesAsync(IPAddress.Loopback, _unreachable));
+    public Task When_all_addresses_fail_one_exception_names_every_attempt()
+        => RunAsync(nameof(All_dead_in_a_namespace));
 
-            var failure = await FailAsync(services, new DnsEndPoint("dead.test", 80));
+    [Fact(Explicit = true)]
+    public async Task All_dead_in_a_namespace()
+    {
+        await SetUpAsync();
+        await using var services = CreateClient(static (_, family, _)
+            => family == AddressFamily.InterNetworkV6
+                ? AddressesAsync(_withoutRoute6)
+                : AddressesAsync(IPAddress.Loopback, _unreachable));
 
-            Assert.Equal(SocketError.NetworkUnreachable, failure.SocketErrorCode);
-            AssertNames(failure, _withoutRoute6, IPAddress.Loopback, _unreachable);
-        },
-        _routes);
+        var failure = await FailAsync(services, new DnsEndPoint("dead.test", 80));
+
+        Assert.Equal(SocketError.NetworkUnreachable, failure.SocketErrorCode);
+        AssertNames(failure, _withoutRoute6, IPAddress.Loopback, _unreachable);
+    }
 
     [Fact]
-    public Task Without_an_answer_of_one_of_them_the_timeout_names_every_attempt() => NetworkNamespace.RunAsync(
-        async () =>
+    public Task Without_an_answer_of_one_of_them_the_timeout_names_every_attempt()
+        => RunAsync(nameof(One_silent_in_a_namespace));
+
+    [Fact(Explicit = true)]
+    public async Task One_silent_in_a_namespace()
+    {
+        await SetUpAsync();
+        await using var services = CreateClient(
+            static (_, family, _) => family == AddressFamily.InterNetworkV6
+                ? AddressesAsync(_blackHole, _withoutRoute6)
+                : AddressesAsync(IPAddress.Loopback, _unreachable),
+            TimeSpan.FromSeconds(3));
+
+        var failure = await FailAsync(services, new DnsEndPoint("dead.test", 80));
+
+        Assert.Equal(SocketError.TimedOut, failure.SocketErrorCode);
+        AssertNames(failure, _blackHole, _withoutRoute6, IPAddress.Loopback, _unreachable);
+    }
+
+    private static Task RunAsync(string test) => NetworkNamespace.RunAsync(typeof(DialRouteTests), test, _pair);
+
+    private static async Task SetUpAsync()
+    {
+        await NetworkNamespace.ConfigureAsync(_pair);
+        foreach (var command in _routes)
         {
-            await using var services = CreateClient(
-                static (_, family, _) => family == AddressFamily.InterNetworkV6
-                    ? AddressesAsync(_blackHole, _withoutRoute6)
-                    : AddressesAsync(IPAddress.Loopback, _unreachable),
-                TimeSpan.FromSeconds(3));
-
-            var failure = await FailAsync(services, new DnsEndPoint("dead.test", 80));
-
-            Assert.Equal(SocketError.TimedOut, failure.SocketErrorCode);
-            AssertNames(failure, _blackHole, _withoutRoute6, IPAddress.Loopback, _unreachable);
-        },
-        _routes);
+            await NetworkNamespace.ConfigureAsync(["ip", .. command.Split(' ')]);
+        }
+    }
 
     private static async Task AssertConnectsToIPv4Async(NameResolver resolver, TimeSpan atLeast)
     {
@@ -109,16 +147,11 @@ public sealed class DialRouteTests
         Assert.InRange(elapsed, atLeast, TaskTimeoutExtensions.Default);
     }
 
-    // Inline: the loop stays on its own thread, which is in the network.
     private static ServiceProvider CreateClient(NameResolver? resolver, TimeSpan? timeout = null)
         => new ServiceCollection()
             .AddSingleton(resolver ?? Dns.GetHostAddressesAsync)
             .AddEventLoopClient(options => options.ConnectTimeout = timeout ?? options.ConnectTimeout)
-            .Configure<EventLoopTransportOptions>(static options =>
-            {
-                options.EventLoopCount = 1;
-                options.Scheduling = ApplicationScheduling.Inline;
-            })
+            .Configure<EventLoopTransportOptions>(static options => options.EventLoopCount = 1)
             .BuildServiceProvider();
 
     private static Task<SocketException> FailAsync(ServiceProvider services, EndPoint target)

@@ -28,7 +28,6 @@ internal static partial class Libc
     public const int POLLERR = 8;
     public const int RLIMIT_NOFILE = 7;
     public const int RLIMIT_AS = 9;
-    public const int CLONE_NEWNET = 0x40000000;
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int socket(int domain, int type, int protocol);
@@ -53,9 +52,6 @@ internal static partial class Libc
 
     [LibraryImport("libc")]
     public static partial int gettid();
-
-    [LibraryImport("libc", SetLastError = true)]
-    public static partial int unshare(int flags);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int tgkill(int process, int thread, int signal);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using KestrelEventLoopTransport.Native;
@@ -10,6 +11,10 @@ namespace KestrelEventLoopTransport.Tests.Sockets;
 [FailsOnStock("Options of ours.")]
 public sealed class RefusedOptionTests
 {
+    private const string OptionVariable = "KESTREL_TEST_OPTION";
+    private const string LevelVariable = "KESTREL_TEST_LEVEL";
+    private const string NameVariable = "KESTREL_TEST_NAME";
+
     [Fact]
     public async Task A_missing_device_is_named()
         => await ExpectAsync(
@@ -23,9 +28,13 @@ public sealed class RefusedOptionTests
             "Tcp.CongestionControl = 'nosuch' cannot be set: No such file or directory");
 
     [Fact]
-    public async Task What_needs_a_capability_is_access_denied()
+    public Task What_needs_a_capability_is_access_denied()
+        => ChildProcess.RunAsync(typeof(RefusedOptionTests), nameof(Bind_without_a_capability));
+
+    [Fact(Explicit = true)]
+    public async Task Bind_without_a_capability()
     {
-        var exception = await BindOnThreadAsync(
+        var exception = await RestrictedBind.FailAsync(
             static () => Capabilities.Drop(Capabilities.NetAdmin, Capabilities.NetRaw),
             static options => options.EndpointDefaults.Priority = 7);
 
@@ -38,18 +47,32 @@ public sealed class RefusedOptionTests
     [InlineData("Tcp.NotSentLowWatermark = 1", 6, 25)]
     [InlineData("Tcp.QuickAck = 1", 6, 12)]
     [InlineData("IncomingCpu = 0", 1, 49)]
-    public async Task An_option_that_the_system_does_not_have_is_named(string option, int level, int name)
+    public Task An_option_that_the_system_does_not_have_is_named(string option, int level, int name)
     {
         Assert.SkipUnless(SystemCallFilter.IsSupported, "No seccomp filter for this processor.");
-        var exception = await BindOnThreadAsync(
-            () => SystemCallFilter.RefuseSocketOption(level, name), static options =>
-        {
-            options.EndpointDefaults.Tcp.NotSentLowWatermark = 1;
-            options.EndpointDefaults.Tcp.QuickAck = true;
-            options.EndpointDefaults.IncomingCpu = 0;
-        });
+        return ChildProcess.RunAsync(
+            typeof(RefusedOptionTests),
+            nameof(Bind_without_an_option),
+            (OptionVariable, option),
+            (LevelVariable, $"{level}"),
+            (NameVariable, $"{name}"));
+    }
 
-        Assert.Equal($"{option} cannot be set: Protocol not available", exception.Message);
+    [Fact(Explicit = true)]
+    public async Task Bind_without_an_option()
+    {
+        var exception = await RestrictedBind.FailAsync(
+            static () => SystemCallFilter.RefuseSocketOption(Number(LevelVariable), Number(NameVariable)),
+            static options =>
+            {
+                options.EndpointDefaults.Tcp.NotSentLowWatermark = 1;
+                options.EndpointDefaults.Tcp.QuickAck = true;
+                options.EndpointDefaults.IncomingCpu = 0;
+            });
+
+        Assert.Equal(
+            $"{Environment.GetEnvironmentVariable(OptionVariable)} cannot be set: Protocol not available",
+            exception.Message);
         Assert.Equal(SocketError.ProtocolOption, exception.SocketErrorCode);
     }
 
@@ -104,19 +127,6 @@ public sealed class RefusedOptionTests
         Assert.Equal(message, exception.Message);
     }
 
-    /// <summary>Binds on a thread of its own, which has given up something for good.</summary>
-    private static async Task<SocketException> BindOnThreadAsync(
-        Action prepare, Action<EventLoopTransportOptions> configure)
-    {
-        await using var transport = new TestTransport(ApplicationScheduling.ThreadPool, configure);
-        Exception? exception = null;
-        var thread = new Thread(() => exception = Record.Exception(() =>
-        {
-            prepare();
-            transport.Factory.BindAsync(new IPEndPoint(IPAddress.Loopback, 0)).AsTask().GetAwaiter().GetResult();
-        }));
-        thread.Start();
-        Assert.True(thread.Join(TaskTimeoutExtensions.Default));
-        return Assert.IsType<SocketException>(exception, exactMatch: false);
-    }
+    private static int Number(string variable)
+        => int.Parse(Environment.GetEnvironmentVariable(variable)!, CultureInfo.InvariantCulture);
 }
