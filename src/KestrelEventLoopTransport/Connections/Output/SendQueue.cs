@@ -146,13 +146,23 @@ internal unsafe struct SendQueue
         Volatile.Write(ref _sent, _sent + sent);
     }
 
-    /// <summary>Counts all committed bytes as sent: they will not be.</summary>
+    /// <summary>
+    /// Counts all committed bytes as sent: they will not be. The sender and the writer may do so at the same time.
+    /// </summary>
     internal void DropUnsent()
     {
-        // The dropped ones first: a thread that asks meanwhile may find too few bytes sent, and not too many.
         var committed = Volatile.Read(ref _committed);
-        Volatile.Write(ref _dropped, _dropped + committed - _sent);
-        Volatile.Write(ref _sent, committed);
+        for (var sent = Sent; sent < committed; sent = Sent)
+        {
+            // The dropped ones first: a thread that asks meanwhile may find too few bytes sent, and not too many.
+            Interlocked.Add(ref _dropped, committed - sent);
+            if (Interlocked.CompareExchange(ref _sent, committed, sent) == sent)
+            {
+                return;
+            }
+
+            Interlocked.Add(ref _dropped, sent - committed);
+        }
     }
 
     /// <summary>Returns the blocks of a chain.</summary>
