@@ -124,6 +124,7 @@ internal sealed partial class StreamConnection
         var waits = state.Has(ConnectionEndFlags.Expired) && state.Phase == ConnectionPhase.Open;
         if (finishes && !waits && _descriptor.IsShared)
         {
+            Output.MarkShutDown();
             _ = Libc.shutdown(Fd, Posix.SHUT_WR);
         }
 

@@ -19,7 +19,7 @@ internal sealed partial class StreamConnection
         return !_isUnix && (MayBeShutDown
             ? (events & end) != 0 && (events & PollEvents.Error) != 0
             : (events & PollEvents.HangUp) != 0 || (!Poller.ReportsHangUp
-                && ((events & PollEvents.Error) != 0 || ((events & PollEvents.PeerClosed) != 0 && IsHungUp()))));
+                && ((events & PollEvents.Error) != 0 || ((events & PollEvents.PeerClosed) != 0 && IsHungUpByPeer()))));
     }
 
     /// <summary>
@@ -44,7 +44,12 @@ internal sealed partial class StreamConnection
     /// the descriptor.
     /// </summary>
     internal bool IsReset()
-        => !_isUnix && (MayBeShutDown ? Output.HasFailed : SocketCalls.IsHungUp(Fd));
+        => !_isUnix && (MayBeShutDown ? Output.HasFailed : IsHungUpByPeer());
+
+    /// <summary>
+    /// Whether the connection is closed both ways, and not by our shutdown: that may come before the kernel is asked.
+    /// </summary>
+    private bool IsHungUpByPeer() => IsHungUp() && (!MayBeShutDown || Output.HasFailed);
 
     /// <summary>Asks the kernel. The loop may pass an event when the descriptor is closed already.</summary>
     private bool IsHungUp()

@@ -1,3 +1,4 @@
+using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Tests.Reading;
 using KestrelEventLoopTransport.Tests.Writing;
 using Microsoft.AspNetCore.Connections;
@@ -43,6 +44,30 @@ public sealed class WhoClosedTests
         pair.Client.ShutdownSend();
 
         await ExpectAsync(transport.Logs, ConnectionReadFin, pair.Connection);
+    }
+
+    // With our own shutdown, the peer's FIN closes the connection both ways, as a reset does.
+    [Theory]
+    [ClassData<EveryScheduling>]
+    [FailsOnStock("It waits for a block of our transport.")]
+    public async Task The_FIN_of_the_peer_is_no_RST_when_it_is_received_while_this_side_aborts(
+        ApplicationScheduling scheduling)
+    {
+        var settings = new TestSettings { Scheduling = scheduling };
+        var gate = new RentGate(settings);
+        await using var transport = new TestTransport(settings);
+        await using var pair = await transport.ConnectAsync();
+
+        // A block is received ahead, and the next receive begins.
+        gate.Close(after: 1);
+        await pair.Client.SendAsync(Pattern.Create(StreamConnection.BlockSize));
+        await gate.Reached;
+        pair.Client.ShutdownSend();
+        pair.Connection.Abort(null!);
+        gate.Open();
+
+        await ExpectAsync(transport.Logs, ConnectionReadFin, pair.Connection);
+        Assert.Empty(Of(transport.Logs, ConnectionReset));
     }
 
     [Theory]

@@ -59,7 +59,7 @@ internal sealed partial class ConnectionOutput
 
     private SendOutcome SendFin(out int error)
     {
-        _isShutDown = true;
+        MarkShutDown();
         error = Libc.shutdown(_connection.Fd, Posix.SHUT_WR) < 0 ? Errno.Last : 0;
         return error == 0 || (error == Errno.ENOTCONN && _connection.MayHaveEnded)
             ? SendOutcome.Finished

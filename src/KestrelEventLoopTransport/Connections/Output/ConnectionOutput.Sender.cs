@@ -33,8 +33,11 @@ internal sealed partial class ConnectionOutput
     /// <summary>Whether the FIN is sent.</summary>
     internal bool HasFinished => _state.Has(OutputFlags.Finished);
 
-    /// <summary>Whether the sender has shut the socket down, or is about to.</summary>
+    /// <summary>Whether our side of the socket is shut down, or is about to be.</summary>
     internal bool IsShutDown => _isShutDown;
+
+    /// <summary>The connection is about to shut our side of the socket down.</summary>
+    internal void MarkShutDown() => _isShutDown = true;
 
     /// <summary>Bytes have arrived from the peer.</summary>
     internal void OnInput() => _deferral.OnInput();
