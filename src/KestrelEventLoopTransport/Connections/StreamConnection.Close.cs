@@ -8,7 +8,7 @@ namespace KestrelEventLoopTransport.Connections;
 // The end of a connection. ConnectionEnd has its states.
 //
 // What ends it:
-//   Abort             stops both halves at once. After the peer's FIN, what the peer sent before is received first.
+//   Abort             stops both halves at once. After the peer's end, what the peer sent before is received first.
 //   A limit           stops the output at once, and both halves when the callbacks of ConnectionClosed have run.
 //   Completed output  (DisposeAsync completes it) is sent. Then reading ends and both halves stop.
 //   A reset           stops both halves as soon as it is received.
@@ -58,9 +58,9 @@ internal sealed partial class StreamConnection
 
         // The application flushed this before it aborted, but the flush was deferred.
         Output.Uncork();
-        if (Input.PeerFinished && !Input.HasEnded && !Input.IsCompleted && !resets)
+        if (Input.PeerGone && !Input.HasEnded && !Input.IsCompleted && !resets)
         {
-            // Kestrel aborts when the peer has finished sending. What the peer sent before its FIN is still received.
+            // Kestrel aborts when the peer has finished or is gone. What the peer sent before that is still received.
             Output.Stop();
             Input.TakeRest();
         }

@@ -178,7 +178,7 @@ internal sealed class ConnectionEndProgram(ConnectionEndTransitions transitions)
             case SetAborted or SetResets:
                 return (model with { End = transitions.Abort(model.End, step == SetResets) }, default);
             case LookForFin:
-                return (model, Steps(model.Has(PeerFinished) ? LookForEnd : StopHalves));
+                return (model, Steps(model.Has(PeerFinished | PeerReset) ? LookForEnd : StopHalves));
             case LookForEnd:
                 return (model, Steps(model.Has(InputEnded) ? StopHalves : LookForReader));
             case LookForReader:
