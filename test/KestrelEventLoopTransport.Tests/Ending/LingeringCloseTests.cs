@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using KestrelEventLoopTransport.Connections;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Tests.Ending;
 
@@ -21,6 +21,9 @@ public sealed class LingeringCloseTests
 
     public static MatrixTheoryData<ApplicationScheduling, bool> SchedulingsAndPeers
         => new(Enum.GetValues<ApplicationScheduling>(), [true, false]);
+
+    public static MatrixTheoryData<ApplicationScheduling, bool> SchedulingsAndReaders
+        => new(EveryScheduling.Values, [true, false]);
 
     // Ours only: stock has no such limit.
     [Theory]
@@ -110,40 +113,60 @@ public sealed class LingeringCloseTests
 
     /// <summary>What a thread receives while the connection ends was not read either.</summary>
     [Theory]
-    [ClassData<EveryScheduling>]
+    [MemberData(nameof(SchedulingsAndReaders))]
     [FailsOnStock("It waits for a block of our transport.")]
-    public async Task It_follows_a_receive_that_is_under_way(ApplicationScheduling scheduling)
+    public async Task It_follows_a_receive_that_is_under_way(ApplicationScheduling scheduling, bool completesReader)
     {
-        var rents = Signal.New();
-        using var mayRent = new ManualResetEventSlim();
-        var isArmed = 0;
         var settings = new TestSettings { Scheduling = scheduling };
-        settings.Services = services => services.AddSingleton<IMemoryPoolFactory<byte>>(
-            new FailingMemoryPoolFactory(settings.Pools!, () =>
-            {
-                if (Interlocked.Exchange(ref isArmed, 0) == 1)
-                {
-                    rents.SetResult();
-                    mayRent.Wait();
-                }
-
-                return false;
-            }));
+        var gate = new RentGate(settings);
         await using var transport = new TestTransport(settings);
         await using var pair = await transport.ConnectAsync();
         await pair.Connection.Transport.Output.WriteAsync(Pattern.Create(Response)).DefaultTimeout();
-        Volatile.Write(ref isArmed, 1);
+        gate.Close();
         await pair.Client.SendAsync("unread");
-        await rents.Task.DefaultTimeout();
+        await gate.Reached;
 
-        var disposal = pair.Connection.DisposeAsync().DefaultTimeout();
-        mayRent.Set();
-        await disposal;
+        var end = EndAsync(pair, completesReader);
+        gate.Open();
+        await end;
 
-        Assert.Equal(Response, (await pair.Client.ReceiveToEndAsync()).Length);
+        await AssertLingersAsync(pair.Client);
+    }
+
+    [Theory]
+    [MemberData(nameof(SchedulingsAndReaders))]
+    [FailsOnStock("Stock resets.")]
+    public async Task It_follows_bytes_that_were_received_ahead(ApplicationScheduling scheduling, bool completesReader)
+    {
+        await using var transport = new TestTransport(scheduling);
+        await using var pair = await transport.ConnectAsync();
+        await pair.Connection.Transport.Output.WriteAsync(Pattern.Create(Response)).DefaultTimeout();
+        await pair.Client.SendAsync("unread");
+        await Poll.UntilAsync(() => ((StreamConnection)pair.Connection).Input.Unexamined > 0);
+
+        await EndAsync(pair, completesReader);
+
+        await AssertLingersAsync(pair.Client);
+    }
+
+    private static async Task EndAsync(ConnectedPair pair, bool completesReader)
+    {
+        if (completesReader)
+        {
+            await pair.Connection.DisposeAsync().DefaultTimeout();
+        }
+        else
+        {
+            await pair.Connection.Transport.Output.CompleteAsync().DefaultTimeout();
+        }
+    }
+
+    private static async Task AssertLingersAsync(RawClient client)
+    {
+        Assert.Equal(Response, (await client.ReceiveToEndAsync()).Length);
         for (var i = 0; i < 10; i++)
         {
-            await pair.Client.SendAsync("more");
+            await client.SendAsync("more");
         }
     }
 

@@ -1,7 +1,6 @@
 using KestrelEventLoopTransport.Connections;
 using KestrelEventLoopTransport.Connections.Input;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Tests.Reading;
 
@@ -81,21 +80,8 @@ public sealed class LateReaderOutcomeTests
     [FailsOnStock("It waits for a block of our transport, and looks at the state of a connection.")]
     public async Task An_abort_while_a_reset_is_received_ahead_ends_the_read(ApplicationScheduling scheduling)
     {
-        var rents = Signal.New();
-        using var mayRent = new ManualResetEventSlim();
-        var isArmed = 0;
         var settings = new TestSettings { Scheduling = scheduling };
-        settings.Services = services => services.AddSingleton<IMemoryPoolFactory<byte>>(
-            new FailingMemoryPoolFactory(settings.Pools!, () =>
-            {
-                if (Interlocked.Exchange(ref isArmed, 0) == 1)
-                {
-                    rents.SetResult();
-                    mayRent.Wait();
-                }
-
-                return false;
-            }));
+        var gate = new RentGate(settings);
         await using var transport = new TestTransport(settings);
         await using var pair = await transport.ConnectAsync();
         var input = ((StreamConnection)pair.Connection).Input;
@@ -103,14 +89,14 @@ public sealed class LateReaderOutcomeTests
         pair.Input.AdvanceTo((await pair.Input.ReadAsync().DefaultTimeout()).Buffer.End);
 
         // The loop begins to receive, because no reader comes. These fill a block, so it goes on and finds the end.
-        Volatile.Write(ref isArmed, 1);
+        gate.Close();
         await pair.Client.SendAsync(Pattern.Create(StreamConnection.BlockSize));
-        await rents.Task.DefaultTimeout();
+        await gate.Reached;
         var read = pair.Input.ReadAsync();
         pair.Connection.Abort(new ConnectionAbortedException("ours"));
         await Poll.UntilAsync(() => read.IsCompleted);
         pair.Client.Reset();
-        mayRent.Set();
+        gate.Open();
         await Poll.UntilAsync(() => (input.Flags & InputFlags.EndHeld) != 0);
 
         var exception = await Assert.ThrowsAsync<ConnectionAbortedException>(() => read.AsTask());

@@ -74,13 +74,13 @@ internal sealed class InputActors(InputMoves moves, int bytes)
             case ReaderPlace.Looks when state.Has(Canceled):
                 var cleared = state with { Flags = state.Flags & ~Canceled, IsWaiting = false };
                 return [cleared with { Reader = ReaderPlace.Rewatches }];
-            case ReaderPlace.Looks when state.Has(TimedOut) && (!state.Has(Ended) || state.Has(EndHeld)):
+            case ReaderPlace.Looks when state.Has(TimedOut) && !InputTransitions.WeHaveEnded(state.Flags):
                 var failed = state with { HasTimedOut = true, IsWaiting = false };
                 var place = moves.RewatchesAfterDeadline ? ReaderPlace.Rewatches : ReaderPlace.Idle;
                 return [failed with { Reader = place }];
             case ReaderPlace.Looks:
                 var isOver = state.Has(TokenCanceled) || state.Unexamined > 0 || state.EndIsTaken
-                    || (state.Has(Ended) && !state.Has(EndHeld));
+                    || InputTransitions.WeHaveEnded(state.Flags);
                 return [state with { Reader = isOver ? ReaderPlace.TakesResult : ReaderPlace.BeginsTaking }];
             case ReaderPlace.BeginsTaking:
                 return moves.TryBeginTake(state.Flags, out var taking)
@@ -240,7 +240,7 @@ internal sealed class InputActors(InputMoves moves, int bytes)
             };
         }
 
-        var isOver = state.EndIsTaken || (state.Has(Ended) && !state.Has(EndHeld));
+        var isOver = state.EndIsTaken || InputTransitions.WeHaveEnded(state.Flags);
         return state with { Unexamined = 0, Reader = isOver ? ReaderPlace.IsDone : ReaderPlace.Advances };
     }
 

@@ -16,6 +16,9 @@ internal struct ReceivedBytes
 
     internal BufferSegment? Tail { get; private set; }
 
+    /// <summary>Whether there are no bytes. Any thread may ask.</summary>
+    internal readonly bool IsEmpty => Volatile.Read(in _head) is null;
+
     /// <summary>The position behind the last byte.</summary>
     internal readonly long Length => Tail is { } tail ? tail.RunningIndex + tail.End : 0;
 

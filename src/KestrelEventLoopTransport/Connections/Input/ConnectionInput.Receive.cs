@@ -11,14 +11,16 @@ namespace KestrelEventLoopTransport.Connections.Input;
 internal sealed partial class ConnectionInput
 {
     /// <summary>
-    /// Throws away what the application did not read. True when there was anything: then more may be on its way.
+    /// Throws away what the application did not read, when reading has ended (<see cref="Close"/>). True when there was
+    /// anything: then more may be on its way.
     /// </summary>
     internal bool DiscardUnread()
     {
         _state.Set(InputFlags.Ready);
         return Discard() switch
         {
-            DiscardResult.None => _buffer.WasLeft,
+            // In this order: what is received is in the buffer or held, before it is freed it is noted as left.
+            DiscardResult.None => !_buffer.IsEmpty || _state.Has(InputFlags.Held) || _buffer.WasLeft,
             DiscardResult.End => false,
             _ => true,
         };
@@ -29,8 +31,14 @@ internal sealed partial class ConnectionInput
 
     private DiscardResult Discard()
     {
+        if (!_state.TryBeginReceive())
+        {
+            // No receive begins any more, but one that has begun before is running. It may bring bytes.
+            return DiscardResult.Bytes;
+        }
+
         var result = DiscardResult.None;
-        while (result is DiscardResult.None or DiscardResult.Bytes && _state.TryBeginReceive())
+        do
         {
             var part = DiscardResult.None;
             try
@@ -45,6 +53,7 @@ internal sealed partial class ConnectionInput
 
             result = part == DiscardResult.None ? result : part;
         }
+        while (result is DiscardResult.None or DiscardResult.Bytes && _state.TryBeginReceive());
 
         return result;
     }

@@ -115,7 +115,7 @@ internal sealed partial class ConnectionInput
             if ((state & InputFlags.TokenCanceled) != 0
                 || (hasUnexamined && !_buffer.IsStalled)
                 || _buffer.End != StreamEnd.None
-                || WeHaveEnded(state))
+                || InputTransitions.WeHaveEnded(state))
             {
                 return true;
             }
@@ -147,7 +147,7 @@ internal sealed partial class ConnectionInput
             return true;
         }
 
-        if ((state & InputFlags.TimedOut) != 0 && !WeHaveEnded(state))
+        if ((state & InputFlags.TimedOut) != 0 && !InputTransitions.WeHaveEnded(state))
         {
             _read.Interruption = ReadInterruption.TimedOut;
             return true;
@@ -155,13 +155,6 @@ internal sealed partial class ConnectionInput
 
         return false;
     }
-
-    /// <summary>
-    /// Whether we have ended reading. Not if the peer's end is held: then the peer came first, and the next read
-    /// reports its end.
-    /// </summary>
-    private static bool WeHaveEnded(InputFlags state)
-        => (state & InputFlags.Ended) != 0 && (state & InputFlags.EndHeld) == 0;
 
     private bool MustYield() => _read.IsOutOfReceives && _connection.Loop.Callbacks.MustYield(_connection);
 

@@ -170,11 +170,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             return;
         }
 
-        var isLeft = !_buffer.IsEmpty;
         Interrupt(InputFlags.Completed);
-
-        // No receive begins any more. One that is still running may bring bytes that nobody will read.
-        _buffer.WasLeft = isLeft || _state.Has(InputFlags.Held | InputFlags.Busy);
         if (PeerGone)
         {
             // The end will not be received any more, so it is announced now.
@@ -248,7 +244,7 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
             // The peer's end may have been received ahead since TryFinish found that ours came first. The read is over
             // all the same: without anything to examine it would return nothing.
             var state = _state.Flags;
-            if (WeHaveEnded(state) || ((state & InputFlags.Ended) != 0 && !_buffer.HasUnexamined))
+            if (InputTransitions.WeHaveEnded(state) || ((state & InputFlags.Ended) != 0 && !_buffer.HasUnexamined))
             {
                 throw _connection.AbortReason
                     ?? new ConnectionAbortedException("This side closed the connection.");
@@ -264,6 +260,12 @@ internal sealed partial class ConnectionInput : PipeReader, IValueTaskSource<Rea
 
     private void FreeBuffers()
     {
+        if (!_buffer.IsEmpty)
+        {
+            // Before it is empty: DiscardUnread looks at both.
+            _buffer.WasLeft = true;
+        }
+
         _buffer.Free(ref _receiver.Segments);
         _held?.Bytes.Free(ref _receiver.Segments);
     }

@@ -63,16 +63,20 @@ internal static class InputTransitions
         return begins && (state & unless) == 0;
     }
 
-    /// <summary>Begins to take what is held. That is no system call, and so allowed after a stop.</summary>
+    /// <summary>
+    /// Begins to take what is held. That is no system call, and so allowed after a stop. Not when the reader is
+    /// completed: then it is freed.
+    /// </summary>
     internal static bool TryBeginTake(InputFlags state, out InputFlags next)
     {
         next = state | Busy;
-        return (state & (Held | Busy)) == Held;
+        return (state & (Held | Busy | Completed)) == Held;
     }
 
     /// <summary>
     /// Ends a receive or a taking. A read that has parked meanwhile and can go on is claimed. An edge that is left
-    /// unanswered is watched if <paramref name="watches"/>, or if it came meanwhile.
+    /// unanswered is watched if <paramref name="watches"/>, if it came meanwhile, or if the connection is broken:
+    /// then it is answered whatever room there is.
     /// </summary>
     /// <param name="state">The state before.</param>
     /// <param name="set">Flags that describe what was received, or what is left.</param>
@@ -88,7 +92,7 @@ internal static class InputTransitions
         }
 
         var isUnanswered = (next & (Ready | Ended)) == Ready;
-        return isUnanswered && (watches || (state & Ready) != 0) ? next | Watched : next;
+        return isUnanswered && (watches || (state & (Ready | Broken)) != 0) ? next | Watched : next;
     }
 
     /// <summary>Hands an unanswered edge to the watch.</summary>
@@ -112,6 +116,13 @@ internal static class InputTransitions
     /// <summary>Allows no further receive, and ends a wait.</summary>
     internal static InputFlags Stop(InputFlags state)
         => With(state, ReadinessTransitions.Stop(CallOf(state))) & ~Parked;
+
+    /// <summary>
+    /// Whether we have ended reading. Not if the peer's end is held and the reader is not completed: then the peer came
+    /// first, and the next read reports its end.
+    /// </summary>
+    internal static bool WeHaveEnded(InputFlags state)
+        => (state & Completed) != 0 || ((state & Ended) != 0 && (state & EndHeld) == 0);
 
     /// <summary>What the thread that made a transition has to do.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

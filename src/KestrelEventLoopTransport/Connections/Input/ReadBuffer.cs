@@ -29,10 +29,11 @@ internal struct ReadBuffer
     /// <summary>How the stream ends after these bytes.</summary>
     internal StreamEnd End { get; set; }
 
-    /// <summary>The reader was completed before it had consumed all that was, or was being, received.</summary>
+    /// <summary>The reader was completed before it had consumed all that it had received.</summary>
     internal bool WasLeft { get; set; }
 
-    internal readonly bool IsEmpty => _bytes.Head is null;
+    /// <summary>Whether there are no bytes. Any thread may ask.</summary>
+    internal readonly bool IsEmpty => _bytes.IsEmpty;
 
     /// <summary>Whether there are bytes that no read has examined.</summary>
     internal readonly bool HasUnexamined => _bytes.Length > _examined;
