@@ -69,7 +69,7 @@ public sealed partial class ClusterSampleTests
         await AssertAsync(cluster, load, killed);
     }
 
-    [Fact(Timeout = HangGuard.Milliseconds)]
+    [Fact(Timeout = HangGuard.BulkMilliseconds)]
     public async Task Without_Redis_it_counts_a_deposit_once_that_is_sent_again()
     {
         await using var cluster = await ClusterProcess.StartAsync("--no-redis");

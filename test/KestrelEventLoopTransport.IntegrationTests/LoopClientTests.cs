@@ -20,7 +20,7 @@ public sealed class LoopClientTests
         EveryScheduling.Values,
         [HttpTransportType.WebSockets, HttpTransportType.ServerSentEvents, HttpTransportType.LongPolling]);
 
-    [Theory(Timeout = HangGuard.Milliseconds)]
+    [Theory(Timeout = HangGuard.BulkMilliseconds)]
     [ClassData<EverySchedulingAndProtocol>]
     public async Task Sixty_four_MiB_go_up_and_come_down(ApplicationScheduling scheduling, ClientProtocol protocol)
     {

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text;
 using KestrelEventLoopTransport.Framing.Tests.Handling;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
@@ -31,7 +30,11 @@ public sealed class FrameClientTests
             Frame = (connection, frame) =>
             {
                 atServer.Add(frame);
-                connection.Write(Encoding.ASCII.GetBytes($"you said {frame}"));
+                if (frame == "hello")
+                {
+                    connection.Write("you said hello"u8.ToArray());
+                }
+
                 return default;
             },
         };

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using KestrelEventLoopTransport.Loops.Adaptive;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace KestrelEventLoopTransport.Tests.Adaptive;
 
@@ -73,11 +74,12 @@ public sealed class InstrumentTests
         await using var server = await TestApp.StartAsync(roadblock);
         using var opening = roadblock;
         var thrown = 0;
+        var factory = server.Services.GetRequiredService<IMeterFactory>();
         using var listener = new MeterListener
         {
-            InstrumentPublished = static (instrument, listener) =>
+            InstrumentPublished = (instrument, listener) =>
             {
-                if (instrument.Meter.Name == "KestrelEventLoopTransport")
+                if (instrument.Meter.Name == "KestrelEventLoopTransport" && instrument.Meter.Scope == factory)
                 {
                     listener.EnableMeasurementEvents(instrument);
                 }

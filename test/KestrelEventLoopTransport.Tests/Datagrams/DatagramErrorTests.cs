@@ -28,7 +28,7 @@ public sealed class DatagramErrorTests
     public async Task A_connected_endpoint_reports_that_its_peer_is_gone_and_goes_on(ApplicationScheduling scheduling)
     {
         using var peer = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        peer.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        peer.Bind(new IPEndPoint(IPAddress.Loopback, FreePort.Next()));
         var endPoint = (IPEndPoint)peer.LocalEndPoint!;
         await using var server = await DatagramServer.StartAsync(
             scheduling, DatagramScript.Echo, options => options.RemoteEndPoint = endPoint);
@@ -67,7 +67,7 @@ public sealed class DatagramErrorTests
         const int Count = 32;
         using var isSent = new ManualResetEventSlim();
         using var peer = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        peer.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        peer.Bind(new IPEndPoint(IPAddress.Loopback, FreePort.Next()));
         var remote = (IPEndPoint)peer.LocalEndPoint!;
         await using var server = await DatagramServer.StartAsync(
             scheduling,
@@ -95,7 +95,7 @@ public sealed class DatagramErrorTests
     {
         const int Count = 5_000;
         using var peer = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        peer.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        peer.Bind(new IPEndPoint(IPAddress.Loopback, FreePort.Next()));
         var remote = (IPEndPoint)peer.LocalEndPoint!;
         await using var server = await DatagramServer.StartAsync(
             new TestSettings { Scheduling = scheduling, Transport = static options => options.EventLoopCount = 1 },

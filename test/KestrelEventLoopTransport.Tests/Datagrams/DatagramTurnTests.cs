@@ -46,7 +46,11 @@ public sealed class DatagramTurnTests
             Assert.Equal([Turn, Turn, Turn], received);
             await Poll.UntilAsync(() => socket.Received == 2 * Turn);
 
-            // It has begun, so an edge runs a turn again.
+            // That turn has ended, and so has the one that it has posted.
+            await subject.RunAsync(static () => { });
+            await subject.RunAsync(static () => { });
+
+            // None is posted now, so an edge runs a turn again.
             one.Send([1]);
             await subject.RunAsync(() => socket.OnReady(PollEvents.Readable));
             Assert.Equal((2 * Turn) + 1, socket.Received);

@@ -8,7 +8,7 @@ namespace KestrelEventLoopTransport.Tests.Infrastructure;
 internal static class ChildProcess
 {
     // Six cases of OutOfDescriptorsTests take some 25 s on a machine that does nothing else.
-    private static readonly TimeSpan _longest = TaskTimeoutExtensions.Default * 3;
+    private static readonly TimeSpan _longest = TaskTimeoutExtensions.Default * 6;
 
     public static Task RunAsync(Type type, string method, params (string Name, string Value)[] environment)
         => RunAsync([], type, method, environment);

@@ -278,13 +278,20 @@ public sealed class FailedAcceptTests
     /// <summary>The loops' threads inherit what the thread that starts them has given up.</summary>
     internal static async Task<IConnectionListener> BindOnThreadAsync(TestTransport transport, Action prepare)
     {
-        var listener = new TaskCompletionSource<IConnectionListener>();
+        var bound = new TaskCompletionSource<IConnectionListener>(TaskCreationOptions.RunContinuationsAsynchronously);
         new Thread(() =>
         {
-            prepare();
-            listener.SetResult(
-                transport.Factory.BindAsync(new IPEndPoint(IPAddress.Loopback, 0)).AsTask().GetAwaiter().GetResult());
+            try
+            {
+                prepare();
+                var bind = transport.Factory.BindAsync(new IPEndPoint(IPAddress.Loopback, 0)).AsTask();
+                bound.SetResult(bind.GetAwaiter().GetResult());
+            }
+            catch (Exception exception)
+            {
+                bound.SetException(exception);
+            }
         }).Start();
-        return await listener.Task.DefaultTimeout();
+        return await bound.Task.DefaultTimeout();
     }
 }

@@ -163,6 +163,7 @@ public sealed class SpareThreadTests
     public async Task A_thread_that_was_interrupted_serves_on()
     {
         await using var subject = new LoopSubject(ApplicationScheduling.Adaptive);
+        using var instruments = new LoopInstruments(subject.Services);
         using var open = new ManualResetEventSlim();
         Thread? thread = null;
         var callback = LoopSubject.Callback(() =>
@@ -175,7 +176,9 @@ public sealed class SpareThreadTests
         open.Set();
         await callback.Ran.DefaultTimeout();
 
-        // Parked, or about to be: in the end it waits, and that throws.
+        // Not before it is parked: it would also end a wait for a lock.
+        await Poll.UntilAsync(() => instruments.StuckThreads == 0 && instruments.ParkedThreads >= 1
+            && (thread!.ThreadState & System.Threading.ThreadState.WaitSleepJoin) != 0);
         thread!.Interrupt();
 
         // The last parked is the first taken.

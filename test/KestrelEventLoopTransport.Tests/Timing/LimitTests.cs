@@ -72,7 +72,7 @@ public sealed class LimitTests
         {
             await using var transport = Create(scheduling, o =>
             {
-                o.FirstByteTimeout = TimeSpan.FromSeconds(1);
+                o.FirstByteTimeout = TimeSpan.FromSeconds(2);
                 o.AllowHalfClose = allowsHalfClose;
             });
             await using var pair = await transport.ConnectAsync();
@@ -229,7 +229,7 @@ public sealed class LimitTests
     public async Task A_client_that_sends_no_first_byte_is_closed_and_one_that_has_is_not(
         ApplicationScheduling scheduling)
     {
-        await using var transport = Create(scheduling, static o => o.FirstByteTimeout = TimeSpan.FromSeconds(1));
+        await using var transport = Create(scheduling, static o => o.FirstByteTimeout = TimeSpan.FromSeconds(2));
         await using var quick = await transport.ConnectAsync();
         await quick.Client.SendAsync("x");
         await using var slow = await transport.ConnectAsync();
