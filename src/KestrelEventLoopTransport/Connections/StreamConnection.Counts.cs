@@ -13,7 +13,7 @@ internal sealed partial class StreamConnection
     internal long ReceivedBytes => Input.ReceivedBytes;
 
     /// <summary>Number of bytes that the kernel has taken. Any thread may ask.</summary>
-    internal long SentBytes => Output.SentBytes;
+    internal long SentBytes => Output.Sent;
 
     public Traffic Traffic => new(ReceivedBytes, SentBytes);
 

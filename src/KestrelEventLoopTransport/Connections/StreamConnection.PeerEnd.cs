@@ -10,7 +10,7 @@ internal sealed partial class StreamConnection
 {
     /// <summary>
     /// Whether an event says that a TCP connection was reset. When our side is shut down, the peer's FIN looks the same
-    /// but for the error.
+    /// but for the error, and for it too if a send has taken the error of the reset.
     /// </summary>
     internal bool WasReset(PollEvents events)
     {

@@ -66,6 +66,10 @@ public sealed class ResetBeforeEventTests
         var result = await read.DefaultTimeout();
         Assert.Equal(Pattern.Create(Sent), result.Buffer.ToArray());
         pair.Input.AdvanceTo(result.Buffer.End);
+
+        // Meanwhile the loop sees the end of the stream, without the error that the send has taken.
+        await busy.Client.SendAsync("y");
+        await busy.Input.ReadAsync().DefaultTimeout();
         await Assert.ThrowsAsync<ConnectionResetException>(() => pair.Input.ReadAsync().DefaultTimeout());
     }
 

@@ -73,7 +73,7 @@ internal sealed partial class ConnectionInput
     }
 
     /// <summary>
-    /// The connection was aborted after the peer's FIN: the rest is received, whatever room there is.
+    /// The connection was aborted after the peer's end: the rest is received, whatever room there is.
     /// </summary>
     internal void TakeRest()
     {

@@ -67,9 +67,19 @@ internal sealed partial class ConnectionInput
     private InputFlags EndFlags(PollEvents events)
     {
         const PollEvents finished = PollEvents.PeerClosed | PollEvents.HangUp;
-        return (events & (finished | PollEvents.Error | PollEvents.Urgent)) == 0 ? InputFlags.None
-            : _connection.WasReset(events) ? InputFlags.MustDrain | InputFlags.Broken
-            : (events & finished) != 0 ? InputFlags.MustDrain | InputFlags.PeerFinished
+        if ((events & (finished | PollEvents.Error | PollEvents.Urgent)) == 0)
+        {
+            return InputFlags.None;
+        }
+
+        if (_connection.WasReset(events))
+        {
+            return InputFlags.MustDrain | InputFlags.Broken;
+        }
+
+        // A reset whose error a send has taken looks like a FIN once our side is shut down. That send has set Broken.
+        return (events & finished) != 0 && !_state.Has(InputFlags.Broken)
+            ? InputFlags.MustDrain | InputFlags.PeerFinished
             : InputFlags.MustDrain;
     }
 

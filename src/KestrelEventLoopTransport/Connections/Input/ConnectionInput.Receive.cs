@@ -19,8 +19,8 @@ internal sealed partial class ConnectionInput
         _state.Set(InputFlags.Ready);
         return Discard() switch
         {
-            // In this order: what is received is in the buffer or held, before it is freed it is noted as left.
-            DiscardResult.None => !_buffer.IsEmpty || _state.Has(InputFlags.Held) || _buffer.WasLeft,
+            // In the order in which bytes go: they are held, in the buffer, and noted as left before they are freed.
+            DiscardResult.None => _state.Has(InputFlags.Held) || !_buffer.IsEmpty || _buffer.WasLeft,
             DiscardResult.End => false,
             _ => true,
         };

@@ -60,7 +60,7 @@ internal enum InputFlags
 
     /// <summary>
     /// Bytes, or the end of the stream, were received ahead of the reader. The reader clears the flag when it takes
-    /// them.
+    /// them. It stays set when they are freed because the reader is completed.
     /// </summary>
     Held = 1 << 13,
 

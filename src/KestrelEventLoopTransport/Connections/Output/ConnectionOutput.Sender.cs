@@ -24,8 +24,7 @@ internal sealed partial class ConnectionOutput
     /// <summary>
     /// Whether the kernel has taken all that was flushed. For the writer, and for an output that has ended.
     /// </summary>
-    // In this order: what is dropped is counted as dropped before it is counted as sent.
-    internal bool HasSentAll => _queue.Unsent == 0 && _queue.Dropped == 0;
+    internal bool HasSentAll => _queue.HasSentAll;
 
     /// <summary>Whether a send found that the peer is gone.</summary>
     internal bool HasFailed => _state.Has(OutputFlags.Failed);

@@ -45,9 +45,6 @@ internal sealed partial class ConnectionOutput
     /// <summary>Number of bytes that the kernel has taken.</summary>
     internal long Sent => _queue.Sent;
 
-    /// <summary>The same without those that were dropped at the end.</summary>
-    internal long SentBytes => _queue.Sent - _queue.Dropped;
-
     /// <summary>Whether <see cref="FinishSending"/> was called.</summary>
     internal bool FinishIsAsked => Volatile.Read(ref _finished);
 

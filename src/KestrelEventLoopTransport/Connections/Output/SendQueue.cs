@@ -27,7 +27,9 @@ internal unsafe struct SendQueue
     private BufferSegment? _head;
     private int _headOffset;
     private long _sent;
-    private long _dropped;
+
+    // The bytes that are sent, or dropped at the end.
+    private long _settled;
 
     /// <summary>Whether the writer may append: it has got memory since it last committed.</summary>
     internal bool IsOpen { get; private set; }
@@ -36,16 +38,16 @@ internal unsafe struct SendQueue
     internal readonly long Uncommitted => _written - _committed;
 
     /// <summary>The bytes that are committed and not sent.</summary>
-    internal readonly long Unsent => Volatile.Read(in _committed) - Volatile.Read(in _sent);
+    internal readonly long Unsent => Volatile.Read(in _committed) - Volatile.Read(in _settled);
 
     /// <summary>Whether anything was ever sent.</summary>
     internal readonly bool HasSent => Sent > 0;
 
-    /// <summary>The bytes that are sent, or dropped at the end.</summary>
+    /// <summary>The bytes that are sent.</summary>
     internal readonly long Sent => Volatile.Read(in _sent);
 
-    /// <summary>The bytes that are dropped at the end, which <see cref="Sent"/> counts too.</summary>
-    internal readonly long Dropped => Volatile.Read(in _dropped);
+    /// <summary>Whether all that is committed is sent. For the writer, and for an output that has ended.</summary>
+    internal readonly bool HasSentAll => Unsent == 0 && Sent == Volatile.Read(in _settled);
 
     /// <summary>The first segment that is not sent completely. For the thread that sends or frees the chain.</summary>
     internal readonly BufferSegment? Head => _head;
@@ -144,24 +146,18 @@ internal unsafe struct SendQueue
 
         _headOffset += (int)left;
         Volatile.Write(ref _sent, _sent + sent);
+        Volatile.Write(ref _settled, _settled + sent);
     }
 
     /// <summary>
-    /// Counts all committed bytes as sent: they will not be. The sender and the writer may do so at the same time.
+    /// Drops all committed bytes: they will not be sent. The sender and the writer may do so at the same time.
     /// </summary>
     internal void DropUnsent()
     {
         var committed = Volatile.Read(ref _committed);
-        for (var sent = Sent; sent < committed; sent = Sent)
+        for (var settled = Volatile.Read(ref _settled); settled < committed;)
         {
-            // The dropped ones first: a thread that asks meanwhile may find too few bytes sent, and not too many.
-            Interlocked.Add(ref _dropped, committed - sent);
-            if (Interlocked.CompareExchange(ref _sent, committed, sent) == sent)
-            {
-                return;
-            }
-
-            Interlocked.Add(ref _dropped, sent - committed);
+            settled = Interlocked.CompareExchange(ref _settled, committed, settled);
         }
     }
 
