@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +27,11 @@ static atomic_int longest_batch;
 static atomic_int runs, refused_runs;
 static atomic_int late_failure, receives_left;
 static atomic_int strangers;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static int holds, held;
+static void (*_Atomic closing)(void);
 
 /* From now on sends fail with this error; 0 ends that. */
 EXPORT void fail_sends(int error)
@@ -76,6 +82,29 @@ EXPORT void limit_batches(int count)
 EXPORT void send_before_connect(int count)
 {
     atomic_store(&strangers, count);
+}
+
+/* From now on sendmmsg waits; 0 ends that. */
+EXPORT void hold_batches(int on)
+{
+    pthread_mutex_lock(&lock);
+    holds = on;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+EXPORT int held_batches(void)
+{
+    pthread_mutex_lock(&lock);
+    int count = held;
+    pthread_mutex_unlock(&lock);
+    return count;
+}
+
+/* From now on each close calls this first; NULL ends that. */
+EXPORT void call_at_close(void (*function)(void))
+{
+    atomic_store(&closing, function);
 }
 
 /* How many messages the kernel has taken to cut into datagrams. */
@@ -157,6 +186,13 @@ EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 /* As the kernel's: it ends before a message that fails, whose error shows only if that is the first. */
 EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
 {
+    pthread_mutex_lock(&lock);
+    held++;
+    while (holds)
+        pthread_cond_wait(&changed, &lock);
+    held--;
+    pthread_mutex_unlock(&lock);
+
     int error = take(&short_failures, &short_failure);
     if (error != 0)
         return fail(error);
@@ -186,6 +222,14 @@ EXPORT int connect(int fd, const struct sockaddr *address, socklen_t length)
     }
     close(stranger);
     return REAL(connect)(fd, address, length);
+}
+
+EXPORT int close(int fd)
+{
+    void (*function)(void) = atomic_load(&closing);
+    if (function != NULL)
+        function();
+    return REAL(close)(fd);
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)

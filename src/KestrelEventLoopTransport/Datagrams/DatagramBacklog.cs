@@ -7,8 +7,15 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// What waits to be sent because the socket is full (<see cref="BacklogWord"/>): the queue, and who sends it when.
 /// </summary>
 /// <remarks>
+/// <para>
 /// A full socket is tried again after a delay, not at a writable edge: the kernel reports one for every datagram that
 /// leaves (<c>net/core/sock.c: sock_def_write_space</c>), and none when a queue of the network was full.
+/// </para>
+/// <para>
+/// A thread that flushes holds a reference to the descriptor, from before it moves the word until it has ended the
+/// flush; so does the rest of one that is posted. So the queue is closed, and what it drops is counted, before the
+/// socket is closed.
+/// </para>
 /// </remarks>
 internal sealed class DatagramBacklog
 {
@@ -30,7 +37,6 @@ internal sealed class DatagramBacklog
     private readonly bool _hasBatches;
     private DatagramSendBatch? _batch;
     private BacklogWord _word;
-    private long _dropped;
 
     /// <param name="socket">The socket.</param>
     /// <param name="writer">Passes datagrams to the kernel.</param>
@@ -52,12 +58,15 @@ internal sealed class DatagramBacklog
     /// <summary>Whether nothing waits, so that datagrams may go to the kernel at once.</summary>
     internal bool IsIdle => _word.IsIdle;
 
-    internal long Dropped => Interlocked.Read(ref _dropped);
+    /// <inheritdoc cref="DatagramQueue.Dropped"/>
+    internal long Dropped => _queue.Dropped;
 
-    /// <summary>A datagram is dropped, because the queue has no room for it or is closed.</summary>
-    internal void CountDrop() => Interlocked.Increment(ref _dropped);
+    /// <inheritdoc cref="DatagramQueue.CountDrop"/>
+    internal void CountDrop() => _queue.CountDrop();
 
-    /// <summary>Queues a copy of a datagram, unless there is no room.</summary>
+    /// <summary>
+    /// Queues a copy of a datagram, unless there is no room. The caller holds a reference to the descriptor.
+    /// </summary>
     internal DatagramSendStatus Queue(ReadOnlySpan<byte> payload, in DatagramAddress to, in DatagramAddress from)
     {
         var status = _queue.Add(payload, to, from);
@@ -87,36 +96,29 @@ internal sealed class DatagramBacklog
         }
         else if (action == BacklogAction.Close)
         {
-            Interlocked.Add(ref _dropped, _queue.Close());
+            _queue.Close();
         }
     }
 
-    /// <summary>Sends what is queued. The caller has moved the word to flushing.</summary>
+    /// <summary>
+    /// Sends what is queued. The caller has moved the word to flushing, and holds a reference to the descriptor.
+    /// </summary>
     private void Flush()
     {
-        // A socket that is about to be closed has stopped sending before: the flush ends with closing the queue.
-        var isOpen = _socket.TryAddReference();
-        var action = isOpen ? BacklogAction.Flush : _word.EndFlush(isEmpty: false);
+        var action = BacklogAction.Flush;
         for (var batches = 0; action == BacklogAction.Flush; batches++)
         {
-            if (batches == MaxBatches)
+            // A socket that is about to be closed has stopped sending before: the next batch ends the flush.
+            if (batches == MaxBatches && _socket.TryAddReference())
             {
                 _socket.Loop.Post(_rest);
-                break;
+                return;
             }
 
             action = FlushBatch();
         }
 
-        if (isOpen)
-        {
-            _socket.ReleaseReference();
-        }
-
-        if (action == BacklogAction.Close)
-        {
-            Run(action);
-        }
+        Run(action);
     }
 
     private BacklogAction FlushBatch()
@@ -144,14 +146,38 @@ internal sealed class DatagramBacklog
     {
         protected override long OnDue(long now)
         {
-            backlog.Run(backlog._word.SetWritable());
+            if (backlog._socket.TryAddReference())
+            {
+                try
+                {
+                    backlog.Run(backlog._word.SetWritable());
+                }
+                finally
+                {
+                    backlog._socket.ReleaseReference();
+                }
+            }
+
             return Never;
         }
     }
 
-    /// <summary>The rest of a flush, which is still that thread's that runs it.</summary>
+    /// <summary>
+    /// The rest of a flush, which is still that thread's that runs it. Posted with a reference to the descriptor. It
+    /// always runs: the loop outlives the socket.
+    /// </summary>
     private sealed class Rest(DatagramBacklog backlog) : IThreadPoolWorkItem
     {
-        public void Execute() => backlog.Flush();
+        public void Execute()
+        {
+            try
+            {
+                backlog.Flush();
+            }
+            finally
+            {
+                backlog._socket.ReleaseReference();
+            }
+        }
     }
 }

@@ -78,22 +78,14 @@ internal sealed class DatagramOutput
     /// <summary>Sends a datagram, or queues it, or drops it.</summary>
     internal DatagramSendResult Send(
         ReadOnlySpan<byte> payload, in DatagramAddress to, in DatagramAddress from)
-    {
-        var result = TrySend(payload, in to, in from);
-        if (result.Status == DatagramSendStatus.Dropped)
-        {
-            _backlog.CountDrop();
-        }
-
-        return result;
-    }
+        => TrySend(payload, in to, in from, isLast: true);
 
     /// <summary>Sends a datagram, or queues it as soon as there is room.</summary>
     internal ValueTask<DatagramSendResult> SendAsync(
         ReadOnlyMemory<byte> payload, DatagramAddress to, DatagramAddress from, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        var result = TrySend(payload.Span, to, from);
+        var result = TrySend(payload.Span, to, from, isLast: false);
         return result.Status == DatagramSendStatus.Dropped
             ? SendLaterAsync(payload, to, from, cancellationToken)
             : new(result);
@@ -110,7 +102,7 @@ internal sealed class DatagramOutput
             // A wait that has ended already does not look at the token.
             cancellationToken.ThrowIfCancellationRequested();
             await _backlog.WaitForRoomAsync(payload.Length).WaitAsync(cancellationToken).ConfigureAwait(false);
-            var result = TrySend(payload.Span, to, from);
+            var result = TrySend(payload.Span, to, from, isLast: false);
             if (result.Status != DatagramSendStatus.Dropped)
             {
                 return result;
@@ -118,8 +110,12 @@ internal sealed class DatagramOutput
         }
     }
 
+    /// <param name="payload">The bytes.</param>
+    /// <param name="address">Where to.</param>
+    /// <param name="from">Where from.</param>
+    /// <param name="isLast">Whether a datagram for which there is no room is dropped, and not tried again.</param>
     private DatagramSendResult TrySend(
-        ReadOnlySpan<byte> payload, in DatagramAddress address, in DatagramAddress from)
+        ReadOnlySpan<byte> payload, in DatagramAddress address, in DatagramAddress from, bool isLast)
     {
         // BSD systems refuse one on a connected socket (EISCONN).
         ref readonly var to = ref _isConnected ? ref _noAddress : ref address;
@@ -142,22 +138,44 @@ internal sealed class DatagramOutput
             return new(DatagramSendStatus.Queued);
         }
 
+        if (!_socket.TryAddReference())
+        {
+            return new(DatagramSendStatus.Stopped);
+        }
+
+        try
+        {
+            return SendNow(payload, in to, in from, isLast);
+        }
+        finally
+        {
+            _socket.ReleaseReference();
+        }
+    }
+
+    /// <summary>
+    /// Passes a datagram to the kernel, or queues it. The caller holds a reference to the descriptor, so that what is
+    /// dropped is counted before the socket is closed.
+    /// </summary>
+    private DatagramSendResult SendNow(
+        ReadOnlySpan<byte> payload, in DatagramAddress to, in DatagramAddress from, bool isLast)
+    {
         if (_backlog.IsIdle)
         {
-            if (!_socket.TryAddReference())
-            {
-                return new(DatagramSendStatus.Stopped);
-            }
-
             var error = _writer.Send(payload, in to, in from);
-            _socket.ReleaseReference();
             if (!_writer.IsPressure(error))
             {
                 return error == 0 ? new(DatagramSendStatus.Sent) : DatagramSendResult.Failed(error);
             }
         }
 
-        return new(_backlog.Queue(payload, in to, in from));
+        var status = _backlog.Queue(payload, in to, in from);
+        if (status == DatagramSendStatus.Dropped && isLast)
+        {
+            _backlog.CountDrop();
+        }
+
+        return new(status);
     }
 
     /// <summary>

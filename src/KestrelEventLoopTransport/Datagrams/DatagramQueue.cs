@@ -15,9 +15,16 @@ internal sealed class DatagramQueue(long maxSize)
     private readonly Queue<Item> _items = [];
     private TaskCompletionSource? _room;
     private long _size;
+    private long _dropped;
     private bool _isClosed;
 
+    /// <summary>How many datagrams were dropped.</summary>
+    internal long Dropped => Interlocked.Read(ref _dropped);
+
     private bool IsHalfFree => _size <= maxSize / 2;
+
+    /// <summary>A datagram is dropped, because the queue has no room for it or is closed.</summary>
+    internal void CountDrop() => Interlocked.Increment(ref _dropped);
 
     /// <summary>Adds a copy of a datagram. One is always taken if the queue is empty.</summary>
     internal DatagramSendStatus Add(ReadOnlySpan<byte> payload, in DatagramAddress to, in DatagramAddress from)
@@ -98,15 +105,14 @@ internal sealed class DatagramQueue(long maxSize)
         }
     }
 
-    /// <summary>Drops what is queued. Returns how many there were.</summary>
-    internal int Close()
+    /// <summary>Drops what is queued, and counts it before it tells those that wait.</summary>
+    internal void Close()
     {
         TaskCompletionSource? room;
-        int count;
         lock (_lock)
         {
             _isClosed = true;
-            count = _items.Count;
+            Interlocked.Add(ref _dropped, _items.Count);
             while (_items.TryDequeue(out var item))
             {
                 ArrayPool<byte>.Shared.Return(item.Bytes);
@@ -117,7 +123,6 @@ internal sealed class DatagramQueue(long maxSize)
         }
 
         room?.TrySetResult();
-        return count;
     }
 
     private bool HasRoom(int length) => _size + length + Overhead <= maxSize || _items.Count == 0;

@@ -14,8 +14,8 @@ namespace KestrelEventLoopTransport.Datagrams;
 /// </summary>
 /// <remarks>
 /// The turn holds one reference to the descriptor, which its end releases, and the start holds one until the loop's
-/// token is known. A thread that sends holds one during its system call. The thread that releases the last one closes
-/// the socket.
+/// token is known. A thread that sends holds one during its system call, and until it has queued or counted what the
+/// kernel has not taken. The thread that releases the last one closes the socket.
 /// </remarks>
 internal sealed class DatagramSocket : IPollable, IDispatchTarget, IThreadPoolWorkItem
 {

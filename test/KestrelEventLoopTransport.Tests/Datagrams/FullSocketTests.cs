@@ -33,6 +33,8 @@ public sealed class FullSocketTests
             await SendersWaitAsync(scheduling);
             await ALongDatagramWaitsAsync(scheduling);
             await ADatagramLongerThanAnyIsRefusedAsync(scheduling);
+            await TheRestOfAFlushIsCountedBeforeTheEndAsync(scheduling);
+            await AFlushThatIsStoppedCountsBeforeTheEndAsync(scheduling);
         }
     }
 
@@ -199,6 +201,102 @@ public sealed class FullSocketTests
         Assert.Equal(2, server.Endpoint.FailedSends);
     }
 
+    private static async Task TheRestOfAFlushIsCountedBeforeTheEndAsync(ApplicationScheduling scheduling)
+    {
+        // Eight batches of 32 are one flush.
+        const int Flush = 256;
+        const int Rest = 44;
+        var fail = Marshal.GetDelegateForFunctionPointer<FailSends>(TestLibc.GetExport("fail_sends"));
+        var hasFlushed = Signal.New();
+        using var release = new ManualResetEventSlim();
+        await using var server = await DatagramServer.StartAsync(scheduling, static (_, _) => { }, loops: 1);
+        using var client = server.Connect();
+        var address = DatagramAddress.FromEndPoint((IPEndPoint)client.LocalEndPoint!);
+        var endpoint = server.Endpoint;
+        Task stopped;
+        try
+        {
+            fail(EAGAIN);
+            for (var i = 0; i < Flush + Rest; i++)
+            {
+                Assert.Equal(DatagramSendStatus.Queued, endpoint.Sender.Send([1], address).Status);
+            }
+
+            endpoint.Loop.Post(new WorkItem(KeepLoop));
+            fail(0);
+            await hasFlushed.Task.DefaultTimeout();
+            stopped = endpoint.StopAsync();
+            Assert.False(stopped.IsCompleted);
+        }
+        finally
+        {
+            fail(0);
+            release.Set();
+        }
+
+        await stopped.DefaultTimeout();
+        Assert.Equal((Flush, Rest), (endpoint.SentDatagrams, endpoint.DroppedSends));
+
+        // Is posted again in each turn. So it is in front of the rest of the flush that the turn's timer begins.
+        void KeepLoop()
+        {
+            if (endpoint.SentDatagrams == 0)
+            {
+                endpoint.Loop.Post(new WorkItem(KeepLoop));
+                return;
+            }
+
+            hasFlushed.TrySetResult();
+            release.Wait();
+        }
+    }
+
+    private static async Task AFlushThatIsStoppedCountsBeforeTheEndAsync(ApplicationScheduling scheduling)
+    {
+        var fail = Marshal.GetDelegateForFunctionPointer<FailSends>(TestLibc.GetExport("fail_sends"));
+        var hold = Marshal.GetDelegateForFunctionPointer<HoldBatches>(TestLibc.GetExport("hold_batches"));
+        var held = Marshal.GetDelegateForFunctionPointer<CountHeld>(TestLibc.GetExport("held_batches"));
+        var callAtClose = Marshal.GetDelegateForFunctionPointer<CallAtClose>(TestLibc.GetExport("call_at_close"));
+        await using var server = await DatagramServer.StartAsync(scheduling, static (_, _) => { });
+        using var client = server.Connect();
+        var address = DatagramAddress.FromEndPoint((IPEndPoint)client.LocalEndPoint!);
+        var endpoint = server.Endpoint;
+        var drops = new ConcurrentQueue<long>();
+        Action onClose = () => drops.Enqueue(endpoint.DroppedSends);
+        fail(EAGAIN);
+        hold(1);
+        callAtClose(Marshal.GetFunctionPointerForDelegate(onClose));
+        try
+        {
+            var sending = Task.Factory.StartNew(
+                () => endpoint.Sender.Send([1], address),
+                CancellationToken.None,
+                TaskCreationOptions.LongRunning,
+                TaskScheduler.Default);
+            await Poll.UntilAsync(() => held() == 1);
+            var stopped = endpoint.StopAsync();
+            Assert.False(stopped.IsCompleted);
+            hold(0);
+            await stopped.DefaultTimeout();
+            Assert.Equal(DatagramSendStatus.Queued, (await sending.DefaultTimeout()).Status);
+        }
+        finally
+        {
+            hold(0);
+            fail(0);
+            callAtClose(0);
+            GC.KeepAlive(onClose);
+        }
+
+        Assert.Equal([1], drops);
+    }
+
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     private delegate void FailSends(int error);
+
+    private delegate void HoldBatches(int on);
+
+    private delegate int CountHeld();
+
+    private delegate void CallAtClose(nint function);
 }
