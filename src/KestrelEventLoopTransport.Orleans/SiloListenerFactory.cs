@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net;
 using Microsoft.AspNetCore.Connections;
 
@@ -20,7 +19,9 @@ internal sealed class SiloListenerFactory(
     EventLoopTransportFactory gateway,
     global::Orleans.Configuration.EndpointOptions endpoints) : IConnectionListenerFactory, IAsyncDisposable, IDisposable
 {
-    private readonly ConcurrentBag<IConnectionListener> _listeners = [];
+    private readonly Lock _lock = new();
+    private readonly List<IConnectionListener> _listeners = [];
+    private bool _isDisposed;
 
     public async ValueTask<IConnectionListener> BindAsync(
         EndPoint endpoint,
@@ -28,13 +29,26 @@ internal sealed class SiloListenerFactory(
     {
         var factory = endpoint.Equals(GetGateway()) ? gateway : silo;
         var listener = await factory.BindAsync(endpoint, cancellationToken).ConfigureAwait(false);
-        _listeners.Add(listener);
+        if (!TryAdd(listener))
+        {
+            await listener.DisposeAsync().ConfigureAwait(false);
+            throw new ObjectDisposedException(nameof(SiloListenerFactory));
+        }
+
         return listener;
     }
 
     public async ValueTask DisposeAsync()
     {
-        while (_listeners.TryTake(out var listener))
+        IConnectionListener[] listeners;
+        lock (_lock)
+        {
+            _isDisposed = true;
+            listeners = [.. _listeners];
+            _listeners.Clear();
+        }
+
+        foreach (var listener in listeners)
         {
             // Does nothing to one that Orleans has stopped.
             await listener.DisposeAsync().ConfigureAwait(false);
@@ -42,6 +56,20 @@ internal sealed class SiloListenerFactory(
     }
 
     public void Dispose() => DisposeAsync().AsTask().GetAwaiter().GetResult();
+
+    /// <summary>False if the factory was disposed while it bound the listener: then the caller disposes that.</summary>
+    private bool TryAdd(IConnectionListener listener)
+    {
+        lock (_lock)
+        {
+            if (!_isDisposed)
+            {
+                _listeners.Add(listener);
+            }
+
+            return !_isDisposed;
+        }
+    }
 
     // What Orleans' GatewayConnectionListener binds. Without an endpoint and a port, there is no gateway.
     private IPEndPoint? GetGateway()

@@ -195,6 +195,21 @@ public sealed class RegistrationTests
         Assert.Empty(monitor.Endpoints);
     }
 
+    [Fact]
+    public async Task A_listener_that_is_bound_while_its_factory_is_disposed_is_not_kept()
+    {
+        IConnectionListenerFactory? factory = null;
+        var (services, _) = CreateSilo(silo => silo.UseEventLoopTransport(
+            silo: options => options.ConfigureListenSocket = _ => ((IDisposable)factory!).Dispose()));
+        await using var provider = services.BuildServiceProvider();
+        factory = GetFactory(provider, services);
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(
+            () => factory.BindAsync(new IPEndPoint(IPAddress.Loopback, 0)).AsTask().DefaultTimeout());
+
+        Assert.Empty(provider.GetRequiredService<EventLoopTransportMonitor>().Endpoints);
+    }
+
     // The other ways to make an Orleans host.
     [Fact]
     public void Every_builder_of_Orleans_can_be_put_on_event_loops()
@@ -229,11 +244,16 @@ public sealed class RegistrationTests
 
     private static async Task BindAsync(IServiceProvider provider, IServiceCollection services, IPEndPoint endPoint)
     {
-        var key = services.First(static descriptor =>
-            descriptor.IsKeyedService && descriptor.ServiceType == typeof(IConnectionListenerFactory)).ServiceKey;
-        var factory = provider.GetRequiredKeyedService<IConnectionListenerFactory>(key);
+        var factory = GetFactory(provider, services);
         await using var listener = await factory.BindAsync(endPoint).AsTask().DefaultTimeout();
         await listener.UnbindAsync().AsTask().DefaultTimeout();
+    }
+
+    private static IConnectionListenerFactory GetFactory(IServiceProvider provider, IServiceCollection services)
+    {
+        var key = services.First(static descriptor =>
+            descriptor.IsKeyedService && descriptor.ServiceType == typeof(IConnectionListenerFactory)).ServiceKey;
+        return provider.GetRequiredKeyedService<IConnectionListenerFactory>(key);
     }
 
     private static EndpointOptions EndpointOf(IServiceProvider services, string name)
