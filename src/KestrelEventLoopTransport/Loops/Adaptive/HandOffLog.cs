@@ -11,6 +11,7 @@ internal sealed class HandOffLog
     private const long PeriodMilliseconds = 10_000;
     private const long QuietMilliseconds = 60_000;
 
+    private readonly Lock _lock = new();
     private readonly ILogger _logger;
     private long _periodStart;
     private long _inPeriod;
@@ -18,25 +19,31 @@ internal sealed class HandOffLog
 
     internal HandOffLog(ILogger logger) => _logger = logger;
 
-    /// <summary>Called by the supervisor only.</summary>
+    /// <summary>Called by supervisors only. There are two while loops end and others start.</summary>
     internal void OnHandOff(IDispatchTarget? target)
     {
-        var now = Environment.TickCount64;
-        if (now - _periodStart > PeriodMilliseconds)
+        long inPeriod;
+        lock (_lock)
         {
-            _periodStart = now;
-            _inPeriod = 0;
+            var now = Environment.TickCount64;
+            if (now - _periodStart > PeriodMilliseconds)
+            {
+                _periodStart = now;
+                _inPeriod = 0;
+            }
+
+            inPeriod = ++_inPeriod;
+            if (inPeriod < OftenPerPeriod || now < _quietUntil || target is null)
+            {
+                return;
+            }
+
+            _quietUntil = now + QuietMilliseconds;
         }
 
-        if (++_inPeriod < OftenPerPeriod || now < _quietUntil || target is null)
-        {
-            return;
-        }
-
-        _quietUntil = now + QuietMilliseconds;
         try
         {
-            LoopLog.HandlersBlock(_logger, _inPeriod, PeriodMilliseconds / 1000, target.Describe());
+            LoopLog.HandlersBlock(_logger, inPeriod, PeriodMilliseconds / 1000, target.Describe());
         }
         catch (Exception exception)
         {

@@ -4,9 +4,9 @@ using KestrelEventLoopTransport.Diagnostics;
 namespace KestrelEventLoopTransport.Loops.Adaptive;
 
 /// <summary>
-/// What the supervisor counts, as instruments of the meter <c>KestrelEventLoopTransport</c>. Only the supervisor's
-/// thread counts hand-offs. Any thread may report a duration, and any may read. Listeners of the histogram are called
-/// on the thread pool, so that one that blocks does not keep the supervisor.
+/// What supervisors count, as instruments of the meter <c>KestrelEventLoopTransport</c>. Any thread may report, and any
+/// may read: while loops end and others start, both have a supervisor. Listeners of the histogram are called on the
+/// thread pool, so that one that blocks does not keep the supervisor.
 /// </summary>
 internal sealed class LoopMetrics
 {
@@ -90,8 +90,7 @@ internal sealed class LoopMetrics
 
     internal void OnHandOff(bool blocked)
     {
-        ref var count = ref blocked ? ref _blocked : ref _computing;
-        Volatile.Write(ref count, count + 1);
+        Interlocked.Increment(ref blocked ? ref _blocked : ref _computing);
     }
 
     /// <summary>Application code is overdue, and has run for so long.</summary>
