@@ -88,6 +88,7 @@ public sealed partial class FrameConnection
         or SlowPeerException
         || (exception is OperationCanceledException && _connection.ConnectionClosed.IsCancellationRequested);
 
+    /// <summary>Closes the connection because of an error, and logs it. Does not throw.</summary>
     private void Fail(string where, Exception exception, bool isPeers)
     {
         if (exception is not FrameNotSentException)
@@ -95,15 +96,22 @@ public sealed partial class FrameConnection
             Interlocked.CompareExchange(ref _error, exception, null);
         }
 
-        if (isPeers || Interlocked.Exchange(ref _faulted, 1) != 0)
-        {
-            FramingLog.ConnectionFailed(_endpoint.Logger, ConnectionId, exception);
-        }
-        else
-        {
-            FramingLog.CallbackFailed(_endpoint.Logger, ConnectionId, where, exception);
-        }
-
+        // Before the log: a logger may block, or throw.
         Close();
+        try
+        {
+            if (isPeers || Interlocked.Exchange(ref _faulted, 1) != 0)
+            {
+                FramingLog.ConnectionFailed(_endpoint.Logger, ConnectionId, exception);
+            }
+            else
+            {
+                FramingLog.CallbackFailed(_endpoint.Logger, ConnectionId, where, exception);
+            }
+        }
+        catch (Exception)
+        {
+            // What escapes from here would keep the turn, and the connection would never end.
+        }
     }
 }

@@ -75,8 +75,15 @@ internal sealed class CallbackTurn : IThreadPoolWorkItem, IValueTaskSource
 
     private async Task RunAndLeaveAsync(TurnFlags due)
     {
-        await RunAsync(due).ConfigureAwait(false);
-        Leave();
+        try
+        {
+            await RunAsync(due).ConfigureAwait(false);
+        }
+        finally
+        {
+            // Else the loop would wait for ever.
+            Leave();
+        }
     }
 
     private async ValueTask RunAsync(TurnFlags due)

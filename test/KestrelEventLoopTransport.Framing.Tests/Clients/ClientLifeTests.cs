@@ -284,6 +284,71 @@ public sealed class ClientLifeTests
         await client.StopAsync().DefaultTimeout();
     }
 
+    [Theory]
+    [InlineData("connected")]
+    [InlineData("frame")]
+    [InlineData("tick")]
+    [InlineData("wake")]
+    [InlineData("wake after a frame")]
+    [InlineData("disconnected")]
+    public async Task A_callback_and_a_logger_that_throw_end_the_connection(string callback)
+    {
+        await using var services = new ServiceCollection()
+            .AddLogging(static logging => logging.SetMinimumLevel(LogLevel.Debug).AddProvider(
+                new FailingLogs(static () => true)))
+            .BuildServiceProvider();
+        var handler = new Recorder
+        {
+            Connected = _ => FailIn("connected"),
+            Frame = (connection, _) =>
+            {
+                // The turn is the reading loop's, so the loop runs the wake.
+                connection.Wake();
+                return FailIn("frame");
+            },
+            Tick = _ => FailIn("tick"),
+            Woken = _ => callback.StartsWith("wake", StringComparison.Ordinal) ? FailIn(callback) : default,
+            Disconnected = (_, _) => FailIn("disconnected"),
+        };
+        var options = new FrameClientOptions
+        {
+            ReconnectDelay = _patient.ReconnectDelay,
+            MaxReconnectDelay = _patient.MaxReconnectDelay,
+            Handler = new FrameHandlerOptions
+            {
+                TickInterval = callback == "tick" ? TimeSpan.FromMilliseconds(1) : null,
+            },
+        };
+        var factory = ScriptedFactory.Accepting();
+        var client = new FrameClient(factory, _nowhere, _codec, handler, options, services);
+        await client.StartAsync();
+        var connection = await handler.Connection;
+
+        switch (callback)
+        {
+            case "frame" or "wake after a frame":
+                await factory.Peers[0].Output.WriteAsync("frame\n"u8.ToArray());
+                break;
+            case "wake":
+                connection.Wake();
+                break;
+            case "disconnected":
+                factory.EndLast();
+                break;
+        }
+
+        var end = await handler.End;
+        Assert.Equal(callback == "disconnected" ? null : callback, end?.Message);
+        Assert.Equal(0, client.Endpoint.ConnectionCount);
+        await client.StopAsync().DefaultTimeout();
+        Assert.Throws<ObjectDisposedException>(() => connection.Services);
+        Assert.Empty(handler.Violations);
+        await client.DisposeAsync().DefaultTimeout();
+
+        ValueTask FailIn(string where)
+            => where == callback ? ValueTask.FromException(new InvalidOperationException(where)) : default;
+    }
+
     [Fact]
     public async Task A_registered_client_starts_and_stops_with_the_host_and_its_handler_is_disposed_once()
     {
