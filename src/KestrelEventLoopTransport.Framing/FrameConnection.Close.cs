@@ -14,8 +14,6 @@ public sealed partial class FrameConnection
     // The buffer of any socket has room for so few bytes.
     private const int MaxUnnoticedBytes = 4096;
 
-    private volatile bool _isOver;
-
     private async Task DrainAsync()
     {
         var drained = _output.CloseAsync();
@@ -60,7 +58,6 @@ public sealed partial class FrameConnection
 
     private void EndClosing()
     {
-        _isOver = true;
         if (_endpoint.Options.CloseTimeout is { } timeout && _output.SentBytes > MaxUnnoticedBytes && !_aborted)
         {
             _timers.AddAfter(new UnsentTimer(_connection, timeout), timeout);

@@ -5,7 +5,10 @@ namespace KestrelEventLoopTransport.Framing;
 // The connection's own scope of services. The first access creates it, and the end of the connection disposes it.
 public sealed partial class FrameConnection
 {
-    private IServiceScope? _scope;
+    private static readonly object _ended = new();
+
+    // The scope, and _ended once it has been disposed or there will be none.
+    private object? _scope;
 
     /// <summary>
     /// The connection's own services: one scope for all of its callbacks. The first access creates the scope. It is
@@ -16,34 +19,34 @@ public sealed partial class FrameConnection
     {
         get
         {
-            if (Volatile.Read(ref _scope) is { } scope)
+            var scope = Volatile.Read(ref _scope);
+            if (scope is null)
             {
-                return scope.ServiceProvider;
-            }
+                var created = _endpoint.Services.CreateScope();
+                scope = Interlocked.CompareExchange(ref _scope, created, null);
+                if (scope is null)
+                {
+                    return created.ServiceProvider;
+                }
 
-            ObjectDisposedException.ThrowIf(_isOver, this);
-            var created = _endpoint.Services.CreateScope();
-            scope = Interlocked.CompareExchange(ref _scope, created, null);
-            if (scope is not null)
-            {
                 created.Dispose();
             }
 
-            return (scope ?? created).ServiceProvider;
+            ObjectDisposedException.ThrowIf(scope == _ended, this);
+            return ((IServiceScope)scope).ServiceProvider;
         }
     }
 
     private async ValueTask DisposeServicesAsync()
     {
-        _isOver = true;
         try
         {
-            switch (Volatile.Read(ref _scope))
+            switch (Interlocked.Exchange(ref _scope, _ended))
             {
                 case IAsyncDisposable scope:
                     await scope.DisposeAsync().ConfigureAwait(false);
                     break;
-                case { } scope:
+                case IDisposable scope:
                     scope.Dispose();
                     break;
             }

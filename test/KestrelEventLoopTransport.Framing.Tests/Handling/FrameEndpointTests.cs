@@ -1,4 +1,5 @@
 using System.Buffers;
+using KestrelEventLoopTransport.Framing.Tests.Infrastructure;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -123,6 +124,26 @@ public sealed class FrameEndpointTests
         Assert.Throws<ObjectDisposedException>(() => connection.Services.GetService<DisposalLog>());
     }
 
+    [Fact]
+    public async Task Services_that_are_created_while_the_connection_ends_are_disposed()
+    {
+        using var scopes = new SlowScopes();
+        var handler = new Recorder();
+        var peer = new InlineConnection(FrameCodec.Line(100));
+        var running = peer.RunAsync(handler, services: scopes);
+        var connection = await handler.Connection;
+        var getting = Task.Run(() => connection.Services);
+        await scopes.Creating.DefaultTimeout();
+
+        peer.End();
+        await running.DefaultTimeout();
+        scopes.Create();
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => getting.DefaultTimeout());
+        Assert.Equal(1, scopes.Disposals);
+        Assert.Throws<ObjectDisposedException>(() => connection.Services);
+    }
+
     private sealed class EndpointHandler : FrameHandler
     {
         private readonly TaskCompletionSource<FrameEndpoint> _endpoint = Recorder.NewSource<FrameEndpoint>();
@@ -145,6 +166,37 @@ public sealed class FrameEndpointTests
 
         protected internal override ValueTask OnFrameAsync(FrameConnection connection, ReadOnlySequence<byte> frame)
             => default;
+    }
+
+    /// <summary>Services whose scopes are created when the test says so.</summary>
+    private sealed class SlowScopes : IServiceProvider, IServiceScopeFactory, IDisposable
+    {
+        private readonly TaskCompletionSource<bool> _creating = Recorder.NewSource<bool>();
+        private readonly ManualResetEventSlim _created = new();
+
+        public Task Creating => _creating.Task;
+
+        public int Disposals { get; private set; }
+
+        public void Create() => _created.Set();
+
+        public object? GetService(Type serviceType) => serviceType == typeof(IServiceScopeFactory) ? this : null;
+
+        public IServiceScope CreateScope()
+        {
+            _creating.TrySetResult(true);
+            Assert.True(_created.Wait(TaskTimeoutExtensions.Default));
+            return new Scope(this);
+        }
+
+        public void Dispose() => _created.Dispose();
+
+        private sealed class Scope(SlowScopes scopes) : IServiceScope
+        {
+            public IServiceProvider ServiceProvider => scopes;
+
+            public void Dispose() => scopes.Disposals++;
+        }
     }
 
     private sealed class DisposalLog

@@ -24,13 +24,17 @@ internal sealed class InlineConnection
 
     public InlineConnection(FrameCodec codec) => _codec = codec;
 
-    public Task RunAsync(FrameHandler handler, FrameHandlerOptions? options = null, TimeProvider? time = null)
+    public Task RunAsync(
+        FrameHandler handler,
+        FrameHandlerOptions? options = null,
+        TimeProvider? time = null,
+        IServiceProvider? services = null)
     {
         var context = new DefaultConnectionContext(
             "id", new Duplex(_requests.Reader, _answers.Writer), new Duplex(_answers.Reader, _requests.Writer));
         context.Features.Set<IFramingFeature>(new FramingFeature(context, _codec, _codec, null));
         var endpoint = new FrameEndpoint(
-            handler, options ?? new(), null!, NullLogger.Instance, time ?? TimeProvider.System);
+            handler, options ?? new(), services!, NullLogger.Instance, time ?? TimeProvider.System);
         return new FrameConnection(context, endpoint).RunAsync();
     }
 
