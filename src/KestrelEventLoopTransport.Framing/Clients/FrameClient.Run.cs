@@ -80,16 +80,38 @@ public sealed partial class FrameClient
 
     private async Task HandleAsync(ConnectionContext transport, CancellationToken stopping)
     {
-        await using (transport.ConfigureAwait(false))
+        // A full fence: either this sees that a stop was given up, or Abandon sees the transport.
+        Interlocked.Exchange(ref _transport, transport);
+        try
         {
-            var lifetime = new ClientLifetime();
-            transport.Features.Set<IConnectionLifetimeNotificationFeature>(lifetime);
-            transport.Features.Set<IFramingFeature>(
-                new FramingFeature(transport, _codec, _options.WriteCodec ?? _codec, _options.Reader));
-            using (stopping.UnsafeRegister(static lifetime => ((ClientLifetime)lifetime!).RequestClose(), lifetime))
+            await using (transport.ConfigureAwait(false))
             {
-                await new FrameConnection(transport, Endpoint).RunAsync().ConfigureAwait(false);
+                if (_isAbandoned)
+                {
+                    transport.Abort(Abandoned());
+                }
+                else
+                {
+                    await RunConnectionAsync(transport, stopping).ConfigureAwait(false);
+                }
             }
+        }
+        finally
+        {
+            // Only now: the disposal may wait for a peer that does not read.
+            Volatile.Write(ref _transport, null);
+        }
+    }
+
+    private async Task RunConnectionAsync(ConnectionContext transport, CancellationToken stopping)
+    {
+        var lifetime = new ClientLifetime();
+        transport.Features.Set<IConnectionLifetimeNotificationFeature>(lifetime);
+        transport.Features.Set<IFramingFeature>(
+            new FramingFeature(transport, _codec, _options.WriteCodec ?? _codec, _options.Reader));
+        using (stopping.UnsafeRegister(static lifetime => ((ClientLifetime)lifetime!).RequestClose(), lifetime))
+        {
+            await new FrameConnection(transport, Endpoint).RunAsync().ConfigureAwait(false);
         }
     }
 

@@ -40,7 +40,12 @@ public sealed partial class FrameClient : IHostedService, IAsyncDisposable
 
     // Completed while there is a connection. Only the client's task replaces it.
     private volatile TaskCompletionSource<FrameConnection> _connection = NewConnection();
+
+    // The wait of a stop was cancelled.
     private volatile bool _isAbandoned;
+
+    // From when it is open until it is disposed: the endpoint has its connection for a shorter time.
+    private ConnectionContext? _transport;
     private HandlerScope? _scope;
 
     /// <summary>Creates a client. It connects when it is started.</summary>
@@ -215,11 +220,7 @@ public sealed partial class FrameClient : IHostedService, IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            _isAbandoned = true;
-            foreach (var connection in Endpoint.Connections)
-            {
-                connection.Abort("The client was stopped and its time to close has passed.");
-            }
+            Abandon();
         }
     }
 
@@ -241,6 +242,23 @@ public sealed partial class FrameClient : IHostedService, IAsyncDisposable
         var connection = await _connection.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
         await connection.SendAsync(frame).ConfigureAwait(false);
     }
+
+    /// <summary>Resets the connection, also one that is about to begin or has almost ended.</summary>
+    private void Abandon()
+    {
+        _isAbandoned = true;
+        foreach (var connection in Endpoint.Connections)
+        {
+            connection.Abort(Abandoned().Message);
+        }
+
+        // A full fence, see HandleAsync.
+        Interlocked.MemoryBarrier();
+        Volatile.Read(ref _transport)?.Abort(Abandoned());
+    }
+
+    private static ConnectionAbortedException Abandoned()
+        => new("The client was stopped and its time to close has passed.");
 
     private static TaskCompletionSource<FrameConnection> NewConnection()
         => new(TaskCreationOptions.RunContinuationsAsynchronously);

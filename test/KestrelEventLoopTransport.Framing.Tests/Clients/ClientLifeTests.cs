@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.IO.Pipelines;
 using System.Net;
 using KestrelEventLoopTransport.Framing.Tests.Handling;
 using Microsoft.AspNetCore.Connections;
@@ -73,6 +74,51 @@ public sealed class ClientLifeTests
         await stopping.DefaultTimeout();
         Assert.Null(await handler.End);
         await Assert.ThrowsAsync<ConnectionAbortedException>(() => connecting);
+    }
+
+    [Fact]
+    public async Task A_connection_that_opens_after_a_stop_was_given_up_is_reset_and_not_handled()
+    {
+        var opening = Recorder.NewSource<ConnectionContext>();
+        var factory = new ScriptedFactory((_, _) => new(opening.Task));
+        var isHandled = false;
+        var handler = new Recorder
+        {
+            Connected = _ =>
+            {
+                isHandled = true;
+                return default;
+            },
+        };
+        await using var client = new FrameClient(factory, _nowhere, _codec, handler);
+        await client.StartAsync();
+        await Poll.UntilAsync(() => factory.Attempts == 1);
+
+        await client.StopAsync(new CancellationToken(true)).DefaultTimeout();
+        var transport = await ScriptedFactory.Accepting().ConnectAsync(_nowhere);
+        opening.SetResult(transport);
+
+        await Poll.UntilAsync(() => client.State == FrameClientState.Stopped);
+        Assert.False(isHandled);
+        await Poll.UntilAsync(() => transport.ConnectionClosed.IsCancellationRequested);
+    }
+
+    [Fact]
+    public async Task A_stop_that_is_given_up_resets_a_connection_that_is_being_disposed()
+    {
+        var accepting = ScriptedFactory.Accepting();
+        var transport = new LingeringConnection((await accepting.ConnectAsync(_nowhere)).Transport);
+        var factory = new ScriptedFactory((_, _) => new(transport));
+        await using var client = NewClient(factory, _patient);
+        await client.ConnectAsync().DefaultTimeout();
+        accepting.EndLast();
+        await transport.Disposing.DefaultTimeout();
+        Assert.Empty(client.Endpoint.Connections);
+
+        await client.StopAsync(new CancellationToken(true)).DefaultTimeout();
+
+        await transport.Aborted.DefaultTimeout();
+        await Poll.UntilAsync(() => client.State == FrameClientState.Stopped);
     }
 
     [Fact]
@@ -435,6 +481,30 @@ public sealed class ClientLifeTests
         protected internal override ValueTask OnFrameAsync(
             FrameConnection connection, System.Buffers.ReadOnlySequence<byte> frame)
             => default;
+    }
+
+    /// <summary>Its disposal waits for the peer until it is aborted, as if bytes were unsent.</summary>
+    private sealed class LingeringConnection : DefaultConnectionContext
+    {
+        private readonly TaskCompletionSource _disposing = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource _aborted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public LingeringConnection(IDuplexPipe transport)
+            : base("lingering")
+            => Transport = transport;
+
+        public Task Disposing => _disposing.Task;
+
+        public Task Aborted => _aborted.Task;
+
+        public override void Abort(ConnectionAbortedException abortReason) => _aborted.TrySetResult();
+
+        public override async ValueTask DisposeAsync()
+        {
+            _disposing.TrySetResult();
+            await _aborted.Task;
+            await base.DisposeAsync();
+        }
     }
 
     private sealed class DisposableHandler : FrameHandler, IDisposable
