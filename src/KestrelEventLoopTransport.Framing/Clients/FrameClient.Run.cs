@@ -39,9 +39,9 @@ public sealed partial class FrameClient
 
     private async Task RunAsync()
     {
-        Call(nameof(FrameHandler.OnStarted), static client => client.Endpoint.Handler.OnStarted(client.Endpoint));
+        var goesOn = StartHandler();
         _started.TrySetResult();
-        while (!_stopping.IsCancellationRequested)
+        while (goesOn && !_stopping.IsCancellationRequested)
         {
             try
             {
@@ -57,6 +57,27 @@ public sealed partial class FrameClient
         _state.End();
         Complete();
     }
+
+    /// <returns>Whether the client goes on. If not, a stop was given up before the handler had started.</returns>
+    private bool StartHandler()
+    {
+        if (!_handlerStart.Begin())
+        {
+            return false;
+        }
+
+        Call(nameof(FrameHandler.OnStarted), static client => client.Endpoint.Handler.OnStarted(client.Endpoint));
+        if (_handlerStart.End())
+        {
+            return true;
+        }
+
+        StopHandler();
+        return false;
+    }
+
+    private void StopHandler() => Call(
+        nameof(FrameHandler.OnStopping), static client => client.Endpoint.Handler.OnStopping(client.Endpoint));
 
     /// <summary>Opens a connection and handles it. Returns how long it has lasted.</summary>
     private async ValueTask<TimeSpan> ConnectAndHandleAsync(CancellationToken stopping)

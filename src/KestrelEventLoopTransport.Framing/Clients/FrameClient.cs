@@ -37,6 +37,7 @@ public sealed partial class FrameClient : IHostedService, IAsyncDisposable
     private readonly TaskCompletionSource _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ClientState _state;
+    private HandlerStart _handlerStart;
 
     // Completed while there is a connection. Only the client's task replaces it.
     private volatile TaskCompletionSource<FrameConnection> _connection = NewConnection();
@@ -193,7 +194,8 @@ public sealed partial class FrameClient : IHostedService, IAsyncDisposable
     /// await it inside of a callback, which it waits for.
     /// </summary>
     /// <param name="cancellationToken">
-    /// Resets the connection, and ends the wait for callbacks that have not completed.
+    /// Resets the connection, and ends the wait for callbacks that have not completed. If
+    /// <see cref="FrameHandler.OnStarted"/> has not begun by then, no callback is called any more.
     /// </param>
     /// <returns>A task that completes when the client has stopped, or <paramref name="cancellationToken"/> is canceled.
     /// </returns>
@@ -205,8 +207,11 @@ public sealed partial class FrameClient : IHostedService, IAsyncDisposable
                 // OnStarted may still run, or not run yet.
                 await _started.Task.WaitAsync(cancellationToken)
                     .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                Call(nameof(FrameHandler.OnStopping), static client
-                    => client.Endpoint.Handler.OnStopping(client.Endpoint));
+                if (_handlerStart.Stop())
+                {
+                    StopHandler();
+                }
+
                 await _stopping.CancelAsync().ConfigureAwait(false);
                 break;
             case ClientAction.End:
@@ -246,6 +251,8 @@ public sealed partial class FrameClient : IHostedService, IAsyncDisposable
     /// <summary>Resets the connection, also one that is about to begin or has almost ended.</summary>
     private void Abandon()
     {
+        // Another stop may still wait for OnStarted.
+        _ = _handlerStart.Stop();
         _isAbandoned = true;
         foreach (var connection in Endpoint.Connections)
         {

@@ -156,6 +156,43 @@ public sealed class ClientLifeTests
     }
 
     [Fact]
+    public async Task A_handler_that_is_being_started_when_a_stop_is_given_up_is_stopped_afterwards()
+    {
+        using var release = new ManualResetEventSlim();
+        var handler = new SlowStarter(release);
+        var factory = ScriptedFactory.Accepting();
+        await using var client = new FrameClient(factory, _nowhere, _codec, handler);
+        await client.StartAsync();
+        await handler.Starting.DefaultTimeout();
+
+        await client.StopAsync(new CancellationToken(true)).DefaultTimeout();
+        Assert.Empty(handler.Calls);
+        release.Set();
+
+        await Poll.UntilAsync(() => client.State == FrameClientState.Stopped);
+        Assert.Equal(["started", "stopping"], handler.Calls);
+        Assert.Equal(0, factory.Attempts);
+    }
+
+    [Fact]
+    public async Task A_handler_is_not_started_after_a_stop_was_given_up()
+    {
+        using var release = new ManualResetEventSlim(initialState: true);
+
+        // Whether the client's task begins before it is stopped is left to chance.
+        for (var i = 0; i < 1000; i++)
+        {
+            var handler = new SlowStarter(release);
+            var client = new FrameClient(ScriptedFactory.Refusing(), _nowhere, _codec, handler);
+            await client.StartAsync();
+            await client.StopAsync(new CancellationToken(true)).DefaultTimeout();
+            await client.DisposeAsync().DefaultTimeout();
+            await Poll.UntilAsync(() => client.State == FrameClientState.Stopped);
+            Assert.True(handler.Calls.ToArray() is [] or ["started", "stopping"], string.Join(", ", handler.Calls));
+        }
+    }
+
+    [Fact]
     public async Task A_token_ends_the_wait_for_a_connection_and_leaves_the_client_alone()
     {
         await using var client = NewClient(ScriptedFactory.Refusing(), _patient);
