@@ -31,10 +31,19 @@ internal sealed class ShapesService(ShapesCalls calls) : Shapes.ShapesBase
     {
         using var registration = context.CancellationToken.Register(() => calls.Cancelled.TrySetResult());
         var sum = 0;
-        await foreach (var message in messages.ReadAllAsync())
+        try
         {
-            sum += message.Number;
-            await sums.WriteAsync(new Message { Number = sum });
+            await foreach (var message in messages.ReadAllAsync())
+            {
+                sum += message.Number;
+                await sums.WriteAsync(new Message { Number = sum });
+            }
+        }
+        catch (IOException)
+        {
+            // A stream that was reset. Kestrel fires the token on another thread, which may come after the end of this.
+            calls.Cancelled.TrySetResult();
+            throw;
         }
     }
 

@@ -78,11 +78,12 @@ internal static class BackendEndpoints
 
     private static async Task DownloadForeverAsync(HttpContext http, BackendEvents events)
     {
-        using var registration = http.RequestAborted.Register(events.Aborted.SetResult);
         while (!http.RequestAborted.IsCancellationRequested)
         {
             await http.Response.Body.WriteAsync(new byte[32 * 1024]);
         }
+
+        events.Aborted.SetResult();
     }
 
     private static async Task AbortWebSocketAsync(HttpContext http)
