@@ -36,6 +36,7 @@ public sealed class ResetBeforeEventTests
 
     // Kestrel aborts as soon as it hears that the connection is over.
     [Fact]
+    [FailsOnStock("A send that meets the reset takes what came before it from the reader.")]
     public async Task What_came_before_the_reset_is_received_although_the_application_aborts()
     {
         await using var transport = new TestTransport(
