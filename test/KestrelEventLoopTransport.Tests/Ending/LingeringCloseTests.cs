@@ -149,27 +149,6 @@ public sealed class LingeringCloseTests
         await AssertLingersAsync(pair.Client);
     }
 
-    private static async Task EndAsync(ConnectedPair pair, bool completesReader)
-    {
-        if (completesReader)
-        {
-            await pair.Connection.DisposeAsync().DefaultTimeout();
-        }
-        else
-        {
-            await pair.Connection.Transport.Output.CompleteAsync().DefaultTimeout();
-        }
-    }
-
-    private static async Task AssertLingersAsync(RawClient client)
-    {
-        Assert.Equal(Response, (await client.ReceiveToEndAsync()).Length);
-        for (var i = 0; i < 10; i++)
-        {
-            await client.SendAsync("more");
-        }
-    }
-
     /// <summary>
     /// Fails when it takes as long as a peer is waited for, and that each time: once may be a slow machine.
     /// </summary>
@@ -240,6 +219,27 @@ public sealed class LingeringCloseTests
         lock (connections)
         {
             return connections.Count(static connection => !connection.IsAlive);
+        }
+    }
+
+    private static async Task EndAsync(ConnectedPair pair, bool completesReader)
+    {
+        if (completesReader)
+        {
+            await pair.Connection.DisposeAsync().DefaultTimeout();
+        }
+        else
+        {
+            await pair.Connection.Transport.Output.CompleteAsync().DefaultTimeout();
+        }
+    }
+
+    private static async Task AssertLingersAsync(RawClient client)
+    {
+        Assert.Equal(Response, (await client.ReceiveToEndAsync()).Length);
+        for (var i = 0; i < 10; i++)
+        {
+            await client.SendAsync("more");
         }
     }
 }

@@ -12,7 +12,7 @@ internal sealed partial class ConnectionOutput
     // The sender's: whether the loop tells when the socket is writable.
     private bool _watchesWritable;
 
-    // The sender's: set before the system call, because the peer may answer the FIN while the call returns.
+    // Set before shutdown(2), because the peer may answer the FIN while the call returns.
     private volatile bool _isShutDown;
 
     /// <summary>Sends until nothing committed is left, or something prevents it.</summary>

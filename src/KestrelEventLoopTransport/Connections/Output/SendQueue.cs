@@ -145,6 +145,8 @@ internal unsafe struct SendQueue
         }
 
         _headOffset += (int)left;
+
+        // In this order: a thread that finds all settled then finds whether all is sent.
         Volatile.Write(ref _sent, _sent + sent);
         Volatile.Write(ref _settled, _settled + sent);
     }
