@@ -22,21 +22,15 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
     [Fact]
     public async Task The_page_shows_the_slow_connection_and_the_handler_that_blocks()
     {
-        using var release = new ManualResetEventSlim();
-        await using var server = await StatusServer.StartAsync(app: async context =>
-        {
-            if (context.Request.Path == "/block")
-            {
-                release.Wait(TaskTimeoutExtensions.Default);
-                return;
-            }
-
-            await context.Response.Body.WriteAsync(new byte[10_000_000]);
-        });
+        using var roadblock = new Roadblock();
+        var app = new TestApp(roadblock);
+        await using var server = await StatusServer.StartAsync(app: context => context.Request.Path == "/large"
+            ? context.Response.Body.WriteAsync(new byte[10_000_000]).AsTask()
+            : app.RunAsync(context));
         using var slow = await server.Server.ConnectAsync();
         await slow.SendAsync("GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        using var blocked = await server.Server.ConnectAsync();
-        await blocked.SendAsync("GET /block HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        using var blocked = await TestApp.ConnectToLoopAsync(server.Server);
+        await blocked.SendAsync(TestApp.Block);
         try
         {
             await using var tab = await browser.OpenAsync(server, "#sort=buffered");
@@ -53,13 +47,13 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
                 .ToBeVisibleAsync();
             await Expect(tab.Page.Locator("#listeners tr")).ToContainTextAsync(server.Server.EndPoint.ToString()!);
 
-            release.Set();
+            roadblock.Open();
             await Expect(tab.Page.GetByText("None at the moment.")).ToBeVisibleAsync();
             Assert.Empty(tab.Complaints);
         }
         finally
         {
-            release.Set();
+            roadblock.Open();
         }
     }
 
@@ -329,18 +323,14 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
     [InlineData(ColorScheme.Dark, 390)]
     public async Task Axe_finds_nothing_and_nothing_sticks_out(ColorScheme scheme, int width)
     {
-        using var release = new ManualResetEventSlim();
+        using var roadblock = new Roadblock();
         await using var server = await StatusServer.StartAsync(
             static options => options.AllowAbort = true,
             services: static services => services.AddDatagramCallback(
                 "udp://127.0.0.1:0", static (in datagram, sender) => { }),
-            app: context =>
-            {
-                release.Wait(TaskTimeoutExtensions.Default);
-                return Task.CompletedTask;
-            });
-        using var blocked = await server.Server.ConnectAsync();
-        await blocked.SendAsync("GET /block HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            app: new TestApp(roadblock).RunAsync);
+        using var blocked = await TestApp.ConnectToLoopAsync(server.Server);
+        await blocked.SendAsync(TestApp.Block);
         try
         {
             await using var tab = await browser.OpenAsync(server, scheme: scheme, width: width);
@@ -354,7 +344,7 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
         }
         finally
         {
-            release.Set();
+            roadblock.Open();
         }
     }
 

@@ -65,12 +65,14 @@ internal sealed class Recorder : FrameHandler
 
     protected internal override async ValueTask<TimeSpan?> OnTickAsync(FrameConnection connection)
     {
+        // Asked before the tick is counted: a test that has seen the tick may change what the next one returns.
+        var next = NextTick?.Invoke();
         await RunAsync(connection, "tick", () =>
         {
             Interlocked.Increment(ref Ticks);
             return Tick?.Invoke(connection) ?? default;
         });
-        return NextTick?.Invoke();
+        return next;
     }
 
     protected internal override ValueTask OnWakeAsync(FrameConnection connection)

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.IO.Pipelines;
-using KestrelEventLoopTransport.Tests.Adaptive;
 using Microsoft.AspNetCore.Connections;
 
 namespace KestrelEventLoopTransport.Tests.Ending;

@@ -142,7 +142,7 @@ public sealed class PoolCallbackTests
     public async Task An_inline_handler_that_blocks_on_the_pool_is_seen()
     {
         const int Bytes = 2_000_000;
-        var roadblock = new Adaptive.Roadblock();
+        var roadblock = new Roadblock();
         var hasSlot = false;
         await using var server = await TestServer.StartAsync(new TestSettings
         {

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using KestrelEventLoopTransport.Tests.Adaptive;
 
 namespace KestrelEventLoopTransport.Tests.Status;
 
@@ -37,21 +36,18 @@ public sealed class StatusHandlerTests
         roadblock.Open();
     }
 
-    private static Task<StatusServer> StartBlockingAsync(Roadblock roadblock) => StatusServer.StartAsync(app: _ =>
-    {
-        roadblock.Block();
-        return Task.CompletedTask;
-    });
+    private static Task<StatusServer> StartBlockingAsync(Roadblock roadblock)
+        => StatusServer.StartAsync(app: new TestApp(roadblock).RunAsync);
 
-    /// <summary>A client whose request stands at the roadblock.</summary>
-    private static async Task<RawClient> BlockAsync(StatusServer server, Roadblock roadblock)
+    /// <summary>A client whose request stands at the roadblock, on a thread that runs a loop.</summary>
+    private static async Task<HttpPeer> BlockAsync(StatusServer server, Roadblock roadblock)
     {
-        var peer = await server.Server.ConnectAsync();
-        await peer.SendAsync("GET /block HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        var peer = await TestApp.ConnectToLoopAsync(server.Server);
+        await peer.SendAsync(TestApp.Block);
         await roadblock.UntilArrivedAsync(1);
         return peer;
     }
 
-    private static async Task<JsonElement> FindAsync(StatusServer server, RawClient peer)
+    private static async Task<JsonElement> FindAsync(StatusServer server, HttpPeer peer)
         => Assert.Single(await server.GetConnectionsAsync($"?q={peer.Socket.LocalEndPoint}"));
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 
 namespace KestrelEventLoopTransport.Testing;
 
@@ -7,6 +8,8 @@ namespace KestrelEventLoopTransport.Testing;
 /// </summary>
 internal sealed class HttpPeer(RawClient client) : IDisposable
 {
+    public Socket Socket => client.Socket;
+
     public static async Task<HttpPeer> ConnectAsync(TestServer server) => new(await server.ConnectAsync());
 
     /// <summary>Sends requests for the paths, all at once.</summary>

@@ -1,7 +1,7 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
 
-namespace KestrelEventLoopTransport.Tests.Adaptive;
+namespace KestrelEventLoopTransport.Testing;
 
 /// <summary>The application of the tests: some endpoints keep their thread at a <see cref="Roadblock"/>.</summary>
 internal sealed class TestApp(Roadblock roadblock)

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace KestrelEventLoopTransport.Tests.Adaptive;
+namespace KestrelEventLoopTransport.Testing;
 
 /// <summary>
 /// Where handlers stop, each keeping its thread, until the test lets them go on. A test disposes it before its server,
