@@ -318,8 +318,6 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
 
     [Theory]
     [InlineData(ColorScheme.Light, 1400)]
-    [InlineData(ColorScheme.Dark, 1400)]
-    [InlineData(ColorScheme.Light, 390)]
     [InlineData(ColorScheme.Dark, 390)]
     public async Task Axe_finds_nothing_and_nothing_sticks_out(ColorScheme scheme, int width)
     {

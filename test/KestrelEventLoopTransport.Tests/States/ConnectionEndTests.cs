@@ -140,6 +140,19 @@ public class ConnectionEndTests
         yield return () => Explore(
             program, program.Start(PeerFinishes, halfCloses: true, resetsLater: true, takesToken: true));
         yield return () => Explore(program, program.Start(PeerFinishes, disposes: true, takesToken: true));
+        yield return () => Explore(
+            program, program.Start(Nothing, GiveReasonOfLimit, sends: true), announcesFirst: true);
+        foreach (var limit in new[] { GiveReasonOfLimit, GiveReasonOfLimitForASecond })
+        {
+            foreach (var peer in new[] { Nothing, PeerResets, PeerFinishes })
+            {
+                yield return () => Explore(program, program.Start(peer, limit, disposes: true, sends: true));
+                yield return () => Explore(program, program.Start(peer, limit, halfCloses: true, takesToken: true));
+            }
+
+            yield return () => Explore(program, program.Start(PeerFinishes, limit, halfCloses: true, finishes: true));
+        }
+
         foreach (var abort in new[] { Nothing, GiveReason, GiveReasonToReset })
         {
             yield return () => Explore(
@@ -148,19 +161,6 @@ public class ConnectionEndTests
                 program, program.Start(PeerFinishes, abort, disposes: true, halfCloses: true, finishes: true));
             yield return () => Explore(
                 program, program.Start(PeerFinishes, abort, disposes: true, halfCloses: true, resetsLater: true));
-        }
-
-        yield return () => Explore(
-            program, program.Start(Nothing, GiveReasonOfLimit, sends: true), announcesFirst: true);
-        foreach (var limit in new[] { GiveReasonOfLimit, GiveReasonOfLimitForASecond })
-        {
-            foreach (var peer in new[] { PeerResets, PeerFinishes, Nothing })
-            {
-                yield return () => Explore(program, program.Start(peer, limit, disposes: true, sends: true));
-                yield return () => Explore(program, program.Start(peer, limit, halfCloses: true, takesToken: true));
-            }
-
-            yield return () => Explore(program, program.Start(PeerFinishes, limit, halfCloses: true, finishes: true));
         }
 
         foreach (var peer in new[] { PeerResets, PeerFinishes, Nothing })
