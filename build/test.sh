@@ -14,7 +14,7 @@
 # and the integration tests, once, without those that are marked [Slow].
 #
 # The last line is "N passed, N failed, N skipped". A build, a format check or a test project that did not
-# end as it should counts as one failed. TEST_TIMEOUT bounds each test project, in seconds (default 600).
+# end as it should counts as one failed. TEST_TIMEOUT bounds each test project, in seconds (default 1800).
 # TEST_DOTNET_ROOT runs the tests, and what they start, on the newest runtime in that folder: see build/runtime.sh.
 set -uo pipefail
 exec 2>&1
@@ -129,7 +129,7 @@ run_project() {
       DOTNET_ROLL_FORWARD=LatestMajor)
   fi
   assembly=$(find "test/$name/bin/Release" -maxdepth 2 -name "$name.dll" | head -n 1)
-  env "${environment[@]}" timeout -k 20 "${TEST_TIMEOUT:-600}" dotnet "$assembly" -noLogo -noColor -noAutoReporters \
+  env "${environment[@]}" timeout -k 20 "${TEST_TIMEOUT:-1800}" dotnet "$assembly" -noLogo -noColor -noAutoReporters \
     -reporter verbose -xml "$report" "${filter[@]}" "$@" < /dev/null 2>&1 | tee "$log" | show
   status=${PIPESTATUS[0]}
   if [[ ! -s $report ]]; then

@@ -5,6 +5,9 @@ namespace KestrelEventLoopTransport.BrowserTests;
 /// <summary>The system's Chromium, one for all tests. Without one, the tests are skipped.</summary>
 public sealed class Browser : IAsyncLifetime
 {
+    /// <summary>How long the browser may take for one step, in milliseconds.</summary>
+    public const float Patience = 60_000;
+
     private static readonly string[] _paths = ["/usr/bin/chromium", "/usr/bin/chromium-browser"];
 
     private IPlaywright? _playwright;
@@ -20,7 +23,8 @@ public sealed class Browser : IAsyncLifetime
         _playwright = await Playwright.CreateAsync();
 
         // Only pages of this machine are opened, and root, whom tests may run as, has no sandbox.
-        _browser = await _playwright.Chromium.LaunchAsync(new() { ExecutablePath = path, ChromiumSandbox = false });
+        _browser = await _playwright.Chromium.LaunchAsync(
+            new() { ExecutablePath = path, ChromiumSandbox = false, Timeout = 2 * Patience });
     }
 
     /// <summary>Opens a status page, and waits until it shows connections.</summary>
@@ -50,6 +54,8 @@ public sealed class Browser : IAsyncLifetime
             ReducedMotion = motion,
             ViewportSize = new() { Width = width, Height = 1000 },
         });
+        context.SetDefaultTimeout(Patience);
+        context.SetDefaultNavigationTimeout(Patience);
         var page = await context.NewPageAsync();
         var tab = new Tab(context, page);
         await page.GotoAsync(address.ToString());

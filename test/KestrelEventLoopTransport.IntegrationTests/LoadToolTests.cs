@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.RegularExpressions;
 using KestrelEventLoopTransport.IntegrationTests.Server;
 using KestrelEventLoopTransport.IntegrationTests.Tools;
@@ -16,10 +15,8 @@ public sealed partial class LoadToolTests
         await using var server = await ProtocolServer.StartAsync(scheduling, loops);
         using var script = new WrkScript(pipelined: 1);
 
-        var result = await ToolProcess.RunAsync(
-            "wrk", "-t2", "-c64", "-d2s", "--timeout", "30s", "-s", script.Path, server.Url(ClientProtocol.Http1, "/"));
-
-        AssertEveryAnswerIsRight(result);
+        await AssertEveryAnswerIsRightAsync(
+            "-t2", "-c64", "-d1s", "--timeout", "30s", "-s", script.Path, server.Url(ClientProtocol.Http1, "/"));
     }
 
     [Theory(Timeout = HangGuard.Milliseconds)]
@@ -29,10 +26,8 @@ public sealed partial class LoadToolTests
         await using var server = await ProtocolServer.StartAsync(scheduling, loops);
         using var script = new WrkScript(pipelined: 16);
 
-        var result = await ToolProcess.RunAsync(
-            "wrk", "-t2", "-c32", "-d2s", "--timeout", "30s", "-s", script.Path, server.Url(ClientProtocol.Http1, "/"));
-
-        AssertEveryAnswerIsRight(result);
+        await AssertEveryAnswerIsRightAsync(
+            "-t2", "-c32", "-d1s", "--timeout", "30s", "-s", script.Path, server.Url(ClientProtocol.Http1, "/"));
     }
 
     [Theory(Timeout = HangGuard.Milliseconds)]
@@ -42,11 +37,9 @@ public sealed partial class LoadToolTests
         await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         using var script = new WrkScript(pipelined: 1);
 
-        var result = await ToolProcess.RunAsync(
-            "wrk", "-t2", "-c32", "-d2s", "--timeout", "30s",
+        await AssertEveryAnswerIsRightAsync(
+            "-t2", "-c32", "-d1s", "--timeout", "30s",
             "-s", script.Path, server.Url(ClientProtocol.Http1OverTls, "/"));
-
-        AssertEveryAnswerIsRight(result);
     }
 
     [Theory(Timeout = HangGuard.Milliseconds)]
@@ -54,7 +47,7 @@ public sealed partial class LoadToolTests
     public async Task H2load_gets_an_answer_of_the_right_length_to_every_request(
         ApplicationScheduling scheduling, ClientProtocol protocol)
     {
-        const int Requests = 20_000;
+        const int Requests = 8_000;
         await using var server = await ProtocolServer.StartAsync(scheduling, 2);
         string[] options = protocol switch
         {
@@ -77,15 +70,19 @@ public sealed partial class LoadToolTests
         Assert.Contains($"({bytes}) data", output, StringComparison.Ordinal);
     }
 
-    private static void AssertEveryAnswerIsRight(ToolResult result)
+    private static async Task AssertEveryAnswerIsRightAsync(params IEnumerable<string> wrk)
     {
-        var output = result.AssertSuccess().Output;
-        Assert.DoesNotContain("Socket errors", output, StringComparison.Ordinal);
-        Assert.DoesNotContain("Non-2xx", output, StringComparison.Ordinal);
-        var counts = WrkCounts().Match(output);
-        Assert.True(counts.Success, output);
-        Assert.NotEqual(0, long.Parse(counts.Groups["right"].Value, CultureInfo.InvariantCulture));
-        Assert.Equal("0", counts.Groups["wrong"].Value);
+        Match counts;
+        do
+        {
+            var output = (await ToolProcess.RunAsync("wrk", wrk)).AssertSuccess().Output;
+            Assert.DoesNotContain("Socket errors", output, StringComparison.Ordinal);
+            Assert.DoesNotContain("Non-2xx", output, StringComparison.Ordinal);
+            counts = WrkCounts().Match(output);
+            Assert.True(counts.Success, output);
+            Assert.Equal("0", counts.Groups["wrong"].Value);
+        }
+        while (counts.Groups["right"].Value is "0");
     }
 
     [GeneratedRegex(@"right answers: (?<right>\d+), wrong answers: (?<wrong>\d+)")]

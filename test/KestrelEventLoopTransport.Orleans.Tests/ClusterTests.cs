@@ -161,7 +161,9 @@ public sealed class ClusterTests
             {
                 options.NumMissedProbesLimit = 2;
                 options.NumVotesForDeathDeclaration = 1;
-                options.ProbeTimeout = TimeSpan.FromMilliseconds(500);
+
+                // A silo that lives answers within this, however slow the machine: one that is voted dead ends its process.
+                options.ProbeTimeout = TimeSpan.FromSeconds(3);
             }),
         };
         await using var cluster = await TestCluster.StartAsync(settings);

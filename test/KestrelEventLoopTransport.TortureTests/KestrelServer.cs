@@ -39,6 +39,10 @@ internal sealed class KestrelServer : TortureServer
             MinimumLevel = LevelOf(plan),
             Transport = options => Configure(plan, options),
             Client = LoopDialer.Configure,
+
+            // A machine that stands still for some seconds makes every client slow.
+            Kestrel = static kestrel =>
+                (kestrel.Limits.MinRequestBodyDataRate, kestrel.Limits.MinResponseDataRate) = (null, null),
             Services = services => AddServices(plan, services),
             Protocols = plan.Serving == Serving.Http2 ? HttpProtocols.Http2 : HttpProtocols.Http1,
             App = plan.Serving == Serving.Kestrel ? null : new HttpApp(episode).RunAsync,

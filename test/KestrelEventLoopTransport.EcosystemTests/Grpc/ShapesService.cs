@@ -49,9 +49,15 @@ internal sealed class ShapesService(ShapesCalls calls) : Shapes.ShapesBase
 
     public override async Task Wait(Message request, IServerStreamWriter<Message> stream, ServerCallContext context)
     {
-        using var registration = context.CancellationToken.Register(() => calls.Cancelled.TrySetResult());
+        // Of this call: an earlier one may have passed its deadline.
+        var cancelled = Signal.New();
+        using var registration = context.CancellationToken.Register(() =>
+        {
+            calls.Cancelled.TrySetResult();
+            cancelled.TrySetResult();
+        });
         await stream.WriteAsync(request);
-        await calls.Cancelled.Task;
+        await cancelled.Task;
     }
 
     public override async Task<Message> Meet(Message request, ServerCallContext context)

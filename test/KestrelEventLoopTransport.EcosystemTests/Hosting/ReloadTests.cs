@@ -43,9 +43,11 @@ public sealed class ReloadTests
             Write(directory, after, stays);
 
             await Poll.UntilAsync(async () => !await RawClient.CanConnectAsync(before));
-            Assert.Equal("Hello", await other.GetStringAsync("/").DefaultTimeout());
+
+            // Kestrel waits for it for five seconds.
             release.TrySetResult();
             Assert.Equal("late", await held.DefaultTimeout());
+            Assert.Equal("Hello", await other.GetStringAsync("/").DefaultTimeout());
             await Poll.UntilAsync(async () => await RawClient.CanConnectAsync(after));
             using var moved = LoopbackHttpClient.Create(new Uri($"http://{after}"), ClientProtocol.Http1);
             Assert.Equal("Hello", await moved.GetStringAsync("/").DefaultTimeout());

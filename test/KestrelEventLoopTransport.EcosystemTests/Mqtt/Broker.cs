@@ -72,6 +72,7 @@ internal sealed class Broker : IAsyncDisposable
             .WithEndPoint(_server.EndPoint)
             .WithClientId(id)
             .WithTimeout(TaskTimeoutExtensions.Default)
+            .WithKeepAlivePeriod(TimeSpan.FromMinutes(10))
             .WithTlsOptions(tls => tls
                 .UseTls(_server.Settings.UsesTls)
                 .WithTargetHost("localhost")

@@ -36,7 +36,8 @@ public sealed class BrowserClientTests(Browser browser) : IClassFixture<Browser>
         }
 
         var done = await tab.Page
-            .EvaluateAsync<string[]>("address => useHubOverEveryWire(address)", $"{server.Address}").DefaultTimeout();
+            .EvaluateAsync<string[]>("address => useHubOverEveryWire(address)", $"{server.Address}")
+            .WaitAsync(TaskTimeoutExtensions.Default * 3);
 
         Assert.Equal(["WebSockets", "ServerSentEvents", "LongPolling"], done);
     }

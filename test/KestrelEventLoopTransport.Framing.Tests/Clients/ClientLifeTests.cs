@@ -187,6 +187,11 @@ public sealed class ClientLifeTests
             await client.StartAsync();
             await client.StopAsync(new CancellationToken(true)).DefaultTimeout();
             await client.DisposeAsync().DefaultTimeout();
+            for (var n = 0; n < 100 && client.State != FrameClientState.Stopped; n++)
+            {
+                await Task.Yield();
+            }
+
             await Poll.UntilAsync(() => client.State == FrameClientState.Stopped);
             Assert.True(handler.Calls.ToArray() is [] or ["started", "stopping"], string.Join(", ", handler.Calls));
         }

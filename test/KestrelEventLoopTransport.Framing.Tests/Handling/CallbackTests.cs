@@ -126,6 +126,7 @@ public sealed class CallbackTests
             EndpointKind.EventLoop, handler, new FrameHandlerOptions { TickInterval = TimeSpan.FromMilliseconds(5) });
         using var first = await endpoint.ConnectAsync();
         (await handler.Connection).Wake();
+        await Poll.UntilAsync(() => Volatile.Read(ref failing) is not null);
         using var second = await endpoint.ConnectAsync();
         if (callback.StartsWith("frame", StringComparison.Ordinal))
         {

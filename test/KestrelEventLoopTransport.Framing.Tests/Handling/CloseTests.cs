@@ -122,6 +122,8 @@ public sealed class CloseTests
         host = endpoint.Lifetime;
         using var first = await endpoint.ConnectAsync();
         using var second = await endpoint.ConnectAsync();
+        var connection = await handler.Connection;
+        await Poll.UntilAsync(() => connection.Endpoint.ConnectionCount == 2);
         await first.SendAsync("stop\n");
         await Task.Delay(Timeout.Infinite, endpoint.Lifetime.ApplicationStopping)
             .ContinueWith(static _ => { }, TaskScheduler.Default).DefaultTimeout();
@@ -178,7 +180,8 @@ public sealed class CloseTests
                 var result = SendResult.Accepted;
                 while (result is not SendResult.Closed)
                 {
-                    await Task.Yield();
+                    // Slow enough for a queue that a thread, which was stopped, has not taken yet.
+                    await Task.Delay(1);
                     result = connection.TrySend("are you there?"u8);
                     Assert.NotEqual(SendResult.QueueFull, result);
                 }

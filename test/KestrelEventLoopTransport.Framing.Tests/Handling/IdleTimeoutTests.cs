@@ -119,6 +119,7 @@ public sealed class IdleTimeoutTests
     public async Task An_idle_connection_ends_while_a_callback_awaits(string callback)
     {
         var time = new ManualTime();
+        var tick = TimeSpan.FromMilliseconds(1);
         var waiting = Recorder.NewSource<bool>();
         var released = Recorder.NewSource<bool>();
         var handler = new Recorder
@@ -132,7 +133,7 @@ public sealed class IdleTimeoutTests
         await using var endpoint = await FrameServer.StartAsync(
             EndpointKind.EventLoop,
             handler,
-            new FrameHandlerOptions { IdleTimeout = _limit, TickInterval = TimeSpan.FromSeconds(1) },
+            new FrameHandlerOptions { IdleTimeout = _limit, TickInterval = tick },
             time: time);
         using var peer = await endpoint.ConnectAsync();
         var connection = await handler.Connection;
@@ -148,10 +149,10 @@ public sealed class IdleTimeoutTests
             await peer.ShutdownAsync();
         }
 
-        // Ticks may not have begun yet.
+        // Ticks may not have begun yet. They are so short that the limit is far when they do.
         await Poll.UntilAsync(() =>
         {
-            time.Advance(callback == "tick" ? TimeSpan.FromSeconds(1) : TimeSpan.Zero);
+            time.Advance(callback == "tick" ? tick : TimeSpan.Zero);
             return waiting.Task.IsCompleted;
         });
         time.Advance(_limit);

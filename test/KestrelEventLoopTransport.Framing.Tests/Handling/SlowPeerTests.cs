@@ -129,23 +129,24 @@ public sealed class SlowPeerTests
         {
             Woken = static async connection =>
             {
-                while (connection.TrySend(new byte[10_000]) is SendResult.Accepted)
+                Task sent;
+                do
                 {
+                    sent = connection.SendAsync(new byte[10_000]);
                 }
-
-                await connection.SendAsync(new byte[10_000]);
+                while (!sent.IsFaulted);
+                await sent;
             },
         };
         await using var endpoint = await FrameServer.StartAsync(
             kind, handler, new FrameHandlerOptions { MaxQueuedBytes = 100_000 });
         using var peer = await endpoint.ConnectAsync(static socket => socket.ReceiveBufferSize = 16 * 1024);
         var connection = await handler.Connection;
-        do
+        await Poll.UntilAsync(() =>
         {
             connection.Wake();
-            await Task.Delay(5);
-        }
-        while (!connection.IsClosing);
+            return connection.IsClosing;
+        });
 
         // Debug is what it is logged at: the endpoint fails the test otherwise.
         peer.Reset();

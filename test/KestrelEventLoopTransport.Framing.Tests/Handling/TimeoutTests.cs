@@ -86,7 +86,7 @@ public sealed class TimeoutTests
         // A byte at a time is slow and not idle.
         foreach (var part in new[] { "a", "b", "c", "\n" })
         {
-            await Poll.UntilAsync(() => connection.ReceiveWaitsSince != 0);
+            await Poll.UntilAsync(() => connection.ReceiveWaitsSince == time.GetTimestamp());
             time.Advance(_limit - _moment);
             Assert.False(connection.HasTimedOut);
             await peer.SendAsync(part);
@@ -98,7 +98,7 @@ public sealed class TimeoutTests
         time.Advance(10 * _limit);
         Assert.False(connection.HasTimedOut);
         released.SetResult(true);
-        await Poll.UntilAsync(() => connection.ReceiveWaitsSince != 0);
+        await Poll.UntilAsync(() => connection.ReceiveWaitsSince == time.GetTimestamp());
         time.Advance(_limit - _moment);
         Assert.False(connection.HasTimedOut);
 

@@ -23,6 +23,9 @@ internal static class KestrelScripts
 {
     private const string Request = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
+    /// <summary>The script that waits for Kestrel's heart-beat, whatever the scheduling.</summary>
+    public const string Idle = "A client that is idle";
+
     public static IReadOnlyDictionary<string, KestrelScript> All { get; } = new Dictionary<string, KestrelScript>
     {
         ["HTTP/1.1"] = new(
@@ -164,7 +167,7 @@ internal static class KestrelScripts
                 await first.ReceiveUntilGoneAsync();
             },
             static kestrel => kestrel.Limits.MaxConcurrentUpgradedConnections = 1),
-        ["A client that is idle"] = new(
+        [Idle] = new(
             "error.type=keep_alive_timeout",
             async server =>
             {
@@ -172,11 +175,12 @@ internal static class KestrelScripts
                 await client.SendAsync(Request);
                 await client.ReceiveUntilGoneAsync();
             },
-            static kestrel => kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(0.1)),
+            static kestrel => kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(3)),
         ["A stop"] = new("event ConnectionStop", async server =>
         {
             using var client = await server.ConnectAsync("http1");
             await GetAsync(client);
+            await server.Reports.UntilReportedAsync("http.server.request.duration");
             await server.StopAsync();
             await client.ReceiveUntilGoneAsync();
         }),
@@ -247,6 +251,7 @@ internal static class KestrelScripts
         using var client = await server.ConnectAsync("http1");
         await client.SendAsync(text);
         await client.ReceiveThroughAsync("\r\nok");
+        await server.Reports.UntilReportedAsync("http.server.request.duration");
         leave(client);
         await server.UntilOpenAsync(0);
     }

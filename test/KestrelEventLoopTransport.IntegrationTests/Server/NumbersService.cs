@@ -22,7 +22,8 @@ internal sealed class NumbersService(NumbersCalls calls) : Numbers.NumbersBase
                 }
             }
         }
-        catch (Exception exception) when (exception is OperationCanceledException or IOException)
+        catch (Exception exception) when (exception is OperationCanceledException or IOException
+            || context.CancellationToken.IsCancellationRequested)
         {
             calls.Canceled.TrySetResult();
         }

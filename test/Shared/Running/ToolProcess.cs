@@ -64,6 +64,9 @@ internal sealed class ToolProcess : IAsyncDisposable
 
         // The kqueue of these tests is loaded into this process only: a sample started here runs on epoll.
         start.Environment.Remove("KESTREL_EVENTLOOP_POLLER");
+
+        // As for the tests themselves: it ends before the code is hot.
+        start.Environment.TryAdd("DOTNET_TieredPGO", "0");
         return new ToolProcess(Process.Start(start) ?? throw new Win32Exception($"{tool} did not start"));
     }
 

@@ -7,8 +7,9 @@ namespace KestrelEventLoopTransport.Testing;
 internal static class FreePort
 {
     // Below what Linux gives to clients and to port 0 (ip_local_port_range, ip(7)): none of them takes it meanwhile.
-    private const int First = 10_000;
-    private const int Count = 20_000;
+    // Above the ports of a silo of Orleans.
+    private const int First = 12_000;
+    private const int Count = 18_000;
 
     private static int _last = Environment.ProcessId * 100;
 
