@@ -41,11 +41,10 @@ public sealed partial class FrameConnection
         _input = connection.Transport.Input;
         _reader = framing.Reader;
         _reader.ReportsDiscarded = true;
-        _writeCodec = framing.WriteCodec;
         _timers = endpoint.TimersOf(connection);
         _reader.NoteTimes(_timers.Clock, notesWaits: endpoint.Options.ReceiveIdleTimeout is not null);
         _timer = new ConnectionTimer(this, _timers, endpoint.Options);
-        _output = new FrameOutput(connection.Transport.Output, endpoint.Options, _timer);
+        _output = new FrameOutput(connection.Transport.Output, framing.WriteCodec, endpoint.Options, _timer);
         _turn = new CallbackTurn(this);
     }
 

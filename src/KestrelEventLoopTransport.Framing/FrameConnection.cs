@@ -13,7 +13,6 @@ namespace KestrelEventLoopTransport.Framing;
 public sealed partial class FrameConnection
 {
     private readonly ConnectionContext _connection;
-    private FrameCodec _writeCodec;
     private volatile bool _aborted;
 
     /// <summary>Identifies the connection in logs.</summary>
@@ -47,7 +46,7 @@ public sealed partial class FrameConnection
     public FrameCodec Codec => _reader.Codec;
 
     /// <summary>The codec of the frames that the peer gets.</summary>
-    public FrameCodec WriteCodec => Volatile.Read(ref _writeCodec);
+    public FrameCodec WriteCodec => _output.Codec;
 
     /// <summary>
     /// Whether the connection has ended or is about to: it was closed or aborted, has broken, or the peer has ended it.
@@ -72,17 +71,17 @@ public sealed partial class FrameConnection
     /// <exception cref="NotSupportedException">
     /// The codec only reads, see <see cref="FrameCodec.LengthField"/>.
     /// </exception>
-    public void Write(ReadOnlySpan<byte> frame) => _output.Write(new FramePayload(frame, default), WriteCodec);
+    public void Write(ReadOnlySpan<byte> frame) => _output.Write(new FramePayload(frame, default));
 
     /// <inheritdoc cref="Write(ReadOnlySpan{byte})"/>
     /// <summary>Writes a frame that comes in two parts, as <see cref="Write(ReadOnlySpan{byte})"/> does.</summary>
     /// <param name="header">The frame's first part.</param>
     /// <param name="payload">The rest of it.</param>
     public void Write(ReadOnlySpan<byte> header, ReadOnlySpan<byte> payload)
-        => _output.Write(new FramePayload(header, payload), WriteCodec);
+        => _output.Write(new FramePayload(header, payload));
 
     /// <inheritdoc cref="Write(ReadOnlySpan{byte})"/>
-    public void Write(in ReadOnlySequence<byte> frame) => _output.Write(new FramePayload(frame), WriteCodec);
+    public void Write(in ReadOnlySequence<byte> frame) => _output.Write(new FramePayload(frame));
 
     /// <summary>
     /// Writes bytes without encoding them, as <see cref="Write(ReadOnlySpan{byte})"/> writes a frame. They may be
@@ -90,7 +89,8 @@ public sealed partial class FrameConnection
     /// all.
     /// </summary>
     /// <param name="bytes">The bytes. They are copied.</param>
-    public void WriteEncoded(ReadOnlySpan<byte> bytes) => _output.Write(new FramePayload(bytes, default), codec: null);
+    public void WriteEncoded(ReadOnlySpan<byte> bytes)
+        => _output.Write(new FramePayload(bytes, default), isEncoded: true);
 
     /// <summary>Sends a frame at once, or as soon as earlier ones have been sent.</summary>
     /// <param name="frame">
@@ -105,13 +105,13 @@ public sealed partial class FrameConnection
     /// <exception cref="ArgumentException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
     /// <exception cref="NotSupportedException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
     public Task SendAsync(ReadOnlyMemory<byte> frame)
-        => _output.SendAsync(new FramePayload(frame.Span, default), WriteCodec);
+        => _output.SendAsync(new FramePayload(frame.Span, default));
 
     /// <summary>Sends bytes without encoding them, as <see cref="SendAsync"/> sends a frame.</summary>
     /// <param name="bytes">The bytes. They are copied before this returns.</param>
     /// <returns>As <see cref="SendAsync"/>.</returns>
     public Task SendEncodedAsync(ReadOnlyMemory<byte> bytes)
-        => _output.SendAsync(new FramePayload(bytes.Span, default), codec: null);
+        => _output.SendAsync(new FramePayload(bytes.Span, default), isEncoded: true);
 
     /// <summary>
     /// Sends a frame as <see cref="SendAsync"/> does, without a task to wait for: for example to many connections.
@@ -123,7 +123,7 @@ public sealed partial class FrameConnection
     /// <exception cref="ArgumentException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
     /// <exception cref="NotSupportedException">As for <see cref="Write(ReadOnlySpan{byte})"/>.</exception>
     public SendResult TrySend(ReadOnlySpan<byte> frame)
-        => _output.TrySend(new FramePayload(frame, default), WriteCodec);
+        => _output.TrySend(new FramePayload(frame, default));
 
     /// <summary>
     /// Sends bytes without encoding them, as <see cref="TrySend"/> sends a frame: for example a frame that was encoded
@@ -132,10 +132,15 @@ public sealed partial class FrameConnection
     /// <param name="bytes">The bytes. They are copied.</param>
     /// <returns>As <see cref="TrySend"/>.</returns>
     public SendResult TrySendEncoded(ReadOnlySpan<byte> bytes)
-        => _output.TrySend(new FramePayload(bytes, default), codec: null);
+        => _output.TrySend(new FramePayload(bytes, default), isEncoded: true);
+
+    /// <summary>Sends a frame that was encoded with a codec. Null: the codec has been switched.</summary>
+    internal SendResult? TrySendEncodedBy(FrameCodec codec, ReadOnlySpan<byte> bytes)
+        => _output.TrySend(new FramePayload(bytes, default), codec);
 
     /// <summary>
-    /// Changes the codec of both directions. The bytes behind the current frame are read with the new codec.
+    /// Changes the codec of both directions. The bytes behind the current frame are read with the new codec. Each frame
+    /// that is sent after the switch is encoded with it, whichever thread sends it.
     /// </summary>
     /// <param name="codec">The codec from now on.</param>
     /// <exception cref="InvalidOperationException">
@@ -159,7 +164,7 @@ public sealed partial class FrameConnection
         }
 
         _reader.Codec = codec;
-        Volatile.Write(ref _writeCodec, writeCodec);
+        _output.Codec = writeCodec;
     }
 
     /// <summary>

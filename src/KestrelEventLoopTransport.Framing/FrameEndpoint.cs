@@ -100,7 +100,8 @@ public sealed class FrameEndpoint
                     codec.EncodeTo(buffer, new FramePayload(frame, default));
                 }
 
-                count += connection.TrySendEncoded(buffer.Written) is SendResult.Accepted ? 1 : 0;
+                var result = connection.TrySendEncodedBy(codec, buffer.Written) ?? connection.TrySend(frame);
+                count += result is SendResult.Accepted ? 1 : 0;
             }
         }
         finally

@@ -6,27 +6,42 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 // What is not written by a callback: it takes the writer if that is free, or goes into the queue.
 internal sealed partial class FrameOutput
 {
-    private SendResult Take(in FramePayload frame, FrameCodec? codec, int maxQueuedBytes, bool wantTask, out Task sent)
+    private SendResult Take(in FramePayload frame, bool isEncoded, int maxQueuedBytes, bool wantTask, out Task sent)
     {
-        if (codec is null)
+        SendResult? result;
+        if (isEncoded)
         {
-            return Take(frame, maxQueuedBytes, wantTask, out sent);
+            result = Take(frame, codec: null, maxQueuedBytes, wantTask, out sent);
+            return result.GetValueOrDefault();
         }
 
         var buffer = EncodeBuffer.Rent();
         try
         {
-            codec.EncodeTo(buffer, frame);
-            return Take(new FramePayload(buffer.Written, default), maxQueuedBytes, wantTask, out sent);
+            do
+            {
+                var codec = Codec;
+                buffer.Clear();
+                codec.EncodeTo(buffer, frame);
+                result = Take(new FramePayload(buffer.Written, default), codec, maxQueuedBytes, wantTask, out sent);
+            }
+            while (result is null);
         }
         finally
         {
             buffer.Return();
         }
+
+        return result.GetValueOrDefault();
     }
 
-    /// <summary>Takes the writer for a frame and flushes it, or puts it into the queue.</summary>
-    private SendResult Take(in FramePayload bytes, int maxQueuedBytes, bool wantTask, out Task sent)
+    /// <summary>
+    /// Takes the writer for what a codec has encoded, or for bytes of any kind, and flushes it; or puts it into the
+    /// queue.
+    /// </summary>
+    /// <returns>Null if the codec has been switched. Nothing is taken then.</returns>
+    private SendResult? Take(
+        in FramePayload bytes, FrameCodec? codec, int maxQueuedBytes, bool wantTask, out Task sent)
     {
         lock (_lock)
         {
@@ -35,6 +50,11 @@ internal sealed partial class FrameOutput
             {
                 sent = wantTask ? Failed(end) : sent;
                 return SendResult.Closed;
+            }
+
+            if (codec is not null && codec != _codec)
+            {
+                return null;
             }
 
             if (_inUse)

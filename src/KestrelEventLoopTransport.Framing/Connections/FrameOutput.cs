@@ -24,7 +24,8 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 /// queue has been flushed.
 /// </para>
 /// <para>
-/// Encoders may be code of the application. They run without the lock, and before anything is written or queued.
+/// Encoders may be code of the application. They run without the lock, and before anything is written or queued. A frame
+/// whose codec was switched meanwhile is encoded once more, so no frame follows the switch in the old codec.
 /// </para>
 /// </remarks>
 internal sealed partial class FrameOutput
@@ -48,6 +49,7 @@ internal sealed partial class FrameOutput
     // A callback reads these two without the lock. It must not overtake queued frames, nor write after the end.
     private volatile bool _detour;
     private volatile Exception? _end;
+    private FrameCodec _codec;
     private bool _inUse;
     private Exception? _failure;
     private ArrayBufferWriter<byte>? _queue;
@@ -59,14 +61,28 @@ internal sealed partial class FrameOutput
     private int _directThread;
     private bool _written;
 
-    internal FrameOutput(PipeWriter writer, FrameHandlerOptions options, ConnectionTimer timer)
+    internal FrameOutput(PipeWriter writer, FrameCodec codec, FrameHandlerOptions options, ConnectionTimer timer)
     {
         _writer = writer;
+        _codec = codec;
         _time = timer.Clock;
         _timer = timer;
         _maxQueuedBytes = options.MaxQueuedBytes;
         _countsUnflushed = writer.CanGetUnflushedBytes;
         _lastSend = _time.GetTimestamp();
+    }
+
+    /// <summary>The codec of the frames that are taken from now on.</summary>
+    internal FrameCodec Codec
+    {
+        get => Volatile.Read(ref _codec);
+        set
+        {
+            lock (_lock)
+            {
+                _codec = value;
+            }
+        }
     }
 
     /// <summary>The reason why no more frames are taken, or null.</summary>
@@ -119,47 +135,68 @@ internal sealed partial class FrameOutput
         }
     }
 
-    /// <summary>Writes a frame. Without a codec, the frame is already encoded.</summary>
-    internal void Write(in FramePayload frame, FrameCodec? codec)
+    internal void Write(in FramePayload frame, bool isEncoded = false)
     {
         if (!MayWriteDirect)
         {
-            Take(frame, codec, int.MaxValue, wantTask: false, out _);
+            Take(frame, isEncoded, int.MaxValue, wantTask: false, out _);
         }
         else
         {
-            WriteDirect(frame, codec);
+            WriteDirect(frame, isEncoded);
             FlushIfMuch();
         }
     }
 
-    internal SendResult TrySend(in FramePayload frame, FrameCodec? codec)
+    internal SendResult TrySend(in FramePayload frame, bool isEncoded = false)
     {
         FlushQueueOfOthers();
         var result = SendResult.Accepted;
         if (MayWriteDirect)
         {
-            WriteDirect(frame, codec);
+            WriteDirect(frame, isEncoded);
         }
         else
         {
-            result = Take(frame, codec, _maxQueuedBytes, wantTask: false, out _);
+            result = Take(frame, isEncoded, _maxQueuedBytes, wantTask: false, out _);
         }
 
         FlushIfMuch();
         return result;
     }
 
-    internal Task SendAsync(in FramePayload frame, FrameCodec? codec)
+    /// <summary>Sends a frame that was encoded with a codec. Null: it has been switched, and nothing is sent.</summary>
+    internal SendResult? TrySend(in FramePayload bytes, FrameCodec codec)
+    {
+        FlushQueueOfOthers();
+        SendResult? result = SendResult.Accepted;
+        if (!MayWriteDirect)
+        {
+            result = Take(bytes, codec, _maxQueuedBytes, wantTask: false, out _);
+        }
+        else if (codec == Codec)
+        {
+            WriteDirect(bytes, isEncoded: true);
+        }
+        else
+        {
+            result = null;
+        }
+
+        FlushIfMuch();
+        return result;
+    }
+
+    internal Task SendAsync(in FramePayload frame, bool isEncoded = false)
     {
         FlushQueueOfOthers();
         if (MayWriteDirect)
         {
-            WriteDirect(frame, codec);
+            WriteDirect(frame, isEncoded);
             return FlushDirect();
         }
 
-        Take(frame, codec, _maxQueuedBytes, wantTask: true, out var sent);
+        Take(frame, isEncoded, _maxQueuedBytes, wantTask: true, out var sent);
         if (IsDirect)
         {
             _ = FlushDirect();
@@ -219,15 +256,15 @@ internal sealed partial class FrameOutput
         }
     }
 
-    private void WriteDirect(in FramePayload frame, FrameCodec? codec)
+    private void WriteDirect(in FramePayload frame, bool isEncoded)
     {
-        if (codec is null)
+        if (isEncoded)
         {
             frame.WriteTo(_writer);
         }
         else
         {
-            codec.EncodeCore(frame, _writer);
+            Codec.EncodeCore(frame, _writer);
         }
 
         _written = true;

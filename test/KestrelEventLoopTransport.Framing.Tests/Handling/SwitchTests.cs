@@ -85,6 +85,36 @@ public sealed class SwitchTests
         Assert.Equal("answer\r\n", await peer.ReceiveTextToEndAsync());
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task No_frame_follows_the_switch_in_the_old_codec(bool broadcasts)
+    {
+        using var encoding = new Roadblock();
+        var handler = new Recorder
+        {
+            Frame = async (connection, _) =>
+            {
+                var other = Task.Run(() => broadcasts
+                    ? connection.Endpoint.Broadcast("other"u8) == 1
+                    : connection.TrySend("other"u8) is SendResult.Accepted);
+                await encoding.UntilArrivedAsync(1);
+                connection.SwitchCodec(FrameCodec.Line(10));
+                connection.Write("mine"u8);
+                encoding.Open();
+                Assert.True(await other.DefaultTimeout());
+                connection.Close();
+            },
+        };
+        await using var endpoint = await FrameServer.StartAsync(
+            EndpointKind.EventLoop, handler, codec: new SlowCodec(encoding));
+        using var peer = await endpoint.ConnectAsync();
+        await peer.SendAsync("a");
+
+        Assert.Equal("mine\nother\n", await peer.ReceiveTextToEndAsync());
+        Assert.Null(await handler.End);
+    }
+
     [Fact]
     public async Task Each_connection_may_have_a_codec_of_its_own()
     {
@@ -168,6 +198,20 @@ public sealed class SwitchTests
         {
             frame.WriteTo(output);
             output.Write("\n"u8);
+        }
+    }
+
+    /// <summary>Its frames are single bytes, and its encoder takes its time.</summary>
+    private sealed class SlowCodec(Roadblock encoding) : CustomFrameCodec(10)
+    {
+        protected override FrameScanResult Scan(ReadOnlySequence<byte> bytes, ref FrameScanState state)
+            => FrameScanResult.Frame(1);
+
+        protected override void Encode(FramePayload frame, IBufferWriter<byte> output)
+        {
+            encoding.Block();
+            output.Write("old "u8);
+            frame.WriteTo(output);
         }
     }
 }
