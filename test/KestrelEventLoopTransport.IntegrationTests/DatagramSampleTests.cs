@@ -85,7 +85,8 @@ public sealed class DatagramSampleTests
         using var queries = new TemporaryFile("www.example.test A\nwww.example.test AAAA\nnone.example.test A\n");
 
         var result = await ToolProcess.RunAsync(
-            "dnsperf", "-s", "127.0.0.1", "-p", Text(dns.Port), "-d", queries.Path, "-n", "3000", "-q", "20", "-t", "30");
+            "dnsperf",
+            "-s", "127.0.0.1", "-p", Text(dns.Port), "-d", queries.Path, "-n", "3000", "-q", "20", "-t", "30");
 
         var output = result.AssertSuccess().Output;
         Assert.Matches(@"Queries completed:\s+9000 \(100\.00%\)", output);

@@ -162,7 +162,8 @@ public sealed class ClusterTests
                 options.NumMissedProbesLimit = 2;
                 options.NumVotesForDeathDeclaration = 1;
 
-                // A silo that lives answers within this, however slow the machine: one that is voted dead ends its process.
+                // A silo that lives answers within this, however slow the machine. One that is voted dead ends its
+                // process.
                 options.ProbeTimeout = TimeSpan.FromSeconds(3);
             }),
         };

@@ -24,8 +24,8 @@ namespace KestrelEventLoopTransport.Framing.Connections;
 /// queue has been flushed.
 /// </para>
 /// <para>
-/// Encoders may be code of the application. They run without the lock, and before anything is written or queued. A frame
-/// whose codec was switched meanwhile is encoded once more, so no frame follows the switch in the old codec.
+/// Encoders may be code of the application. They run without the lock, and before anything is written or queued. A
+/// frame whose codec was switched meanwhile is encoded once more, so no frame follows the switch in the old codec.
 /// </para>
 /// </remarks>
 internal sealed partial class FrameOutput
