@@ -212,7 +212,9 @@ public sealed partial class FrameClient : IHostedService, IAsyncDisposable
                     StopHandler();
                 }
 
-                await _stopping.CancelAsync().ConfigureAwait(false);
+                // It runs callbacks of the application, which may block or throw.
+                await _stopping.CancelAsync().WaitAsync(cancellationToken)
+                    .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 break;
             case ClientAction.End:
                 Complete();

@@ -51,7 +51,17 @@ internal sealed partial class FrameOutput
             return FlushSlowly(flush);
         }
 
-        var result = flush.Result;
+        FlushResult result;
+        try
+        {
+            result = flush.Result;
+        }
+        catch (Exception exception)
+        {
+            // A write may have passed its deadline since the flush completed.
+            return FlushSlowly(ValueTask.FromException<FlushResult>(exception));
+        }
+
         return !result.IsCompleted && TryRelease() ? Task.CompletedTask : FlushSlowly(new(result));
     }
 

@@ -137,13 +137,14 @@ internal sealed partial class FrameOutput
 
     internal void Write(in FramePayload frame, bool isEncoded = false)
     {
+        var codec = CodecFor(isEncoded);
         if (!MayWriteDirect)
         {
             Take(frame, isEncoded, int.MaxValue, wantTask: false, out _);
         }
         else
         {
-            WriteDirect(frame, isEncoded);
+            WriteDirect(frame, codec);
             FlushIfMuch();
         }
     }
@@ -152,9 +153,10 @@ internal sealed partial class FrameOutput
     {
         FlushQueueOfOthers();
         var result = SendResult.Accepted;
+        var codec = CodecFor(isEncoded);
         if (MayWriteDirect)
         {
-            WriteDirect(frame, isEncoded);
+            WriteDirect(frame, codec);
         }
         else
         {
@@ -176,7 +178,7 @@ internal sealed partial class FrameOutput
         }
         else if (codec == Codec)
         {
-            WriteDirect(bytes, isEncoded: true);
+            WriteDirect(bytes, codec: null);
         }
         else
         {
@@ -190,9 +192,10 @@ internal sealed partial class FrameOutput
     internal Task SendAsync(in FramePayload frame, bool isEncoded = false)
     {
         FlushQueueOfOthers();
+        var codec = CodecFor(isEncoded);
         if (MayWriteDirect)
         {
-            WriteDirect(frame, isEncoded);
+            WriteDirect(frame, codec);
             return FlushDirect();
         }
 
@@ -256,15 +259,18 @@ internal sealed partial class FrameOutput
         }
     }
 
-    private void WriteDirect(in FramePayload frame, bool isEncoded)
+    // Before MayWriteDirect: who sees a new codec also sees the detour around the frames that wait in the old one.
+    private FrameCodec? CodecFor(bool isEncoded) => isEncoded ? null : Codec;
+
+    private void WriteDirect(in FramePayload frame, FrameCodec? codec)
     {
-        if (isEncoded)
+        if (codec is null)
         {
             frame.WriteTo(_writer);
         }
         else
         {
-            Codec.EncodeCore(frame, _writer);
+            codec.EncodeCore(frame, _writer);
         }
 
         _written = true;

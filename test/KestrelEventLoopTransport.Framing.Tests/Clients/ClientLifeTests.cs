@@ -235,6 +235,46 @@ public sealed class ClientLifeTests
         await Poll.UntilAsync(() => client.State == FrameClientState.Stopped);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_callback_of_the_request_to_close_does_not_hold_up_a_stop(bool throws)
+    {
+        using var roadblock = new Roadblock();
+        var handler = new Recorder
+        {
+            Connected = connection =>
+            {
+                connection.Features.Get<IConnectionLifetimeNotificationFeature>()!
+                    .ConnectionClosedRequested.Register(() =>
+                    {
+                        roadblock.Block();
+                        throw new InvalidOperationException("on purpose");
+                    });
+                return default;
+            },
+        };
+        var client = new FrameClient(ScriptedFactory.Accepting(), _nowhere, _codec, handler);
+        await client.ConnectAsync().DefaultTimeout();
+        using var cancellation = new CancellationTokenSource();
+        var stopping = client.StopAsync(cancellation.Token);
+        await roadblock.UntilArrivedAsync(1);
+
+        if (throws)
+        {
+            roadblock.Open();
+        }
+        else
+        {
+            await cancellation.CancelAsync();
+        }
+
+        await stopping.DefaultTimeout();
+        roadblock.Open();
+        await Poll.UntilAsync(() => client.State == FrameClientState.Stopped);
+        await client.DisposeAsync().DefaultTimeout();
+    }
+
     [Fact]
     public async Task A_connection_that_ends_at_once_is_followed_by_a_wait_and_one_that_has_lasted_is_not()
     {
