@@ -64,16 +64,26 @@ public sealed class StatusPageTests(Browser browser) : IClassFixture<Browser>
         var row = tab.RowOf(other.Socket.LocalEndPoint!.ToString()!);
         await Expect(row).ToHaveCountAsync(1);
         await row.EvaluateAsync("row => row.isTheSame = true");
+        var connections = await tab.Page.Locator("#connections").TextContentAsync();
+
+        // More than the browser closes meanwhile.
+        var others = new List<RawClient>();
+        for (var i = 0; i < 10; i++)
+        {
+            others.Add(await server.Server.ConnectAsync());
+        }
 
         using var more = await server.Server.ConnectAsync();
         var peer = more.Socket.LocalEndPoint!.ToString()!;
 
         await Expect(tab.RowOf(peer)).ToHaveCountAsync(1);
         Assert.True(await row.EvaluateAsync<bool>("row => row.isTheSame === true"));
+        await Expect(tab.Page.Locator("#connections")).Not.ToHaveTextAsync(connections!);
         await Expect(tab.Page.Locator("#state")).ToHaveTextAsync("Live");
 
         more.Dispose();
         await Expect(tab.RowOf(peer)).ToHaveCountAsync(0);
+        others.ForEach(static client => client.Dispose());
         Assert.Empty(tab.Complaints);
     }
 

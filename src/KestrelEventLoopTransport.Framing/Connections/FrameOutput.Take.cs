@@ -8,13 +8,12 @@ internal sealed partial class FrameOutput
 {
     private SendResult Take(in FramePayload frame, bool isEncoded, int maxQueuedBytes, bool wantTask, out Task sent)
     {
-        SendResult? result;
         if (isEncoded)
         {
-            result = Take(frame, codec: null, maxQueuedBytes, wantTask, out sent);
-            return result.GetValueOrDefault();
+            return Take(frame, codec: null, maxQueuedBytes, wantTask, out sent)!.Value;
         }
 
+        SendResult? result;
         var buffer = EncodeBuffer.Rent();
         try
         {
@@ -32,7 +31,7 @@ internal sealed partial class FrameOutput
             buffer.Return();
         }
 
-        return result.GetValueOrDefault();
+        return result.Value;
     }
 
     /// <summary>

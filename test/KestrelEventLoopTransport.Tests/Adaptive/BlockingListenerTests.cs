@@ -74,7 +74,7 @@ public sealed class BlockingListenerTests
             peers.Add(await TestApp.ConnectToLoopAsync(server));
         }
 
-        // Often is meant within ten seconds: a slow machine's may come with the next wave.
+        // The log wants so many hand-offs within ten seconds. On a slow machine a later wave has them.
         while (held.Arrived == 0)
         {
             await Task.WhenAll(peers.Select(static peer => peer.GetAsync(TestApp.Sleep)));

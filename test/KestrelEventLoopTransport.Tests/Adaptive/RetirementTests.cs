@@ -42,7 +42,7 @@ public sealed class RetirementTests
 
         await Task.WhenAll(peers.Select(static peer => peer.SendAsync(TestApp.Block)));
         await roadblock.UntilArrivedAsync(Blocked);
-        await Poll.UntilAsync(() => instruments.StuckThreads >= Blocked / 2);
+        await Poll.UntilAsync(() => instruments.StuckThreads == Blocked);
         roadblock.Open();
         foreach (var peer in peers)
         {

@@ -57,7 +57,7 @@ public sealed class SleeperTests
             Assert.Equal(Sleepers, asleep);
             Assert.InRange(
                 mostStuck,
-                (new EventLoopTransportOptions { EventLoopCount = Loops }.MaxStandbyThreads - Loops) / 2,
+                new EventLoopTransportOptions { EventLoopCount = Loops }.MaxStandbyThreads - Loops,
                 long.MaxValue);
             var served = await Task.WhenAll(serving).DefaultTimeout();
             Assert.All(
