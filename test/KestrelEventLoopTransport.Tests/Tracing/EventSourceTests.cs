@@ -57,19 +57,16 @@ public sealed class EventSourceTests
     public async Task A_hand_off_tells_the_loop_the_thread_and_the_endpoint()
     {
         using var events = new CapturedEvents(EventLevel.Informational, Keywords.HandOffs);
-        using var release = new ManualResetEventSlim();
-        await using var server = await TestServer.StartHttpAsync(ApplicationScheduling.Adaptive, http =>
-        {
-            release.Wait(TaskTimeoutExtensions.Default);
-            return http.Response.WriteAsync("done");
-        });
-        using var client = await server.ConnectAsync();
-        await client.SendAsync("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        var roadblock = new Roadblock();
+        await using var server = await TestApp.StartAsync(roadblock);
+        using var opening = roadblock;
+        using var client = await TestApp.ConnectToLoopAsync(server);
+        await client.SendAsync(TestApp.Block);
         var endPoint = $"{client.Socket.RemoteEndPoint}";
 
         await Poll.UntilAsync(() => events.Of("LoopHandedOff").Any(each => Describes(each, endPoint)));
-        release.Set();
-        await client.ReceiveToEndAsync();
+        roadblock.Open();
+        Assert.Equal(TestApp.Block, await client.ReceiveAsync());
 
         var handOff = events.Of("LoopHandedOff").First(each => Describes(each, endPoint));
         Assert.True((int)handOff.Payload![0]! >= 0);
